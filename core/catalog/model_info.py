@@ -1,0 +1,56 @@
+"""What is known about a model before it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class ModelKind(StrEnum):
+    TEXT = "text"
+    VISION = "vision"
+    EMBEDDINGS = "embeddings"
+    AUDIO = "audio"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes that the model is predicted to take: weights, KV cache per token of context, and the prefill's peak."""
+
+    weights: int
+    kv_per_token: int
+    prefill_peak: int
+
+    def total(self, tokens: int = 4096) -> int:
+        """Bytes with `tokens` tokens in the KV cache."""
+        return self.weights + self.kv_per_token * tokens + self.prefill_peak
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model on disk.
+
+    `id` is what people and clients call it ("pocket/qwen3", "mlx-community/…", or a folder's name); `family` is
+    config.json's model_type; `parameters` counts unpacked weights; `context_length` is in tokens; `problem` is None
+    for a model that can be loaded, else the sentence that says why not ("incomplete: missing shard …").
+    """
+
+    id: str
+    path: Path
+    source: str  # "pocket", "cache" or "folder"
+    kind: ModelKind
+    family: str
+    parameters: int | None = None
+    quantisation: str | None = None
+    context_length: int | None = None
+    size_bytes: int = 0
+    revision: str | None = None
+    images: bool = False
+    tools: bool = False
+    thinking: bool = False
+    needs_code: bool = False
+    memory: MemoryEstimate | None = None
+    problem: str | None = None
+    summary: str = ""

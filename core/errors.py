@@ -1,0 +1,104 @@
+"""Every failure a user can meet, each a sentence with its numbers. Faces map the kinds; they never write new sentences."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of all: `str(error)` says what happened, why, and what to do. `code` is stable, for programs."""
+
+    code = "engine_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ModelNotFound(EngineError):
+    """No model of that id is on disk."""
+
+    code = "model_not_found"
+
+
+class ModelBroken(EngineError):
+    """The model's files are incomplete, corrupt, or need code that the user has not allowed."""
+
+    code = "model_broken"
+
+
+class LoadFailed(EngineError):
+    """The files are there and the library could not load them."""
+
+    code = "load_failed"
+
+
+class UnsupportedInput(EngineError):
+    """The request asks for what this kind of model cannot take, such as an image to a text model."""
+
+    code = "unsupported_input"
+
+
+class InvalidRequest(EngineError):
+    """A value of the request is out of range or contradicts another. `param` names the field."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class InvalidImage(EngineError):
+    """Bytes that are no image, or one beyond the limits."""
+
+    code = "invalid_image"
+
+
+class ContextOverflow(EngineError):
+    """The prompt does not fit the model's context window."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, message: str, prompt_tokens: int, context_length: int) -> None:
+        super().__init__(message)
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+class QueueFull(EngineError):
+    """Too many requests wait already."""
+
+    code = "queue_full"
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OutOfMemory(EngineError):
+    """The model would not fit into the memory budget, and nothing can be evicted."""
+
+    code = "out_of_memory"
+
+
+class GenerationFailed(EngineError):
+    """The library raised during a step; the rows of that batch failed with it."""
+
+    code = "generation_failed"
+
+
+class ModelUnloaded(EngineError):
+    """The model was unloaded while the request waited or ran."""
+
+    code = "model_unloaded"
+
+
+class EngineClosed(EngineError):
+    """The engine is closing or has died."""
+
+    code = "engine_closed"
+
+
+class SettingsError(EngineError):
+    """settings.toml or an ASSAY_* variable holds a value that cannot be used."""
+
+    code = "settings_error"

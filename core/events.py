@@ -1,0 +1,169 @@
+"""What comes out of the engine while it works on one request. Times are seconds of `time.monotonic()`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class FinishReason(StrEnum):
+    """Why a generation ended. A request that fails raises its `EngineError` instead."""
+
+    STOP = "stop"  # the model ended its turn, or a stop string came up
+    LENGTH = "length"  # max_tokens or the context window was reached
+    TOOL_CALLS = "tool_calls"  # the turn ended with calls for the caller to make
+    CANCELLED = "cancelled"  # the caller asked for it; what came before is kept
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens, counted with the model's tokenizer.
+
+    prompt_tokens include image tokens and the cached ones; completion_tokens include thinking_tokens and the end token.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    image_tokens: int = 0
+    thinking_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds, taken on the MLX thread. `ttft_s` runs from submission to the first token, loading included."""
+
+    queued_s: float = 0.0
+    load_s: float = 0.0
+    prefill_s: float = 0.0
+    ttft_s: float = 0.0
+    decode_s: float = 0.0
+    total_s: float = 0.0
+    batch_size: int = 1
+    """The largest number of rows that were decoded together with this one: it can change greedy output."""
+    prefill_tps: float = 0.0
+    decode_tps: float = 0.0
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A token's natural-log probability, and the most likely alternatives, best first."""
+
+    token_id: int
+    text: str
+    logprob: float
+    top: tuple[tuple[int, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Queued:
+    """Waiting; `position` 1 is next."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The model is being loaded for this request."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class Prefill:
+    """Prompt tokens processed so far, out of `total`; `cached` of them came from the prefix cache."""
+
+    done: int
+    total: int
+    cached: int = 0
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """Text of the answer; never half a character, never part of a stop string or of a marker."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
+class ThinkingDelta:
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCallStart:
+    """A call begins; `index` counts the calls of this answer from 0."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ToolCallDelta:
+    """A fragment of the call's arguments, a JSON text when joined."""
+
+    index: int
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event. `stop_sequence` is the caller's stop string that ended it, if one did."""
+
+    reason: FinishReason
+    usage: Usage
+    timing: Timing
+    stop_sequence: str | None = None
+
+
+Event = Queued | Loading | Prefill | TextDelta | ThinkingDelta | ToolCallStart | ToolCallDelta | Finished
+
+
+@dataclass
+class ToolCall:
+    """A finished call; `arguments` is JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str = ""
+
+    @property
+    def parsed(self) -> dict[str, Any] | None:
+        """The arguments as an object, or None if they are not a JSON object."""
+        try:
+            value = json.loads(self.arguments or "{}")
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
+
+
+@dataclass
+class GenerationResult:
+    """Everything that a generation said, folded from its events with `add`."""
+
+    text: str = ""
+    thinking: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    finished: Finished | None = None
+
+    def add(self, event: Event) -> None:
+        """Fold one event in; events must come in the order of the stream."""
+        match event:
+            case TextDelta():
+                self.text += event.text
+                self.logprobs.extend(event.logprobs)
+            case ThinkingDelta():
+                self.thinking += event.text
+            case ToolCallStart():
+                self.tool_calls.append(ToolCall(event.id, event.name))
+            case ToolCallDelta():
+                self.tool_calls[event.index].arguments += event.arguments
+            case Finished():
+                self.finished = event
+            case _:
+                pass

@@ -1,0 +1,160 @@
+"""What goes into the engine: plain, frozen values that know of no protocol and no library."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from core.images import ImageData
+
+
+class Role(StrEnum):
+    """Who speaks. `TOOL` messages hold `ToolResultPart`s alone."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class TextPart:
+    text: str
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """An image that has passed `core.images`: right format, within the limits."""
+
+    image: ImageData
+
+
+@dataclass(frozen=True)
+class ThinkingPart:
+    """What an assistant turn thought before it answered. Templates may drop it from earlier turns."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCallPart:
+    """A call that an assistant turn made."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ToolResultPart:
+    """What a tool answered to the call `call_id`. Content may hold images."""
+
+    call_id: str
+    content: tuple[TextPart | ImagePart, ...]
+    is_error: bool = False
+
+
+Part = TextPart | ImagePart | ThinkingPart | ToolCallPart | ToolResultPart
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn. Parts keep their order: an image before the text is shown before it."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def text(cls, role: Role | str, text: str, *images: ImageData) -> Message:
+        """A turn of plain text, with images before it if there are any."""
+        return cls(Role(role), (*(ImagePart(image) for image in images), TextPart(text)))
+
+    @property
+    def images(self) -> tuple[ImageData, ...]:
+        """Every image of the turn in order, those inside tool results included."""
+        found: list[ImageData] = []
+        for part in self.parts:
+            if isinstance(part, ImagePart):
+                found.append(part.image)
+            elif isinstance(part, ToolResultPart):
+                found.extend(item.image for item in part.content if isinstance(item, ImagePart))
+        return tuple(found)
+
+    @property
+    def plain_text(self) -> str:
+        """The turn's text parts, joined; thinking, calls and results left out."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function that the model may call. `parameters` is a JSON schema of type object."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+class ToolMode(StrEnum):
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True)
+class ToolChoice:
+    """Whether tools may or must be called; with `name`, that one must be."""
+
+    mode: ToolMode = ToolMode.AUTO
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen. None means: the model's own generation_config, else the library's default.
+
+    `temperature` 0 is greedy. `max_tokens` None means up to the context window. `stop` strings end the answer and
+    are not part of it. `logprobs` is how many alternatives to report for each token; None reports nothing.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: Mapping[int, float] | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One thing to generate. `model` is an id of the catalog, never a path.
+
+    `thinking` True/False sets the template's switch, None leaves the model's default. `json_schema` constrains the
+    answer to a JSON value of that schema. `prompt` instead of `messages` skips the chat template (plain completion).
+    `source` says who asks ("chat", "golden", "openai", "anthropic"), for the eyes of a person.
+    """
+
+    model: str
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    sampling: Sampling = Sampling()
+    thinking: bool | None = None
+    json_schema: Mapping[str, Any] | None = None
+    source: str = "api"
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def images(self) -> tuple[ImageData, ...]:
+        """Every image of the conversation, in order."""
+        return tuple(image for message in self.messages for image in message.images)

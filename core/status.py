@@ -1,0 +1,59 @@
+"""What the engine says about itself: a snapshot to poll, and notices to listen to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ModelState(StrEnum):
+    LOADING = "loading"
+    READY = "ready"
+    UNLOADING = "unloading"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory. `memory_bytes` is what loading it added to MLX's active memory."""
+
+    id: str
+    state: ModelState
+    pinned: bool = False
+    memory_bytes: int = 0
+    load_s: float = 0.0
+    loads: int = 0
+    """How often this process has loaded it: 1 while faces share it."""
+    running: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """A snapshot; all memory is bytes as MLX counts them on its device."""
+
+    alive: bool
+    device: str
+    models: tuple[LoadedModel, ...] = ()
+    running: int = 0
+    waiting: int = 0
+    active_memory: int = 0
+    cache_memory: int = 0
+    peak_memory: int = 0
+    memory_budget: int = 0
+
+
+class NoticeKind(StrEnum):
+    MODEL_LOADING = "model_loading"
+    MODEL_READY = "model_ready"
+    MODEL_FAILED = "model_failed"
+    MODEL_UNLOADED = "model_unloaded"
+    STATUS = "status"  # numbers have changed: worth a redraw
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something changed. Delivered on the MLX thread: listeners must return at once."""
+
+    kind: NoticeKind
+    model: str | None = None
+    message: str = ""
