@@ -92,6 +92,12 @@ class ModelUnloaded(EngineError):
     code = "model_unloaded"
 
 
+class RequestCancelled(EngineError):
+    """Someone on this side stopped the request: the terminal, or a server that is closing."""
+
+    code = "request_cancelled"
+
+
 class EngineClosed(EngineError):
     """The engine is closing or has died."""
 
@@ -102,3 +108,14 @@ class SettingsError(EngineError):
     """settings.toml or an ASSAY_* variable holds a value that cannot be used."""
 
     code = "settings_error"
+
+
+class PortInUse(EngineError):
+    """The API's port is taken. `free_port` is one that was free when this was raised."""
+
+    code = "port_in_use"
+
+    def __init__(self, message: str, port: int, free_port: int) -> None:
+        super().__init__(message)
+        self.port = port
+        self.free_port = free_port

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     fetch_images: bool = True
     """Whether the API fetches http(s) image URLs (public addresses only)."""
 
+    load_on_request: bool = True
+    """Whether a request over the API may load a model that is on disk; False answers with the loaded ones alone."""
+
     max_queue: int = Field(default=256, ge=1)
     """Requests that may wait; one more is refused with QueueFull."""
 
