@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -86,11 +87,14 @@ class TextDelta:
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
+    at: float = field(default_factory=time.monotonic, compare=False, repr=False)
+    """When the engine made it: live rates are told from this, not from when a reader got to it."""
 
 
 @dataclass(frozen=True)
 class ThinkingDelta:
     text: str
+    at: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class ToolCallDelta:
 
     index: int
     arguments: str
+    at: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
