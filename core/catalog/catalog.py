@@ -2,24 +2,92 @@
 
 from __future__ import annotations
 
+import builtins
+import dataclasses
+import threading
+from collections.abc import Iterator
+
+from core.catalog.describe import describe, look
 from core.catalog.model_info import ModelInfo
+from core.catalog.places import Found, cache_folder, cached_models, folder_models, pocket_models
+from core.errors import ModelNotFound
 from core.settings import Settings
 
 
 class Catalog:
-    """Scans once, then answers from memory until `refresh`. Safe to call from any thread."""
+    """Scans at the first question, then answers from memory until `refresh`. Safe to call from any thread."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._lock = threading.Lock()
+        self._models: dict[str, ModelInfo] | None = None
+        self._described: dict[Found, tuple[object, ModelInfo]] = {}
 
-    def list(self) -> list[ModelInfo]:
-        """Every model, pocket models first, then by id."""
-        raise NotImplementedError
+    def list(self, all: bool = False) -> builtins.list[ModelInfo]:
+        """Every model, pocket models first, then by id; with `all`, also what is no MLX model, with the reason."""
+        with self._lock:
+            return [info for info in self._scanned().values() if all or not info.foreign]
 
     def get(self, model_id: str) -> ModelInfo:
-        """The model of that id. Raises ModelNotFound with the nearest names."""
-        raise NotImplementedError
+        """The model of exactly that id. Raises ModelNotFound with the nearest names."""
+        with self._lock:
+            models = self._scanned()
+        if model_id in models:
+            return models[model_id]
+        raise ModelNotFound(_not_found(model_id, [info.id for info in models.values() if not info.foreign]))
 
-    def refresh(self) -> list[ModelInfo]:
-        """Look at the disk again."""
-        raise NotImplementedError
+    def refresh(self) -> builtins.list[ModelInfo]:
+        """Look at the disk again; a model none of whose files changed is not read again."""
+        with self._lock:
+            self._models = None
+            self._scanned()
+        return self.list()
+
+    def _scanned(self) -> dict[str, ModelInfo]:
+        if self._models is not None:
+            return self._models
+        described: dict[Found, tuple[object, ModelInfo]] = {}
+        models: dict[str, ModelInfo] = {}
+        for found in _unique(self._places()):
+            listing = look(found.path)
+            known = self._described.get(found)
+            if known is not None and known[0] == listing.fingerprint:
+                info = known[1]
+            else:
+                allowed = frozenset(self.settings.allow_code)
+                info = describe(found, listing, allowed, self.settings.prefill_chunk)
+            described[found] = (listing.fingerprint, info)
+            models[info.id] = info
+        self._described = described
+        self._models = dict(sorted(models.items(), key=lambda item: (item[1].source != "pocket", item[0].lower())))
+        return self._models
+
+    def _places(self) -> Iterator[Found]:
+        yield from pocket_models()
+        yield from cached_models(cache_folder(self.settings))
+        for folder in self.settings.model_folders:
+            yield from folder_models(folder.expanduser())
+
+
+def _unique(places: Iterator[Found]) -> Iterator[Found]:
+    """Give each place an id of its own: the first keeps the plain one, later ones say which folder they are in."""
+    taken: set[str] = set()
+    for found in places:
+        model_id, number = found.id, 1
+        while model_id in taken:
+            number += 1
+            model_id = f"{found.path.parent.name}/{found.path.name}" if number == 2 else f"{found.id}-{number - 1}"
+        taken.add(model_id)
+        yield dataclasses.replace(found, id=model_id)
+
+
+def _not_found(model_id: str, known: builtins.list[str]) -> str:
+    from rapidfuzz import process
+
+    near = [name for name, score, _ in process.extract(model_id, known, limit=3) if score >= 60]
+    if near:
+        return f"There is no model {model_id!r} on this machine. Did you mean {' or '.join(near)}?"
+    return (
+        f"There is no model {model_id!r} on this machine. It has {len(known)} others: see them with `assay models`, "
+        "or download this one in the models pane."
+    )

@@ -17,7 +17,11 @@ class ModelKind(StrEnum):
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes that the model is predicted to take: weights, KV cache per token of context, and the prefill's peak."""
+    """Bytes that the model is predicted to take: weights, KV cache per token of context, and the prefill's peak.
+
+    `kv_per_token` counts the layers whose cache grows with the context; caches of a fixed size (sliding windows,
+    recurrent state) are part of `prefill_peak`.
+    """
 
     weights: int
     kv_per_token: int
@@ -54,3 +58,5 @@ class ModelInfo:
     memory: MemoryEstimate | None = None
     problem: str | None = None
     summary: str = ""
+    foreign: bool = False
+    """Not a model that MLX could run once repaired (PyTorch pickles, GGUF, diffusers, …): hidden unless asked for."""

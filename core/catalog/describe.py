@@ -1,0 +1,247 @@
+"""From a folder of files to a ModelInfo: reads config.json, templates and headers; never a weight, never a library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.catalog import libraries
+from core.catalog.config import model_type, number, read_json, text_part
+from core.catalog.kinds import Verdict, judge
+from core.catalog.memory import PREFILL_CHUNK, estimate
+from core.catalog.model_info import ModelInfo, ModelKind
+from core.catalog.places import Found
+from core.catalog.safetensors import BrokenWeights
+from core.catalog.template import read_template, takes_tools, thinks
+from core.catalog.weights import INDEX, PICKLES, Weights, find_files, read_weights
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
+_CONTEXT_FIELDS = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_sequence_length",
+    "max_seq_len",
+    "seq_length",
+    "n_ctx",
+    "max_context_length",
+    "model_max_length",
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A model folder's files: names with sizes in bytes, and a value that changes whenever one of them does."""
+
+    sizes: Mapping[str, int]
+    fingerprint: tuple[tuple[str, int, int], ...]
+
+
+def look(folder: Path) -> Listing:
+    """List a model folder, sub-folders included, links followed; a link to nothing has size 0."""
+    rows: list[tuple[str, int, int]] = []
+    for base, _, names in os.walk(folder):
+        for name in names:
+            file = os.path.join(base, name)
+            try:
+                status = os.stat(file)
+                rows.append((os.path.relpath(file, folder), status.st_size, status.st_mtime_ns))
+            except OSError:
+                rows.append((os.path.relpath(file, folder), 0, 0))
+    rows.sort()
+    return Listing({name: size for name, size, _ in rows}, tuple(rows))
+
+
+def describe(
+    found: Found, listing: Listing, allow_code: frozenset[str] = frozenset(), prefill_chunk: int = PREFILL_CHUNK
+) -> ModelInfo:
+    """Everything that can be told about a model before loading it. Never raises for what is wrong with its files."""
+    size = sum(listing.sizes.values())
+    if found.problem is not None:
+        return _unusable(found, size, found.problem)
+    try:
+        config = read_json(found.path / "config.json")
+    except ValueError as error:
+        return _unusable(found, size, f"{error}; download the model again")
+    if config is None:
+        partial = found.partial_downloads > 0
+        return _unusable(found, size, _without_config(found, listing), foreign=not partial)
+    verdict = judge(config, sentence_transformer="modules.json" in listing.sizes)
+    return _described(found, listing, config, verdict, allow_code, prefill_chunk)
+
+
+def _described(
+    found: Found,
+    listing: Listing,
+    config: Mapping[str, Any],
+    verdict: Verdict,
+    allow_code: frozenset[str],
+    prefill_chunk: int,
+) -> ModelInfo:
+    kind, problem, foreign = verdict.kind, verdict.problem, verdict.problem is not None
+    weights, template = None, ""
+    try:
+        files = find_files(found.path)
+        if files:
+            weights = read_weights(files, config)
+        elif problem is None and not (kind is ModelKind.AUDIO and _has(listing, ".npz")):
+            problem, foreign = _without_weights(found, listing)
+    except BrokenWeights as error:
+        problem = problem or str(error)
+    try:
+        template = read_template(found.path)
+    except ValueError as error:
+        problem = problem or f"{error}; download the model again"
+    if kind is ModelKind.VISION and weights is not None and not weights.vision_tensors:
+        kind = ModelKind.TEXT if libraries.mlx_lm_file(config) else kind
+    chats = kind in (ModelKind.TEXT, ModelKind.VISION)
+    problem = problem or (_tokenizer_problem(listing) if chats else None)
+    if kind is ModelKind.TEXT and weights is not None and not any(_at_top(listing, "model", ".safetensors")):
+        problem = problem or "its weights are not named model*.safetensors, which is all that mlx-lm reads"
+    code = _code(found.path, config, kind)
+    if code and found.id not in allow_code:
+        problem = problem or (
+            f"needs to run Python from the model's own files ({code}); if you trust them, "
+            f'add "{found.id}" to allow_code in settings.toml'
+        )
+    return ModelInfo(
+        id=found.id,
+        path=found.path,
+        source=found.source,
+        kind=kind,
+        family=verdict.family,
+        parameters=weights.parameters if weights else None,
+        quantisation=weights.quantisation if weights else None,
+        context_length=context_length(config) if kind is not ModelKind.UNKNOWN else None,
+        size_bytes=sum(listing.sizes.values()),
+        revision=found.revision,
+        images=kind is ModelKind.VISION,
+        tools=chats and takes_tools(template),
+        thinking=chats and thinks(template),
+        needs_code=bool(code),
+        memory=_memory(config, weights, kind, prefill_chunk),
+        problem=problem,
+        summary=found.summary,
+        foreign=foreign,
+    )
+
+
+def _memory(config: Mapping[str, Any], weights: Weights | None, kind: ModelKind, chunk: int) -> Any:
+    if weights is None or kind in (ModelKind.UNKNOWN, ModelKind.AUDIO):
+        return None
+    images = kind is ModelKind.VISION
+    folder = libraries.mlx_vlm_folder(config)
+    file = folder / "config.py" if images and folder else libraries.mlx_lm_file(config)
+    if file is not None and kind is ModelKind.TEXT and text_part(config) is not config:
+        file = libraries.mlx_lm_file(text_part(config)) or file
+    return estimate(config, weights.nbytes, weights.float_bytes, images, file, chunk)
+
+
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """The longest context in tokens, scaled positions included; None when nothing tells.
+
+    Two conventions meet here: a YaRN or long-rope block may extend max_position_embeddings (Qwen2.5) or be contained
+    in it already (Llama 3.1, gpt-oss); its own original length times its factor decides which. Linear scaling is
+    always contained (Gemma 3). What config.json leaves out is transformers' default for the type.
+    """
+    text = text_part(config)
+    length = number(text, *_CONTEXT_FIELDS)
+    if length is None:
+        file = libraries.transformers_config_file(model_type(text) or model_type(config))
+        length = libraries.declared_default(file, "max_position_embeddings")
+    rope = text.get("rope_scaling") or text.get("rope_parameters")
+    if isinstance(rope, dict) and length is not None:
+        original = number(rope, "original_max_position_embeddings")
+        factor = rope.get("factor")
+        if original and isinstance(factor, int | float) and 1 < factor < 1e6:
+            length = max(length, int(original * factor))
+    return length
+
+
+def _unusable(found: Found, size: int, problem: str, foreign: bool = False) -> ModelInfo:
+    return ModelInfo(
+        found.id,
+        found.path,
+        found.source,
+        ModelKind.UNKNOWN,
+        family="",
+        size_bytes=size,
+        revision=found.revision,
+        problem=problem,
+        summary=found.summary,
+        foreign=foreign,
+    )
+
+
+def _at_top(listing: Listing, prefix: str, suffix: str) -> list[str]:
+    return [n for n in listing.sizes if os.sep not in n and n.startswith(prefix) and n.endswith(suffix)]
+
+
+def _has(listing: Listing, *suffixes: str) -> bool:
+    return any(name.endswith(suffixes) for name in listing.sizes)
+
+
+def _without_config(found: Found, listing: Listing) -> str:
+    if "model_index.json" in listing.sizes:
+        return "unsupported: a diffusers pipeline (model_index.json), which makes images"
+    if "adapter_config.json" in listing.sizes:
+        return "unsupported: a LoRA adapter, not a model; fuse it into its base model first"
+    if _has(listing, ".gguf"):
+        return "unsupported: a GGUF file for llama.cpp; get an MLX conversion"
+    if found.partial_downloads:
+        return "incomplete: config.json has not been downloaded; download the model again"
+    return "unsupported: it has no config.json, so nothing tells what it is"
+
+
+def _without_weights(found: Found, listing: Listing) -> tuple[str, bool]:
+    """Why a folder with a config and no safetensors is of no use, and whether it never was."""
+    if found.partial_downloads:
+        count = found.partial_downloads
+        return f"incomplete: {count} file{'s' if count > 1 else ''} half downloaded; download the model again", False
+    if _has(listing, *PICKLES):
+        return (
+            "unsupported: pickled weights only, which can run code when read; get its safetensors or MLX version",
+            True,
+        )
+    if _has(listing, ".gguf"):
+        return "unsupported: a GGUF file for llama.cpp; get an MLX conversion", True
+    if INDEX in listing.sizes or found.source == "pocket":
+        return "incomplete: no weights (*.safetensors); download the model again", False
+    return "incomplete: only its configuration is on disk, no weights (*.safetensors)", found.source == "cache"
+
+
+def _tokenizer_problem(listing: Listing) -> str | None:
+    present = [name for name in listing.sizes if os.path.basename(name) in _TOKENIZERS or name.endswith(".tiktoken")]
+    if not present:
+        return "incomplete: no tokenizer (tokenizer.json or tokenizer.model)"
+    empty = [name for name in present if listing.sizes[name] == 0]
+    return f"incomplete: missing {empty[0]}" if empty else None
+
+
+def _code(folder: Path, config: Mapping[str, Any], kind: ModelKind) -> str | None:
+    """The Python of its own that loading a model would run, or None.
+
+    Both libraries run config.json's `model_file`. `auto_map` matters only where the tokenizer or processor has no
+    native class: a text model without tokenizer.json, a vision family whose processor trusts checkpoints by default.
+    """
+    if config.get("model_file"):
+        return str(config["model_file"])
+    if kind is ModelKind.TEXT and (folder / "tokenizer.json").is_file():
+        return None
+    names = ["tokenizer_config.json"]
+    if kind is ModelKind.VISION:
+        native = libraries.mlx_vlm_folder(config)
+        if native is None or not libraries.trusts_code_by_default(native):
+            return None
+        names += ["config.json", "preprocessor_config.json", "processor_config.json"]
+    for name in names:
+        try:
+            mapped = (read_json(folder / name) or {}).get("auto_map")
+        except ValueError:
+            continue
+        if isinstance(mapped, dict) and mapped:
+            target = next(iter(mapped.values()))
+            return str(target[0] if isinstance(target, list) else target)
+    return None

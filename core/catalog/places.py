@@ -1,0 +1,114 @@
+"""Where models may lie: the built-in folder, Hugging Face caches, and the user's folders. Finds them, opens none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.pocket import POCKET_MODELS
+from core.settings import Settings
+
+_WEIGHTS = (".safetensors", ".gguf", ".npz", ".bin")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A place that claims to be a model. `problem` is set when it can be no model from the outside already."""
+
+    id: str
+    path: Path
+    source: str
+    revision: str | None = None
+    partial_downloads: int = 0
+    summary: str = ""
+    problem: str | None = None
+
+
+def cache_folder(settings: Settings) -> Path:
+    """The Hugging Face cache: the setting, else where huggingface_hub looks (HF_HUB_CACHE, HF_HOME)."""
+    if settings.hf_cache is not None:
+        return settings.hf_cache.expanduser()
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
+
+
+def pocket_models() -> Iterator[Found]:
+    """The built-in models, those whose files are missing too."""
+    for model in POCKET_MODELS:
+        missing = not (model.folder / "config.json").is_file()
+        problem = "incomplete: its files are not in this installation; install mlx-assay again" if missing else None
+        yield Found(model.id, model.folder, "pocket", summary=model.summary, problem=problem)
+
+
+def cached_models(cache: Path, source: str = "cache") -> Iterator[Found]:
+    """The models of a Hugging Face cache.
+
+    Layout: models--<org>--<name>/{refs/<branch>, snapshots/<commit>/<links>, blobs/<hash>}; see
+    https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Of several snapshots, the one that refs/main names
+    is the model, or else the newest. Reading the layout takes a fraction of `scan_cache_dir`, which stats every blob.
+    """
+    for repo in _folders(cache):
+        kind, _, name = repo.name.partition("--")
+        if kind != "models" or not name:
+            continue
+        partial = sum(1 for entry in _entries(repo / "blobs") if entry.name.endswith(".incomplete"))
+        snapshot = _snapshot(repo)
+        model_id = name.replace("--", "/", 1)
+        if snapshot is None:
+            if partial:
+                problem = "incomplete: the download stopped before its first file was whole; download it again"
+                yield Found(model_id, repo, source, partial_downloads=partial, problem=problem)
+            continue
+        yield Found(model_id, snapshot, source, revision=snapshot.name, partial_downloads=partial)
+
+
+def _snapshot(repo: Path) -> Path | None:
+    try:
+        commit = (repo / "refs" / "main").read_text().strip()
+    except OSError:
+        commit = ""
+    if commit and "/" not in commit and (repo / "snapshots" / commit).is_dir():
+        return repo / "snapshots" / commit
+    snapshots = _folders(repo / "snapshots")
+    return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def folder_models(root: Path) -> Iterator[Found]:
+    """A folder that is a model, or whose sub-folders are: <name> or <org>/<name>. A cache is read as one."""
+    if _is_model(root):
+        yield Found(root.name, root, "folder")
+        return
+    children = _folders(root)
+    if any(child.name.startswith("models--") for child in children):
+        yield from cached_models(root, "folder")
+        return
+    for child in children:
+        if _is_model(child):
+            yield Found(child.name, child, "folder")
+            continue
+        for grandchild in _folders(child):
+            if _is_model(grandchild):
+                yield Found(f"{child.name}/{grandchild.name}", grandchild, "folder")
+
+
+def _is_model(folder: Path) -> bool:
+    return any(
+        entry.name in ("config.json", "model_index.json", "adapter_config.json") or entry.name.endswith(_WEIGHTS)
+        for entry in _entries(folder)
+    )
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(Path(entry.path) for entry in _entries(folder) if not entry.name.startswith(".") and entry.is_dir())
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What a folder holds; nothing when it is missing or closed to us."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []

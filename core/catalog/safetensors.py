@@ -1,0 +1,66 @@
+"""The headers of safetensors files: names, types and shapes of tensors, without a byte of their data.
+
+Format: https://github.com/huggingface/safetensors#format: eight bytes with the header's length (little-endian), then
+JSON, then the data; each tensor's `data_offsets` count from the end of the header.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library itself
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One entry of a header. `nbytes` is its size in the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @property
+    def size(self) -> int:
+        """How many elements it has as stored (packed, if it is quantised)."""
+        return math.prod(self.shape)
+
+
+class BrokenWeights(Exception):
+    """A weights file that no library could load; `str()` is a clause that names the file."""
+
+
+def read_header(file: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises BrokenWeights when it is truncated or no safetensors file at all."""
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as handle:
+            prefix = handle.read(8)
+            if prefix == b"version ":
+                raise BrokenWeights(f"{file.name} is a Git LFS pointer, not the weights: run `git lfs pull` there")
+            length = int.from_bytes(prefix, "little")
+            if len(prefix) < 8 or 8 + length > size:
+                raise BrokenWeights(f"incomplete: {file.name} ends inside its header ({size:,} bytes)")
+            if length > MAX_HEADER_BYTES:
+                raise BrokenWeights(f"{file.name} is no safetensors file")
+            header = json.loads(handle.read(length))
+    except OSError as error:
+        raise BrokenWeights(f"{file.name} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenWeights(f"{file.name} is no safetensors file") from error
+    try:
+        header.pop("__metadata__", None)
+        tensors = {
+            name: Tensor(entry["dtype"], tuple(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0])
+            for name, entry in header.items()
+        }
+        end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        raise BrokenWeights(f"{file.name} has a broken header") from error
+    if size < end:
+        raise BrokenWeights(f"incomplete: {file.name} has {size:,} of {end:,} bytes")
+    if size > end:
+        raise BrokenWeights(f"{file.name} has {size - end:,} bytes too many: it is corrupt")
+    return tensors
