@@ -77,7 +77,7 @@ def judge(config: Mapping[str, Any], sentence_transformer: bool = False) -> Verd
         return Verdict(ModelKind.AUDIO, kind, _quantisation_problem(config))
     if folder is not None and folder.name in libraries.NOT_CHAT:
         return _no(kind, f"{libraries.NOT_CHAT[folder.name]}, which Assay has no use for")
-    if folder is not None and libraries.chats_about_images(folder):
+    if chats:
         return _no(
             kind, f"mlx-lm has no model of type {kind!r} (mlx-vlm has one, but Assay runs text models on mlx-lm)"
         )

@@ -1,7 +1,7 @@
-"""Which architectures the installed MLX libraries can load, read from their folders so that none of them is imported.
+"""Which architectures the installed MLX libraries can load, read from their folders without importing them.
 
-Importing mlx_lm or mlx_vlm takes more than a second; the list of models has to be on screen before that. What is read is
-what their loaders use: the module named after `model_type`, and the `MODEL_REMAPPING` table that renames some types.
+Importing mlx_lm or mlx_vlm takes more than a second; the list of models has to be on screen before that. What is read
+is what their loaders use: the module named after `model_type`, and the `MODEL_REMAPPING` table that renames some types.
 """
 
 from __future__ import annotations

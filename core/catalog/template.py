@@ -1,4 +1,4 @@
-"""What a model's chat template can do, read as text: templates are run on the MLX thread, in a sandbox, and not here."""
+"""What a model's chat template can do, read as text: templates are run by the engine, in a sandbox, and not here."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.catalog.config import read_json
+from core.catalog.config import number, read_json
 from core.catalog.safetensors import BrokenWeights, Tensor, read_header
 
 INDEX = "model.safetensors.index.json"
@@ -166,8 +166,8 @@ def _unpacked(
 
 def _bits(module: str, tensor: Tensor, tensors: Mapping[str, Tensor], packing: _Packing) -> int:
     own = packing.modules.get(module)
-    if isinstance(own, dict) and isinstance(own.get("bits"), int) and own["bits"] > 0:
-        return own["bits"]
+    if isinstance(own, dict) and (stated := number(own, "bits")):
+        return stated
     scales = tensors.get(f"{module}.scales")
     if scales is not None and scales.shape and tensor.shape and packing.group_size and scales.shape[-1]:
         # A module that the config does not name: the shapes tell (as mlx_lm.utils.infer_quant_config does).

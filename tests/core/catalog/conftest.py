@@ -97,7 +97,7 @@ def cache_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def add_to_cache(cache_dir: Path) -> Cache:
-    """add_to_cache(repo_id, model_folder, commit=..., main=True): move a folder into the cache, as downloads lie there."""
+    """add_to_cache(repo_id, folder, commit=..., main=True): move a model into the cache, laid out as downloads are."""
 
     def add(repo_id: str, folder: Path, commit: str = "a" * 40, main: bool = True) -> Path:
         repo = cache_dir / ("models--" + repo_id.replace("/", "--"))
