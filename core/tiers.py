@@ -63,14 +63,14 @@ def resolve_tier(
         skipped.append(f"{setting} = {chosen} takes no images" if images else f"{setting} = {chosen} does not chat")
     for ids, what in ((named, "the suite names it"), (references(tier, images), "it is the reference model")):
         for model_id in ids:
-            info, why_not = _usable(catalog, model_id, images)
-            if info is not None:
-                return Resolved(info, _sentence(f"{model_id}: {what}", skipped))
+            usable, why_not = _usable(catalog, model_id, images)
+            if usable is not None:
+                return Resolved(usable, _sentence(f"{model_id}: {what}", skipped))
             skipped.append(f"{model_id} {why_not}")
     for model_id in _stand_ins(tier, images):
-        info, why_not = _usable(catalog, model_id, images)
-        if info is not None:
-            return Resolved(info, _sentence(f"{model_id} stands in", skipped))
+        usable, why_not = _usable(catalog, model_id, images)
+        if usable is not None:
+            return Resolved(usable, _sentence(f"{model_id} stands in", skipped))
         skipped.append(f"{model_id} {why_not}")
     raise ModelNotFound(
         f"No model can stand for the {tier} tier ({'images' if images else 'text'}): {'; '.join(skipped)}. "
