@@ -1,0 +1,209 @@
+"""Hold an answer against what was expected of it, and say which words hit, where, and what was missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.events import FinishReason, GenerationResult
+from core.golden.expressions import (
+    AllOf,
+    AnyOf,
+    CallsTool,
+    Equals,
+    Exact,
+    Expression,
+    Finishes,
+    FitsSchema,
+    Matches,
+    Not,
+    NotEmpty,
+    Word,
+    describe,
+    leaves,
+    to_json,
+)
+from core.golden.words import find_words
+
+CLEAN_FINISH = Finishes((FinishReason.STOP, FinishReason.TOOL_CALLS))
+"""Asked of every case whose expectation does not speak of `finish` itself: an answer cut short is never a pass."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call of an answer. `arguments` is None when the model wrote no JSON object."""
+
+    name: str
+    arguments: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is judged: the final answer without its thinking, the calls, and why the generation ended."""
+
+    text: str
+    finish: FinishReason = FinishReason.STOP
+    calls: tuple[Call, ...] = ()
+
+    @classmethod
+    def of(cls, result: GenerationResult) -> Answer:
+        """The answer of a finished generation."""
+        reason = result.finished.reason if result.finished else FinishReason.CANCELLED
+        calls = tuple(Call(call.name, call.parsed) for call in result.tool_calls)
+        return cls(final_answer(result.text), reason, calls)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A text that an expectation named, and where (start, end) it stands in the answer, in characters."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """One judgement: the expectation as JSON, whether it holds, what hit, and a phrase for each thing that failed."""
+
+    expr: Any
+    passed: bool
+    hits: tuple[Hit, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def final_answer(text: str) -> str:
+    """The text after thinking is taken out: `<think>` blocks, one that never closes, and one that never opened."""
+    text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+    text = text.rsplit("</think>", 1)[-1]
+    return text.split("<think>", 1)[0]
+
+
+def check(expression: Expression, answer: Answer) -> tuple[Check, ...]:
+    """Judge an answer: the expectation, and a clean finish unless the expectation itself speaks of `finish`."""
+    checks = [_checked(expression, answer)]
+    if not any(isinstance(leaf, Finishes) for leaf in leaves(expression)):
+        checks.append(_checked(CLEAN_FINISH, answer))
+    return tuple(checks)
+
+
+def holds(expression: Expression, answer: Answer) -> bool:
+    """Whether the expectation alone holds, whatever the finish."""
+    return _judge(expression, answer).passed
+
+
+def _checked(expression: Expression, answer: Answer) -> Check:
+    verdict = _judge(expression, answer)
+    return Check(to_json(expression), verdict.passed, verdict.hits, () if verdict.passed else verdict.failed)
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    passed: bool
+    hits: tuple[Hit, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def _judge(expression: Expression, answer: Answer) -> _Verdict:
+    match expression:
+        case AnyOf(of):
+            parts = [_judge(part, answer) for part in of]
+            held = [part for part in parts if part.passed]
+            if held:
+                return _Verdict(True, _merge(held))
+            return _Verdict(False, (), tuple(dict.fromkeys(phrase for part in parts for phrase in part.failed)))
+        case AllOf(of):
+            parts = [_judge(part, answer) for part in of]
+            failed = tuple(phrase for part in parts if not part.passed for phrase in part.failed)
+            return _Verdict(all(part.passed for part in parts), _merge(parts), failed)
+        case Not(of):
+            inner = _judge(of, answer)
+            where = f" at {inner.hits[0].start}" if inner.hits else ""
+            return _Verdict(not inner.passed, (), (f"{describe(of, inner=True)} is there{where}",))
+        case Word(text):
+            return _found(text, find_words(answer.text, text), f'no word "{text}"')
+        case Exact(text):
+            return _found(text, find_words(answer.text, text, fold=False), f'no word "{text}" in this case')
+        case Equals(text):
+            start = len(answer.text) - len(answer.text.lstrip())
+            whole = answer.text.strip()
+            places = [(start, start + len(whole))] if whole == text.strip() else []
+            return _found(text, places, f'the answer is not "{text}"')
+        case Matches(pattern):
+            places = [match.span() for match in re.finditer(pattern, answer.text)]
+            return _found(pattern, places, f"nothing matches /{pattern}/")
+        case FitsSchema(schema):
+            fault = _schema_fault(schema, answer.text)
+            return _Verdict(fault is None, (), (fault or "",))
+        case CallsTool(name, args):
+            fault = _call_fault(name, args, answer.calls)
+            return _Verdict(fault is None, (), (fault or "",))
+        case Finishes(reasons):
+            return _Verdict(answer.finish in reasons, (), (f"finish is {answer.finish}, not {' or '.join(reasons)}",))
+        case NotEmpty():
+            return _Verdict(bool(answer.text.strip()), (), ("the answer is empty",))
+
+
+def _found(text: str, places: list[tuple[int, int]], missing: str) -> _Verdict:
+    return _Verdict(bool(places), tuple(Hit(text, *place) for place in places), (missing,))
+
+
+def _merge(verdicts: list[_Verdict]) -> tuple[Hit, ...]:
+    """The hits of several parts in the order of the answer, each once."""
+    hits = dict.fromkeys(hit for verdict in verdicts for hit in verdict.hits)
+    return tuple(sorted(hits, key=lambda hit: (hit.start, hit.end)))
+
+
+def _schema_fault(schema: Mapping[str, Any], text: str) -> str | None:
+    """Why the text is no JSON of the schema, or None. References to other documents are never fetched."""
+    import jsonschema
+    import referencing.exceptions
+
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)```\s*", text, flags=re.DOTALL | re.IGNORECASE)
+    try:
+        value = json.loads(fenced[1] if fenced else text)
+    except ValueError as error:
+        return f"the answer is no JSON ({error})"
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        fault = jsonschema.exceptions.best_match(kind(schema, registry=referencing.Registry()).iter_errors(value))
+    except referencing.exceptions.Unresolvable as error:
+        return f"the schema refers to {error.ref}, which is not in it"
+    return f"{fault.json_path}: {fault.message}" if fault else None
+
+
+def _call_fault(name: str, args: Mapping[str, Any], calls: tuple[Call, ...]) -> str | None:
+    """Why no call is the expected one, or None; the nearest call speaks for the rest."""
+    if not calls:
+        return f"no call of {name}"
+    named = [call for call in calls if call.name == name]
+    if not named:
+        return f"called {', '.join(call.name for call in calls)}, not {name}"
+    faults = [_arguments_fault(args, call) for call in named]
+    return None if None in faults else faults[0]
+
+
+def _arguments_fault(args: Mapping[str, Any], call: Call) -> str | None:
+    if call.arguments is None:
+        return f"the arguments of {call.name} are no JSON object"
+    for key, value in args.items():
+        if key not in call.arguments:
+            return f"{call.name} was called without {key}"
+        if not same_json(call.arguments[key], value):
+            given = json.dumps(call.arguments[key], ensure_ascii=False)
+            return f"{call.name} was called with {key} = {given}, not {json.dumps(value, ensure_ascii=False)}"
+    return None
+
+
+def same_json(left: Any, right: Any) -> bool:
+    """Whether two values are the same JSON: 1 equals 1.0, and neither equals true."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(same_json(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(same_json, left, right))
+    return bool(left == right)
