@@ -1,0 +1,379 @@
+"""Read a suite from its folder, and find every fault in one go: its file, its line and the nearest known key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from core.errors import InvalidImage
+from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression, to_json
+from core.golden.nearest import did_you_mean
+from core.golden.schema import Bounds, CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, LimitsTable, Sidecar
+from core.golden.suite import Case, Gates, Limits, Problem, Suite, SuiteError, SuiteImage, TierModels
+from core.golden.toml_lines import TomlLines
+from core.images import read_image
+from core.requests import Sampling, Tool
+from core.tiers import Tier
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+NOT_PROMPTS = "accepted"
+"""The folder of accepted answers; it and folders that begin with . or _ hold no prompts."""
+
+Table = TypeVar("Table", bound=BaseModel)
+
+
+def load_suite(folder: Path) -> Suite:
+    """The suite in `folder`. Raises SuiteError, whose message names the first fault and whose `problems` hold all."""
+    suite, problems = read_suite(folder)
+    errors = tuple(problem for problem in problems if not problem.warning)
+    if errors or suite is None:
+        more = f" There are {len(errors) - 1} more faults." if len(errors) > 1 else ""
+        raise SuiteError(f"{errors[0]}{more}", tuple(problems))
+    return suite
+
+
+def read_suite(folder: Path) -> tuple[Suite | None, list[Problem]]:
+    """The suite as far as it can be read, and everything that is wrong with it; None when there is no folder."""
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        what = "is a file; a suite is a folder of .txt prompts" if folder.exists() else "does not exist"
+        return None, [Problem(f"The suite {what}.", folder)]
+    return _Reader(folder).read()
+
+
+@dataclass
+class _Document:
+    """A TOML file's values and lines."""
+
+    file: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    lines: TomlLines = field(default_factory=lambda: TomlLines(""))
+
+
+class _Reader:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[Problem] = []
+        self.defaults = Knobs()
+        self.swap_wanted: set[str] = set()
+        """Ids of the cases whose sidecar leaves the choice of the other image to the reader."""
+
+    def read(self) -> tuple[Suite, list[Problem]]:
+        golden_toml = self.folder / "golden.toml"
+        document = self._document(golden_toml) if golden_toml.exists() else _Document(golden_toml)
+        golden = self._validate(GoldenToml, document) or GoldenToml()
+        self.defaults = golden.defaults
+        prompts = list(self._prompts())
+        self._check_sidecars(prompts)
+        cases: list[Case] = []
+        for prompt in prompts:
+            cases.extend(self._cases(prompt))
+        if not prompts:
+            self._fault("There is no .txt file in the suite: each prompt is one.", self.folder)
+        cases = [self._with_sha(self._with_swap(case, cases)) for case in cases]
+        if golden.gates.quick.max_regressions is not None or golden.gates.full.max_regressions is not None:
+            line = document.lines.line(("gates", "full", "max_regressions"))
+            message = "max_regressions is not applied: a run is not compared with an earlier one."
+            self.problems.append(Problem(message, golden_toml, line, warning=True))
+        suite = Suite(
+            name=self.folder.resolve().name,
+            path=self.folder,
+            cases=tuple(cases),
+            tiers={
+                tier: TierModels(tuple(table.vision), tuple(table.text))
+                for tier, table in ((Tier.QUICK, golden.tiers.quick), (Tier.FULL, golden.tiers.full))
+                if table != KindTable()
+            },
+            gates=Gates(
+                {Tier.QUICK: golden.gates.quick.passing, Tier.FULL: golden.gates.full.passing},
+                tuple(golden.gates.parity.routes),
+                golden.gates.parity.level,
+            ),
+            sha=_sha([document.values, [(case.id, case.sha) for case in cases]]),
+        )
+        return suite, list(dict.fromkeys(self.problems))
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def _prompts(self) -> Iterator[Path]:
+        for parent, folders, files in os.walk(self.folder):
+            folders[:] = sorted(name for name in folders if name[0] not in "._" and name != NOT_PROMPTS)
+            yield from (Path(parent, name) for name in sorted(files) if name.endswith(".txt") and name[0] != ".")
+
+    def _check_sidecars(self, prompts: Sequence[Path]) -> None:
+        """A .toml that belongs to no prompt is a misspelt file name."""
+        for folder in sorted({self.folder, *(prompt.parent for prompt in prompts)}):
+            stems = [prompt.stem for prompt in prompts if prompt.parent == folder]
+            for file in sorted(folder.glob("*.toml")):
+                if file.stem not in stems and file != self.folder / "golden.toml":
+                    known = [*stems, "golden"] if folder == self.folder else stems
+                    message = (
+                        f'The sidecar has no prompt: there is no "{file.stem}.txt"{did_you_mean(file.stem, known)}.'
+                    )
+                    self._fault(message, file)
+
+    def _text(self, file: Path) -> str | None:
+        try:
+            return file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            self._fault(f"The file is not UTF-8 text ({error.reason} at byte {error.start}).", file)
+        except OSError as error:
+            self._fault(f"The file cannot be read: {error.strerror}.", file)
+        return None
+
+    def _document(self, file: Path) -> _Document:
+        text = self._text(file)
+        if text is None:
+            return _Document(file)
+        try:
+            return _Document(file, tomllib.loads(text), TomlLines(text))
+        except tomllib.TOMLDecodeError as error:
+            place = re.search(r"at line (\d+)", str(error))
+            line = int(place[1]) if place else text.count("\n") + 1
+            self._fault(f"This is not TOML: {error}.", file, line)
+            return _Document(file)
+
+    def _validate(self, table: type[Table], document: _Document) -> Table | None:
+        try:
+            return table.model_validate(document.values)
+        except ValidationError as error:
+            for fault in error.errors():
+                path = tuple(fault["loc"])
+                message = _sentence(table, path, fault)
+                self._fault(message, document.file, document.lines.line(path))
+            return None
+
+    def _fault(self, message: str, file: Path, line: int | None = None) -> None:
+        self.problems.append(Problem(message, file, line))
+
+    # -- cases -------------------------------------------------------------------------------------------------------
+
+    def _cases(self, file: Path) -> Iterator[Case]:
+        prompt = self._text(file)
+        if prompt is not None and not prompt.strip():
+            self._fault("The prompt is empty.", file)
+        sidecar_file = file.with_suffix(".toml")
+        document = self._document(sidecar_file) if sidecar_file.exists() else _Document(sidecar_file)
+        sidecar = self._validate(Sidecar, document)
+        if prompt is None or sidecar is None:
+            return
+        stem = file.relative_to(self.folder).with_suffix("").as_posix()
+        if not sidecar.case:
+            yield self._case(stem, file, prompt, document, (), sidecar, sidecar)
+        seen: set[str] = set()
+        for index, table in enumerate(sidecar.case):
+            if table.id in seen:
+                self._fault(f'The id "{table.id}" is taken.', document.file, document.lines.line(("case", index, "id")))
+                continue
+            seen.add(table.id)
+            yield self._case(f"{stem}#{table.id}", file, prompt, document, ("case", index), sidecar, table)
+
+    def _case(
+        self,
+        case_id: str,
+        file: Path,
+        prompt: str,
+        document: _Document,
+        at: tuple[str | int, ...],
+        sidecar: Sidecar,
+        table: CaseKeys,
+    ) -> Case:
+        """One case; `at` is where its table stands in the sidecar, () for a sidecar without [[case]]."""
+
+        def said(key: str) -> Any:
+            """What the case, else the sidecar, else [defaults] says."""
+            for level in (table, sidecar, self.defaults):
+                value = getattr(level, key, None)
+                if value is not None:
+                    return value
+            return None
+
+        def place(key: str) -> tuple[str | int, ...]:
+            return (*at, key) if getattr(table, key) is not None else (key,)
+
+        expect = self._expect(document, sidecar.expect, ("expect",))
+        if isinstance(table, CaseTable):
+            expect |= self._expect(document, table.expect, (*at, "expect"))
+        images = self._images(file, document, said("images"), place("images"))
+        controls = said("controls")
+        swap: tuple[SuiteImage, ...] = ()
+        if controls and controls.swap:
+            if controls.swap is True:
+                self.swap_wanted.add(case_id)
+            else:
+                swap = self._images(file, document, controls.swap, (*place("controls"), "swap"))
+        if controls and (controls.swap or controls.blind) and not images:
+            line = document.lines.line(place("controls"))
+            self._fault("Controls withhold or swap images, and the case shows none.", document.file, line)
+        xfail = said("xfail")
+        return Case(
+            id=case_id,
+            file=file,
+            line=document.lines.line((*at, "expect") if at else place("expect")),
+            prompt=prompt.strip(),
+            system=said("system"),
+            images=images,
+            tools=self._tools(document, said("tools") or [], place("tools")),
+            sampling=Sampling(
+                temperature=said("temperature"),
+                top_p=said("top_p"),
+                top_k=said("top_k"),
+                max_tokens=said("max_tokens") or 256,
+                stop=tuple(said("stop") or ()),
+            ),
+            thinking=said("thinking"),
+            seed=said("seed") or 0,
+            repeats=said("repeats") or 1,
+            expect=expect,
+            limits=_limits(said("limits")),
+            xfail=xfail.model_dump(by_alias=True, exclude_none=True) if xfail else {},
+            swap=swap,
+            blind=bool(controls and controls.blind),
+        )
+
+    def _expect(self, document: _Document, value: Any, path: tuple[str | int, ...]) -> dict[Tier, Expression]:
+        """The expectation of each tier; one that names no tier holds for both."""
+        if value is None:
+            return {}
+        tiers = {tier.value for tier in Tier}
+        by_tier = isinstance(value, Mapping) and not tiers.isdisjoint(value)
+        if isinstance(value, Mapping) and (unknown := [key for key in value if key not in OPERATORS.keys() | tiers]):
+            for key in unknown:
+                message = f'"{key}" is neither a tier nor an operator{did_you_mean(key, OPERATORS.keys() | tiers)}.'
+                self._fault(message, document.file, document.lines.line((*path, key)))
+            return {}
+        found: dict[Tier, Expression] = {}
+        for key, part in value.items() if by_tier else [("", value)]:
+            below = (*path, key) if by_tier else path
+            if by_tier and key not in tiers:
+                message = f'Beside a tier stand only tiers: "{key}" is none{did_you_mean(key, tiers)}.'
+                self._fault(message, document.file, document.lines.line(below))
+                continue
+            try:
+                expression = parse_expression(part)
+            except ExpressionError as error:
+                self._fault(error.message, document.file, document.lines.line((*below, *error.path)))
+                continue
+            found.update({Tier(key): expression} if by_tier else dict.fromkeys(Tier, expression))
+        return found
+
+    def _images(
+        self, prompt: Path, document: _Document, named: list[str] | None, path: tuple[str | int, ...]
+    ) -> tuple[SuiteImage, ...]:
+        """The images that the case names, else the one of the prompt's stem."""
+        if named is None:
+            beside = [prompt.with_suffix(ending) for ending in IMAGE_ENDINGS]
+            beside = [image for image in beside if image.is_file()]
+            if len(beside) > 1:
+                names = " and ".join(image.name for image in beside)
+                self._fault(f"{names} both belong to this prompt: name the images in a sidecar.", prompt)
+            return tuple(filter(None, (self._image(image, prompt, None) for image in beside[:1])))
+        line = document.lines.line(path)
+        images = (self._image(document.file.parent / name, document.file, line) for name in named)
+        return tuple(filter(None, images))
+
+    def _image(self, image: Path, file: Path, line: int | None) -> SuiteImage | None:
+        image = Path(os.path.normpath(image))
+        if not image.is_file():
+            near = [other.name for other in image.parent.glob("*") if other.suffix.lower() in IMAGE_ENDINGS]
+            self._fault(f"There is no image {image}{did_you_mean(image.name, near)}.", file, line)
+            return None
+        try:
+            data = read_image(image)
+        except InvalidImage as error:
+            self._fault(str(error), file, line)
+            return None
+        return SuiteImage(image, data.sha256, data.width, data.height)
+
+    def _tools(self, document: _Document, tables: Sequence[Any], path: tuple[str | int, ...]) -> tuple[Tool, ...]:
+        import jsonschema
+
+        for index, table in enumerate(tables):
+            try:
+                jsonschema.validators.validator_for(table.parameters).check_schema(table.parameters)
+            except jsonschema.SchemaError as error:
+                line = document.lines.line((*path, index, "parameters"))
+                self._fault(f"The parameters of {table.name} are no JSON schema: {error.message}.", document.file, line)
+        return tuple(Tool(table.name, table.description, table.parameters) for table in tables)
+
+    # -- once all cases are known ------------------------------------------------------------------------------------
+
+    def _with_swap(self, case: Case, cases: Sequence[Case]) -> Case:
+        """For `swap = true`: as many images of other cases as the case shows, those of the same prompt first."""
+        if case.id not in self.swap_wanted or not case.images:
+            return case
+        own = {image.sha256 for image in case.images}
+        others = sorted(cases, key=lambda other: other.file != case.file)
+        choices = {image.sha256: image for other in others for image in other.images if image.sha256 not in own}
+        if not choices:
+            message = f'swap = true finds no other image in the suite for {case.id}: name one (swap = "other.png").'
+            self._fault(message, case.file.with_suffix(".toml"), case.line)
+            return case
+        pool = list(choices.values())
+        return replace(case, swap=tuple(pool[index % len(pool)] for index in range(len(case.images))))
+
+    def _with_sha(self, case: Case) -> Case:
+        content = [
+            case.id,
+            case.prompt,
+            case.system,
+            [image.sha256 for image in case.images],
+            [[tool.name, tool.description, tool.parameters] for tool in case.tools],
+            vars(case.sampling),
+            case.thinking,
+            case.seed,
+            {tier: to_json(expression) for tier, expression in case.expect.items()},
+            {tier: vars(limits) for tier, limits in case.limits.items()},
+            case.xfail,
+        ]
+        return replace(case, sha=_sha(content))
+
+
+def _limits(table: LimitsTable | None) -> dict[Tier, Limits]:
+    """A tier's own limits over those for both tiers."""
+    if table is None:
+        return {}
+    common = table.model_dump(exclude={"quick", "full"}, exclude_none=True)
+    own: Mapping[Tier, Bounds] = {Tier.QUICK: table.quick, Tier.FULL: table.full}
+    limits = {tier: Limits(**common | bounds.model_dump(exclude_none=True)) for tier, bounds in own.items()}
+    return {tier: limit for tier, limit in limits.items() if limit != Limits()}
+
+
+def _sha(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _sentence(root: type[BaseModel], path: tuple[str | int, ...], fault: Mapping[str, Any]) -> str:
+    """What pydantic found, in a sentence: an unknown key with the nearest known one, or a value and what is allowed."""
+    key = ".".join(str(step) for step in path if isinstance(step, str)) or "the file"
+    if fault["type"] == "extra_forbidden":
+        return f'There is no key "{path[-1]}" here{did_you_mean(str(path[-1]), _keys(root, path))}.'
+    if fault["type"] == "missing":
+        return f'"{path[-1]}" is missing.'
+    allowed = fault["msg"].removeprefix("Value error, ")
+    return f"{key} cannot be {fault['input']!r}: {allowed[0].lower()}{allowed[1:]}."
+
+
+def _keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """The keys that the table around the last step of `path` may hold."""
+    for step in path[:-1]:
+        fields = {info.alias or name: info for name, info in model.model_fields.items()}
+        if step in fields:
+            model = _model_in(fields[str(step)].annotation) or model
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, typing.get_args(annotation))), None)

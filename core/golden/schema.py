@@ -1,0 +1,139 @@
+"""The keys that golden.toml and the sidecars may hold, with their types and ranges."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Texts = Annotated[list[str], BeforeValidator(_one_or_more)]
+"""A list of texts; a single text stands for a list of one."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Knobs(_Table):
+    """How an answer is generated: allowed in [defaults], at the top of a sidecar, and in a [[case]]."""
+
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: Texts | None = None
+    thinking: bool | None = None
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    repeats: int | None = Field(default=None, ge=1, le=1000)
+
+
+class ToolTable(_Table):
+    name: str = Field(min_length=1)
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+def _images_or_flag(value: Any) -> Any:
+    images = [value] if isinstance(value, str) else value
+    if isinstance(images, bool) or (isinstance(images, list) and images and all(isinstance(x, str) for x in images)):
+        return images
+    raise ValueError("it is true, false, an image file or a list of image files")
+
+
+class ControlsTable(_Table):
+    swap: Annotated[Any, BeforeValidator(_images_or_flag)] = False
+    """True for other images of the suite, else the files to show."""
+    blind: bool = False
+
+
+class Bounds(_Table):
+    """Seconds that may pass at most, and tokens per second that are wanted at least."""
+
+    ttft_s: float | None = Field(default=None, gt=0)
+    total_s: float | None = Field(default=None, gt=0)
+    decode_tps: float | None = Field(default=None, gt=0)
+
+
+class LimitsTable(Bounds):
+    quick: Bounds = Bounds()
+    full: Bounds = Bounds()
+
+
+def _everywhere(value: Any) -> Any:
+    return {"quick": value, "full": value} if isinstance(value, str) else value
+
+
+class XfailTable(_Table):
+    """The reason for each tier or route that is known to fail; a single text stands for both tiers."""
+
+    quick: str | None = None
+    full: str | None = None
+    in_process: str | None = Field(default=None, alias="in-process")
+    openai: str | None = None
+    anthropic: str | None = None
+
+
+class CaseKeys(Knobs):
+    """What both a sidecar and a [[case]] may say; the case has the last word."""
+
+    system: str | None = None
+    images: Texts | None = None
+    tools: list[ToolTable] | None = None
+    expect: Any = None
+    limits: LimitsTable | None = None
+    xfail: Annotated[XfailTable | None, BeforeValidator(_everywhere)] = None
+    controls: ControlsTable | None = None
+
+
+class CaseTable(CaseKeys):
+    id: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+
+
+class Sidecar(CaseKeys):
+    case: list[CaseTable] = []
+
+
+def _for_both_kinds(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"vision": value, "text": value}
+
+
+class KindTable(_Table):
+    """Models for prompts with images, and for those without; a list or a text stands for both."""
+
+    vision: Texts = []
+    text: Texts = []
+
+
+class TiersTable(_Table):
+    quick: Annotated[KindTable, BeforeValidator(_for_both_kinds)] = KindTable()
+    full: Annotated[KindTable, BeforeValidator(_for_both_kinds)] = KindTable()
+
+
+class GateTable(_Table):
+    """`pass` is the share of a tier's attempts that must pass."""
+
+    passing: float = Field(default=1.0, alias="pass", ge=0, le=1)
+    max_regressions: int | None = Field(default=None, ge=0)
+
+
+class ParityTable(_Table):
+    routes: list[Literal["in-process", "openai", "anthropic"]] = ["in-process", "openai", "anthropic"]
+    level: Literal["text", "checks"] = "text"
+
+
+class GatesTable(_Table):
+    quick: GateTable = GateTable()
+    full: GateTable = GateTable()
+    parity: ParityTable = ParityTable()
+
+
+class GoldenToml(_Table):
+    format: Literal[1] = 1
+    defaults: Knobs = Knobs()
+    tiers: TiersTable = TiersTable()
+    gates: GatesTable = GatesTable()

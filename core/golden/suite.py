@@ -1,0 +1,129 @@
+"""A golden suite as data: its cases, what each tier expects of them, and which models stand for the tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import EngineError
+from core.golden.expressions import SMOKE, Expression
+from core.requests import Sampling, Tool
+from core.tiers import Tier
+
+BUILTIN = Path(__file__).parent / "builtin"
+"""The suite that a run takes when none is named."""
+
+ROUTES = ("in-process", "openai", "anthropic")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a suite. `line` counts from 1; a warning does not stop a run."""
+
+    message: str
+    file: Path
+    line: int | None = None
+    warning: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{place}: {self.message}"
+
+
+class SuiteError(EngineError):
+    """The suite cannot be run: `problems` holds every fault with its file and line."""
+
+    code = "suite_error"
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class SuiteImage:
+    """An image of a case, known by its content. Width and height are pixels."""
+
+    path: Path
+    sha256: str
+    width: int
+    height: int
+
+
+class Control(StrEnum):
+    """A run of a vision case in which its check must fail, because the model cannot know the answer."""
+
+    SWAP = "swap"
+    BLIND = "blind"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds at most, and decoded tokens per second at least; None is no limit."""
+
+    ttft_s: float | None = None
+    total_s: float | None = None
+    decode_tps: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt with what is expected of the answer.
+
+    `id` is the prompt file's path in the suite without its ending, plus `#` and the [[case]]'s id where there are
+    several. `sha` changes with anything that may change the answer or its verdict. `swap` holds the images of the
+    swap control. `file` and `line` say where a person wrote it.
+    """
+
+    id: str
+    file: Path
+    line: int | None
+    prompt: str
+    system: str | None = None
+    images: tuple[SuiteImage, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    thinking: bool | None = None
+    seed: int = 0
+    repeats: int = 1
+    expect: Mapping[Tier, Expression] = field(default_factory=dict)
+    limits: Mapping[Tier, Limits] = field(default_factory=dict)
+    xfail: Mapping[str, str] = field(default_factory=dict)
+    swap: tuple[SuiteImage, ...] = ()
+    blind: bool = False
+    sha: str = ""
+
+    def expected(self, tier: Tier) -> Expression:
+        """What the tier expects; a non-empty answer where nothing was written."""
+        return self.expect.get(tier, SMOKE)
+
+
+@dataclass(frozen=True)
+class TierModels:
+    """Ids to try in this order, for cases with images and for those without."""
+
+    vision: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The share of each tier's attempts that must pass, and the routes that must agree, and in what."""
+
+    passing: Mapping[Tier, float] = field(default_factory=dict)
+    parity_routes: tuple[str, ...] = ROUTES
+    parity_level: str = "text"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A parsed suite; `tiers` lacks a tier for which golden.toml names no model, `sha` covers cases and golden.toml."""
+
+    name: str
+    path: Path
+    cases: tuple[Case, ...]
+    tiers: Mapping[Tier, TierModels] = field(default_factory=dict)
+    gates: Gates = field(default_factory=Gates)
+    sha: str = ""
