@@ -13,9 +13,21 @@ SPLIT = (
 )
 """How text is cut before merging: Qwen2's published pattern (tokenizer.json of Qwen/Qwen2-0.5B), one digit a token."""
 
+SPLIT_NAMES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)| ?\p{Ll}[\p{L}\p{M}]*|\p{L}[\p{L}\p{M}]*|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""The same, but a capitalised word never takes the space before it: ` Tokyo`, `"Tokyo"` and `Tokyo` share their tokens,
+so that copying a name is copying tokens."""
+
 
 def train_bpe(
-    texts: Iterable[str], vocab_size: int, special: list[str], markers: list[str], min_frequency: int = 2
+    texts: Iterable[str],
+    vocab_size: int,
+    special: list[str],
+    markers: list[str],
+    min_frequency: int = 2,
+    split: str = SPLIT,
 ) -> Tokenizer:
     """Learn a byte-level BPE of exactly `vocab_size` tokens, fewer if the texts run out of merges.
 
@@ -26,7 +38,7 @@ def train_bpe(
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
+            pre_tokenizers.Split(Regex(split), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
