@@ -12,6 +12,8 @@ from core.catalog.model_info import MemoryEstimate
 
 PREFILL_CHUNK = 512
 _CACHE_STEP = 256  # mlx-lm grows a KV cache by so many tokens at a time
+_SCORED_TOKENS = 4096
+_FUSED_HEADS = {64, 80, 128}  # head sizes for which Metal's attention never writes its scores to memory
 
 # mlx-lm's modules for these types cache the compressed latent of multi-head latent attention; its other MLA modules
 # (deepseek_v2, minicpm3, ...) cache whole keys and values.
@@ -45,9 +47,10 @@ def estimate(
     - KV per token: 2 x kv heads x head size x `float_bytes` for each layer with full attention; for multi-head latent
       attention, (latent + rotary part) x `float_bytes` (DeepSeek-V2, arXiv 2405.04434, section 2.1).
     - prefill peak: the activations of one layer for `prefill_chunk` tokens, with two layers alive at once because the
-      graph is lazy: tokens x (4 x hidden + 3 x intermediate) x `float_bytes` x 2; the logits of one row in float32;
+      graph is lazy: tokens x (4 x hidden + 3 x intermediate) x `float_bytes` x 2; one layer's attention scores of
+      that chunk against 4,096 tokens, since not every head size has a fused kernel; the logits of one row in float32;
       what fixed caches hold when full (windows of sliding layers, recurrent states); and for a vision model, its
-      tower's activations over one image.
+      tower's activations over one image. Measured against MLX in tests/core/catalog/test_catalog_memory.py.
     """
     text = text_part(config)
 
@@ -77,8 +80,9 @@ def estimate(
         intermediate = max(intermediate, experts * (number(text, "moe_intermediate_size") or intermediate))
     vocabulary = field("vocab_size") or 0
     activations = prefill_chunk * (4 * hidden + 3 * intermediate) * float_bytes * 2
+    scores = heads * prefill_chunk * _SCORED_TOKENS * float_bytes
     fixed = sliding * per_layer * (window + _CACHE_STEP) + state * _state_bytes(text, hidden, float_bytes)
-    peak = activations + 4 * vocabulary + fixed + (_vision_peak(config, float_bytes) if images else 0)
+    peak = activations + scores + 4 * vocabulary + fixed + (_vision_peak(config, float_bytes) if images else 0)
     return MemoryEstimate(weights_bytes, full * per_layer, peak)
 
 
@@ -119,17 +123,18 @@ def _state_bytes(text: Mapping[str, Any], hidden: int, float_bytes: int) -> int:
 
 
 def _vision_peak(config: Mapping[str, Any], float_bytes: int) -> int:
-    """A vision tower over one image: patches x (4 x hidden + 2 x intermediate), and the scores of one layer.
+    """A vision tower over one image: patches x (4 x hidden + 2 x intermediate), and one layer's scores if not fused.
 
     Towers of a fixed size say so in image_size; the others are given an image of a million pixels.
     """
     vision = config.get("vision_config")
     if not isinstance(vision, dict):
         return 0
-    hidden = number(vision, "hidden_size", "embed_dim", "width", "dim") or 1024
+    hidden = number(vision, "embed_dim", "hidden_size", "width", "dim") or 1024
     intermediate = number(vision, "intermediate_size", "mlp_dim") or 4 * hidden
     heads = number(vision, "num_attention_heads", "num_heads") or max(hidden // 64, 1)
     patch = number(vision, "patch_size") or 14
     side = number(vision, "image_size") or 1000
     patches = max((side // patch) ** 2, 1)
-    return patches * (4 * hidden + 2 * intermediate) * float_bytes * 2 + heads * patches * patches * float_bytes
+    scores = 0 if hidden // heads in _FUSED_HEADS else heads * patches * patches * float_bytes
+    return patches * (4 * hidden + 2 * intermediate) * float_bytes * 2 + scores
