@@ -1,0 +1,61 @@
+"""Whether the routes agree: the same case, tier and repeat must give the same answer, whichever way it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.golden.results import Attempt, Status
+from core.golden.suite import Gates
+
+
+@dataclass(frozen=True)
+class Break:
+    """Two routes that do not agree in `what`: answer, tool_calls, finish or checks."""
+
+    case: str
+    tier: str
+    repeat: int
+    routes: tuple[str, str]
+    what: str
+    values: tuple[Any, Any]
+
+    def __str__(self) -> str:
+        left, right = (repr(value) for value in self.values)
+        names = f"{self.routes[0]} and {self.routes[1]}"
+        return f"{self.case} ({self.tier}): {names} differ in {self.what}: {left} against {right}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def breaks(attempts: Iterable[Attempt], gates: Gates) -> list[Break]:
+    """Every disagreement with the first route of a group. Attempts that did not come about are not compared."""
+    groups: dict[tuple[str, str, int], list[Attempt]] = {}
+    for attempt in attempts:
+        if attempt.status is Status.OK and attempt.control is None and attempt.route in gates.parity_routes:
+            groups.setdefault((attempt.case, attempt.tier, attempt.repeat), []).append(attempt)
+    found: list[Break] = []
+    for first, *others in groups.values():
+        for other in others:
+            found.extend(_differences(first, other, gates.parity_level))
+    return found
+
+
+def _differences(first: Attempt, other: Attempt, level: str) -> Iterator[Break]:
+    """With the level "checks" only the outcome of the checks counts, with "text" all that was said and why it ended."""
+    if level == "checks":
+        pairs: list[tuple[str, Any, Any]] = [
+            ("checks", [item.passed for item in first.checks], [item.passed for item in other.checks])
+        ]
+    else:
+        pairs = [
+            ("answer", first.answer.strip(), other.answer.strip()),
+            ("tool_calls", list(first.tool_calls), list(other.tool_calls)),
+            ("finish", first.finish, other.finish),
+        ]
+    for what, left, right in pairs:
+        if left != right:
+            routes = (first.route, other.route)
+            yield Break(first.case, first.tier, first.repeat, routes, what, (left, right))

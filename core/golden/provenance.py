@@ -1,0 +1,44 @@
+"""What a run was made of and made on, for its record: suite, options, versions, machine, memory, schedule."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from core.golden.plan import Plan
+from core.status import EngineStatus
+
+PACKAGES = ("mlx-assay", "mlx", "mlx-lm", "mlx-vlm", "transformers")
+
+
+def header(plan: Plan, status: EngineStatus | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The head of run.json. `status` is None when a server elsewhere did the work; `asked` is what the user chose."""
+    suite = plan.suite
+    return {
+        "suite": {"name": suite.name, "path": str(suite.path.resolve()), "sha": suite.sha},
+        "options": asdict(plan.options) | dict(asked),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "machine": {
+            "system": f"{platform.system()} {platform.release()}",
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "device": status.device if status else None,
+        },
+        "memory_budget": status.memory_budget if status else None,
+        "schedule": [
+            {"models": [model.id for model in stage.models], "attempts": len(stage.attempts)} for stage in plan.stages
+        ],
+        "command": sys.argv[1:],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,199 @@
+"""What a run leaves behind: a record of each attempt, and a folder in which a killed run can be taken up again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from core.errors import EngineError
+from core.golden.checks import Check, Hit
+
+RECORD_VERSION = 1
+
+
+class Status(StrEnum):
+    """Whether an attempt came about."""
+
+    OK = "ok"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Verdict(StrEnum):
+    """What became of an attempt. `XPASS` passed where a failure was expected."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+    SKIP = "skip"
+    XFAIL = "xfail"
+    XPASS = "xpass"
+
+
+class NoSuchRun(EngineError):
+    """There is no run of that name, or its record cannot be read."""
+
+    code = "no_such_run"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One prompt answered once. The mappings are ready for JSON; docs/golden.md lists their keys.
+
+    Positions in `checks` count characters of `answer`, which holds no thinking. `why` says in a phrase for what the
+    verdict is not a plain pass. `key` identifies the attempt across resumed runs.
+    """
+
+    id: str
+    key: str
+    case: str
+    case_sha: str
+    tier: str
+    route: str
+    repeat: int
+    status: Status
+    verdict: Verdict
+    model: Mapping[str, Any] = field(default_factory=dict)
+    control: str | None = None
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    answer: str = ""
+    reasoning: str | None = None
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    finish: str | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+    perf: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    why: str = ""
+    error: Mapping[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as one JSON object."""
+        checks = [
+            {
+                "expr": check.expr,
+                "pass": check.passed,
+                "hits": [[hit.text, hit.start, hit.end] for hit in check.hits],
+                "failed": list(check.failed),
+            }
+            for check in self.checks
+        ]
+        return {"v": RECORD_VERSION} | asdict(self) | {"checks": checks}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Attempt:
+        """The attempt of a record that `to_json` wrote. Raises KeyError, TypeError or ValueError for any other."""
+        values = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
+        checks = tuple(
+            Check(item["expr"], item["pass"], tuple(Hit(*hit) for hit in item["hits"]), tuple(item["failed"]))
+            for item in record["checks"]
+        )
+        changes = {
+            "status": Status(record["status"]),
+            "verdict": Verdict(record["verdict"]),
+            "tool_calls": tuple(record["tool_calls"]),
+            "checks": checks,
+        }
+        return cls(**values | changes)
+
+
+class RunFolder:
+    """A run on disk: run.json says what was run, attempts.jsonl gains a line when an attempt ends.
+
+    Each line is handed to the system before the next attempt is judged: a killed process loses none that ended.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self.header: dict[str, Any] = dict(header)
+        self._file: TextIOWrapper | None = None
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @classmethod
+    def create(cls, runs: Path, header: Mapping[str, Any]) -> RunFolder:
+        """A new folder in `runs`, named by the time. Raises OSError when the disk does not let us."""
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        path = runs / name
+        path.mkdir(parents=True)
+        folder = cls(path, {"v": RECORD_VERSION, "id": name, "started": _now(), **header})
+        folder._write_header()
+        return folder
+
+    @classmethod
+    def open(cls, runs: Path, name: str) -> RunFolder:
+        """The folder of a run by its name, or the latest for "last". Raises NoSuchRun."""
+        names = sorted(path.parent.name for path in runs.glob("*/run.json"))
+        if name == "last" and names:
+            name = names[-1]
+        try:
+            return cls(runs / name, json.loads((runs / name / "run.json").read_text()))
+        except (OSError, ValueError) as error:
+            latest = f"The latest is {names[-1]}." if names else "There is none yet."
+            raise NoSuchRun(f"There is no run {name} in {runs} ({error}). {latest}") from error
+
+    def attempts(self) -> list[Attempt]:
+        """The attempts that have ended. A last line that a kill tore is left out."""
+        found = []
+        try:
+            lines = (self.path / "attempts.jsonl").read_text(encoding="utf-8", errors="replace").split("\n")
+        except FileNotFoundError:
+            return []
+        for line in lines:
+            try:
+                found.append(Attempt.from_json(json.loads(line)))
+            except (ValueError, KeyError, TypeError):
+                continue
+        return found
+
+    def append(self, attempt: Attempt) -> None:
+        """Add an attempt. Raises OSError when the disk is full."""
+        if self._file is None:
+            self._file = _open_after_whole_line(self.path / "attempts.jsonl")
+        self._file.write(json.dumps(attempt.to_json(), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def finish(self, outcome: Mapping[str, Any]) -> None:
+        """Close the record with how it went."""
+        self.close()
+        self.header |= {"ended": _now(), "outcome": dict(outcome)}
+        self._write_header()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write_header(self) -> None:
+        draft = self.path / "run.json.new"
+        draft.write_text(json.dumps(self.header, indent=2) + "\n", encoding="utf-8")
+        os.replace(draft, self.path / "run.json")
+
+
+def document(header: Mapping[str, Any], attempts: Iterable[Attempt], parity: Sequence[Mapping[str, Any]]) -> str:
+    """The whole run as one JSON document."""
+    whole = {"run": dict(header), "attempts": [attempt.to_json() for attempt in attempts], "parity": list(parity)}
+    return json.dumps(whole, indent=2) + "\n"
+
+
+def _open_after_whole_line(path: Path) -> TextIOWrapper:
+    """Open for appending; a torn last line is ended first, so that it spoils no other."""
+    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+    # A lone surrogate, which a model can write, becomes the JSON escape that it is.
+    file = path.open("a", encoding="utf-8", errors="backslashreplace")
+    if torn:
+        file.write("\n")
+    return file
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

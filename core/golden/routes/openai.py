@@ -1,0 +1,131 @@
+"""The OpenAI protocol as a route: POST /v1/chat/completions, streamed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from core.events import (
+    Event,
+    Finished,
+    FinishReason,
+    TextDelta,
+    ThinkingDelta,
+    Timing,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+)
+from core.golden.routes import RouteError
+from core.golden.routes.http import Frame
+from core.images import ImageData
+from core.requests import GenerationRequest, ImagePart, Message, TextPart
+
+REASONS = {"length": FinishReason.LENGTH, "tool_calls": FinishReason.TOOL_CALLS}
+"""Any other finish_reason is a stop."""
+
+
+class OpenAI:
+    """Fields as in OpenAI's API reference, and what local servers add: top_k and chat_template_kwargs."""
+
+    path = "/v1/chat/completions"
+
+    def headers(self, key: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+    def encode(self, request: GenerationRequest) -> dict[str, Any]:
+        sampling = request.sampling
+        body = {
+            "model": request.model,
+            "messages": [_message(message) for message in request.messages],
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+                }
+                for tool in request.tools
+            ]
+            or None,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "max_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+            "stop": list(sampling.stop) or None,
+            "chat_template_kwargs": None if request.thinking is None else {"enable_thinking": request.thinking},
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def reader(self) -> OpenAIReader:
+        return OpenAIReader()
+
+
+class OpenAIReader:
+    """Chunks to events: the finish waits for the usage, which comes after it."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._usage = Usage()
+
+    def feed(self, frame: Frame) -> list[Event]:
+        if frame.data == "[DONE]":
+            return self._finish()
+        chunk = json.loads(frame.data)
+        if "error" in chunk:
+            raise RouteError(f"The server broke off: {chunk['error'].get('message', chunk['error'])}")
+        if chunk.get("usage"):
+            self._usage = _usage(chunk["usage"])
+        events: list[Event] = []
+        for choice in chunk.get("choices") or []:
+            events += _delta(choice.get("delta") or {})
+            self._reason = choice.get("finish_reason") or self._reason
+        return events
+
+    def _finish(self) -> list[Event]:
+        if self._reason is None:
+            return []
+        return [Finished(REASONS.get(self._reason, FinishReason.STOP), self._usage, Timing())]
+
+
+def _delta(delta: dict[str, Any]) -> list[Event]:
+    events: list[Event] = []
+    if thinking := delta.get("reasoning_content") or delta.get("reasoning"):
+        events.append(ThinkingDelta(thinking))
+    if delta.get("content"):
+        events.append(TextDelta(delta["content"]))
+    for call in delta.get("tool_calls") or []:
+        function = call.get("function") or {}
+        if function.get("name"):
+            events.append(ToolCallStart(call["index"], call.get("id") or "", function["name"]))
+        if function.get("arguments"):
+            events.append(ToolCallDelta(call["index"], function["arguments"]))
+    return events
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    return Usage(
+        prompt_tokens=usage.get("prompt_tokens") or 0,
+        completion_tokens=usage.get("completion_tokens") or 0,
+        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+        thinking_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
+    )
+
+
+def _message(message: Message) -> dict[str, Any]:
+    """A system or user turn; a suite has no others. Parts keep their order, plain text is sent as a string."""
+    if all(isinstance(part, TextPart) for part in message.parts):
+        return {"role": message.role.value, "content": message.plain_text}
+    parts: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            parts.append({"type": "text", "text": part.text})
+        elif isinstance(part, ImagePart):
+            parts.append({"type": "image_url", "image_url": {"url": _data_uri(part.image)}})
+    return {"role": message.role.value, "content": parts}
+
+
+def _data_uri(image: ImageData) -> str:
+    return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"

@@ -1,0 +1,223 @@
+"""Carry out a plan: load each model once, ask it everything, judge each answer and write it down as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from core.catalog import ModelInfo
+from core.errors import EngineError
+from core.events import GenerationResult, TextDelta
+from core.golden.judge import Circumstances, failed, judge, skipped
+from core.golden.plan import Plan, Planned, Stage
+from core.golden.progress import (
+    AnswerDelta,
+    AttemptFinished,
+    AttemptStarted,
+    ModelLoading,
+    ModelReady,
+    RunEvent,
+    RunStarted,
+    RunWarning,
+)
+from core.golden.results import Attempt, RunFolder, Status
+from core.images import read_image
+from core.requests import GenerationRequest, Message, Role
+
+if TYPE_CHECKING:
+    from core.engine import Engine
+    from core.golden.routes import Route
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The attempts that ended, in the order of the plan."""
+
+    attempts: tuple[Attempt, ...]
+    interrupted: bool = False
+
+
+@dataclass
+class _Loaded:
+    """A model of the stage at hand."""
+
+    load_s: float = 0.0
+    was_there: bool = False
+    asked: bool = False
+    error: EngineError | None = None
+
+
+@dataclass
+class GoldenRun:
+    """One run of a plan. `run` blocks on the caller's thread; `cancel` may be called from any.
+
+    `routes` has a route for each name in the plan. `engine` None means that servers elsewhere do the work, so that
+    nothing is loaded here. `listener` is called on the thread of `run` and must return at once. `done` are attempts of
+    the run that is resumed: those that came about are taken over.
+    """
+
+    plan: Plan
+    routes: Mapping[str, Route]
+    engine: Engine | None = None
+    listener: Callable[[RunEvent], None] = lambda event: None
+    folder: RunFolder | None = None
+    done: Iterable[Attempt] = ()
+    _ended: dict[int, Attempt] = field(default_factory=dict, init=False)
+    _models: dict[str, _Loaded] = field(default_factory=dict, init=False)
+    _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def run(self) -> RunResult:
+        """Carry the plan out. Ctrl-C and `cancel` end it early, with what was done; what is under way is dropped."""
+        interrupted = False
+        try:
+            asyncio.run(self._main())
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            interrupted = True
+        finally:
+            self._loop = None
+            if self.folder is not None:
+                self.folder.close()
+        attempts = tuple(self._ended[index] for index in sorted(self._ended))
+        return RunResult(attempts, interrupted)
+
+    def cancel(self) -> None:
+        """Stop: running generations end within a step. Idempotent, and without effect once the run is over."""
+        self._cancelled.set()
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None:
+            try:
+                loop.call_soon_threadsafe(task.cancel)
+            except RuntimeError:
+                pass  # the loop has closed: the run is over
+
+    async def _main(self) -> None:
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        if self._cancelled.is_set():
+            raise asyncio.CancelledError
+        try:
+            self.listener(RunStarted(self.plan))
+            self._take_over()
+            for stage in self.plan.stages:
+                pending = replace(stage, attempts=tuple(a for a in stage.attempts if a.index not in self._ended))
+                if pending.attempts:
+                    await self._stage(pending)
+        finally:
+            for route in self.routes.values():
+                await route.aclose()
+
+    def _take_over(self) -> None:
+        """What needs no model: attempts that are skipped, and those that the resumed run has done."""
+        before = {attempt.key: attempt for attempt in self.done if attempt.status is Status.OK}
+        for planned in self.plan.attempts:
+            if planned.key in before:
+                self._ended[planned.index] = before[planned.key]
+                self.listener(AttemptFinished(planned, before[planned.key]))
+            elif planned.model is None:
+                self._finish(planned, skipped(planned, self._run_id))
+
+    @property
+    def _run_id(self) -> str:
+        return self.folder.id if self.folder else "run"
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    async def _stage(self, stage: Stage) -> None:
+        """Ask the models of a stage everything, all of them at the same time, one route after the other."""
+        await asyncio.gather(*(self._load(model) for model in stage.models))
+        for route in dict.fromkeys(planned.route for planned in stage.attempts):
+            async with asyncio.TaskGroup() as group:
+                for model in stage.models:
+                    gate = asyncio.Semaphore(self.plan.options.in_flight)
+                    for planned in stage.attempts:
+                        if planned.route == route and planned.model is model:
+                            group.create_task(self._attempt(planned, self._models[model.id], gate))
+        if stage.models[-1] is not self.plan.models[-1]:
+            await asyncio.gather(*(self._unload(model) for model in stage.models))
+
+    async def _load(self, model: ModelInfo) -> None:
+        loaded = self._models[model.id] = _Loaded()
+        if self.engine is None:
+            return
+        loaded.was_there = any(there.id == model.id for there in self.engine.status().models)
+        if not loaded.was_there:
+            self.listener(ModelLoading(model.id))
+        try:
+            # Shielded: cancelling a future that the MLX thread is about to set would break that thread.
+            there = await asyncio.shield(asyncio.wrap_future(self.engine.load(model.id)))
+        except EngineError as error:
+            loaded.error = error
+            return
+        loaded.load_s = 0.0 if loaded.was_there else there.load_s
+        self.listener(ModelReady(model.id, loaded.load_s))
+
+    async def _unload(self, model: ModelInfo) -> None:
+        """Make room for the next stage; a model that was in memory before the run stays."""
+        loaded = self._models[model.id]
+        if self.engine is None or loaded.was_there or loaded.error:
+            return
+        try:
+            await asyncio.shield(asyncio.wrap_future(self.engine.unload(model.id)))
+        except EngineError as error:
+            log.warning("%s stays in memory: %s", model.id, error)
+
+    # -- attempts ----------------------------------------------------------------------------------------------------
+
+    async def _attempt(self, planned: Planned, model: _Loaded, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            cold, model.asked = not model.asked and not model.was_there, True
+            try:
+                if model.error is not None:
+                    raise model.error
+                self.listener(AttemptStarted(planned))
+                result = await self._answer(planned)
+                peak = self.engine.status().peak_memory if self.engine else None
+                around = Circumstances(cold, model.load_s if cold else 0.0, peak)
+                attempt = judge(planned, self._run_id, result, around)
+            except EngineError as error:
+                attempt = failed(planned, self._run_id, error)
+            self._finish(planned, attempt)
+
+    async def _answer(self, planned: Planned) -> GenerationResult:
+        result = GenerationResult()
+        async with aclosing(self.routes[planned.route].stream(request_for(planned))) as events:  # type: ignore[type-var]
+            async for event in events:
+                result.add(event)
+                if isinstance(event, TextDelta):
+                    self.listener(AnswerDelta(planned, event.text))
+        return result
+
+    def _finish(self, planned: Planned, attempt: Attempt) -> None:
+        self._ended[planned.index] = attempt
+        if self.folder is not None:
+            try:
+                self.folder.append(attempt)
+            except OSError as error:
+                where, self.folder = self.folder.path, None
+                self.listener(RunWarning(f"{where} cannot be written ({error.strerror}): the run goes on unkept."))
+        self.listener(AttemptFinished(planned, attempt))
+
+
+def request_for(planned: Planned) -> GenerationRequest:
+    """What is sent for an attempt, on every route. Raises InvalidImage when an image has vanished."""
+    assert planned.model is not None, "an attempt without a model is skipped, not sent"
+    case = planned.case
+    system = (Message.text(Role.SYSTEM, case.system),) if case.system else ()
+    images = [read_image(image.path) for image in planned.images]
+    return GenerationRequest(
+        model=planned.model.id,
+        messages=(*system, Message.text(Role.USER, case.prompt, *images)),
+        tools=case.tools,
+        sampling=replace(case.sampling, seed=planned.seed),
+        thinking=case.thinking,
+        source="golden",
+    )
