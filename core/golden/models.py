@@ -37,15 +37,20 @@ def from_disk(catalog: Catalog, settings: Settings) -> Chooser:
 
     def choose(case: Case, tier: Tier, named: TierModels) -> Choice:
         images = bool(case.images)
-        wanted = named.vision if images else named.text
-        try:
-            model = resolve_tier(catalog, settings, tier, images, wanted).model
-        except ModelNotFound as error:
-            return Choice(None, str(error))
         own = settings.quick_model if tier is Tier.QUICK else settings.full_model
-        if wanted and model.id not in {*wanted, own}:
-            return Choice(None, "; ".join(_why_not(catalog, model_id, images) for model_id in wanted))
-        return _able(model, case)
+        wanted = named.vision if images else named.text
+        if not wanted:
+            try:
+                return _able(resolve_tier(catalog, settings, tier, images).model, case)
+            except ModelNotFound as error:
+                return Choice(None, str(error))
+        reasons: list[str] = []
+        for model_id in ([own] if own else []) + list(wanted):
+            fault = _fault(catalog, model_id, images)
+            if fault is None:
+                return _able(catalog.get(model_id), case)
+            reasons.append(f"{model_id} {fault}")
+        return Choice(None, "; ".join(reasons))
 
     return choose
 
@@ -81,14 +86,17 @@ def _able(model: ModelInfo, case: Case) -> Choice:
     return Choice(model)
 
 
-def _why_not(catalog: Catalog, model_id: str, images: bool) -> str:
+def _fault(catalog: Catalog, model_id: str, images: bool) -> str | None:
+    """Why the model cannot answer, or None."""
     try:
         model = catalog.get(model_id)
     except ModelNotFound:
-        return f"{model_id} is not on disk"
+        return "is not on disk"
     if model.problem:
-        return f"{model_id} cannot be loaded ({model.problem})"
-    return f"{model_id} takes no images" if images else f"{model_id} does not chat"
+        return f"cannot be loaded ({model.problem})"
+    if images and not model.images:
+        return "takes no images"
+    return None if model.kind in (ModelKind.TEXT, ModelKind.VISION) else "does not chat"
 
 
 def _unknown(model_id: str) -> ModelInfo:

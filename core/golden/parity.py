@@ -45,10 +45,10 @@ def breaks(attempts: Iterable[Attempt], gates: Gates) -> list[Break]:
 
 def _differences(first: Attempt, other: Attempt, level: str) -> Iterator[Break]:
     """With the level "checks" only the outcome of the checks counts, with "text" all that was said and why it ended."""
+    pairs: list[tuple[str, Any, Any]]
     if level == "checks":
-        pairs: list[tuple[str, Any, Any]] = [
-            ("checks", [item.passed for item in first.checks], [item.passed for item in other.checks])
-        ]
+        left, right = ([item.passed for item in attempt.checks] for attempt in (first, other))
+        pairs = [("checks", left, right)]
     else:
         pairs = [
             ("answer", first.answer.strip(), other.answer.strip()),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,12 +14,12 @@ from core.status import EngineStatus
 PACKAGES = ("mlx-assay", "mlx", "mlx-lm", "mlx-vlm", "transformers")
 
 
-def header(plan: Plan, status: EngineStatus | None, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The head of run.json. `status` is None when a server elsewhere did the work; `asked` is what the user chose."""
+def header(plan: Plan, status: EngineStatus | None) -> dict[str, Any]:
+    """The head of run.json. `status` is None when a server elsewhere does the work."""
     suite = plan.suite
     return {
         "suite": {"name": suite.name, "path": str(suite.path.resolve()), "sha": suite.sha},
-        "options": asdict(plan.options) | dict(asked),
+        "options": asdict(plan.options),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "machine": {
             "system": f"{platform.system()} {platform.release()}",
@@ -33,7 +31,6 @@ def header(plan: Plan, status: EngineStatus | None, asked: Mapping[str, Any]) ->
         "schedule": [
             {"models": [model.id for model in stage.models], "attempts": len(stage.attempts)} for stage in plan.stages
         ],
-        "command": sys.argv[1:],
     }
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from core.events import Event, Finished, TextDelta, ThinkingDelta, Timing, ToolCallStart
 from core.golden.routes import RouteError
 from core.requests import GenerationRequest
+from core.text_safety import clean
 
 if TYPE_CHECKING:
     import httpx
@@ -79,7 +80,7 @@ class HttpRoute:
                         if isinstance(event, Finished):
                             finished = event
                         else:
-                            yield event
+                            yield _safe(event)
         except httpx.HTTPError as error:
             raise RouteError(f"{self._url} broke off: {error or type(error).__name__}.") from error
         if finished is None:
@@ -144,6 +145,13 @@ async def _frames(lines: AsyncIterator[str]) -> AsyncIterator[Frame]:
             event = value.removeprefix(" ")
         elif name == "data":
             data.append(value.removeprefix(" "))
+
+
+def _safe(event: Event) -> Event:
+    """Without what could steer a terminal: a server elsewhere may not have taken it out."""
+    if isinstance(event, TextDelta | ThinkingDelta):
+        return replace(event, text=clean(event.text))
+    return replace(event, name=clean(event.name)) if isinstance(event, ToolCallStart) else event
 
 
 def _read(reader: Reader, frame: Frame, url: str) -> list[Event]:
