@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from core.catalog import Catalog
+from core.catalog import Catalog, ModelKind
+from core.errors import EngineClosed, EngineError, QueueFull, UnsupportedInput
 from core.generation import Generation
+from core.mlx.thread import Command, MlxThread
 from core.requests import GenerationRequest
 from core.settings import Settings, load_settings
 from core.status import EngineStatus, LoadedModel, Notice
 
+T = TypeVar("T")
+
 
 class Engine:
-    """Models in memory behind one MLX thread. All methods may be called from any thread, and none blocks."""
+    """Models in memory behind one MLX thread. All methods may be called from any thread; none but `close` blocks."""
 
     def __init__(self, settings: Settings | None = None, catalog: Catalog | None = None) -> None:
         self.settings = settings or load_settings()
         self.catalog = catalog or Catalog(self.settings)
+        self._thread: MlxThread | None = None
+        self._status = EngineStatus(alive=False, device="")
+        self._listeners: list[Callable[[Notice], None]] = []
+        self._lock = threading.Lock()
+        self._open: list[Generation] = []
+        self._futures: set[Future[Any]] = set()
+        self._refusing = False
 
     def start(self) -> Self:
         """Start the MLX thread (which imports MLX there). Idempotent; `with Engine() as engine` does it too."""
-        raise NotImplementedError
+        with self._lock:
+            if self._thread is None:
+                self._refusing = False
+                self._thread = MlxThread(self.settings, self.catalog, self._notify, self._publish, self._died)
+                self._thread.start()
+        return self
 
     def close(self, drain_s: float = 0.0) -> None:
-        """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all models. Blocks."""
-        raise NotImplementedError
+        """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks."""
+        with self._lock:
+            self._refusing = True
+            thread = self._thread
+        if thread is None:
+            return
+        deadline = time.monotonic() + drain_s
+        for generation in self._unfinished():
+            generation.wait(max(deadline - time.monotonic(), 0.0))
+        thread.close()
+        self._abandon()
+        with self._lock:
+            self._thread = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -43,24 +73,121 @@ class Engine:
         Raises ModelNotFound, UnsupportedInput, InvalidRequest, QueueFull or EngineClosed at once; what can only be
         known later (LoadFailed, ContextOverflow, GenerationFailed, ...) is raised by the handle.
         """
-        raise NotImplementedError
+        check_request(request, self.catalog)
+        generation = Generation(request, self._cancel)
+        with self._lock:
+            self._open = [other for other in self._open if not other.done]
+            waiting = sum(not other.admitted for other in self._open)
+            if waiting >= self.settings.max_queue:
+                raise QueueFull(
+                    f"{waiting} requests wait already and the queue holds {self.settings.max_queue}. Try again shortly."
+                )
+            self._open.append(generation)
+        submitted = time.monotonic()
+        self._post(lambda scheduler: scheduler.submit(generation, submitted))
+        return generation
 
     def load(self, model_id: str, *, pin: bool = False) -> Future[LoadedModel]:
-        """Load a model, or pin one that is loaded. The future raises ModelNotFound, ModelBroken, LoadFailed, OutOfMemory."""
-        raise NotImplementedError
+        """Load a model, or pin one that is loaded.
+
+        Raises ModelNotFound at once; the future raises ModelBroken, LoadFailed, UnsupportedInput or OutOfMemory.
+        """
+        self.catalog.get(model_id)
+        future: Future[LoadedModel] = self._track(Future())
+        self._post(lambda scheduler: scheduler.load(model_id, pin, future))
+        return future
 
     def unload(self, model_id: str, *, cancel: bool = False) -> Future[None]:
         """Free a model when its requests have ended, or at once with `cancel` (they end with ModelUnloaded)."""
-        raise NotImplementedError
+        future: Future[None] = self._track(Future())
+        self._post(lambda scheduler: scheduler.unload(model_id, cancel, future))
+        return future
 
     def count_tokens(self, request: GenerationRequest) -> Future[int]:
         """Prompt tokens that `request` would take, images, tools and template included; loads the model if need be."""
-        raise NotImplementedError
+        check_request(request, self.catalog)
+        future: Future[int] = self._track(Future())
+        self._post(lambda scheduler: scheduler.count(request, future))
+        return future
 
     def status(self) -> EngineStatus:
         """A snapshot, without waiting for the MLX thread."""
-        raise NotImplementedError
+        return self._status
 
     def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
         """Call `listener` on every notice, on the MLX thread; returns the function that ends it."""
-        raise NotImplementedError
+        with self._lock:
+            self._listeners = [*self._listeners, listener]
+
+        def end() -> None:
+            with self._lock:
+                self._listeners = [other for other in self._listeners if other is not listener]
+
+        return end
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _post(self, command: Command) -> None:
+        thread = self._thread
+        if self._refusing or thread is None or not thread.post(command):
+            raise self._closed()
+
+    def _closed(self) -> EngineError:
+        thread = self._thread
+        if thread is not None and thread.failure is not None:
+            return EngineClosed(
+                f"The engine has died: {type(thread.failure).__name__}: {thread.failure}. Start it again."
+            )
+        return EngineClosed("The engine is not running.")
+
+    def _cancel(self, generation: Generation) -> None:
+        thread = self._thread
+        if thread is not None:
+            thread.post(lambda scheduler: scheduler.cancel(generation))
+
+    def _track(self, future: Future[T]) -> Future[T]:
+        """Remember a future until it is done, so that the engine's end answers it."""
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+        return future
+
+    def _abandon(self) -> None:
+        """Answer everyone whom the thread can no longer answer."""
+        for generation in self._unfinished():
+            generation.fail(self._closed())
+        for future in list(self._futures):
+            if not future.done():
+                future.set_exception(self._closed())
+
+    def _died(self) -> None:
+        self._publish(replace(self._status, alive=False, models=()))
+        self._abandon()
+
+    def _unfinished(self) -> list[Generation]:
+        with self._lock:
+            return [generation for generation in self._open if not generation.done]
+
+    def _notify(self, notice: Notice) -> None:
+        for listener in self._listeners:
+            listener(notice)
+
+    def _publish(self, status: EngineStatus) -> None:
+        self._status = status
+
+
+def check_request(request: GenerationRequest, catalog: Catalog) -> None:
+    """What can be said of a request without its model in memory.
+
+    Raises ModelNotFound, UnsupportedInput or InvalidRequest.
+    """
+    from core.sampling_limits import check_sampling
+
+    info = catalog.get(request.model)
+    if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
+        raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
+    if request.images and not info.images:
+        raise UnsupportedInput(
+            f"{info.id} is a {info.kind.value} model and cannot see images. "
+            f"Send the {len(request.images)} image(s) to a vision model."
+        )
+    check_sampling(request.sampling)

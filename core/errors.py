@@ -1,4 +1,4 @@
-"""Every failure a user can meet, each a sentence with its numbers. Faces map the kinds; they never write new sentences."""
+"""Every failure a user can meet, each a sentence with its numbers. Faces map the kinds and write no new sentences."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ class Generation:
         self._error: EngineError | None = None
         self._ended = False
         self._cancelled = False
+        self.admitted = False
+        """Set by the engine once it has left the queue."""
 
     @property
     def id(self) -> str:
@@ -81,6 +83,11 @@ class Generation:
             waker()
 
     # -- the reader's side -------------------------------------------------------------------------------------------
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the engine has finished with it, for at most `timeout` seconds; returns whether it has."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._ended, timeout)
 
     def drain(self) -> list[Event]:
         """The events that have come since the last read, without waiting; raises nothing. For a UI's timer."""

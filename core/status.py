@@ -18,6 +18,8 @@ class LoadedModel:
 
     id: str
     state: ModelState
+    progress: float = 1.0
+    """The fraction of the weights that is in memory, 0 to 1."""
     pinned: bool = False
     memory_bytes: int = 0
     load_s: float = 0.0

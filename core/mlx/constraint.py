@@ -1,0 +1,57 @@
+"""JSON-schema constraint of one row, by llguidance: tokens that would break the schema get probability zero."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import llguidance.hf
+import llguidance.numpy
+import mlx.core as mx
+import numpy as np
+
+from core.errors import InvalidRequest
+
+
+class JsonConstraint:
+    """A logits processor over (context of shape (n,), logits of shape (1, vocabulary)); one instance serves one row.
+
+    While `wait_for` (the token that ends a thinking block) has not come up, everything is allowed.
+    """
+
+    def __init__(self, tokenizer: llguidance.LLTokenizer, schema: Mapping[str, Any], wait_for: int | None) -> None:
+        try:
+            grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema))
+            self._matcher = llguidance.LLMatcher(tokenizer, grammar)
+            problem = self._matcher.get_error()
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            raise InvalidRequest(f"The JSON schema cannot be used: {problem.splitlines()[0]}", "response_format")
+        self._mask = llguidance.numpy.allocate_token_bitmask(1, tokenizer.vocab_size)
+        self._wait_for = wait_for
+        self._begun = False
+
+    def __call__(self, context: mx.array, logits: mx.array) -> mx.array:
+        last = int(np.array(context[-1]))
+        if self._wait_for is not None:
+            if last == self._wait_for:
+                self._wait_for = None
+                self._begun = True
+            else:
+                return logits
+        elif self._begun:
+            self._matcher.consume_token(last)
+        else:
+            self._begun = True
+        if self._matcher.is_stopped() and self._matcher.get_error():
+            raise InvalidRequest(
+                f"The JSON schema could not be followed: {self._matcher.get_error()}", "response_format"
+            )
+        llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask, 0)
+        allowed = np.unpackbits(self._mask.view(np.uint8), axis=1, bitorder="little").astype(bool)
+        width = logits.shape[-1]
+        if allowed.shape[1] < width:  # a model may have more rows than its tokenizer has tokens: forbid the rest
+            allowed = np.pad(allowed, ((0, 0), (0, width - allowed.shape[1])))
+        return mx.where(mx.array(allowed[:, :width]), logits, mx.array(-mx.inf, logits.dtype))

@@ -1,0 +1,103 @@
+"""A request to the tokens and image features that the model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import mlx.core as mx
+
+from core.errors import InvalidImage, UnsupportedInput
+from core.images import ImageData, decode
+from core.mlx.loading import LoadedWeights
+from core.mlx.prompt import Prompt, render
+from core.requests import GenerationRequest
+
+
+@dataclass
+class Inputs:
+    """A tokenized prompt. `features` are the processor's arrays (pixel values, grids) or None without images.
+
+    `key` names the prompt for the prefix cache: each image token is replaced by a negative number made of its image's
+    digest, since two images of one size give the same tokens.
+    """
+
+    prompt: Prompt
+    tokens: list[int]
+    features: dict[str, Any] | None = None
+    image_tokens: int = 0
+    key: list[int] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        """Prompt tokens."""
+        return len(self.tokens)
+
+
+def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
+    """Render and tokenize a request for a loaded model.
+
+    Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, and what
+    `core.mlx.prompt.render` raises.
+    """
+    images = request.images
+    if images and loaded.processor is None:
+        raise UnsupportedInput(
+            f"{loaded.info.id} is a text model and cannot see images. "
+            f"Send the {len(images)} image(s) to a vision model."
+        )
+    prompt = render(request, loaded.tokenizer, loaded.markers, vision=loaded.processor is not None)
+    if not images:
+        tokens = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
+        return Inputs(prompt, list(tokens), key=list(tokens))
+    return _with_images(prompt, images, loaded)
+
+
+def _with_images(prompt: Prompt, images: tuple[ImageData, ...], loaded: LoadedWeights) -> Inputs:
+    from mlx_vlm.utils import prepare_inputs as processed
+
+    config = loaded.model.config
+    names = ("image_token_index", "image_token_id")
+    marker = next((int(getattr(config, name)) for name in names if getattr(config, name, None) is not None), -1)
+    try:
+        features = processed(
+            loaded.processor,
+            images=[decode(image) for image in images],
+            prompts=prompt.text,
+            image_token_index=marker,
+            add_special_tokens=prompt.add_special_tokens,
+        )
+    except InvalidImage:
+        raise
+    except Exception as error:  # processors raise what they like on images or counts they cannot place
+        raise InvalidImage(
+            f"{loaded.info.id} could not take the {len(images)} image(s): {type(error).__name__}: {error}"
+        ) from error
+    tokens = features.pop("input_ids").reshape(-1).tolist()
+    features = {name: value for name, value in features.items() if value is not None}
+    count = tokens.count(marker)
+    if count == 0:
+        raise UnsupportedInput(
+            f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
+        )
+    return Inputs(prompt, tokens, features, count, _key(tokens, marker, images))
+
+
+def _key(tokens: list[int], marker: int, images: tuple[ImageData, ...]) -> list[int]:
+    """Each run of image tokens stands for the next image. With other counts of runs and images, one digest for all."""
+    starts = [i for i, token in enumerate(tokens) if token == marker and (i == 0 or tokens[i - 1] != marker)]
+    digests = [-1 - int(image.sha256[:15], 16) for image in images]
+    if len(starts) != len(images):
+        digests = [hash(tuple(digests)) | -(2**62)] * len(starts)
+    key, current = list(tokens), -1
+    for position, token in enumerate(tokens):
+        if token == marker:
+            if position == 0 or tokens[position - 1] != marker:
+                current += 1
+            key[position] = digests[current]
+    return key
+
+
+def as_array(tokens: list[int]) -> mx.array:
+    """Tokens as an array of shape (1, n)."""
+    return mx.array([tokens])

@@ -1,0 +1,139 @@
+"""Model folders to models in memory, a piece at a time, so that other models go on answering meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+from mlx_lm import tokenizer_utils
+
+from core.catalog import ModelInfo, ModelKind
+from core.errors import LoadFailed, ModelBroken, UnsupportedInput
+from core.mlx.output import Markers
+from core.mlx.sampling import Defaults
+
+EVAL_BYTES = 256 * 1024 * 1024
+"""Weights read between two decode steps of other models."""
+
+
+@dataclass
+class LoadedWeights:
+    """A model with what is needed to talk to it. `processor` is None for text models; `context_length` is in tokens."""
+
+    info: ModelInfo
+    model: Any
+    processor: Any
+    tokenizer: Any
+    markers: Markers
+    defaults: Defaults
+    eos_ids: frozenset[int]
+    context_length: int
+    vocabulary: int
+
+
+def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, LoadedWeights]:
+    """Load `info`, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
+
+    Raises ModelBroken when the files cannot be used, UnsupportedInput for a kind that does not generate, LoadFailed
+    with the library's reason otherwise.
+    """
+    if info.problem:
+        raise ModelBroken(f"{info.id} cannot be loaded: {info.problem}")
+    if info.needs_code and not allow_code:
+        raise ModelBroken(
+            f"{info.id} brings Python code of its own, which runs with your rights. "
+            f"If you trust it, add {info.id!r} to allow_code in settings.toml."
+        )
+    if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
+        raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}, which does not generate text.")
+    try:
+        config = _read_json(info.path / "config.json")
+        processor = None
+        if info.kind is ModelKind.VISION:
+            from mlx_vlm.utils import load_image_processor, load_model, load_processor
+
+            model = load_model(info.path, lazy=True, trust_remote_code=allow_code)
+            processor = load_processor(info.path, add_detokenizer=False, trust_remote_code=allow_code)
+            image_processor = load_image_processor(info.path)
+            if image_processor is not None:
+                processor.image_processor = image_processor
+        else:
+            from mlx_lm.utils import load_model
+
+            model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
+        yield from _evaluate(model)
+        tokenizer = tokenizer_utils.load(
+            info.path, {"trust_remote_code": True} if allow_code else None, eos_token_ids=_eos_ids(info.path, config)
+        )
+    except (ModelBroken, UnsupportedInput):
+        raise
+    except Exception as error:  # the libraries raise whatever their model files lead to
+        raise LoadFailed(f"{info.id} could not be loaded: {type(error).__name__}: {error}") from error
+    template = getattr(processor, "chat_template", None)
+    if tokenizer.chat_template is None and template:
+        tokenizer.chat_template = template
+    text_config = config.get("text_config") or config
+    return LoadedWeights(
+        info=info,
+        model=model,
+        processor=processor,
+        tokenizer=tokenizer,
+        markers=_markers(tokenizer),
+        defaults=Defaults.from_generation_config(_read_json(info.path / "generation_config.json")),
+        eos_ids=frozenset(tokenizer.eos_token_ids),
+        context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
+        vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
+    )
+
+
+def _evaluate(model: Any) -> Generator[float, None, None]:
+    arrays = [array for _, array in tree_flatten(model.parameters())]
+    total = sum(array.nbytes for array in arrays) or 1
+    done = pending = 0
+    batch: list[mx.array] = []
+    for array in arrays:
+        batch.append(array)
+        pending += array.nbytes
+        if pending >= EVAL_BYTES:
+            mx.eval(batch)
+            done, pending, batch = done + pending, 0, []
+            yield done / total
+    mx.eval(batch)
+    mx.eval(model.state if hasattr(model, "state") else [])
+    yield 1.0
+
+
+def _markers(tokenizer: Any) -> Markers:
+    parser_type = tokenizer.init_kwargs.get("tool_parser_type")
+    return Markers(
+        think_start=tokenizer.think_start,
+        think_end=tokenizer.think_end,
+        tool_start=tokenizer.tool_call_start,
+        tool_end=tokenizer.tool_call_end,
+        tool_parser=tokenizer.tool_parser,
+        json_calls=parser_type == "json_tools",
+        structural=tuple(tokenizer.structural_markers or ()),
+        transitions=tokenizer.response_transitions,
+    )
+
+
+def _eos_ids(path: Path, config: dict[str, Any]) -> list[int] | None:
+    """End tokens named anywhere: generation_config.json knows ends of turn that config.json leaves out."""
+    ids: set[int] = set()
+    for source in (config, config.get("text_config") or {}, _read_json(path / "generation_config.json")):
+        value = source.get("eos_token_id")
+        ids.update([value] if isinstance(value, int) else value or [])
+    return sorted(ids) or None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,63 @@
+"""Which models are in memory: the budget, who may be evicted for whom, and what a refusal says."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+
+from core.catalog import ModelInfo
+from core.errors import OutOfMemory
+from core.mlx.runtime import Runtime
+from core.settings import Settings
+
+CONTEXT_FOR_FIT = 4096
+"""Tokens of KV cache that a model is expected to need when it is asked whether it fits."""
+
+
+def memory_budget(settings: Settings) -> int:
+    """Bytes for all models: the setting, else what Metal recommends, else 75 % of the memory that is free now."""
+    if settings.memory_budget_gb is not None:
+        return int(settings.memory_budget_gb * 1e9)
+    if mx.metal.is_available():
+        return int(mx.device_info()["max_recommended_working_set_size"])
+    if mx.default_device() == mx.Device(mx.gpu):
+        return int(0.75 * int(mx.device_info().get("memory_size", 0))) or _free_memory()
+    return _free_memory()
+
+
+def _free_memory() -> int:
+    import psutil
+
+    return int(0.75 * psutil.virtual_memory().available)
+
+
+class Pool:
+    """The loaded runtimes by model id, and the memory they took. Used on the MLX thread alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.budget = memory_budget(settings)
+        self.runtimes: dict[str, Runtime] = {}
+        self.pinned: set[str] = set()
+
+    def victims(self, info: ModelInfo) -> list[str]:
+        """The models to evict before `info` is loaded, least recently used first; empty when it fits as it is.
+
+        Raises OutOfMemory when evicting every model that is neither pinned nor busy would not be enough.
+        """
+        need = info.memory.total(CONTEXT_FOR_FIT) if info.memory else info.size_bytes
+        active = mx.get_active_memory()
+        short = active + need - self.budget
+        if short <= 0:
+            return []
+        idle = [(r.last_used, name, r) for name, r in self.runtimes.items() if not r.busy and name not in self.pinned]
+        chosen: list[str] = []
+        for _, name, runtime in sorted(idle, key=lambda entry: entry[0]):
+            chosen.append(name)
+            short -= runtime.memory_bytes
+            if short <= 0:
+                return chosen
+        kept = [name for name in self.runtimes if name not in chosen]
+        advice = f"Unload {' or '.join(kept)}" if kept else "Use a smaller or more quantised model"
+        raise OutOfMemory(
+            f"{info.id} needs about {need / 1e9:.2f} GB; {active / 1e9:.2f} of the {self.budget / 1e9:.2f} GB budget "
+            f"are in use and {len(chosen)} idle model(s) could be evicted. {advice}, or raise memory_budget_gb."
+        )

@@ -1,0 +1,122 @@
+"""One running request inside a batch: its tokens become events, its clock becomes the timing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from core.errors import EngineError
+from core.events import Finished, FinishReason, Timing, TokenLogprob, Usage
+from core.generation import Generation
+from core.mlx.output import OutputParser
+
+
+@dataclass
+class Clock:
+    """Moments of a request's life in seconds of `time.monotonic()`; 0 means not yet."""
+
+    submitted: float
+    load_s: float = 0.0
+    admitted: float = 0.0
+    first_token: float = 0.0
+
+
+@dataclass
+class Row:
+    """A request that has been admitted to a batch. `prompt_tokens` counts the whole prompt, `cached` what was reused.
+
+    `key` is the prompt as the prefix cache names it: image tokens replaced by numbers that stand for the image.
+    """
+
+    generation: Generation
+    clock: Clock
+    parser: OutputParser
+    tokenizer: Any
+    detokenizer: Any
+    prompt_tokens: int
+    image_tokens: int = 0
+    cached: int = 0
+    uid: int | None = None
+    completion_tokens: int = 0
+    thinking_tokens: int = 0
+    batch_size: int = 1
+    error: EngineError | None = None
+    key: list[int] = field(default_factory=list)
+
+    def token(self, token: int, logprobs: mx.array, ends: str | None, rows: int) -> bool:
+        """Take a token in; returns True when a stop string ended the answer. `ends` is mlx-lm's finish reason."""
+        if not self.clock.first_token:
+            self.clock.first_token = time.monotonic()
+        self.completion_tokens += 1
+        self.thinking_tokens += self.parser.thinking
+        self.batch_size = max(self.batch_size, rows)
+        if ends != "stop":  # the end token is no text
+            self.detokenizer.add_token(token)
+            self._push(token, logprobs)
+        if ends is not None and not self.parser.stopped:
+            self.detokenizer.finalize()
+            self._feed(self.parser.push(self.detokenizer.last_segment.rstrip("\ufffd")))
+        return self.parser.stopped
+
+    def _push(self, token: int, logprobs: mx.array) -> None:
+        wanted = self.generation.request.sampling.logprobs
+        scored = None if wanted is None else self._score(token, logprobs, wanted)
+        text = self.detokenizer.last_segment
+        if text or scored is not None:
+            self._feed(self.parser.push(text, scored))
+
+    def _score(self, token: int, logprobs: mx.array, wanted: int) -> TokenLogprob:
+        decode = self._decode
+        top: list[tuple[int, str, float]] = []
+        if wanted:
+            best = mx.argsort(-logprobs)[:wanted]
+            ids, values = np.array(best), np.array(logprobs[best].astype(mx.float32))
+            top = [(int(index), decode(int(index)), float(value)) for index, value in zip(ids, values, strict=True)]
+        return TokenLogprob(token, decode(token), float(np.array(logprobs[token].astype(mx.float32))), tuple(top))
+
+    def _decode(self, token: int) -> str:
+        return str(self.tokenizer.decode([token]))
+
+    def _feed(self, events: list[Any]) -> None:
+        for event in events:
+            self.generation.feed(event)
+
+    def finish(self, reason: FinishReason) -> None:
+        """Flush what was held back and end the stream."""
+        self._feed(self.parser.finish())
+        if reason is FinishReason.STOP and self.parser.calls and self.parser.stop_sequence is None:
+            reason = FinishReason.TOOL_CALLS
+        self.generation.feed(Finished(reason, self.usage, self.timing(), self.parser.stop_sequence))
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cached_tokens=self.cached,
+            image_tokens=self.image_tokens,
+            thinking_tokens=self.thinking_tokens,
+        )
+
+    def timing(self) -> Timing:
+        """The clock read now; rates are tokens per second, 0 where there was nothing to measure."""
+        now, clock = time.monotonic(), self.clock
+        first = clock.first_token or now
+        prefill = max(first - clock.admitted, 0.0)
+        decode = max(now - first, 0.0)
+        fresh = self.prompt_tokens - self.cached
+        return Timing(
+            queued_s=max(clock.admitted - clock.submitted - clock.load_s, 0.0),
+            load_s=clock.load_s,
+            prefill_s=prefill,
+            ttft_s=first - clock.submitted,
+            decode_s=decode,
+            total_s=now - clock.submitted,
+            batch_size=self.batch_size,
+            prefill_tps=fresh / prefill if prefill else 0.0,
+            decode_tps=(self.completion_tokens - 1) / decode if decode and self.completion_tokens > 1 else 0.0,
+        )

@@ -1,0 +1,268 @@
+"""One loaded model at work: requests are admitted first in, first out, and decoded together by BatchGenerator."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.generate import BatchGenerator
+
+from core.errors import ContextOverflow, EngineError, GenerationFailed, ModelUnloaded
+from core.events import FinishReason, Prefill, Queued
+from core.generation import Generation
+from core.mlx.constraint import JsonConstraint
+from core.mlx.inputs import Inputs, prepare_inputs
+from core.mlx.loading import LoadedWeights
+from core.mlx.output import OutputParser
+from core.mlx.row import Clock, Row
+from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
+from core.mlx.vision_decoder import VisionDecoder
+from core.mlx.vision_prefill import VisionPrefill
+from core.requests import GenerationRequest
+from core.settings import Settings
+
+
+class Runtime:
+    """All methods run on the MLX thread. `step` does one decode step and at most one chunk of prefill."""
+
+    def __init__(self, loaded: LoadedWeights, settings: Settings, stream: mx.Stream) -> None:
+        self.loaded = loaded
+        self.settings = settings
+        self.last_used = time.monotonic()
+        self.loaded_at = 0.0
+        self.load_s = 0.0
+        self.memory_bytes = 0
+        self._stream = stream
+        self._decoder = VisionDecoder(loaded.model) if loaded.processor is not None else loaded.model
+        self._grammar_tokenizer: Any = None
+        self._queue: deque[tuple[Generation, Clock]] = deque()
+        self._rows: dict[int, Row] = {}
+        self._prefilling: tuple[VisionPrefill, Row] | None = None
+        self._generator = self._make_generator()
+
+    def _make_generator(self) -> BatchGenerator:
+        return BatchGenerator(
+            self._decoder,
+            stop_tokens=[[token] for token in self.loaded.eos_ids],
+            completion_batch_size=self.settings.max_batch,
+            prefill_batch_size=min(8, self.settings.max_batch),
+            prefill_step_size=self.settings.prefill_chunk,
+            stream=self._stream,
+        )
+
+    # -- what the scheduler asks -------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> int:
+        return len(self._rows) + (self._prefilling is not None)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._rows or self._queue or self._prefilling)
+
+    def submit(self, generation: Generation, clock: Clock) -> None:
+        """Queue a request; it joins the batch when there is room."""
+        self._queue.append((generation, clock))
+        if self.running >= self.settings.max_batch or len(self._queue) > 1:
+            generation.feed(Queued(len(self._queue)))
+
+    def count_tokens(self, request: GenerationRequest) -> int:
+        """Prompt tokens of a request, images included."""
+        return prepare_inputs(request, self.loaded).length
+
+    def cancel(self, generation: Generation) -> bool:
+        """End a request of this model now; returns whether it was here. What it generated so far stays with it."""
+        for entry in self._queue:
+            if entry[0] is generation:
+                self._queue.remove(entry)
+                Row(generation, entry[1], OutputParser(self.loaded.markers), None, None, 0).finish(
+                    FinishReason.CANCELLED
+                )
+                return True
+        if self._prefilling is not None and self._prefilling[1].generation is generation:
+            row = self._prefilling[1]
+            self._prefilling = None
+            row.finish(FinishReason.CANCELLED)
+            return True
+        row_found = next((row for row in self._rows.values() if row.generation is generation), None)
+        if row_found is None:
+            return False
+        self._remove(row_found)
+        row_found.finish(FinishReason.CANCELLED)
+        return True
+
+    def close(self, error: EngineError | None = None) -> None:
+        """End every request with `error` and give the memory back; the runtime is of no use afterwards."""
+        self._fail_all(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded while the request was running."))
+        for generation, _ in self._queue:
+            generation.fail(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began."))
+        self._queue.clear()
+        self._generator.close()
+        del self._generator, self._decoder, self.loaded
+
+    # -- work --------------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Admit, prefill a chunk, decode a token for every row. A failing step fails its rows, never the thread."""
+        self.last_used = time.monotonic()
+        self._admit()
+        try:
+            self._advance_prefill()
+            if self._rows:
+                self._advance_batch()
+        except Exception as error:  # the library's failures are many; the thread outlives all of them
+            failure = error if isinstance(error, EngineError) else self._failure(error)
+            self._fail_all(failure)
+            self._generator.close()
+            self._generator = self._make_generator()
+            mx.clear_cache()
+
+    def _admit(self) -> None:
+        admitted = False
+        while self._queue and self.running < self.settings.max_batch and self._prefilling is None:
+            generation, clock = self._queue.popleft()
+            admitted = True
+            clock.admitted = time.monotonic()
+            generation.admitted = True
+            try:
+                self._start(generation, clock)
+            except EngineError as error:
+                generation.fail(error)
+            except Exception as error:
+                generation.fail(self._failure(error))
+        if admitted:
+            for place, (generation, _) in enumerate(self._queue, start=1):
+                generation.feed(Queued(place))
+
+    def _start(self, generation: Generation, clock: Clock) -> None:
+        request, loaded = generation.request, self.loaded
+        inputs = prepare_inputs(request, loaded)
+        room = loaded.context_length - inputs.length
+        if room < 1:
+            raise ContextOverflow(
+                f"The prompt has {inputs.length} tokens and {loaded.info.id} reads at most {loaded.context_length}. "
+                "Shorten it, or start a new conversation.",
+                inputs.length,
+                loaded.context_length,
+            )
+        parser = OutputParser(
+            loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
+        )
+        row = Row(
+            generation,
+            clock,
+            parser,
+            loaded.tokenizer,
+            loaded.tokenizer.detokenizer,
+            inputs.length,
+            image_tokens=inputs.image_tokens,
+            key=inputs.key,
+        )
+        generation.feed(Prefill(0, inputs.length))
+        if inputs.features is not None:
+            self._prefilling = (VisionPrefill(self._decoder, loaded.model, inputs, self.settings.prefill_chunk), row)
+        else:
+            self._insert(row, inputs, inputs.tokens, None, [])
+
+    def _insert(self, row: Row, inputs: Inputs, tokens: list[int], cache: list[Any] | None, done: list[int]) -> None:
+        sampling = row.generation.request.sampling
+        room = self.loaded.context_length - inputs.length
+        uids = self._generator.insert(
+            [tokens],
+            max_tokens=[min(sampling.max_tokens or room, room)],
+            caches=[cache] if cache is not None else None,
+            all_tokens=[done],
+            samplers=[make_sampler(sampling, self.loaded.defaults)],
+            logits_processors=[self._processors(row, inputs)],
+        )
+        row.uid = uids[0]
+        self._rows[uids[0]] = row
+
+    def _processors(self, row: Row, inputs: Inputs) -> list[LogitsProcessor]:
+        request, loaded = row.generation.request, self.loaded
+        processors = make_processors(request.sampling, loaded.defaults, loaded.vocabulary)
+        if inputs.prompt.schema is not None:
+            if self._grammar_tokenizer is None:
+                import llguidance.hf
+
+                self._grammar_tokenizer = llguidance.hf.from_tokenizer(loaded.tokenizer._tokenizer)
+            ends = loaded.tokenizer.think_end_tokens if inputs.prompt.initial == "reasoning" else None
+            processors.append(JsonConstraint(self._grammar_tokenizer, inputs.prompt.schema, ends[-1] if ends else None))
+        return [_guard(processor, row, self._failure) for processor in processors]
+
+    def _advance_prefill(self) -> None:
+        if self._prefilling is None:
+            return
+        prefill, row = self._prefilling
+        try:
+            with mx.stream(self._stream):
+                finished = prefill.step()
+        except Exception as error:
+            self._prefilling = None
+            row.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
+            return
+        row.generation.feed(Prefill(prefill.done, row.prompt_tokens))
+        if finished:
+            self._prefilling = None
+            tokens = prefill.inputs.tokens
+            self._insert(row, prefill.inputs, tokens[-1:], prefill.cache, tokens[:-1])
+
+    def _advance_batch(self) -> None:
+        prompts, answers = self._generator.next()
+        for progress in prompts:
+            row = self._rows.get(progress.uid)
+            if row is not None and not progress.end_of_prompt:
+                row.generation.feed(Prefill(progress.progress[0], row.prompt_tokens))
+        for answer in answers:
+            row = self._rows.get(answer.uid)
+            if row is None:
+                continue
+            if row.error is not None:
+                self._remove(row, gone=answer.finish_reason is not None)
+                row.generation.fail(row.error)
+                continue
+            stopped = row.token(answer.token, answer.logprobs, answer.finish_reason, len(answers))
+            if stopped or answer.finish_reason is not None:
+                self._remove(row, gone=answer.finish_reason is not None)
+                length = answer.finish_reason == "length" and not stopped
+                row.finish(FinishReason.LENGTH if length else FinishReason.STOP)
+
+    def _remove(self, row: Row, *, gone: bool = False) -> None:
+        if row.uid is None:
+            return
+        self._rows.pop(row.uid, None)
+        if not gone:
+            self._generator.remove([row.uid])
+
+    def _fail_all(self, error: EngineError) -> None:
+        rows = list(self._rows.values())
+        self._rows.clear()
+        if self._prefilling is not None:
+            rows.append(self._prefilling[1])
+            self._prefilling = None
+        for row in rows:
+            row.generation.fail(error)
+
+    def _failure(self, error: Exception) -> GenerationFailed:
+        return GenerationFailed(f"{self.loaded.info.id} failed while generating: {type(error).__name__}: {error}")
+
+
+def _guard(processor: LogitsProcessor, row: Row, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
+    """A processor that raises ends its own row after the step, and no other row of the batch."""
+
+    def guarded(context: mx.array, logits: mx.array) -> mx.array:
+        if row.error is None:
+            try:
+                return processor(context, logits)
+            except Exception as error:
+                row.error = error if isinstance(error, EngineError) else failure(error)
+        return logits
+
+    return guarded

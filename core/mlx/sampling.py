@@ -1,0 +1,93 @@
+"""Per-row samplers and logits processors: rows of one batch each follow their own temperature, seed and penalties."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p, greedy_sampler, make_logits_processors
+
+from core.errors import InvalidRequest
+from core.requests import Sampling
+
+Sampler = Callable[[mx.array], mx.array]
+LogitsProcessor = Callable[[mx.array, mx.array], mx.array]
+
+PENALTY_CONTEXT = 256
+"""Tokens that penalties look back on: a paragraph. mlx-lm's default of 20 misses a repeated sentence."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a model's generation_config.json asks for; used where a request says nothing."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float | None = None
+
+    @classmethod
+    def from_generation_config(cls, config: Mapping[str, Any]) -> Defaults:
+        """Read the fields that are there; do_sample false means greedy."""
+        known = {name: config[name] for name in cls.__dataclass_fields__ if config.get(name) is not None}
+        defaults = cls(**known)
+        if config.get("do_sample") is False:
+            defaults = replace(defaults, temperature=0.0)
+        return defaults
+
+
+def make_sampler(sampling: Sampling, defaults: Defaults) -> Sampler:
+    """A sampler over log-probabilities of shape (1, vocabulary) that returns token ids of shape (1,).
+
+    Each sampled row holds its own PRNG key, so that a seed gives the same draws alone and in a batch.
+    """
+    temperature = _first(sampling.temperature, defaults.temperature)
+    if temperature == 0:
+        shared: Sampler = greedy_sampler  # one object for all: a batch of greedy rows is then sampled in one call
+        return shared
+    top_p, top_k, min_p = (
+        _first(sampling.top_p, defaults.top_p),
+        int(_first(sampling.top_k, defaults.top_k)),
+        _first(sampling.min_p, defaults.min_p),
+    )
+    seed = sampling.seed if sampling.seed is not None else secrets.randbits(63)
+    key = mx.random.key(seed & (2**64 - 1))
+
+    def sample(logprobs: mx.array) -> mx.array:
+        nonlocal key
+        key, use = mx.random.split(key)
+        if 0 < top_p < 1:
+            logprobs = apply_top_p(logprobs, top_p)
+        if min_p > 0:
+            logprobs = apply_min_p(logprobs, min_p)
+        if 0 < top_k < logprobs.shape[-1]:
+            logprobs = apply_top_k(logprobs, top_k)
+        return mx.random.categorical(logprobs * (1 / temperature), key=use)
+
+    return sample
+
+
+def make_processors(sampling: Sampling, defaults: Defaults, vocabulary: int) -> list[LogitsProcessor]:
+    """Penalties and logit bias of one row. Raises InvalidRequest for a biased token that does not exist."""
+    for token in sampling.logit_bias or {}:
+        if not 0 <= token < vocabulary:
+            raise InvalidRequest(f"logit_bias names token {token}; this model has {vocabulary} tokens.", "logit_bias")
+    repetition = _first(sampling.repetition_penalty, defaults.repetition_penalty)
+    processors: list[LogitsProcessor] = make_logits_processors(
+        dict(sampling.logit_bias or {}) or None,
+        None if repetition == 1.0 else repetition,
+        PENALTY_CONTEXT,
+        sampling.presence_penalty,
+        PENALTY_CONTEXT,
+        sampling.frequency_penalty,
+        PENALTY_CONTEXT,
+    )
+    return processors
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,276 @@
+"""What the MLX thread does next: loads advance a piece at a time, models take turns step by step."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import mlx.core as mx
+
+from core.catalog import Catalog
+from core.errors import EngineError, LoadFailed, ModelUnloaded
+from core.events import Finished, FinishReason, Loading, Timing, Usage
+from core.generation import Generation
+from core.mlx.loading import LoadedWeights, load_steps
+from core.mlx.pool import Pool
+from core.mlx.row import Clock
+from core.mlx.runtime import Runtime
+from core.requests import GenerationRequest
+from core.settings import Settings
+from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
+
+STATUS_INTERVAL_S = 0.1
+
+
+@dataclass
+class _Load:
+    """A model on its way into memory, and who waits for it. `waiters` get the runtime or the error."""
+
+    model_id: str
+    began: float
+    steps: Generator[float, None, LoadedWeights] | None = None
+    fraction: float = 0.0
+    memory_before: int = 0
+    waiters: list[Callable[[Runtime | EngineError], None]] = field(default_factory=list)
+    generations: list[Generation] = field(default_factory=list)
+
+
+class Scheduler:
+    """Every method runs on the MLX thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        notify: Callable[[Notice], None],
+        publish: Callable[[EngineStatus], None],
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._notify = notify
+        self._publish = publish
+        self._stream = mx.default_stream(mx.default_device())
+        self._pool = Pool(settings)
+        self._loads: dict[str, _Load] = {}
+        self._load_counts: dict[str, int] = {}
+        self._leaving: dict[str, list[Future[None]]] = {}
+        self._published = 0.0
+        if mx.metal.is_available():  # once for the process: BatchGenerators then restore the value they found
+            mx.set_wired_limit(int(mx.device_info()["max_recommended_working_set_size"]))
+        self.publish()
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def submit(self, generation: Generation, submitted: float) -> None:
+        """Queue a generation with its model, loading that first if need be."""
+        if generation.done:
+            return
+
+        def ready(found: Runtime | EngineError) -> None:
+            if isinstance(found, EngineError):
+                generation.fail(found)
+            elif not generation.done:
+                load_s = max(found.loaded_at - submitted, 0.0) if loading else 0.0
+                found.submit(generation, Clock(submitted, load_s))
+
+        model_id = generation.request.model
+        loading = model_id not in self._pool.runtimes or model_id in self._leaving
+        if loading:
+            generation.feed(Loading(model_id))
+        load = self._with_model(model_id, ready)
+        if load is not None:
+            load.generations.append(generation)
+
+    def cancel(self, generation: Generation) -> None:
+        """End a generation wherever it is."""
+        runtime = self._pool.runtimes.get(generation.request.model)
+        if runtime is None or not runtime.cancel(generation):
+            generation.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
+
+    def load(self, model_id: str, pin: bool, future: Future[LoadedModel]) -> None:
+        """Load a model; the future gets what status says of it."""
+
+        def ready(found: Runtime | EngineError) -> None:
+            if isinstance(found, EngineError):
+                future.set_exception(found)
+                return
+            if pin:
+                self._pool.pinned.add(model_id)
+            self.publish()
+            future.set_result(self._describe(model_id, found))
+
+        self._with_model(model_id, ready)
+
+    def count(self, request: GenerationRequest, future: Future[int]) -> None:
+        """Count a request's prompt tokens with its model's tokenizer."""
+
+        def ready(found: Runtime | EngineError) -> None:
+            try:
+                if isinstance(found, EngineError):
+                    raise found
+                future.set_result(found.count_tokens(request))
+            except EngineError as error:
+                future.set_exception(error)
+
+        self._with_model(request.model, ready)
+
+    def unload(self, model_id: str, cancel: bool, future: Future[None]) -> None:
+        """Free a model once it is idle, or at once."""
+        load = self._loads.pop(model_id, None)
+        if load is not None:
+            self._finish_load(load, ModelUnloaded(f"Loading {model_id} was cancelled."))
+        runtime = self._pool.runtimes.get(model_id)
+        if runtime is None:
+            future.set_result(None)
+            return
+        self._leaving.setdefault(model_id, []).append(future)
+        if cancel or not runtime.busy:
+            self._free(model_id)
+        self.publish()
+
+    def close(self, error: EngineError) -> None:
+        """End everything with `error` and free all memory."""
+        for load in list(self._loads.values()):
+            self._finish_load(load, error)
+        self._loads.clear()
+        for model_id in list(self._pool.runtimes):
+            self._free(model_id, error)
+        self.publish(alive=False)
+        mx.synchronize()
+        mx.clear_streams()  # a thread that ends with live streams aborts the process at its exit
+
+    # -- the loop's turn ---------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._loads) or any(runtime.busy for runtime in self._pool.runtimes.values())
+
+    def step(self) -> None:
+        """One step of every busy model, then one piece of the first load."""
+        for model_id, runtime in list(self._pool.runtimes.items()):
+            if runtime.busy:
+                runtime.step()
+            if model_id in self._leaving and not runtime.busy:
+                self._free(model_id)
+        if self._loads:
+            self._advance(next(iter(self._loads.values())))
+        if time.monotonic() - self._published >= STATUS_INTERVAL_S or not self.busy:
+            self.publish()
+
+    # -- loading -----------------------------------------------------------------------------------------------------
+
+    def _with_model(self, model_id: str, ready: Callable[[Runtime | EngineError], None]) -> _Load | None:
+        """Call `ready` with the runtime, now or when it is loaded; returns the load in the latter case."""
+        runtime = self._pool.runtimes.get(model_id)
+        if runtime is not None and model_id not in self._leaving:
+            ready(runtime)
+            return None
+        load = self._loads.get(model_id)
+        if load is None:
+            load = self._loads[model_id] = _Load(model_id, time.monotonic())
+            self._notify(Notice(NoticeKind.MODEL_LOADING, model_id))
+            self.publish()
+        load.waiters.append(ready)
+        return load
+
+    def _advance(self, load: _Load) -> None:
+        if load.model_id in self._leaving:  # asked for again while its last requests end
+            return
+        try:
+            if load.steps is None:
+                info = self._catalog.get(load.model_id)
+                for victim in self._pool.victims(info):
+                    self._free(victim)
+                load.memory_before = mx.get_active_memory()
+                load.steps = load_steps(info, info.id in self._settings.allow_code)
+            load.fraction = next(load.steps)
+        except StopIteration as finished:
+            self._loaded(load, finished.value)
+        except EngineError as error:
+            self._drop(load, error)
+        except Exception as error:  # MLX raises RuntimeError when an allocation fails
+            self._drop(load, LoadFailed(f"{load.model_id} could not be loaded: {type(error).__name__}: {error}"))
+
+    def _loaded(self, load: _Load, weights: LoadedWeights) -> None:
+        try:
+            runtime = Runtime(weights, self._settings, self._stream)
+        except Exception as error:
+            self._drop(load, LoadFailed(f"{load.model_id} could not be set up: {type(error).__name__}: {error}"))
+            return
+        runtime.loaded_at = time.monotonic()
+        runtime.load_s = runtime.loaded_at - load.began
+        runtime.memory_bytes = max(mx.get_active_memory() - load.memory_before, 0)
+        self._load_counts[load.model_id] = self._load_counts.get(load.model_id, 0) + 1
+        self._pool.runtimes[load.model_id] = runtime
+        del self._loads[load.model_id]
+        self._notify(Notice(NoticeKind.MODEL_READY, load.model_id))
+        self._finish_load(load, runtime)
+        self.publish()
+
+    def _drop(self, load: _Load, error: EngineError) -> None:
+        self._loads.pop(load.model_id, None)
+        self._notify(Notice(NoticeKind.MODEL_FAILED, load.model_id, error.message))
+        self._finish_load(load, error)
+        _give_memory_back()
+        self.publish()
+
+    def _finish_load(self, load: _Load, found: Runtime | EngineError) -> None:
+        load.steps = None
+        for ready in load.waiters:
+            ready(found)
+
+    def _free(self, model_id: str, error: EngineError | None = None) -> None:
+        runtime = self._pool.runtimes.pop(model_id)
+        self._pool.pinned.discard(model_id)
+        runtime.close(error)
+        del runtime
+        _give_memory_back()
+        self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
+        for future in self._leaving.pop(model_id, []):
+            future.set_result(None)
+        self.publish()
+
+    # -- status ------------------------------------------------------------------------------------------------------
+
+    def publish(self, alive: bool = True) -> None:
+        """Put a fresh snapshot where every thread can read it."""
+        self._published = time.monotonic()
+        models = [self._describe(name, runtime) for name, runtime in self._pool.runtimes.items()]
+        models += [
+            LoadedModel(load.model_id, ModelState.LOADING, progress=load.fraction, waiting=len(load.waiters))
+            for load in self._loads.values()
+        ]
+        self._publish(
+            EngineStatus(
+                alive=alive,
+                device=str(mx.default_device()),
+                models=tuple(models),
+                running=sum(model.running for model in models),
+                waiting=sum(model.waiting for model in models),
+                active_memory=mx.get_active_memory(),
+                cache_memory=mx.get_cache_memory(),
+                peak_memory=mx.get_peak_memory(),
+                memory_budget=self._pool.budget,
+            )
+        )
+        self._notify(Notice(NoticeKind.STATUS))
+
+    def _describe(self, model_id: str, runtime: Runtime) -> LoadedModel:
+        return LoadedModel(
+            id=model_id,
+            state=ModelState.UNLOADING if model_id in self._leaving else ModelState.READY,
+            pinned=model_id in self._pool.pinned,
+            memory_bytes=runtime.memory_bytes,
+            load_s=runtime.load_s,
+            loads=self._load_counts.get(model_id, 0),
+            running=runtime.running,
+            waiting=runtime.waiting,
+        )
+
+
+def _give_memory_back() -> None:
+    gc.collect()
+    mx.clear_cache()
