@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import io
+import re
+import warnings
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidImage
 
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
 MAX_BYTES = 20 * 1024 * 1024
-MAX_PIXELS = 40_000_000
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+
+# Pixels that may be decoded, so that a decode takes less than 200 MB: Pillow holds 4 bytes a pixel; a progressive JPEG
+# adds 6 for its coefficients, WebP's decoder 12 for its canvases; a baseline JPEG is halved while it is decoded.
+MAX_PIXELS = {"PNG": 30_000_000, "GIF": 30_000_000, "JPEG": 50_000_000, "WEBP": 10_000_000}
+MAX_PROGRESSIVE_PIXELS = 25_000_000
+HALVED_ABOVE = 16_000_000
+"""Pixels above which `decode` halves both sides; no vision model here looks at as many."""
+
+_STRIP = 512  # rows that are converted together; even, so that halving does not straddle two strips
+_ORIENTATION = 0x0112
+_DATA_URI = re.compile(r"data:([\w.+/-]*)((?:;[\w.+=-]+)*?)(;base64)?,", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """An image file's bytes with what was read from its header. Width and height are pixels; `sha256` is hex."""
+    """An image file's bytes with what was read from its header.
+
+    Width and height are pixels, after the turn that EXIF asks for; `sha256` is hex; `note` is a sentence for the user
+    about what will not be seen of it, or "".
+    """
 
     data: bytes = field(repr=False)
     media_type: str
@@ -24,6 +47,7 @@ class ImageData:
     height: int
     sha256: str
     name: str = ""
+    note: str = ""
 
 
 def check_image(data: bytes, name: str = "") -> ImageData:
@@ -31,35 +55,152 @@ def check_image(data: bytes, name: str = "") -> ImageData:
 
     Raises InvalidImage when the bytes are not PNG, JPEG, WebP or GIF, or exceed MAX_BYTES or MAX_PIXELS.
     """
-    from PIL import Image, UnidentifiedImageError
-
     label = name or "The image"
     if len(data) > MAX_BYTES:
         raise InvalidImage(
             f"{label} is {len(data) / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB. Shrink it first."
         )
     try:
-        with Image.open(io.BytesIO(data), formats=list(MEDIA_TYPES)) as picture:
-            width, height = picture.size
+        with _open(data) as picture:
             kind = picture.format or ""
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            (width, height), progressive = picture.size, bool(picture.info.get("progressive"))
+            limit = MAX_PROGRESSIVE_PIXELS if progressive else MAX_PIXELS[kind]
+            fits = 0 < width * height <= limit
+            turned = fits and _orientation(picture) >= 5
+            animated = fits and bool(getattr(picture, "is_animated", False))
+    except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; all of them mean the same here
         raise InvalidImage(f"{label} is not a readable PNG, JPEG, WebP or GIF image ({error}).") from error
-    if width * height > MAX_PIXELS:
+    if not fits:
+        what = f"a {'progressive ' if progressive else ''}{kind} image may have"
         raise InvalidImage(
             f"{label} has {width}x{height} = {width * height / 1e6:.0f} million pixels; "
-            f"the limit is {MAX_PIXELS / 1e6:.0f} million. Shrink it first."
+            f"{what} {limit / 1e6:.0f} million. Shrink it first."
         )
-    return ImageData(data, MEDIA_TYPES[kind], width, height, hashlib.sha256(data).hexdigest(), name)
+    if turned:
+        width, height = height, width
+    note = f"{label} is animated; only its first frame is looked at." if animated else ""
+    return ImageData(data, MEDIA_TYPES[kind], width, height, hashlib.sha256(data).hexdigest(), name, note)
 
 
 def read_image(path: str | Path) -> ImageData:
     """Read an image file that the person at the keyboard named. Raises InvalidImage; never used for HTTP clients."""
     file = Path(path).expanduser()
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise InvalidImage(
-                f"{file.name} is {file.stat().st_size / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB."
-            )
-        return check_image(file.read_bytes(), file.name)
+        with file.open("rb") as handle:
+            data = handle.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            size = file.stat().st_size
+            raise InvalidImage(f"{file.name} is {size / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB.")
     except OSError as error:
         raise InvalidImage(f"{file} cannot be read: {error.strerror or error}.") from error
+    return check_image(data, file.name)
+
+
+def image_from_data_uri(uri: str, name: str = "") -> ImageData:
+    """The image inside a base64 data URI (RFC 2397); what its bytes are counts, not what type it claims.
+
+    Raises InvalidImage, without repeating the data.
+    """
+    label = name or "The image"
+    header = _DATA_URI.match(uri[:256])
+    if header is None or not header.group(3):
+        raise InvalidImage(f"{label} is no base64 data URI: it has to begin like data:image/png;base64,…")
+    encoded = uri[header.end() :]
+    if len(encoded) * 3 // 4 > MAX_BYTES + 3:
+        raise InvalidImage(
+            f"{label} is {len(encoded) * 3 / 4e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB. Shrink it first."
+        )
+    compact = "".join(encoded.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        data = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage(f"The base64 data of {label[0].lower() + label[1:]} is broken ({error}).") from error
+    return check_image(data, name)
+
+
+def decode(image: ImageData) -> PillowImage.Image:
+    """The pixels as an RGB picture: turned as EXIF says, transparency over white, first frame of an animation.
+
+    Above HALVED_ABOVE pixels both sides are halved. Raises InvalidImage when the pixels are truncated or corrupt.
+    """
+    label = image.name or "The image"
+    try:
+        with _open(image.data) as picture:
+            flat = _flattened(picture)
+            turn = _turns().get(_orientation(picture))
+            return flat if turn is None else flat.transpose(turn)
+    except Exception as error:  # as in check_image
+        raise InvalidImage(f"{label} cannot be decoded: it is truncated or corrupt ({error}).") from error
+
+
+def _open(data: bytes) -> PillowImage.Image:
+    from PIL import Image
+
+    _quieten()
+    return Image.open(io.BytesIO(data), formats=list(MEDIA_TYPES))
+
+
+@cache
+def _quieten() -> None:
+    """Keep Pillow's warnings about a client's bytes off the terminal; the limit at which it raises stays."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def _orientation(picture: PillowImage.Image) -> int:
+    """EXIF's orientation, 1 to 8. A PNG's is read only where it precedes the pixels: else Pillow would decode them."""
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return 1
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF, in as many ways as damaged pixels: the picture itself may be whole
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _turns() -> dict[int, PillowImage.Transpose]:
+    """What undoes each of EXIF's orientations (EXIF 2.32, 4.6.4.A): 1 is upright."""
+    from PIL.Image import Transpose
+
+    return {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+
+
+def _flattened(picture: PillowImage.Image) -> PillowImage.Image:
+    """The picture as RGB over white, halved if it is very large; decoded once and converted strip by strip.
+
+    Whole-picture conversions would each hold another copy of all pixels.
+    """
+    from PIL import Image
+
+    width, height = picture.size
+    step = 2 if width * height > HALVED_ABOVE else 1
+    if step == 2 and picture.draft("RGB", (width // 2, height // 2)):  # JPEG alone: halves while it decodes
+        (width, height), step = picture.size, 1
+    picture.load()
+    if picture.mode == "RGB" and step == 1 and "transparency" not in picture.info:
+        return picture
+    whole = Image.new("RGB", (-(-width // step), -(-height // step)))
+    for top in range(0, height, _STRIP):
+        strip = _on_white(picture.crop((0, top, width, min(top + _STRIP, height))), picture.info)
+        whole.paste(strip.reduce(step) if step > 1 else strip, (0, top // step))
+    return whole
+
+
+def _on_white(strip: PillowImage.Image, info: dict[Any, Any]) -> PillowImage.Image:
+    from PIL import Image
+
+    if strip.mode.startswith("I"):  # 16 bits a sample: Pillow's own conversion would clip all but the darkest
+        return strip.convert("I").point(lambda value: value / 257).convert("L").convert("RGB")
+    if "transparency" not in info and strip.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
+        return strip.convert("RGB")
+    seen = strip.convert("RGBA")
+    white = Image.new("RGB", seen.size, "white")
+    white.paste(seen, mask=seen.getchannel("A"))
+    return white

@@ -1,0 +1,283 @@
+"""Images at the door: limits by the header, and pixels as a model shall see them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import subprocess
+import sys
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from core.errors import InvalidImage
+from core.images import HALVED_ABOVE, MAX_BYTES, check_image, decode, image_from_data_uri, read_image
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+RED = Image.new("RGB", (8, 4), "red")
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp"), ("GIF", "image/gif")],
+)
+def test_the_four_formats_are_taken_by_their_bytes(kind, media_type):
+    data = encoded(RED, kind)
+    image = check_image(data, "picture.txt")
+    assert (image.media_type, image.width, image.height, image.note) == (media_type, 8, 4, "")
+    red, green, blue = decode(image).getpixel((3, 2))
+    assert red > 245
+    assert green < 10
+    assert blue < 10
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "ICO", "PPM", "AVIF"])
+def test_other_formats_are_refused(kind):
+    with pytest.raises(InvalidImage, match="not a readable PNG, JPEG, WebP or GIF"):
+        check_image(encoded(RED, kind))
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"%!PS-Adobe"])
+def test_bytes_that_are_no_image_are_refused_by_name(data):
+    with pytest.raises(InvalidImage, match=r"cat.png is not a readable"):
+        check_image(data, "cat.png")
+
+
+def test_too_many_bytes_are_refused_with_the_numbers():
+    with pytest.raises(InvalidImage, match=r"is 21\.0 MB; the limit is 21 MB"):
+        check_image(b"\0" * (MAX_BYTES + 1))
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims width x height pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x06\0\0\0"
+    pixels = zlib.compress(b"\0" * 1_000_000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(10_000, 10_000), (30_000, 30_000), (2**31 - 1, 2**31 - 1), (30_000_001, 1)])
+def test_a_bomb_is_refused_by_its_header_without_growth(size):
+    data = png_bomb(*size)
+    tracemalloc.start()
+    with pytest.raises(InvalidImage, match=r"million pixels|decompression bomb|not a readable"):
+        check_image(data)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+def test_pillows_own_limit_is_not_lifted():
+    before = Image.MAX_IMAGE_PIXELS
+    decode(check_image(encoded(RED)))
+    assert before == Image.MAX_IMAGE_PIXELS == 89478485
+
+
+MEASURE = """
+import io, sys
+from PIL import Image
+from core.images import check_image, decode
+data = sys.stdin.buffer.read()
+decode(check_image(open(sys.argv[1], "rb").read()))
+def peak():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
+before = peak()
+picture = decode(check_image(data))
+print(peak() - before, *picture.size)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+@pytest.mark.parametrize(
+    ("kind", "mode", "side", "options"),
+    [
+        ("PNG", "RGBA", 5400, {"compress_level": 1}),
+        ("PNG", "RGBA", 4000, {"compress_level": 1}),
+        ("GIF", "P", 5400, {"transparency": 0}),
+        ("JPEG", "RGB", 7000, {"subsampling": 0}),
+        ("JPEG", "RGB", 5000, {"progressive": True, "subsampling": 0}),
+        ("JPEG", "CMYK", 4000, {}),
+        ("WEBP", "RGBA", 3160, {"lossless": True, "method": 0}),
+    ],
+)
+def test_decoding_the_largest_images_grows_by_less_than_200_mb(kind, mode, side, options, tmp_path):
+    (tmp_path / "small").write_bytes(encoded(Image.new(mode, (8, 8)), kind))
+    data = encoded(Image.new(mode, (side, side)), kind, **options)
+    command = [sys.executable, "-c", MEASURE, str(tmp_path / "small")]
+    done = subprocess.run(command, input=data, capture_output=True, check=True)
+    growth, width, height = map(int, done.stdout.split())
+    assert growth < 200e6
+    expected = side // 2 if side * side > HALVED_ABOVE else side
+    assert (width, height) == (expected, expected)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(kind, orientation):
+    # Red at the top left as it should be seen; stored the other way round for the given orientation.
+    upright = Image.new("RGB", (64, 32), "white")
+    upright.paste("red", (0, 0, 32, 16))
+    undo = {
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }
+    stored = upright
+    for step in undo.get(orientation, []):
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = check_image(encoded(stored, kind, exif=exif))
+    assert (image.width, image.height) == (64, 32)
+    seen = decode(image)
+    assert seen.size == (64, 32)
+    pixels = np.asarray(seen).astype(int)
+    assert pixels[8, 8, 1] < 60, "red where red should be"
+    assert pixels[24, 48].min() > 200, "white where white should be"
+
+
+def test_damaged_exif_does_not_cost_the_picture():
+    data = encoded(RED, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff broken")
+    assert decode(check_image(data)).size == (8, 4)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_composed_over_white(mode):
+    clear = Image.new(mode, (4, 4), (0, 0, 0, 0) if mode == "RGBA" else (0, 0))
+    assert decode(check_image(encoded(clear))).getpixel((0, 0)) == (255, 255, 255)
+    half = Image.new(mode, (4, 4), (0, 0, 0, 128) if mode == "RGBA" else (0, 128))
+    assert decode(check_image(encoded(half))).getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_palette_transparency_is_composed_over_white():
+    picture = Image.new("P", (4, 4), 0)
+    picture.putpalette([255, 0, 0, 0, 255, 0])
+    for kind in ("PNG", "GIF"):
+        assert decode(check_image(encoded(picture, kind, transparency=0))).getpixel((0, 0)) == (255, 255, 255)
+        assert decode(check_image(encoded(picture, kind))).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_sixteen_bit_greys_keep_their_shades():
+    ramp = Image.fromarray(np.linspace(0, 65535, 256, dtype=np.uint16).reshape(1, 256))
+    seen = np.asarray(decode(check_image(encoded(ramp))))[0, :, 0]
+    assert seen[0] == 0
+    assert seen[-1] == 255
+    assert abs(int(seen[128]) - 128) <= 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "CMYK", "YCbCr"])
+def test_every_mode_becomes_rgb(mode):
+    kind = "JPEG" if mode in ("CMYK", "YCbCr") else "PNG"
+    assert decode(check_image(encoded(RED.convert(mode), kind))).mode == "RGB"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_is_its_first_frame_and_says_so(kind):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "lime")]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    image = check_image(data, "moving")
+    assert image.note == "moving is animated; only its first frame is looked at."
+    red, _, blue = decode(image).getpixel((1, 1))
+    assert red > 200
+    assert blue < 60
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_truncated_pixels_are_an_invalid_image_and_never_half_a_picture(kind):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    data = encoded(noise, kind)
+    with pytest.raises(InvalidImage, match=r"truncated|readable"):
+        decode(check_image(data[: len(data) * 2 // 3], "cut"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]), st.data())
+def test_damaged_bytes_give_a_picture_or_invalid_image_and_nothing_else(kind, data):
+    raw = bytearray(encoded(Image.linear_gradient("L").resize((24, 24)).convert("RGB"), kind))
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert decode(check_image(bytes(raw))).mode == "RGB"
+    except InvalidImage:
+        pass
+
+
+def data_uri(data: bytes, head: str = "data:image/png;base64,") -> str:
+    return head + base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        data_uri(encoded(RED)),
+        data_uri(encoded(RED), "DATA:image/jpeg;BASE64,"),
+        data_uri(encoded(RED), "data:;base64,"),
+        data_uri(encoded(RED), "data:image/png;charset=utf-8;base64,"),
+        data_uri(encoded(RED)).rstrip("="),
+        data_uri(encoded(RED)).replace("+", "-").replace("/", "_").replace("data:image_png", "data:image/png"),
+        "data:image/png;base64,\n" + base64.encodebytes(encoded(RED)).decode(),
+    ],
+)
+def test_data_uris_in_every_spelling(uri):
+    assert check_image(encoded(RED)) == image_from_data_uri(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("", "no base64 data URI"),
+        ("https://example.com/a.png", "no base64 data URI"),
+        ("file:///etc/passwd", "no base64 data URI"),
+        ("/etc/passwd", "no base64 data URI"),
+        ("data:image/svg+xml,<svg/>", "no base64 data URI"),
+        ("data:image/png;base64,@@@@", "is broken"),
+        ("data:image/png;base64,aGVsbG8=", "not a readable"),
+        ("data:image/png;base64," + "A" * (MAX_BYTES * 4 // 3 + 100), "the limit is 21 MB"),
+    ],
+)
+def test_what_is_no_image_in_a_data_uri_is_refused_without_repeating_it(uri, why):
+    with pytest.raises(InvalidImage, match=why) as caught:
+        image_from_data_uri(uri)
+    assert len(str(caught.value)) < 300
+
+
+def test_reading_a_file_reports_what_is_wrong_with_it(tmp_path):
+    good = tmp_path / "red.png"
+    good.write_bytes(encoded(RED))
+    assert read_image(str(good)).name == "red.png"
+    with pytest.raises(InvalidImage, match="cannot be read: No such file"):
+        read_image(tmp_path / "missing.png")
+    with pytest.raises(InvalidImage, match="cannot be read: Is a directory"):
+        read_image(tmp_path)
+    (tmp_path / "big.png").write_bytes(b"\0" * (MAX_BYTES + 5))
+    with pytest.raises(InvalidImage, match=r"big\.png is 21\.0 MB"):
+        read_image(tmp_path / "big.png")
+
+
+def test_checking_does_not_decode(monkeypatch):
+    data = encoded(RED)
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("pixels were decoded"))
+    assert check_image(data).width == 8
+
+
+def test_importing_the_module_does_not_import_pillow():
+    program = "import sys, core.images; print('PIL' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
