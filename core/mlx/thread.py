@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.catalog import Catalog
@@ -37,7 +38,7 @@ class MlxThread:
         on_death: Callable[[], None],
     ) -> None:
         self._on_death = on_death
-        self._make = lambda: _make_scheduler(settings, catalog, notify, publish)
+        self._make: Callable[[], Scheduler] = partial(_make_scheduler, settings, catalog, notify, publish)
         self._commands: deque[Command] = deque()
         self._wake = threading.Condition()
         self._closing = False
