@@ -1,0 +1,126 @@
+"""Whether the server is well, and which models it has: the answers that are not inference."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.catalog import ModelInfo
+from core.errors import ModelNotFound
+from server.body import to_json
+from server.errors import Protocol
+from server.models import loaded_ids
+
+if TYPE_CHECKING:
+    from core.engine import Engine
+
+router = APIRouter()
+
+
+@router.api_route("/health", methods=["GET", "HEAD"])
+async def health(request: Request) -> Response:
+    """200 while the engine works, else 503. It needs no key and tells nothing else."""
+    alive = request.app.state.engine.status().alive
+    body = {"status": "ok" if alive else "unavailable"}
+    return Response(to_json(body), 200 if alive else 503, media_type="application/json")
+
+
+@router.head("/")
+async def root() -> Response:
+    """What Claude Code asks before its first request."""
+    return Response()
+
+
+@router.get("/v1/models")
+async def models(
+    request: Request, limit: int | None = None, after_id: str | None = None, before_id: str | None = None
+) -> Response:
+    """Every model that can be loaded; in Anthropic's shape, with its paging, when anthropic-version is sent."""
+    engine = request.app.state.engine
+    infos = await asyncio.to_thread(_loadable, engine)
+    loaded = set(loaded_ids(engine))
+    if request.state.protocol is Protocol.ANTHROPIC:
+        body = anthropic_page(infos, limit, after_id, before_id)
+    else:
+        body = {"object": "list", "data": [openai_model(info, info.id in loaded) for info in infos]}
+    return Response(to_json(body), media_type="application/json")
+
+
+@router.get("/v1/models/{model_id:path}")
+async def model(request: Request, model_id: str) -> Response:
+    """One model; its id may hold slashes. Raises ModelNotFound."""
+    engine = request.app.state.engine
+    info = await asyncio.to_thread(engine.catalog.get, model_id)
+    if info.problem is not None:
+        raise ModelNotFound(f"{info.id} cannot be loaded: {info.problem}.")
+    if request.state.protocol is Protocol.ANTHROPIC:
+        body = anthropic_model(info)
+    else:
+        body = openai_model(info, info.id in loaded_ids(engine))
+    return Response(to_json(body), media_type="application/json")
+
+
+def _loadable(engine: Engine) -> list[ModelInfo]:
+    """Looks at the disk again: what was downloaded since the server started is listed too."""
+    return [info for info in engine.catalog.refresh() if info.problem is None]
+
+
+def _created(info: ModelInfo) -> int:
+    """When the model came to this disk, in seconds since the epoch; 0 if that cannot be told."""
+    try:
+        return int(info.path.stat().st_mtime)
+    except OSError:
+        return 0
+
+
+def openai_model(info: ModelInfo, loaded: bool) -> dict[str, Any]:
+    """A model in OpenAI's shape; `loaded` and what follows it are ours."""
+    return {
+        "id": info.id,
+        "object": "model",
+        "created": _created(info),
+        "owned_by": info.id.partition("/")[0] if "/" in info.id else "local",
+        "loaded": loaded,
+        "kind": info.kind.value,
+        "context_length": info.context_length,
+        "capabilities": [
+            name for name, has in (("images", info.images), ("tools", info.tools), ("thinking", info.thinking)) if has
+        ],
+    }
+
+
+def anthropic_model(info: ModelInfo) -> dict[str, Any]:
+    """A model in Anthropic's shape."""
+    return {
+        "type": "model",
+        "id": info.id,
+        "display_name": info.id,
+        "created_at": datetime.fromtimestamp(_created(info), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lifecycle": "active",
+        "max_input_tokens": info.context_length,
+        "max_tokens": info.context_length,
+    }
+
+
+def anthropic_page(
+    infos: Sequence[ModelInfo], limit: int | None, after_id: str | None, before_id: str | None
+) -> dict[str, Any]:
+    """A page of models: at most `limit`, after or before an id. Without a limit, all of them."""
+    ids = [info.id for info in infos]
+    start = ids.index(after_id) + 1 if after_id in ids else 0
+    end = ids.index(before_id) if before_id in ids else len(ids)
+    rest = infos[start:end]
+    size = len(rest) if limit is None else max(1, limit)
+    page = rest[-size:] if before_id in ids else rest[:size]
+    return {
+        "data": [anthropic_model(info) for info in page],
+        "has_more": len(page) < len(rest),
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+    }

@@ -1,0 +1,205 @@
+"""From a decoded request to an HTTP answer, streamed or whole: what both protocols have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from core.fetch import fetch_image
+from fastapi.sse import EventSourceResponse
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from core.errors import EngineError, GenerationFailed, InvalidRequest, RequestCancelled
+from core.events import GenerationResult, Loading, Queued
+from core.images import ImageData
+from core.requests import GenerationRequest
+from server.body import to_json, warning_header
+from server.decoded import Decoded
+from server.errors import from_exception
+from server.follow import Item, follow, while_connected
+from server.frames import Frame, StreamEncoder
+from server.wire import WireCall, WireState
+
+if TYPE_CHECKING:
+    from core.engine import Engine
+    from core.generation import Generation
+    from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 4.0
+"""How long an answer's first byte waits for the engine, so that what fails early still gets its own status code."""
+
+PING_S = 3.5
+"""Silence on a stream after which a ping is due, looked at every PATIENCE_S: no client waits 10 s for a byte."""
+
+STALL_S = 60.0
+"""How long a client may leave a full buffer unread before it is given up."""
+
+MAX_IMAGE_URLS = 16
+
+
+async def fetch_images(urls: Sequence[str], settings: Settings) -> dict[str, ImageData]:
+    """The images behind the addresses of a request. Raises InvalidRequest for too many, and what fetching raises."""
+    if len(urls) > MAX_IMAGE_URLS:
+        raise InvalidRequest(
+            f"The request names {len(urls)} image addresses; at most {MAX_IMAGE_URLS} are fetched. "
+            "Send some as data URIs.",
+            "messages",
+        )
+    tasks = [asyncio.ensure_future(fetch_image(url, settings)) for url in urls]
+    try:
+        return dict(zip(urls, await asyncio.gather(*tasks), strict=True))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def submit(engine: Engine, request: GenerationRequest, choices: int) -> list[Generation]:
+    """Queue one generation for each choice: the same request with seeds that follow one another."""
+    seed = request.sampling.seed
+    generations: list[Generation] = []
+    try:
+        for choice in range(choices):
+            sampling = request.sampling if seed is None else replace(request.sampling, seed=seed + choice)
+            generations.append(engine.generate(replace(request, id=uuid.uuid4().hex, sampling=sampling)))
+    except EngineError:
+        for generation in generations:
+            generation.cancel()
+        raise
+    return generations
+
+
+async def answer(
+    request: Request,
+    engine: Engine,
+    decoded: Decoded,
+    *,
+    encoder: StreamEncoder | None,
+    whole: Callable[[list[GenerationResult]], dict[str, Any]],
+    choices: int = 1,
+) -> Response:
+    """Generate, and answer with `encoder`'s stream, or with the `whole` body when there is no encoder.
+
+    Raises EngineError for what fails before the first byte.
+    """
+    call: WireCall = request.state.call
+    generations = submit(engine, decoded.request, choices)
+
+    def kill() -> None:
+        for generation in generations:
+            if not generation.done:
+                generation.cancel()
+
+    async def stop() -> None:
+        await events.aclose()
+        kill()  # what was closed before its first step has cancelled nothing
+
+    call.begin(decoded.request.model, encoder is not None, kill)
+    headers = warning_header(decoded.warnings)
+    events = follow(generations, PATIENCE_S, one_call=decoded.one_call)
+    try:
+        if encoder is None:
+            results = await while_connected(request, _collect(events, choices, call))
+            return Response(to_json(whole(results)), headers=headers, media_type="application/json")
+        begun = await while_connected(request, _opening(events, call))
+    except BaseException:
+        await stop()
+        raise
+    return _EventStream(_frames(begun, events, encoder, call), stop, {"cache-control": "no-cache", **headers})
+
+
+async def _collect(events: AsyncGenerator[Item, None], choices: int, call: WireCall) -> list[GenerationResult]:
+    results = [GenerationResult() for _ in range(choices)]
+    async for item in events:
+        if item is not None:
+            event, choice = item
+            call.event(event, choice)
+            results[choice].add(event)
+    if any(result.finished is None for result in results):
+        raise GenerationFailed("The engine ended the request without finishing it.")
+    return results
+
+
+async def _opening(events: AsyncGenerator[Item, None], call: WireCall) -> list[Item]:
+    """What comes up to the first sign that the request is accepted, or until patience ends."""
+    begun: list[Item] = []
+    async for item in events:
+        begun.append(item)
+        if item is None:
+            break
+        call.event(*item)
+        if not isinstance(item[0], Queued | Loading):
+            break
+    return begun
+
+
+async def _frames(
+    begun: Iterable[Item], events: AsyncGenerator[Item, None], encoder: StreamEncoder, call: WireCall
+) -> AsyncGenerator[bytes, None]:
+    """The stream's bytes. An error becomes the protocol's error event; a ping fills long silence."""
+    sent_at = time.monotonic()
+    unfinished = True
+    try:
+        for item in begun:
+            frames = [encoder.ping()] if item is None else encoder.feed(*item)
+            if frames:
+                yield _encoded(frames)
+        async for item in events:
+            frames = []
+            if item is not None:
+                call.event(*item)
+                frames = encoder.feed(*item)
+            if not frames and time.monotonic() - sent_at >= PING_S:
+                frames = [encoder.ping()]
+            if frames:
+                yield _encoded(frames)
+                sent_at = time.monotonic()
+        frames = encoder.close()
+        unfinished = False
+        call.end(WireState.DONE)
+        if frames:
+            yield _encoded(frames)
+    except Exception as error:
+        if not isinstance(error, EngineError):
+            log.exception("A stream failed.")
+        told = from_exception(error)
+        call.end(WireState.CANCELLED if isinstance(error, RequestCancelled) else WireState.FAILED, error=told.message)
+        if unfinished:
+            yield _encoded(encoder.fail(told))
+
+
+def _encoded(frames: Iterable[Frame]) -> bytes:
+    return b"".join(frame.encode() for frame in frames)
+
+
+class _EventStream(EventSourceResponse):
+    """A stream that ends its generations however it ends, and gives up a client that no longer reads."""
+
+    def __init__(
+        self, content: AsyncGenerator[bytes, None], stop: Callable[[], Awaitable[None]], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(content, headers=headers)
+        self._content = content
+        self._stop = stop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(STALL_S):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_in_time)
+        except* TimeoutError:
+            log.warning("A client left its stream unread for %.0f s and was given up.", STALL_S)
+        finally:
+            # Starlette cancels the task that sends: a generator that is not running then would stay open.
+            await self._content.aclose()
+            await self._stop()

@@ -1,0 +1,1 @@
+"""The Anthropic protocol: messages, and the counting of their tokens."""

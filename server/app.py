@@ -1,0 +1,90 @@
+"""The FastAPI application: routes of both protocols behind the guard, and one place where failures become answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.errors import EngineError, InvalidRequest, RequestCancelled
+from server import admin
+from server.anthropic import routes as anthropic
+from server.errors import ApiError, error_response, from_engine
+from server.follow import ClientLeft
+from server.openai import routes as openai
+from server.security import Guard, check_exposure
+from server.wire import WireRecord, WireState
+
+if TYPE_CHECKING:
+    from core.engine import Engine
+    from core.settings import Settings
+
+
+def create_app(engine: Engine, settings: Settings, *, key: str | None, record: WireRecord) -> FastAPI:
+    """The API over `engine`. `key` None leaves it open, which is refused (SettingsError) off loopback."""
+    check_exposure(settings)
+    app = FastAPI(title="Assay", docs_url=None, redoc_url=None)
+    app.state.engine = engine
+    for router in (admin.router, openai.router, anthropic.router):
+        app.include_router(router)
+    app.add_middleware(Guard, key=key, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)
+    app.add_exception_handler(EngineError, _failed)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(ClientLeft, _left)
+    return app
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EngineError)
+    return _answer(request, from_engine(error), isinstance(error, RequestCancelled))
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _answer(request, from_engine(invalid_body(error)))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    told = {
+        404: ApiError(404, f"There is no {request.method} {request.url.path} here.", "not_found"),
+        405: ApiError(405, f"{request.url.path} does not take {request.method}.", "method_not_allowed"),
+    }.get(error.status_code, ApiError(error.status_code, str(error.detail), "http_error"))
+    return _answer(request, told)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    request.state.call.end(WireState.CANCELLED)
+    return Response(status_code=499)  # nobody reads it
+
+
+def _answer(request: Request, error: ApiError, cancelled: bool = False) -> Response:
+    call = getattr(request.state, "call", None)
+    if call is not None:
+        call.end(WireState.CANCELLED if cancelled else WireState.FAILED, error.status, error.message)
+    return error_response(error, request.state.protocol, request.state.request_id)
+
+
+def invalid_body(error: RequestValidationError) -> InvalidRequest:
+    """The first fault of a body (or of the query), as a sentence with the field's path."""
+    first: dict[str, Any] = error.errors()[0]
+    if first["type"] == "json_invalid":
+        reason = first.get("ctx", {}).get("error", "it ends too early")
+        return InvalidRequest(f"The request body is not JSON: {reason} at character {first['loc'][-1]}.")
+    steps = [step for step in first["loc"][1:] if not (isinstance(step, str) and _is_type_tag(step))]
+    path = ""
+    for step in steps:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    if not path:
+        return InvalidRequest("The request body is missing or is not a JSON object.")
+    return InvalidRequest(f"{path}: {first['msg']}.", path)
+
+
+def _is_type_tag(step: str) -> bool:
+    """Pydantic names the branch of a union in the path, such as "function-before[...]" or "list[str]"."""
+    return "[" in step or step in ("str", "int", "float", "bool")

@@ -1,0 +1,233 @@
+"""The toggle: the API on a thread and an event loop of its own, over an engine that others use too.
+
+Importing this costs nothing: FastAPI and uvicorn come in when the API is first switched on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from core.errors import EngineClosed, PortInUse, SettingsError
+from core.settings import api_key
+from server.wire import WireRecord
+
+if TYPE_CHECKING:
+    from core.engine import Engine
+    from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 2.0
+"""What a request gets, after it was told to stop, to send its last event."""
+
+GIVE_UP_S = 15.0
+"""After the drain; only a thread that hangs in the system (a name look-up, say) takes longer than GRACE_S."""
+
+LOOK_AHEAD = 50
+"""Ports after a taken one that are tried before the system is asked for any."""
+
+
+class ApiServer:
+    """Switches the API on and off. One object for the life of the program; its methods may be called from any thread.
+
+    `record` goes on over restarts. `start` and `stop` block: for at most a second, and for the drain plus GRACE_S.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, *, record: WireRecord | None = None) -> None:
+        self.record = record or WireRecord()
+        self._engine = engine
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._running: _Running | None = None
+
+    @property
+    def running(self) -> bool:
+        running = self._running
+        return running is not None and running.thread.is_alive()
+
+    @property
+    def url(self) -> str | None:
+        """The address for clients, such as http://127.0.0.1:8484; None while the API is off."""
+        running = self._running
+        return running.url if running is not None and running.thread.is_alive() else None
+
+    @property
+    def key(self) -> str | None:
+        """The key that clients must send; None when the user has switched it off. Made at the first call."""
+        return api_key(self._settings) if self._settings.api_key_required else None
+
+    def start(self, port: int | None = None) -> str:
+        """Listen, on the settings' port or on `port` (0: any free one), and return the URL. Idempotent.
+
+        Raises PortInUse with a free port to offer, or SettingsError when the address cannot be used as it is set.
+        """
+        with self._lock:
+            if self.running:
+                assert self._running is not None
+                return self._running.url
+            from server.app import create_app
+
+            app = create_app(self._engine, self._settings, key=self.key, record=self.record)
+            listener = bind(self._settings.host, self._settings.port if port is None else port)
+            try:
+                running = _Running(app, listener)
+                running.start()
+            except BaseException:
+                listener.close()
+                raise
+            self._running = running
+            log.info("The API listens on %s.", running.url)
+            return running.url
+
+    def stop(self, drain_s: float = 0.0) -> None:
+        """Refuse new requests, let running ones go on for `drain_s` seconds, end the rest with an error event."""
+        with self._lock:
+            if self._running is not None:
+                self._running.stop(drain_s, self.record)
+                self._running = None
+                log.info("The API is off.")
+
+
+class _Running:
+    """One uvicorn server on its thread, from start to stop."""
+
+    def __init__(self, app: Any, listener: socket.socket) -> None:
+        import uvicorn
+
+        for name in ("uvicorn", "server"):
+            quiet = logging.getLogger(name)
+            if not quiet.handlers:  # else Python's last resort writes to the terminal, over the screen
+                quiet.addHandler(logging.NullHandler())
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=30,
+        )
+        self._listener = listener
+        self._server = uvicorn.Server(config)
+        self._ready = threading.Event()
+        self.url = _url(listener)
+        self.thread = threading.Thread(target=self._run, name="assay-api", daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+        self._ready.wait()
+        if not self._server.started:
+            self.thread.join()
+            raise EngineClosed("The API could not be started; the log has the details.")
+
+    def stop(self, drain_s: float, record: WireRecord) -> None:
+        # uvicorn takes whole seconds in its signature and any number in fact.
+        self._server.config.timeout_graceful_shutdown = drain_s + GRACE_S  # type: ignore[assignment]
+        self._server.should_exit = True
+        self.thread.join(drain_s)
+        give_up = time.monotonic() + GIVE_UP_S
+        while self.thread.is_alive() and time.monotonic() < give_up:
+            record.kill_all()  # again and again: a request may begin to generate after the first time
+            self.thread.join(0.1)
+        if self.thread.is_alive():
+            log.error("The API's thread did not end within %.0f s; it is left behind.", GIVE_UP_S)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException:
+            log.exception("The API's thread ended with an error.")
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(_log_loop_error)
+        serving = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
+        while not self._server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        self._ready.set()
+        try:
+            await serving
+        finally:
+            tasks = self._server.server_state.tasks
+            if tasks:  # cancelled by uvicorn, and about to send their last words
+                await asyncio.wait(tasks, timeout=1)
+            for connection in list(self._server.server_state.connections):
+                # A client that does not read would keep its half-sent answer, and the socket, for ever.
+                transport = getattr(connection, "transport", None)
+                if transport is not None:
+                    transport.abort()
+            self._listener.close()
+
+
+def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.error("%s", context.get("message"), exc_info=context.get("exception"))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket, made before uvicorn starts: uvicorn would end the program over a busy port.
+
+    Raises PortInUse or SettingsError.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise SettingsError(f"The API cannot listen on {host!r}: {error.strerror}. Set host to 127.0.0.1.") from error
+    if port and _answers(family, address):
+        raise _port_in_use(host, family, address)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or an old connection would hold the port
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise _port_in_use(host, family, address) from error
+        raise SettingsError(
+            f"The API cannot listen on {host} port {port}: {error.strerror}. Change host or port in settings.toml."
+        ) from error
+    return listener
+
+
+def _answers(family: int, address: Any) -> bool:
+    """Whether someone accepts connections there: macOS lets a second program bind beside one on all addresses."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(address) == 0
+
+
+def _port_in_use(host: str, family: int, address: Any) -> PortInUse:
+    port = address[1]
+    nearby = range(port + 1, min(port + 1 + LOOK_AHEAD, 65536))
+    free = next(filter(None, (_free(family, address, candidate) for candidate in (*nearby, 0))))
+    return PortInUse(
+        f"Port {port} on {host} is in use by another program. Port {free} is free: use it, or set port in "
+        "settings.toml.",
+        port,
+        free,
+    )
+
+
+def _free(family: int, address: Any, port: int) -> int:
+    """The number of the port if it can be bound, else 0; for port 0, whichever the system gives."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+        probe.bind((address[0], port, *address[2:]))
+        return int(probe.getsockname()[1])
+    return 0
+
+
+def _url(listener: socket.socket) -> str:
+    """Where a client on this machine finds the listener."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

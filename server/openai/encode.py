@@ -1,0 +1,177 @@
+"""Engine events to OpenAI bodies and chunks: pure, and valid for any order of events."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.events import (
+    Event,
+    Finished,
+    FinishReason,
+    GenerationResult,
+    TextDelta,
+    ThinkingDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+)
+from server.errors import ApiError, Protocol, error_body
+from server.frames import Frame
+
+_REASONS = {FinishReason.STOP: "stop", FinishReason.LENGTH: "length", FinishReason.TOOL_CALLS: "tool_calls"}
+
+
+@dataclass(frozen=True)
+class Head:
+    """What every body and chunk of one answer repeats. `created` is seconds since the epoch."""
+
+    model: str
+    prefix: str = "chatcmpl"
+    created: int = field(default_factory=lambda: int(time.time()))
+    tail: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def fields(self, kind: str) -> dict[str, Any]:
+        return {"id": f"{self.prefix}-{self.tail}", "object": kind, "created": self.created, "model": self.model}
+
+
+def usage_body(usages: Sequence[Usage]) -> dict[str, Any]:
+    """Usage of all choices: the prompt counts once, as at OpenAI."""
+    prompt = usages[0].prompt_tokens if usages else 0
+    completion = sum(usage.completion_tokens for usage in usages)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": max((usage.cached_tokens for usage in usages), default=0)},
+        "completion_tokens_details": {"reasoning_tokens": sum(usage.thinking_tokens for usage in usages)},
+    }
+
+
+def chat_body(head: Head, results: Sequence[GenerationResult]) -> dict[str, Any]:
+    """A chat.completion: one choice for each result, each of which has finished."""
+    return {
+        **head.fields("chat.completion"),
+        "choices": [_chat_choice(index, result) for index, result in enumerate(results)],
+        "usage": usage_body([result.finished.usage for result in results if result.finished]),
+    }
+
+
+def _chat_choice(index: int, result: GenerationResult) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": result.text, "refusal": None}
+    if result.thinking:
+        message["reasoning_content"] = result.thinking
+    if result.tool_calls:
+        message["content"] = result.text or None
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+            for call in result.tool_calls
+        ]
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": {"content": _logprobs(result.logprobs), "refusal": None} if result.logprobs else None,
+        "finish_reason": _reason(result.finished, bool(result.tool_calls)),
+    }
+
+
+def _reason(finished: Finished | None, called: bool) -> str:
+    reason = _REASONS.get(finished.reason, "stop") if finished is not None else "stop"
+    return "tool_calls" if called and reason == "stop" else reason
+
+
+def _logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
+    return [
+        {
+            **_logprob(token.text, token.logprob),
+            "top_logprobs": [_logprob(text, logprob) for _, text, logprob in token.top],
+        }
+        for token in tokens
+    ]
+
+
+def _logprob(text: str, logprob: float) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8", "replace"))}
+
+
+class ChatStream:
+    """The chunks of a chat completion: role, deltas, finish_reason; then usage if it was asked for, and [DONE]."""
+
+    def __init__(self, head: Head, *, include_usage: bool = False) -> None:
+        self._head = head
+        self._include_usage = include_usage
+        self._begun: set[int] = set()
+        self._called: set[int] = set()
+        self._usages: dict[int, Usage] = {}
+
+    def feed(self, event: Event, choice: int = 0) -> list[Frame]:
+        if choice in self._usages:
+            return []
+        match event:
+            case TextDelta():
+                return self._delta(choice, {"content": event.text}, event.logprobs)
+            case ThinkingDelta():
+                return self._delta(choice, {"reasoning_content": event.text})
+            case ToolCallStart():
+                self._called.add(choice)
+                function = {"name": event.name, "arguments": ""}
+                call = {"index": event.index, "id": event.id, "type": "function", "function": function}
+                return self._delta(choice, {"tool_calls": [call]})
+            case ToolCallDelta():
+                return self._delta(
+                    choice, {"tool_calls": [{"index": event.index, "function": {"arguments": event.arguments}}]}
+                )
+            case Finished():
+                self._usages[choice] = event.usage
+                last = self._chunk(choice, {}, _reason(event, choice in self._called))
+                return [*self._opening(choice), last]
+            case _:
+                return []
+
+    def close(self) -> list[Frame]:
+        frames = []
+        if self._include_usage:
+            usage = usage_body([self._usages[choice] for choice in sorted(self._usages)])
+            frames.append(Frame({**self._head.fields("chat.completion.chunk"), "choices": [], "usage": usage}))
+        return [*frames, Frame("[DONE]")]
+
+    def fail(self, error: ApiError) -> list[Frame]:
+        return [Frame(error_body(error, Protocol.OPENAI, ""))]
+
+    def ping(self) -> Frame:
+        return Frame(comment="waiting")
+
+    def _opening(self, choice: int) -> list[Frame]:
+        if choice in self._begun:
+            return []
+        self._begun.add(choice)
+        return [self._chunk(choice, {"role": "assistant", "content": ""})]
+
+    def _delta(self, choice: int, delta: dict[str, Any], logprobs: Sequence[TokenLogprob] = ()) -> list[Frame]:
+        return [*self._opening(choice), self._chunk(choice, delta, None, logprobs)]
+
+    def _chunk(
+        self,
+        choice: int,
+        delta: dict[str, Any],
+        reason: str | None = None,
+        logprobs: Sequence[TokenLogprob] = (),
+    ) -> Frame:
+        body: dict[str, Any] = {
+            **self._head.fields("chat.completion.chunk"),
+            "choices": [
+                {
+                    "index": choice,
+                    "delta": delta,
+                    "logprobs": {"content": _logprobs(logprobs), "refusal": None} if logprobs else None,
+                    "finish_reason": reason,
+                }
+            ],
+        }
+        if self._include_usage:
+            body["usage"] = None
+        return Frame(body)

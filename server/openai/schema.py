@@ -1,0 +1,136 @@
+"""Request bodies of the OpenAI protocol, as far as they have an effect here; all else is reported by `unknown_fields`.
+
+Field names follow OpenAI's API reference, ranges are the engine's to check; `top_k`, `min_p`, `repetition_penalty` and
+`chat_template_kwargs` are what local servers add to it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from server.body import Body
+
+
+def _as_parts(content: Any) -> Any:
+    """The two short forms of content: a string is one text part, null is none."""
+    if content is None:
+        return []
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_image(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
+class ImageUrl(Body):
+    url: str
+
+
+class ContentPart(Body):
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: Annotated[ImageUrl, BeforeValidator(_as_image)] | None = None
+
+
+class CalledFunction(Body):
+    name: str
+    arguments: str = ""
+
+
+class ToolCallItem(Body):
+    id: str = ""
+    type: str = "function"
+    function: CalledFunction
+
+
+class ChatMessage(Body):
+    role: str
+    content: Annotated[list[ContentPart], BeforeValidator(_as_parts)] = Field(default=[])
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCallItem] | None = None
+    tool_call_id: str | None = None
+
+
+class FunctionSpec(Body):
+    name: str = Field(min_length=1)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class ToolItem(Body):
+    type: str = "function"
+    function: FunctionSpec | None = None
+
+
+class NamedFunction(Body):
+    name: str
+
+
+class NamedTool(Body):
+    type: str
+    function: NamedFunction | None = None
+
+
+class JsonSchemaSpec(Body):
+    name: str | None = None
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(Body):
+    type: str
+    json_schema: JsonSchemaSpec | None = None
+
+
+class StreamOptions(Body):
+    include_usage: bool = False
+
+
+class TemplateKwargs(Body):
+    enable_thinking: bool | None = None
+
+
+class SamplingFields(Body):
+    """What both endpoints take."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[int, float] | None = None
+    n: int | None = Field(default=None, ge=1, le=16)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stop: Annotated[list[str], BeforeValidator(_as_list)] | None = None
+
+
+class ChatRequest(SamplingFields):
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_completion_tokens: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    tools: list[ToolItem] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: str | None = None
+    chat_template_kwargs: TemplateKwargs | None = None
+
+
+class CompletionRequest(SamplingFields):
+    prompt: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=1)]
+    logprobs: int | None = None
+    echo: bool | None = None

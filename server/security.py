@@ -1,0 +1,242 @@
+"""Who may talk to the API: every request passes the `Guard` before anything of it is believed.
+
+The server listens on loopback, where other users of the machine and every page in a browser can reach it too: hence
+the key, the Host check (DNS rebinding) and the refusal of foreign origins (cross-site requests).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+import re
+import uuid
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.errors import SettingsError
+from core.settings import Settings
+from server.errors import ApiError, Protocol, error_response, from_exception
+from server.wire import WireCall, WireRecord, WireState
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 32 * 1024 * 1024
+"""Bytes of a request body, as at Anthropic."""
+
+DISCARD_BODY = 4 * MAX_BODY
+"""Bytes read and thrown away before a refusal, so that a client that is still sending gets to read the answer."""
+
+OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("HEAD", "/")}
+"""Liveness probes: they tell nothing but that something listens, and need no key."""
+
+_HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to bind is reachable from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises SettingsError when the API would be open to a network without a key."""
+    if not settings.api_key_required and not is_loopback(settings.host):
+        raise SettingsError(
+            f"The API cannot listen on {settings.host} without a key: anyone on the network could use it. "
+            'Set api_key_required = true, or host = "127.0.0.1".'
+        )
+
+
+def protocol_of(path: str, headers: Headers) -> Protocol:
+    """Which protocol a request speaks; only Anthropic's clients send anthropic-version."""
+    if path.startswith("/v1/messages") or "anthropic-version" in headers:
+        return Protocol.ANTHROPIC
+    return Protocol.OPENAI
+
+
+def host_name(header: str) -> str | None:
+    """The name in a Host header, without port and brackets, in lower case; None for what is no host and port."""
+    match = _HOST.fullmatch(header.strip().lower())
+    return (match["six"] or match["name"]) if match else None
+
+
+class Guard:
+    """ASGI middleware: request id, Host, Origin, key, media type, size; and the wire record of who came."""
+
+    def __init__(
+        self, app: ASGIApp, *, key: str | None, host: str, allowed_hosts: Iterable[str], record: WireRecord
+    ) -> None:
+        self._app = app
+        self._key = key.encode() if key is not None else None
+        self._hosts = {"localhost", "127.0.0.1", "::1", *(name.lower().strip("[]") for name in allowed_hosts)}
+        if host not in ("0.0.0.0", "::", ""):
+            self._hosts.add(host.lower().strip("[]"))
+        self._record = record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        protocol = protocol_of(scope["path"], headers)
+        request_id = f"req_{uuid.uuid4().hex}"
+        scope.setdefault("state", {}).update(request_id=request_id, protocol=protocol)
+        probe = (scope["method"], scope["path"]) in OPEN_ROUTES
+        call = None
+        if not probe:
+            call = self._record.open(
+                request_id,
+                client=headers.get("user-agent", ""),
+                protocol=protocol.value,
+                method=scope["method"],
+                path=scope["path"],
+            )
+            scope["state"]["call"] = call
+        reply = _Reply(send, protocol, request_id, call)
+        try:
+            refusal = self._refusal(scope["method"], headers, needs_key=not probe)
+            body = b""
+            if refusal is None and scope["method"] in ("POST", "PUT", "PATCH"):
+                found = await _read_body(headers, receive)
+                if found is None:
+                    return  # the client left while it was still sending
+                refusal, body = found
+                receive = _replay(body, receive)
+            if refusal is not None:
+                if call is not None:
+                    call.end(WireState.FAILED, refusal.status, refusal.message)
+                await error_response(refusal, protocol, request_id)(scope, receive, reply)
+                return
+            await self._app(scope, receive, reply)
+        except asyncio.CancelledError:
+            if not reply.started:
+                closing = ApiError(503, "The server was switched off before it could answer.", "server_closing")
+                await error_response(closing, protocol, request_id)(scope, receive, reply)
+            raise
+        except Exception as error:
+            if reply.started:
+                raise  # uvicorn cuts the connection, which is all that can be said now
+            log.exception("A request failed.")
+            await error_response(from_exception(error), protocol, request_id)(scope, receive, reply)
+        finally:
+            if call is not None:
+                call.end(WireState.CANCELLED)  # has no effect on an entry that has ended
+
+    def _refusal(self, method: str, headers: Headers, *, needs_key: bool) -> ApiError | None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or host_name(hosts[0]) not in self._hosts:
+            return ApiError(
+                403,
+                f"The Host header {', '.join(hosts)[:200]!r} is not one this server answers to. Use 127.0.0.1 or "
+                "localhost, or add the name to allowed_hosts in settings.toml.",
+                "host_not_allowed",
+            )
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in (f"http://{hosts[0].lower()}", f"https://{hosts[0].lower()}"):
+            return ApiError(
+                403,
+                f"Requests from the web page {origin[:200]!r} are refused: only programs and pages of this server's "
+                "own address may use the API.",
+                "origin_not_allowed",
+            )
+        if needs_key and self._key is not None and not self._has_key(headers):
+            return ApiError(
+                401,
+                "The API key is missing or wrong. Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'; "
+                "Assay shows the key where it shows the API's address.",
+                "invalid_api_key",
+            )
+        if method in ("POST", "PUT", "PATCH"):
+            media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media_type != "application/json":
+                return ApiError(
+                    415,
+                    f"The Content-Type is {media_type[:100] or 'missing'}; send JSON with "
+                    "'Content-Type: application/json'.",
+                    "unsupported_media_type",
+                )
+        return None
+
+    def _has_key(self, headers: Headers) -> bool:
+        assert self._key is not None
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        offered = [headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
+        matches = [hmac.compare_digest(value.encode("utf-8", "replace"), self._key) for value in offered]
+        return any(matches)
+
+
+class _Reply:
+    """Sends a response with its request id, and closes the entry of a request that no route has closed."""
+
+    def __init__(self, send: Send, protocol: Protocol, request_id: str, call: WireCall | None) -> None:
+        self._send = send
+        self._header = "request-id" if protocol is Protocol.ANTHROPIC else "x-request-id"
+        self._request_id = request_id
+        self._call = call
+        self._status = 0
+
+    @property
+    def started(self) -> bool:
+        return self._status != 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            MutableHeaders(scope=message).setdefault(self._header, self._request_id)
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body") and self._call is not None:
+            state = WireState.DONE if self._status < 400 else WireState.FAILED
+            self._call.end(state, self._status)
+
+
+async def _read_body(headers: Headers, receive: Receive) -> tuple[ApiError | None, bytes] | None:
+    """The whole body, or why it is refused; None when the client has left."""
+    length = headers.get("content-length", "")
+    announced = int(length) if length.isdecimal() else 0
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        size += len(message.get("body", b""))
+        if max(size, announced) <= MAX_BODY:
+            chunks.append(message.get("body", b""))
+        else:
+            chunks.clear()
+        more = message.get("more_body", False) and size <= DISCARD_BODY
+    if max(size, announced) > MAX_BODY:
+        return (
+            ApiError(
+                413,
+                f"The request body is larger than the limit of {MAX_BODY // 2**20} MB "
+                f"(at least {max(size, announced) / 2**20:.1f} MB). Send fewer or smaller images.",
+                "request_too_large",
+                headers={"connection": "close"},
+            ),
+            b"",
+        )
+    return None, b"".join(chunks)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives `body` at once and then what else comes, which can only be the client's leaving."""
+    given = False
+
+    async def replayed() -> Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replayed

@@ -1,0 +1,258 @@
+"""The record of external requests: what the terminal's inspector shows while, and after, a client is served.
+
+Written on the server's thread, read from any. A listener is called on the server's thread and must return at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from core.events import Event, Finished, Loading, Prefill, Queued, TextDelta, ThinkingDelta, ToolCallDelta, Usage
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY_S = 0.1
+"""The shortest time between two reports of a request that only gained tokens."""
+
+
+class WireState(StrEnum):
+    QUEUED = "queued"
+    LOADING = "loading"
+    PREFILL = "prefill"
+    STREAMING = "streaming"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        return self in (WireState.DONE, WireState.FAILED, WireState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class WireEntry:
+    """One request as it stands. Names that a client chose (`client`, `model`, `path`) hold no control characters.
+
+    `time` is seconds since the epoch; `ttft_s` runs from the request's arrival to its first token; `tps` is
+    completion tokens per second of decoding; token counts are of all choices together.
+    """
+
+    id: str
+    time: float
+    client: str
+    protocol: str
+    method: str
+    path: str
+    model: str = ""
+    stream: bool = False
+    state: WireState = WireState.QUEUED
+    status: int | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    ttft_s: float | None = None
+    tps: float | None = None
+    duration_s: float = 0.0
+    error: str = ""
+
+
+@dataclass
+class _Choice:
+    """What one generation of a request has used so far."""
+
+    deltas: int = 0
+    usage: Usage | None = None
+    tps: float | None = None
+
+
+@dataclass
+class _Progress:
+    """What changes with each token, folded into an entry when it is time for a report."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    first_at: float | None = None
+    reported_at: float = 0.0
+    choices: dict[int, _Choice] = field(default_factory=dict)
+
+
+class WireCall:
+    """The server's handle on one entry of the record."""
+
+    def __init__(self, record: WireRecord, entry: WireEntry) -> None:
+        self._record = record
+        self._entry = entry
+        self._began = time.monotonic()
+        self._progress = _Progress()
+        self._kill: Callable[[], None] | None = None
+
+    @property
+    def entry(self) -> WireEntry:
+        return self._entry
+
+    def begin(self, model: str, stream: bool, kill: Callable[[], None]) -> None:
+        """Say what is being generated, and how to stop it from another thread."""
+        self._kill = kill
+        self._report(model=printable(model), stream=stream)
+
+    def kill(self) -> bool:
+        """Stop the generation; False if there is none to stop."""
+        if self._kill is None or self._entry.state.over:
+            return False
+        self._kill()
+        return True
+
+    def event(self, event: Event, choice: int = 0) -> None:
+        """Fold one of the engine's events in."""
+        progress = self._progress
+        match event:
+            case Queued():
+                self._enter(WireState.QUEUED)
+            case Loading():
+                self._enter(WireState.LOADING)
+            case Prefill():
+                progress.prompt_tokens, progress.cached_tokens = event.total, event.cached
+                self._enter(WireState.PREFILL)
+            case TextDelta() | ThinkingDelta() | ToolCallDelta():
+                if progress.first_at is None:
+                    progress.first_at = time.monotonic()
+                progress.choices.setdefault(choice, _Choice()).deltas += 1
+                self._enter(WireState.STREAMING)
+            case Finished():
+                used = progress.choices.setdefault(choice, _Choice())
+                used.usage, used.tps = event.usage, event.timing.decode_tps
+                progress.prompt_tokens = event.usage.prompt_tokens
+                progress.cached_tokens = event.usage.cached_tokens
+                self._report()
+            case _:
+                pass
+
+    def end(self, state: WireState, status: int | None = None, error: str = "") -> None:
+        """Close the entry. The first end counts: what comes after it is ignored."""
+        if not self._entry.state.over:
+            self._report(state=state, status=self._entry.status if status is None else status, error=printable(error))
+            self._kill = None
+
+    def _enter(self, state: WireState) -> None:
+        """Go forward to `state`: choices of one request run side by side, so none may set the entry back."""
+        order = list(WireState)
+        if order.index(state) > order.index(self._entry.state):
+            self._report(state=state)
+        elif time.monotonic() - self._progress.reported_at >= REPORT_EVERY_S:
+            self._report()
+
+    def _report(self, **changes: Any) -> None:
+        if self._entry.state.over:
+            return
+        now = time.monotonic()
+        progress = self._progress
+        progress.reported_at = now
+        self._entry = replace(
+            self._entry,
+            prompt_tokens=progress.prompt_tokens,
+            cached_tokens=progress.cached_tokens,
+            completion_tokens=self._completion_tokens(),
+            ttft_s=None if progress.first_at is None else progress.first_at - self._began,
+            tps=self._tps(now),
+            duration_s=now - self._began,
+            **changes,
+        )
+        self._record._update(self)
+
+    def _completion_tokens(self) -> int:
+        # A delta is about a token; the engine's own count replaces the guess when a choice has finished.
+        return sum(
+            choice.deltas if choice.usage is None else choice.usage.completion_tokens
+            for choice in self._progress.choices.values()
+        )
+
+    def _tps(self, now: float) -> float | None:
+        rates = [choice.tps for choice in self._progress.choices.values() if choice.tps is not None]
+        if rates:
+            return sum(rates)
+        first = self._progress.first_at
+        return self._completion_tokens() / (now - first) if first is not None and now > first else None
+
+
+class WireRecord:
+    """The last `limit` requests, oldest first, and those that still run."""
+
+    def __init__(self, limit: int = 500) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, WireEntry] = OrderedDict()
+        self._live: dict[str, WireCall] = {}
+        self._listeners: list[Callable[[WireEntry], None]] = []
+
+    def open(self, id: str, *, client: str, protocol: str, method: str, path: str) -> WireCall:
+        """Begin an entry; `id` is the request id that the client is told."""
+        entry = WireEntry(id, time.time(), printable(client), protocol, method, printable(path))
+        call = WireCall(self, entry)
+        self._update(call)
+        return call
+
+    def entries(self) -> list[WireEntry]:
+        """A snapshot, oldest first."""
+        with self._lock:
+            return list(self._entries.values())
+
+    @property
+    def live(self) -> list[WireEntry]:
+        """The requests that have not ended."""
+        with self._lock:
+            return [call.entry for call in self._live.values()]
+
+    def kill(self, id: str) -> bool:
+        """Stop a request, which ends with an error for its client; False if it does not generate (any more)."""
+        with self._lock:
+            call = self._live.get(id)
+        return call is not None and call.kill()
+
+    def kill_all(self) -> int:
+        """Stop every request that generates; returns how many."""
+        return sum(self.kill(entry.id) for entry in self.live)
+
+    def listen(self, listener: Callable[[WireEntry], None]) -> Callable[[], None]:
+        """Call `listener` with every new snapshot of an entry; returns the function that ends it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def forget() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return forget
+
+    def _update(self, call: WireCall) -> None:
+        entry = call.entry
+        with self._lock:
+            if entry.state.over:
+                self._live.pop(entry.id, None)
+            else:
+                self._live[entry.id] = call
+            self._entries[entry.id] = entry
+            while len(self._entries) > self._limit:
+                self._entries.popitem(last=False)
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            try:
+                listener(entry)
+            except Exception:
+                log.exception("A listener of the wire record failed; the request goes on.")
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """What a client sent, safe to show in a terminal or a log: escapes for what does not print, and an end."""
+    shown = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "replace").decode()
+        for character in shown
+    )

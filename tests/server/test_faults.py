@@ -1,0 +1,441 @@
+"""What goes wrong between a client and the engine, and what each of them sees of it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+import server.answer
+from core.errors import (
+    ContextOverflow,
+    EngineClosed,
+    EngineError,
+    GenerationFailed,
+    LoadFailed,
+    OutOfMemory,
+    QueueFull,
+    UnsupportedInput,
+)
+from core.events import (
+    Finished,
+    FinishReason,
+    Loading,
+    Prefill,
+    TextDelta,
+    Timing,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+)
+from server.wire import WireState
+from tests.server.conftest import Stage, Staged
+from tests.server.scripted import END, HELLO, Play
+from tests.server.streams import check_anthropic, check_openai, heard
+from tests.server.test_lifecycle import wait_for
+
+PATHS = ("/v1/chat/completions", "/v1/messages")
+CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+
+
+def fails(error: EngineError, *before: Any) -> Any:
+    def script(play: Play) -> None:
+        play.say(*before)
+        play.fail(error)
+
+    return script
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("error", "status", "code", "anthropic_status", "anthropic_type", "retry"),
+    [
+        (UnsupportedInput("toy takes no images."), 400, "unsupported_input", 400, "invalid_request_error", None),
+        (ContextOverflow("Too long.", 9, 8), 400, "context_length_exceeded", 400, "invalid_request_error", None),
+        (LoadFailed("No."), 500, "load_failed", 500, "api_error", "false"),
+        (OutOfMemory("8 GB > 4 GB."), 503, "out_of_memory", 503, "api_error", "false"),
+        (GenerationFailed("It broke."), 500, "generation_failed", 500, "api_error", None),
+        (EngineClosed("Closing."), 503, "engine_closed", 503, "api_error", "false"),
+    ],
+)
+def test_what_fails_before_the_first_byte_has_a_status_of_its_own(
+    stage: Staged,
+    error: EngineError,
+    status: int,
+    code: str,
+    anthropic_status: int,
+    anthropic_type: str,
+    retry: str | None,
+    stream: bool,
+) -> None:
+    one = stage(fails(error, Loading("toy")))
+    answer = one.http.post(PATHS[0], json=CHAT | {"stream": stream})
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == code
+    assert answer.json()["error"]["message"] == error.message
+    assert answer.headers.get("x-should-retry") == retry
+    assert answer.headers["x-request-id"].startswith("req_")
+    answer = one.http.post(PATHS[1], json=CHAT | {"stream": stream})
+    body = answer.json()
+    assert (answer.status_code, body["type"], body["error"]["type"]) == (anthropic_status, "error", anthropic_type)
+    assert body["request_id"] == answer.headers["request-id"]
+    assert [entry.state for entry in one.server.record.entries()] == ["failed", "failed"]
+
+
+def test_a_prompt_that_is_too_long_is_told_in_the_words_claude_code_knows(stage: Staged) -> None:
+    one = stage(fails(ContextOverflow("Too long.", 9001, 8192)))
+    message = one.http.post(PATHS[1], json=CHAT).json()["error"]["message"]
+    assert message == "prompt is too long: 9001 tokens > 8192 maximum"
+
+
+def test_a_full_queue_asks_to_come_back(stage: Staged) -> None:
+    one = stage()
+    one.engine.refusal = QueueFull("256 requests wait already.", 2.5)
+    answers = [one.http.post(path, json=CHAT) for path in PATHS]
+    assert [answer.status_code for answer in answers] == [429, 529]
+    assert [answer.headers["retry-after"] for answer in answers] == ["3", "3"]
+    assert all("x-should-retry" not in answer.headers for answer in answers)
+    assert answers[1].json()["error"]["type"] == "overloaded_error"
+
+
+def test_a_failure_in_mid_stream_is_an_event_and_the_end(stage: Staged) -> None:
+    one = stage(fails(GenerationFailed("It broke."), Prefill(7, 7), TextDelta("Hel")))
+    raws = [one.http.post(path, json=CHAT | {"stream": True}).content for path in PATHS]
+    assert check_openai(heard(raws[0])) == [
+        {"error": {"message": "It broke.", "type": "server_error", "param": None, "code": "generation_failed"}}
+    ]
+    message = check_anthropic(heard(raws[1]))
+    assert message["content"] == [{"type": "text", "text": "Hel"}]
+    assert message["error"] == {"type": "api_error", "message": "It broke."}
+    assert one.http.post(PATHS[0], json=CHAT).status_code == 500, "the next request is served"
+
+
+def test_official_clients_raise_on_a_failure_in_mid_stream(stage: Staged) -> None:
+    one = stage(fails(GenerationFailed("It broke."), Prefill(7, 7), TextDelta("Hel")))
+    with (
+        openai.OpenAI(base_url=one.url + "/v1", api_key=one.key, max_retries=0) as client,
+        pytest.raises(openai.APIError, match="It broke"),
+    ):
+        for _ in client.chat.completions.create(**CHAT, stream=True):
+            pass
+    with (
+        anthropic.Anthropic(base_url=one.url, api_key=one.key, max_retries=0) as other,
+        pytest.raises(anthropic.APIStatusError, match="It broke"),
+        other.messages.stream(**CHAT) as stream,
+    ):
+        stream.until_done()
+
+
+def test_a_failure_that_will_repeat_is_not_repeated_by_clients(stage: Staged) -> None:
+    one = stage(fails(OutOfMemory("8 GB > 4 GB.")))
+    with (
+        openai.OpenAI(base_url=one.url + "/v1", api_key=one.key) as client,
+        pytest.raises(openai.InternalServerError),
+    ):
+        client.chat.completions.create(**CHAT)
+    with (
+        anthropic.Anthropic(base_url=one.url, api_key=one.key) as other,
+        pytest.raises(anthropic.APIStatusError),
+    ):
+        other.messages.create(**CHAT)
+    assert len(one.engine.plays) == 2
+
+
+def runs_on(play: Play) -> None:
+    play.say(Prefill(7, 7), TextDelta("Hel"))
+    play.until_cancelled()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_client_that_leaves_its_stream_stops_the_generation(stage: Staged, path: str) -> None:
+    one = stage(runs_on)
+    with one.http.stream("POST", path, json=CHAT | {"stream": True}) as response:
+        next(response.iter_bytes())
+    assert one.engine.plays[0].over.wait(5)
+    wait_for(lambda: one.server.record.entries()[0].state is WireState.CANCELLED)
+
+
+@pytest.mark.parametrize("script", [runs_on, Play.until_cancelled], ids=["while decoding", "while queued"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_client_that_leaves_before_its_answer_stops_the_generation(
+    stage: Staged, path: str, stream: bool, script: Any
+) -> None:
+    one = stage(script)
+    with pytest.raises(httpx.ReadTimeout):
+        one.http.post(path, json=CHAT | {"stream": stream}, timeout=0.3)
+    assert one.engine.plays[0].over.wait(5)
+    wait_for(lambda: one.server.record.entries()[0].state is WireState.CANCELLED)
+
+
+def test_all_choices_stop_when_the_client_leaves(stage: Staged) -> None:
+    one = stage(runs_on)
+    with pytest.raises(httpx.ReadTimeout):
+        one.http.post(PATHS[0], json=CHAT | {"n": 3}, timeout=0.3)
+    assert len(one.engine.plays) == 3
+    assert all(play.over.wait(5) for play in one.engine.plays)
+
+
+def test_choices_have_seeds_that_follow_one_another(stage: Staged) -> None:
+    one = stage()
+    body = one.http.post(PATHS[0], json=CHAT | {"n": 2, "seed": 5}).json()
+    assert [choice["index"] for choice in body["choices"]] == [0, 1]
+    assert sorted(play.request.sampling.seed for play in one.engine.plays) == [5, 6]
+    assert len({play.request.id for play in one.engine.plays}) == 2
+    assert body["usage"]["prompt_tokens"] == 7
+    assert body["usage"]["completion_tokens"] == 4
+    raw = one.http.post(PATHS[0], json=CHAT | {"n": 2, "stream": True}).content
+    assert [message["content"] for message in check_openai(heard(raw), choices=2)] == ["Hello", "Hello"]
+
+
+def test_one_call_at_most_when_parallel_calls_are_off(stage: Staged) -> None:
+    def script(play: Play) -> None:
+        play.say(Prefill(7, 7), ToolCallStart(0, "c0", "f"), ToolCallDelta(0, "{}"), ToolCallStart(1, "c1", "g"))
+        play.until_cancelled()
+
+    one = stage(script)
+    tool = {"name": "f", "input_schema": {"type": "object"}}
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
+    body = one.http.post(PATHS[1], json=CHAT | {"tools": [tool], "tool_choice": choice}).json()
+    assert [block["id"] for block in body["content"]] == ["c0"]
+    assert body["stop_reason"] == "tool_use"
+    raw = one.http.post(PATHS[0], json=CHAT | {"parallel_tool_calls": False, "stream": True}).content
+    (message,) = check_openai(heard(raw))
+    assert (list(message["tool_calls"]), message["finish_reason"]) == ([0], "tool_calls")
+
+
+def test_the_terminal_can_stop_a_request_and_its_client_is_told(stage: Staged) -> None:
+    one = stage(runs_on)
+    answers: list[httpx.Response] = []
+    for path, stream in ((PATHS[0], False), (PATHS[1], True)):
+        reader = threading.Thread(
+            target=lambda path=path, stream=stream: answers.append(one.http.post(path, json=CHAT | {"stream": stream}))
+        )
+        reader.start()
+        wait_for(lambda: [entry.state for entry in one.server.record.live] == ["streaming"])
+        (entry,) = one.server.record.live
+        assert (entry.model, entry.stream, entry.prompt_tokens) == ("toy", stream, 7)
+        assert one.server.record.kill(entry.id)
+        reader.join(5)
+        assert one.server.record.entries()[-1].state is WireState.CANCELLED
+    assert (answers[0].status_code, answers[0].json()["error"]["code"]) == (499, "request_cancelled")
+    assert "stopped on the server's side" in check_anthropic(heard(answers[1].content))["error"]["message"]
+
+
+def test_silence_is_filled_with_pings(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.answer, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(server.answer, "PING_S", 0.05)
+    go_on = threading.Event()
+
+    def script(play: Play) -> None:
+        play.say(Loading("toy"))
+        go_on.wait(10)
+        play.say(Prefill(1, 7))
+        for _ in range(3):  # a prefill that reports progress is silence to a client all the same
+            time.sleep(0.06)
+            play.say(Prefill(2, 7))
+        play.say(*HELLO)
+
+    one = stage(script)
+    raws = []
+    for path in PATHS:
+        go_on.clear()
+        with one.http.stream("POST", path, json=CHAT | {"stream": True}) as response:
+            assert response.status_code == 200, "the head does not wait for the model"
+            chunks = response.iter_bytes()
+            first = next(chunks) + next(chunks)
+            go_on.set()
+            raws.append((first, first + b"".join(chunks)))
+    assert raws[0][0] == b": waiting\n\n" * 2
+    assert check_openai(heard(raws[0][1]))[0]["content"] == "Hello"
+    assert raws[1][0] == b'event: ping\ndata: {"type":"ping"}\n\n' * 2
+    events = heard(raws[1][1])
+    names = [event.event for event in events]
+    assert "ping" in names[names.index("message_start") :]
+    assert check_anthropic(events)["usage"]["input_tokens"] == 4
+
+
+def test_a_reader_that_stops_reading_is_given_up_and_delays_nobody(
+    stage: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.answer, "STALL_S", 1.0)
+    sent = threading.Event()
+
+    def script(play: Play) -> None:
+        if play.request.sampling.seed != 1:
+            play.say(*HELLO)
+            return
+        play.say(Prefill(7, 7))
+        for _ in range(200):
+            play.say(TextDelta("x" * 100_000))
+        sent.set()
+        play.until_cancelled()
+
+    one = stage(script)
+    body = json.dumps(CHAT | {"stream": True, "seed": 1}).encode()
+    with socket.create_connection(("127.0.0.1", httpx.URL(one.url).port)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        head = f"POST {PATHS[0]} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {one.key}\r\n"
+        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        slow.sendall(head.encode() + body)
+        assert sent.wait(5)
+        began = time.monotonic()
+        assert one.http.post(PATHS[0], json=CHAT).status_code == 200
+        assert time.monotonic() - began < 1
+        assert one.engine.plays[0].over.wait(10)
+    one.server.stop()
+
+
+def test_a_fault_of_the_server_s_own_is_told_without_its_insides(stage: Staged) -> None:
+    one = stage()
+    one.engine.catalog.get = None  # type: ignore[method-assign,assignment]
+    answer = one.http.post(PATHS[1], json=CHAT)
+    assert answer.status_code == 500
+    assert answer.json()["error"]["type"] == "api_error"
+    assert "TypeError" not in answer.text
+    assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "missing"),
+        (b"[1]", "not a JSON object"),
+        (b'{"model": "toy", ', "not JSON"),
+        (b'{"model": "toy"}', "messages: Field required"),
+        (b'{"model": "toy", "messages": []}', "messages: List should have at least 1 item"),
+        (
+            b'{"model": "toy", "messages": [{"role": "user", "content": [{"text": "x"}]}]}',
+            "messages[0].content[0].type",
+        ),
+        (b'{"model": "toy", "messages": [{"role": "user", "content": 5}]}', "messages[0].content"),
+        (b'{"model": "toy", "messages": [{"role": "user", "content": ""}], "tool_choice": {"x": 1}}', "tool_choice"),
+        (b'{"model": 7, "messages": [{"role": "user"}]}', "model: "),
+    ],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_bodies_that_cannot_be_read_are_400_with_the_field(stage: Staged, path: str, body: bytes, says: str) -> None:
+    answer = stage().http.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert "detail" not in answer.json()
+    assert says in answer.json()["error"]["message"]
+
+
+def test_unknown_fields_are_accepted_and_reported(stage: Staged) -> None:
+    one = stage()
+    answer = one.http.post(PATHS[0], json=CHAT | {"user": "é", "x\ny": 1})
+    assert answer.status_code == 200
+    assert answer.headers["x-assay-warnings"] == "no effect: user, x?y"
+    assert "x-assay-warnings" not in one.http.post(PATHS[0], json=CHAT).headers
+    many = {f"field_{number}": 1 for number in range(1000)}
+    assert len(one.http.post(PATHS[0], json=CHAT | many).headers["x-assay-warnings"]) == 2000
+
+
+def test_unknown_routes_and_methods_answer_in_the_protocol_s_words(stage: Staged) -> None:
+    one = stage()
+    answer = one.http.get("/v1/nowhere")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")
+    answer = one.http.get("/v1/messages")
+    assert (answer.status_code, answer.json()["type"]) == (405, "error")
+    answer = one.http.get("/v1/nowhere", headers={"anthropic-version": "2023-06-01"})
+    assert answer.json()["error"]["type"] == "not_found_error"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_unknown_model_is_404_with_the_nearest_names(stage: Staged, path: str) -> None:
+    one = stage()
+    body = json.dumps(CHAT | {"model": "../../etc/passwd\ud800"})
+    answer = one.http.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 404
+    assert "toy" in answer.json()["error"]["message"]
+    assert one.engine.plays == []
+    if path == PATHS[0]:
+        assert (answer.json()["error"]["code"], answer.json()["error"]["param"]) == ("model_not_found", "model")
+    else:
+        assert answer.json()["error"]["type"] == "not_found_error"
+
+
+def test_models_that_are_not_loaded_are_refused_when_loading_is_off(stage: Staged) -> None:
+    one = stage(load_on_request=False)
+    answer = one.http.post(PATHS[0], json=CHAT | {"model": "a/b/c"})
+    assert answer.status_code == 404
+    assert "load_on_request" in answer.json()["error"]["message"]
+    assert one.http.post(PATHS[0], json=CHAT).status_code == 200
+    assert stage().http.post(PATHS[0], json=CHAT | {"model": "a/b/c"}).status_code == 200
+
+
+def test_default_is_what_is_loaded(stage: Staged) -> None:
+    assert stage().http.post(PATHS[0], json=CHAT | {"model": "default"}).json()["model"] == "toy"
+
+
+def test_the_list_of_models_has_both_shapes(stage: Staged) -> None:
+    one = stage()
+    body = one.http.get("/v1/models").json()
+    assert [(model["id"], model["loaded"]) for model in body["data"]] == [("toy", True), ("a/b/c", False)]
+    assert one.http.get("/v1/models/a/b/c").json()["object"] == "model"
+    assert one.http.get("/v1/models/a/b").status_code == 404
+    version = {"anthropic-version": "2023-06-01"}
+    body = one.http.get("/v1/models?limit=1", headers=version).json()
+    assert (body["has_more"], body["first_id"], body["last_id"]) == (True, "toy", "toy")
+    body = one.http.get("/v1/models?after_id=toy", headers=version).json()
+    assert ([model["id"] for model in body["data"]], body["has_more"]) == (["a/b/c"], False)
+    assert one.http.get("/v1/models?limit=x", headers=version).status_code == 400
+    with anthropic.Anthropic(base_url=one.url, api_key=one.key) as client:
+        assert [model.id for model in client.models.list(limit=1)] == ["toy", "a/b/c"]
+        assert client.models.retrieve("a/b/c").display_name == "a/b/c"
+
+
+def test_logprobs_in_both_forms(stage: Staged) -> None:
+    from core.events import TokenLogprob
+
+    logprob = TokenLogprob(5, "Hé", -0.5, ((5, "Hé", -0.5), (6, "Ho", -1.0)))
+    one = stage(lambda play: play.say(TextDelta("Hé", (logprob,)), END))
+    content = one.http.post(PATHS[0], json=CHAT | {"logprobs": True}).json()["choices"][0]["logprobs"]["content"]
+    assert (content[0]["token"], content[0]["bytes"], content[0]["logprob"]) == ("Hé", [72, 195, 169], -0.5)
+    assert [top["token"] for top in content[0]["top_logprobs"]] == ["Hé", "Ho"]
+    body = {"model": "toy", "prompt": "ab", "logprobs": 2, "echo": True}
+    choice = one.http.post("/v1/completions", json=body).json()["choices"][0]
+    assert choice["text"] == "abHé"
+    assert choice["logprobs"]["text_offset"] == [2]
+    assert choice["logprobs"]["top_logprobs"] == [{"Hé": -0.5, "Ho": -1.0}]
+
+
+def test_thinking_without_its_text_keeps_the_signature(stage: Staged) -> None:
+    from core.events import ThinkingDelta
+
+    one = stage(lambda play: play.say(Prefill(7, 7), ThinkingDelta("Hm."), TextDelta("Yes"), END))
+    thinking = {"type": "adaptive", "display": "omitted"}
+    blocks = one.http.post(PATHS[1], json=CHAT | {"thinking": thinking}).json()["content"]
+    assert (blocks[0]["thinking"], blocks[1]["text"]) == ("", "Yes")
+    raw = one.http.post(PATHS[1], json=CHAT | {"thinking": thinking, "stream": True}).content
+    streamed = check_anthropic(heard(raw))["content"]
+    assert streamed[0]["signature"] == blocks[0]["signature"]
+
+
+def test_a_thousand_requests_at_once_are_all_answered(stage: Staged) -> None:
+    import asyncio
+
+    one: Stage = stage()
+
+    async def storm() -> list[int]:
+        limits = httpx.Limits(max_connections=None)
+        headers = {"x-api-key": one.key}
+        async with httpx.AsyncClient(base_url=one.url, headers=headers, limits=limits, timeout=60) as client:
+            return [
+                r.status_code for r in await asyncio.gather(*(client.post(PATHS[0], json=CHAT) for _ in range(300)))
+            ]
+
+    assert set(asyncio.run(storm())) == {200}
+    assert len(one.server.record.entries()) == 300
+
+
+def test_a_cancelled_end_is_never_taken_for_an_answer(stage: Staged) -> None:
+    one = stage(lambda play: play.say(TextDelta("Hal"), Finished(FinishReason.CANCELLED, Usage(7, 1), Timing())))
+    assert one.http.post(PATHS[0], json=CHAT).status_code == 499

@@ -1,0 +1,180 @@
+"""The toggle: on and off, as often as one likes, whatever the clients do."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.errors import EngineError, PortInUse, SettingsError
+from core.events import Prefill, TextDelta
+from core.settings import load_settings
+from server.lifecycle import ApiServer, bind
+from tests.server.conftest import Staged
+from tests.server.scripted import Play, ScriptedEngine
+from tests.server.streams import check_anthropic, check_openai, heard
+
+CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "stream": True, "max_tokens": 9}
+
+
+def test_importing_the_toggle_is_cheap() -> None:
+    script = (
+        "import sys, server.lifecycle; "
+        "print([m for m in ('fastapi', 'starlette', 'uvicorn', 'textual', 'mlx') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_on_off_and_on_again_on_the_same_port(stage: Staged) -> None:
+    one = stage()
+    assert one.server.running
+    assert one.server.url == one.url
+    assert one.server.start() == one.url, "starting twice changes nothing"
+    port = httpx.URL(one.url).port
+    one.server.stop()
+    one.server.stop()
+    assert not one.server.running
+    assert one.server.url is None
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(one.url + "/health")
+    assert one.server.start(port) == one.url
+    assert httpx.get(one.url + "/health").json() == {"status": "ok"}
+
+
+def test_a_hundred_toggles_leak_nothing(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, hf_cache=tmp_path, port=0)
+    server = ApiServer(ScriptedEngine(settings), settings)  # type: ignore[arg-type]
+
+    def toggle() -> None:
+        url = server.start()
+        with httpx.Client(headers={"x-api-key": server.key or ""}) as client:
+            body = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}]}
+            assert client.post(url + "/v1/chat/completions", json=body).status_code == 200
+        server.stop()
+
+    def held() -> tuple[int, int]:
+        gc.collect()
+        return threading.active_count(), len(os.listdir("/dev/fd"))
+
+    toggle()
+    before = held()
+    for _ in range(100):
+        toggle()
+    assert held() == before
+
+
+def test_a_port_in_use_is_named_and_a_free_one_offered(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        settings = load_settings(data_dir=tmp_path, port=port)
+        server = ApiServer(ScriptedEngine(settings), settings)  # type: ignore[arg-type]
+        with pytest.raises(PortInUse) as caught:
+            server.start()
+        assert not server.running
+        error = caught.value
+        assert isinstance(error, EngineError)
+        assert error.port == port
+        assert str(port) in error.message
+        assert str(error.free_port) in error.message
+        assert server.start(error.free_port).endswith(f":{error.free_port}")
+        server.stop()
+
+
+def test_an_address_that_is_not_this_machine_s_is_a_sentence() -> None:
+    with pytest.raises(SettingsError, match=r"192\.0\.2\.1"):
+        bind("192.0.2.1", 0)
+    with pytest.raises(SettingsError, match="no-such-host"):
+        bind("no-such-host.invalid", 0)
+
+
+def test_stopping_ends_open_streams_with_an_error_and_does_not_hang(stage: Staged) -> None:
+    def script(play: Play) -> None:
+        play.say(Prefill(0, 7), TextDelta("Hel"))
+        play.until_cancelled()
+
+    one = stage(script)
+    bodies: dict[str, bytes] = {}
+
+    def read(path: str) -> None:
+        with one.http.stream("POST", path, json=CHAT) as response:
+            bodies[path] = b"".join(response.iter_bytes())
+
+    readers = [threading.Thread(target=read, args=(path,)) for path in ("/v1/chat/completions", "/v1/messages")]
+    for reader in readers:
+        reader.start()
+    wait_for(lambda: sum(entry.state == "streaming" for entry in one.server.record.live) == 2)
+    began = time.monotonic()
+    one.server.stop()
+    assert time.monotonic() - began < 5
+    for reader in readers:
+        reader.join(5)
+    assert check_openai(heard(bodies["/v1/chat/completions"]))[0]["error"]["code"] == "request_cancelled"
+    assert check_anthropic(heard(bodies["/v1/messages"]))["error"]["type"] == "invalid_request_error"
+
+
+def test_draining_lets_a_running_answer_finish(stage: Staged) -> None:
+    stopping = threading.Event()
+
+    def script(play: Play) -> None:
+        from tests.server.scripted import END
+
+        play.say(Prefill(0, 7), TextDelta("Hel"))
+        stopping.wait(10)
+        play.say(TextDelta("lo"), END)
+
+    one = stage(script)
+    with one.http.stream("POST", "/v1/chat/completions", json=CHAT) as response:
+        raw = response.iter_bytes()
+        first = next(raw)
+        stopper = threading.Thread(target=one.server.stop, args=(10.0,))
+        stopper.start()
+        wait_for(lambda: refuses(one.url))
+        stopping.set()
+        (message,) = check_openai(heard(first + b"".join(raw)))
+    stopper.join(5)
+    assert not stopper.is_alive()
+    assert message["content"] == "Hello"
+
+
+def test_a_request_that_hears_no_cancel_cannot_hold_the_server(stage: Staged) -> None:
+    held = threading.Event()
+    one = stage(lambda play: held.wait(30) and None)
+    answers: list[httpx.Response] = []
+    body = CHAT | {"stream": False}
+    reader = threading.Thread(target=lambda: answers.append(one.http.post("/v1/chat/completions", json=body)))
+    reader.start()
+    wait_for(lambda: len(one.engine.plays) == 1)
+    one.server.stop()
+    reader.join(5)
+    held.set()
+    assert not one.server.running
+    assert answers[0].status_code == 503
+    assert answers[0].json()["error"]["code"] == "server_closing"
+
+
+def refuses(url: str) -> bool:
+    try:
+        httpx.get(url + "/health")
+    except httpx.HTTPError:
+        return True
+    return False
+
+
+def wait_for(true: object, timeout_s: float = 10) -> None:
+    """Poll a condition that no event tells of."""
+    assert callable(true)
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
