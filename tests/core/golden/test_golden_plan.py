@@ -1,0 +1,180 @@
+"""The plan: which model answers what, in which order, and what is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from core.catalog import MemoryEstimate, ModelInfo, ModelKind
+from core.errors import ModelNotFound
+from core.golden.models import Choice, from_disk, from_server
+from core.golden.plan import RunOptions, make_plan, select
+from core.golden.reading import load_suite
+from core.golden.suite import BUILTIN, Case, Control, SuiteError, TierModels
+from core.settings import Settings
+from core.tiers import Tier
+
+WriteSuite = Callable[[Mapping[str, str]], Path]
+
+
+def model(model_id: str, kind: ModelKind, *, tools: bool = True, problem: str | None = None, size: int = 10) -> ModelInfo:
+    return ModelInfo(
+        model_id,
+        Path("/nowhere") / model_id,
+        "folder",
+        kind,
+        "test",
+        images=kind is ModelKind.VISION,
+        tools=tools,
+        problem=problem,
+        memory=MemoryEstimate(size, 0, 0),
+    )
+
+
+class Shelf:
+    """A catalog of given models."""
+
+    def __init__(self, *models: ModelInfo) -> None:
+        self.models = {info.id: info for info in models}
+
+    def get(self, model_id: str) -> ModelInfo:
+        if model_id not in self.models:
+            raise ModelNotFound(f"No model {model_id}.")
+        return self.models[model_id]
+
+
+TEXT, SMALL, LARGE = model("t", ModelKind.TEXT), model("s", ModelKind.VISION), model("l", ModelKind.VISION, tools=False)
+NAMED = TierModels(("missing", "s"), ("t",))
+
+
+def chooser(settings: Settings, *models: ModelInfo) -> Callable[[Case, Tier, TierModels], Choice]:
+    return from_disk(Shelf(*models), settings)  # type: ignore[arg-type]
+
+
+def builtin(case: str) -> Case:
+    return select(load_suite(BUILTIN).cases, [case])[0]
+
+
+def test_the_first_of_the_suites_models_that_is_on_disk_answers(settings: Settings) -> None:
+    choose = chooser(settings, TEXT, SMALL)
+    assert choose(builtin("ocr_text"), Tier.QUICK, NAMED).model is SMALL
+    assert choose(builtin("tool_call_request"), Tier.QUICK, NAMED).model is TEXT
+
+
+def test_a_suites_models_that_cannot_answer_are_named_in_the_reason(settings: Settings) -> None:
+    broken = model("b", ModelKind.VISION, problem="incomplete: missing shard 2")
+    named = TierModels(("missing", "t", "b"), ())
+    choice = chooser(settings, TEXT, broken, SMALL)(builtin("ocr_text"), Tier.FULL, named)
+    assert choice == Choice(
+        None, "missing is not on disk; t takes no images; b cannot be loaded (incomplete: missing shard 2)"
+    )
+
+
+def test_the_users_model_comes_first_where_it_can_answer(settings: Settings) -> None:
+    choose = chooser(settings.model_copy(update={"full_model": "t"}), TEXT, SMALL)
+    named = TierModels(("s",), ("s",))
+    assert choose(builtin("simple_greeting"), Tier.FULL, named).model is TEXT
+    assert choose(builtin("ocr_text"), Tier.FULL, named).model is SMALL
+    assert choose(builtin("simple_greeting"), Tier.QUICK, named).model is SMALL
+
+
+def test_a_model_without_a_place_for_tools_is_not_asked_to_call_one(settings: Settings) -> None:
+    choose = chooser(settings, LARGE)
+    choice = choose(builtin("tool_call_request"), Tier.FULL, TierModels((), ("l",)))
+    assert choice == Choice(None, "the chat template of l has no place for tools")
+
+
+def test_the_users_own_choice_must_be_there(settings: Settings) -> None:
+    with pytest.raises(ModelNotFound, match="No model nothing"):
+        chooser(settings.model_copy(update={"quick_model": "nothing"}), TEXT)
+
+
+def test_a_suite_without_tiers_takes_the_usual_models(settings: Settings) -> None:
+    pocket = model("pocket/qwen3", ModelKind.TEXT)
+    assert chooser(settings, pocket)(builtin("simple_greeting"), Tier.QUICK, TierModels()).model is pocket
+
+
+def test_a_server_answers_with_the_models_that_it_lists() -> None:
+    choose = from_server(["t", "other"], {"t": TEXT}, {Tier.FULL: "other"})
+    case = builtin("simple_greeting")
+    assert choose(case, Tier.QUICK, NAMED).model is TEXT
+    assert choose(case, Tier.FULL, NAMED).model.id == "other"  # type: ignore[union-attr]
+    assert choose(builtin("ocr_text"), Tier.QUICK, NAMED).reason == "the server has none of missing, s"
+    with pytest.raises(ModelNotFound, match="no model x for the quick tier. It has t"):
+        from_server(["t"], {}, {Tier.QUICK: "x"})
+
+
+def of_kind(case: Case, tier: Tier, named: TierModels) -> Choice:
+    """t for text, s and l for the tiers' images."""
+    if not case.images:
+        return Choice(TEXT)
+    return Choice(SMALL if tier is Tier.QUICK else LARGE)
+
+
+def test_every_case_is_asked_on_both_tiers() -> None:
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(), 100)
+    assert len(plan.attempts) == 16
+    assert [attempt.index for attempt in plan.attempts] == list(range(16))
+    assert {(attempt.case.id, attempt.tier) for attempt in plan.attempts} == {
+        (case.id, tier) for case in plan.suite.cases for tier in Tier
+    }
+
+
+def test_models_that_fit_together_share_a_stage_and_others_wait() -> None:
+    suite = load_suite(BUILTIN)
+    stages = {budget: make_plan(suite, of_kind, RunOptions(), budget).stages for budget in (30, 20, 0)}
+    assert [[info.id for info in stage.models] for stage in stages[30]] == [["t", "s", "l"]]
+    assert [[info.id for info in stage.models] for stage in stages[20]] == [["t", "s"], ["l"]]
+    assert [[info.id for info in stage.models] for stage in stages[0]] == [["t"], ["s"], ["l"]]
+    for group in stages.values():
+        assert sorted(attempt.index for stage in group for attempt in stage.attempts) == list(range(16))
+
+
+def test_each_repeat_has_its_own_seed_the_same_on_every_route() -> None:
+    options = RunOptions(routes=("in-process", "openai"), cases=("simple_greeting",), repeats=3, seed=7)
+    plan = make_plan(load_suite(BUILTIN), of_kind, options)
+    seeds = {(attempt.route, attempt.tier): [] for attempt in plan.attempts}
+    for attempt in plan.attempts:
+        seeds[attempt.route, attempt.tier].append(attempt.seed)
+    assert len(seeds) == 4
+    assert all(found == [7, 8, 9] for found in seeds.values())
+
+
+def test_routes_follow_each_other_so_that_each_sees_the_same_company() -> None:
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(routes=("in-process", "openai")), 100)
+    (stage,) = plan.stages
+    routes = [attempt.route for attempt in stage.attempts]
+    assert routes == ["in-process"] * 16 + ["openai"] * 16
+
+
+def test_controls_show_another_image_or_none() -> None:
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(cases=("describe_image#red",), controls=True))
+    shown = {
+        (attempt.tier, attempt.control): [image.path.name for image in attempt.images] for attempt in plan.attempts
+    }
+    for tier in Tier:
+        assert shown[tier, None] == ["red_square.png"]
+        assert shown[tier, Control.SWAP] == ["blue_circle.png"]
+        assert shown[tier, Control.BLIND] == []
+
+
+def test_what_no_model_can_answer_is_skipped_with_the_reason() -> None:
+    plan = make_plan(load_suite(BUILTIN), lambda case, tier, named: Choice(None, "nothing here"), RunOptions())
+    assert len(plan.skipped) == 16
+    assert plan.stages == ()
+    assert {attempt.skip for attempt in plan.skipped} == {"nothing here"}
+
+
+@pytest.mark.parametrize(
+    ("glob", "count"),
+    [("vision/*", 4), ("describe_image", 2), ("describe_image#red", 1), ("*", 8), ("prompts/simple_greeting", 1)],
+)
+def test_a_glob_picks_cases_by_the_whole_id_or_its_last_part(glob: str, count: int) -> None:
+    assert len(select(load_suite(BUILTIN).cases, [glob])) == count
+
+
+def test_a_glob_that_picks_nothing_is_refused_with_the_nearest_case() -> None:
+    with pytest.raises(SuiteError, match=r'No case matches vision/ocr_txt \(did you mean "vision/ocr_text"\?\)'):
+        select(load_suite(BUILTIN).cases, ["vision/ocr_txt"])

@@ -1,0 +1,245 @@
+"""Records on disk, verdicts, parity, and what a run comes to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.catalog import ModelInfo, ModelKind
+from core.errors import LoadFailed
+from core.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
+from core.golden.judge import Circumstances, failed, judge, skipped
+from core.golden.outcome import ExitCode, Outcome, outcome
+from core.golden.parity import Break, breaks
+from core.golden.plan import Planned
+from core.golden.expressions import parse_expression
+from core.golden.results import Attempt, NoSuchRun, RunFolder, Status, Verdict, document
+from core.golden.suite import Case, Control, Gates, Limits
+from core.requests import Sampling
+from core.tiers import Tier
+
+MODEL = ModelInfo("m", Path("/nowhere"), "folder", ModelKind.TEXT, "test", revision="r1", quantisation="4-bit")
+
+
+def planned(expect: Any = "red", **changes: Any) -> Planned:
+    case = Case(
+        id="p#a",
+        file=Path("p.txt"),
+        line=None,
+        prompt="What colour?",
+        sampling=Sampling(temperature=0.0, max_tokens=9),
+        expect=dict.fromkeys(Tier, parse_expression(expect)),
+        sha="c0ffee",
+        **{name: changes.pop(name) for name in ("limits", "xfail") if name in changes},
+    )
+    values = {"tier": Tier.FULL, "route": "openai", "repeat": 0, "seed": 5, "model": MODEL} | changes
+    return Planned(3, case, **values)
+
+
+def said(text: str, finish: FinishReason = FinishReason.STOP, **timing: float) -> GenerationResult:
+    result = GenerationResult(text=text, thinking="hm")
+    usage = Usage(prompt_tokens=11, completion_tokens=4)
+    result.finished = Finished(finish, usage, Timing(ttft_s=0.5, total_s=1.0, decode_tps=40.0, batch_size=2, **timing))
+    return result
+
+
+def attempt(text: str = "red", verdict: Verdict = Verdict.PASS, **changes: Any) -> Attempt:
+    return replace(judge(planned(), "run", said(text), Circumstances()), verdict=verdict, **changes)
+
+
+def test_a_record_holds_what_was_asked_and_what_came() -> None:
+    record = judge(planned(), "run", said("A red box."), Circumstances(True, 1.5, 2_000_000_000)).to_json()
+    assert record["id"] == "run.0003"
+    assert record["model"] == {"id": "m", "revision": "r1", "quant": "4-bit", "tokenizer_sha": None}
+    assert record["sent"]["seed"] == 5
+    assert record["sent"]["batch"] == 2
+    assert record["usage"]["prompt"] == 11
+    assert record["perf"] == {
+        "cold": True,
+        "load_s": 1.5,
+        "ttft_s": 0.5,
+        "total_s": 1.0,
+        "prefill_tps": 0.0,
+        "decode_tps": 40.0,
+        "peak_gb": 2.0,
+    }
+    assert record["checks"][0] == {"expr": "red", "pass": True, "hits": [["red", 2, 5]], "failed": []}
+    assert (record["answer"], record["reasoning"], record["finish"]) == ("A red box.", "hm", "stop")
+    assert (record["status"], record["verdict"]) == ("ok", "pass")
+
+
+def test_a_record_reads_back_as_it_was() -> None:
+    result = said("")
+    result.tool_calls = [ToolCall("1", "f", '{"a": [1]}'), ToolCall("2", "g", "{broken")]
+    for each in (
+        judge(planned({"tool": "f"}), "run", result, Circumstances()),
+        failed(planned(), "run", LoadFailed("It does not load.")),
+        skipped(planned(model=None, skip="not on disk"), "run"),
+    ):
+        assert Attempt.from_json(json.loads(json.dumps(each.to_json()))) == each
+
+
+@pytest.mark.parametrize(
+    ("expect", "text", "changes", "verdict", "why"),
+    [
+        ("red", "It is red.", {}, Verdict.PASS, ""),
+        ("red", "It is blue.", {}, Verdict.FAIL, 'no word "red"'),
+        ("red", "It is blue.", {"xfail": {"full": "colour-blind"}}, Verdict.XFAIL, "colour-blind"),
+        ("red", "It is blue.", {"xfail": {"openai": "known"}}, Verdict.XFAIL, "known"),
+        ("red", "It is blue.", {"xfail": {"anthropic": "known"}}, Verdict.FAIL, 'no word "red"'),
+        ("red", "It is red.", {"xfail": {"full": "colour-blind"}}, Verdict.XPASS, "passed, though: colour-blind"),
+        ("red", "It is red.", {"control": Control.SWAP}, Verdict.FAIL, "the check holds although another image was shown"),
+        ("red", "It is red.", {"control": Control.BLIND}, Verdict.FAIL, "the check holds although no image was shown"),
+        ("red", "It is blue.", {"control": Control.BLIND}, Verdict.PASS, ""),
+        ("red", "It is red.", {"limits": {Tier.FULL: Limits(ttft_s=0.4)}}, Verdict.FAIL, "ttft_s is 0.50, over 0.4"),
+        ("red", "It is red.", {"limits": {Tier.FULL: Limits(decode_tps=50)}}, Verdict.FAIL, "decode_tps is 40.00, under 50"),
+        ("red", "It is red.", {"limits": {Tier.QUICK: Limits(ttft_s=0.4)}}, Verdict.PASS, ""),
+    ],
+)
+def test_a_verdict_follows_from_checks_limits_and_expected_failures(
+    expect: Any, text: str, changes: dict[str, Any], verdict: Verdict, why: str
+) -> None:
+    found = judge(planned(expect, **changes), "run", said(text), Circumstances())
+    assert (found.verdict, found.why) == (verdict, why)
+
+
+def test_an_answer_that_was_cut_fails_with_the_reason() -> None:
+    found = judge(planned(), "run", said("It is red and", FinishReason.LENGTH), Circumstances())
+    assert (found.verdict, found.why) == (Verdict.FAIL, "finish is length, not stop or tool_calls")
+
+
+def test_loading_and_queueing_do_not_count_against_a_limit() -> None:
+    slow = planned(limits={Tier.FULL: Limits(ttft_s=0.3)})
+    assert judge(slow, "run", said("red", load_s=0.15, queued_s=0.1), Circumstances()).verdict is Verdict.PASS
+
+
+def test_a_killed_run_loses_nothing_that_had_ended(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "runs", {"asked": {"quick": None}})
+    first, second = attempt("red"), attempt("\u2028 r\u0085ed \ud800")
+    folder.append(first)
+    folder.append(second)
+    with (folder.path / "attempts.jsonl").open("a") as file:
+        file.write('{"v":1,"id":"torn')
+    again = RunFolder.open(tmp_path / "runs", folder.id)
+    assert again.header["asked"] == {"quick": None}
+    assert again.attempts() == [first, second]
+    third = attempt("later")
+    again.append(third)
+    again.finish({"exit_code": 0})
+    last = RunFolder.open(tmp_path / "runs", "last")
+    assert last.attempts() == [first, second, third]
+    assert last.header["outcome"] == {"exit_code": 0}
+
+
+def test_an_attempt_is_on_disk_as_soon_as_it_has_ended(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, {})
+    folder.append(attempt("red"))
+    assert len((folder.path / "attempts.jsonl").read_text().splitlines()) == 1
+    folder.close()
+
+
+def test_a_run_that_does_not_exist_is_refused_with_the_latest(tmp_path: Path) -> None:
+    with pytest.raises(NoSuchRun, match="There is none yet"):
+        RunFolder.open(tmp_path, "last")
+    made = RunFolder.create(tmp_path, {})
+    with pytest.raises(NoSuchRun, match=f"The latest is {made.id}"):
+        RunFolder.open(tmp_path, "yesterday")
+
+
+def test_the_document_is_one_json_value() -> None:
+    parsed = json.loads(document({"id": "run"}, [attempt()], []))
+    assert parsed["run"] == {"id": "run"}
+    assert parsed["attempts"][0]["v"] == 1
+    assert parsed["parity"] == []
+
+
+# -- parity ----------------------------------------------------------------------------------------------------------
+
+
+def test_routes_that_say_the_same_agree() -> None:
+    assert breaks([attempt(" red\n", route="in-process"), attempt("red", route="openai")], Gates()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [({"answer": "blue"}, "answer"), ({"finish": "length"}, "finish"), ({"tool_calls": ({"name": "f"},)}, "tool_calls")],
+)
+def test_a_difference_between_routes_is_named(change: dict[str, Any], what: str) -> None:
+    (found,) = breaks([attempt(route="in-process"), attempt(route="openai", **change)], Gates())
+    assert (found.case, found.what, found.routes) == ("p#a", what, ("in-process", "openai"))
+    assert found.case in str(found)
+
+
+def test_parity_by_checks_lets_words_differ() -> None:
+    gates = Gates(parity_level="checks")
+    pair = [attempt("It is red", route="in-process"), attempt("red!", route="openai")]
+    assert breaks(pair, gates) == []
+    assert [found.what for found in breaks(pair, Gates())] == ["answer"]
+
+
+def test_only_routes_of_the_gate_and_attempts_that_came_about_are_compared() -> None:
+    pair = [attempt(route="in-process"), attempt("blue", route="openai")]
+    assert breaks(pair, Gates(parity_routes=("in-process", "anthropic"))) == []
+    assert breaks([pair[0], replace(pair[1], status=Status.ERROR)], Gates()) == []
+    assert breaks([pair[0], replace(pair[1], repeat=1)], Gates()) == []
+
+
+# -- outcome ---------------------------------------------------------------------------------------------------------
+
+BREAK = Break("p", "full", 0, ("in-process", "openai"), "answer", ("a", "b"))
+
+
+def weigh(verdicts: Sequence[Verdict], parity: Sequence[Break] = (), gates: Gates = Gates(), **more: bool) -> Outcome:  # noqa: B008
+    return outcome([attempt(verdict=verdict) for verdict in verdicts], parity, gates, **more)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "parity", "more", "code"),
+    [
+        ([Verdict.PASS, Verdict.XFAIL, Verdict.SKIP, Verdict.XPASS], [], {}, ExitCode.HOLDS),
+        ([Verdict.PASS, Verdict.FAIL], [], {}, ExitCode.FAILED),
+        ([Verdict.FAIL, Verdict.ERROR], [BREAK], {}, ExitCode.FAILED),
+        ([Verdict.PASS], [BREAK], {}, ExitCode.PARITY),
+        ([Verdict.PASS, Verdict.ERROR], [BREAK], {}, ExitCode.INFRASTRUCTURE),
+        ([Verdict.SKIP], [], {}, ExitCode.INFRASTRUCTURE),
+        ([Verdict.PASS, Verdict.SKIP], [], {"strict": True}, ExitCode.FAILED),
+        ([Verdict.PASS, Verdict.XPASS], [], {"strict": True}, ExitCode.FAILED),
+        ([Verdict.PASS], [], {"interrupted": True}, ExitCode.INTERRUPTED),
+        ([], [], {"interrupted": True}, ExitCode.INTERRUPTED),
+    ],
+)
+def test_the_exit_code_says_what_kind_of_trouble_there_was(
+    verdicts: list[Verdict], parity: list[Break], more: dict[str, bool], code: ExitCode
+) -> None:
+    weighed = weigh(verdicts, parity, **more)
+    assert weighed.code is code
+    assert bool(weighed.reasons) is (code is not ExitCode.HOLDS)
+
+
+def test_a_gate_lets_a_tier_fall_short() -> None:
+    gates = Gates({Tier.FULL: 0.5})
+    assert weigh([Verdict.PASS, Verdict.FAIL], gates=gates).code is ExitCode.HOLDS
+    failing = weigh([Verdict.PASS, Verdict.FAIL, Verdict.FAIL], gates=gates)
+    assert failing.reasons == ("2 of 3 failed on the full tier, below the gate of 50%.",)
+
+
+def test_a_control_that_fails_is_a_failure_whatever_the_gate() -> None:
+    control = attempt(verdict=Verdict.FAIL, control="blind")
+    weighed = outcome([attempt(), control], [], Gates({Tier.FULL: 0.0}))
+    assert weighed.code is ExitCode.FAILED
+    assert weighed.reasons == ("1 controls failed: their checks hold without the right image.",)
+    assert weighed.tiers[Tier.FULL] == {Verdict.PASS: 1}
+
+
+def test_the_outcome_is_ready_for_json() -> None:
+    assert json.loads(json.dumps(weigh([Verdict.PASS]).to_json())) == {
+        "exit_code": 0,
+        "verdicts": {"pass": 1},
+        "tiers": {"quick": {}, "full": {"pass": 1}},
+        "reasons": [],
+    }

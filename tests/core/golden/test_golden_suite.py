@@ -1,0 +1,234 @@
+"""A suite on disk: what is read from it, and how its faults are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from core.events import FinishReason
+from core.golden.checks import Answer, check
+from core.golden.expressions import SMOKE, AllOf, AnyOf, Word
+from core.golden.reading import load_suite, read_suite
+from core.golden.suite import Limits, SuiteError, TierModels
+from core.tiers import Tier
+
+WriteSuite = Callable[[Mapping[str, str]], Path]
+
+
+def faults(folder: Path) -> list[str]:
+    """Every problem as `file:line: message`, the file by its name in the suite."""
+    return [str(problem).replace(f"{folder}/", "") for problem in read_suite(folder)[1]]
+
+
+def test_a_text_file_alone_is_a_smoke_case(write_suite: WriteSuite) -> None:
+    suite = load_suite(write_suite({"hello.txt": "Hello there!\n"}))
+    (case,) = suite.cases
+    assert (case.id, case.prompt, case.images) == ("hello", "Hello there!", ())
+    assert case.expected(Tier.QUICK) == case.expected(Tier.FULL) == SMOKE
+    assert all(item.passed for item in check(SMOKE, Answer("Hi.")))
+    assert not all(item.passed for item in check(SMOKE, Answer("  ")))
+    assert not all(item.passed for item in check(SMOKE, Answer("Hi", FinishReason.LENGTH)))
+
+
+def test_an_image_of_the_same_stem_belongs_to_the_prompt(write_suite: WriteSuite) -> None:
+    (case,) = load_suite(write_suite({"v/cat.txt": "What?", "v/cat.png": "red_square.png"})).cases
+    (image,) = case.images
+    assert (image.path.name, image.width, image.height) == ("cat.png", 256, 256)
+    assert len(image.sha256) == 64
+
+
+def test_a_sidecar_says_what_is_expected_of_each_tier(write_suite: WriteSuite) -> None:
+    sidecar = 'system = "Be brief."\nexpect.quick = ["a", "b"]\nexpect.full = { all = ["a", "b"] }\n'
+    (case,) = load_suite(write_suite({"p.txt": "?", "p.toml": sidecar})).cases
+    assert case.system == "Be brief."
+    assert case.expected(Tier.QUICK) == AnyOf((Word("a"), Word("b")))
+    assert case.expected(Tier.FULL) == AllOf((Word("a"), Word("b")))
+
+
+def test_an_expectation_without_a_tier_holds_for_both(write_suite: WriteSuite) -> None:
+    (case,) = load_suite(write_suite({"p.txt": "?", "p.toml": 'expect = "paris"'})).cases
+    assert case.expected(Tier.QUICK) == case.expected(Tier.FULL) == Word("paris")
+
+
+def test_cases_share_a_prompt_and_override_the_sidecar_which_overrides_the_defaults(write_suite: WriteSuite) -> None:
+    sidecar = """
+        images = "red_square.png"
+        temperature = 0.5
+        expect.quick = "shape"
+        [[case]]
+        id = "one"
+        [[case]]
+        id = "two"
+        temperature = 0.7
+        seed = 9
+        images = ["blue_circle.png", "red_square.png"]
+        expect.full = "circle"
+    """
+    suite = load_suite(
+        write_suite(
+            {
+                "golden.toml": "[defaults]\ntemperature = 0.1\nmax_tokens = 7\nrepeats = 3\n",
+                "p.txt": "?",
+                "p.toml": sidecar,
+                "q.txt": "??",
+                "red_square.png": "red_square.png",
+                "blue_circle.png": "blue_circle.png",
+            }
+        )
+    )
+    one, two, plain = suite.cases
+    assert [case.id for case in suite.cases] == ["p#one", "p#two", "q"]
+    assert [case.sampling.temperature for case in suite.cases] == [0.5, 0.7, 0.1]
+    assert [case.sampling.max_tokens for case in suite.cases] == [7, 7, 7]
+    assert [case.repeats for case in suite.cases] == [3, 3, 3]
+    assert (one.seed, two.seed) == (0, 9)
+    assert [image.path.name for image in two.images] == ["blue_circle.png", "red_square.png"]
+    assert two.expected(Tier.QUICK) == Word("shape")
+    assert two.expected(Tier.FULL) == Word("circle")
+    assert plain.images == ()
+
+
+def test_tools_limits_and_expected_failures_are_read(write_suite: WriteSuite) -> None:
+    sidecar = """
+        expect.tool = "now"
+        limits.total_s = 9
+        limits.full = { ttft_s = 8 }
+        xfail = { anthropic = "no tools there" }
+        [[tools]]
+        name = "now"
+        description = "The time"
+    """
+    (case,) = load_suite(write_suite({"p.txt": "?", "p.toml": sidecar})).cases
+    assert [tool.name for tool in case.tools] == ["now"]
+    assert case.limits == {Tier.QUICK: Limits(total_s=9), Tier.FULL: Limits(ttft_s=8, total_s=9)}
+    assert case.xfail == {"anthropic": "no tools there"}
+
+
+def test_tiers_name_models_for_both_kinds_or_for_each(write_suite: WriteSuite) -> None:
+    golden = '[tiers]\nquick = ["a", "b"]\nfull = { vision = "v", text = ["t"] }\n'
+    suite = load_suite(write_suite({"golden.toml": golden, "p.txt": "?"}))
+    assert suite.tiers == {
+        Tier.QUICK: TierModels(("a", "b"), ("a", "b")),
+        Tier.FULL: TierModels(("v",), ("t",)),
+    }
+
+
+def test_swap_takes_the_images_of_other_cases_first_those_of_the_same_prompt(write_suite: WriteSuite) -> None:
+    sidecar = """
+        [controls]
+        swap = true
+        blind = true
+        [[case]]
+        id = "red"
+        images = "i/red_square.png"
+        [[case]]
+        id = "blue"
+        images = "i/blue_circle.png"
+    """
+    files = {
+        "a.txt": "?",
+        "a.toml": 'images = "i/text_sample.png"',
+        "p.txt": "?",
+        "p.toml": sidecar,
+        **{f"i/{name}.png": f"{name}.png" for name in ("red_square", "blue_circle", "text_sample")},
+    }
+    _, red, blue = load_suite(write_suite(files)).cases
+    assert [image.path.name for image in red.swap] == ["blue_circle.png"]
+    assert [image.path.name for image in blue.swap] == ["red_square.png"]
+    assert red.blind and blue.blind
+
+
+def test_a_case_changes_its_sha_with_its_content_only(write_suite: WriteSuite) -> None:
+    files = {"p.txt": "?", "p.toml": 'expect = "a"', "q.txt": "!"}
+    before = load_suite(write_suite(files))
+    again = load_suite(write_suite(files))
+    after = load_suite(write_suite(files | {"p.toml": 'expect = "b"'}))
+    assert [case.sha for case in before.cases] == [case.sha for case in again.cases]
+    assert before.cases[0].sha != after.cases[0].sha
+    assert before.cases[1].sha == after.cases[1].sha
+    assert before.sha == again.sha != after.sha
+
+
+def test_accepted_answers_and_hidden_folders_hold_no_prompts(write_suite: WriteSuite) -> None:
+    files = {"p.txt": "?", "accepted/p@m.txt": "x", ".git/x.txt": "x", "_old/x.txt": "x"}
+    assert [case.id for case in load_suite(write_suite(files)).cases] == ["p"]
+
+
+def test_every_fault_is_named_with_file_line_and_nearest_key(write_suite: WriteSuite) -> None:
+    folder = write_suite(
+        {
+            "golden.toml": "format = 1\n[defaults]\ntemprature = 0\nmax_tokens = 0\n[tiers]\nquick = { vison = [] }\n",
+            "p.txt": "?",
+            "p.toml": 'system = "x"\nexpect.quik = "a"\n',
+            "q.txt": "?",
+            "q.toml": 'expect = { all = ["a",\n  { regexp = "b" }] }\nimages = "red_sqare.png"\n',
+            "r.toml": "",
+            "red_square.png": "red_square.png",
+        }
+    )
+    assert faults(folder) == [
+        "golden.toml:4: defaults.max_tokens cannot be 0: input should be greater than or equal to 1.",
+        'golden.toml:3: There is no key "temprature" here (did you mean "temperature"?).',
+        'golden.toml:6: There is no key "vison" here (did you mean "vision"?).',
+        'r.toml: The sidecar has no prompt: there is no "r.txt" (known: golden, p, q).',
+        'p.toml:2: "quik" is neither a tier nor an operator (did you mean "quick"?).',
+        'q.toml:2: There is no operator "regexp" (did you mean "regex"?).',
+        f'q.toml:3: There is no image red_sqare.png (did you mean "red_square.png"?).',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"golden.toml": "[defaults\n", "p.txt": "?"}, "golden.toml:1: This is not TOML"),
+        ({"golden.toml": "format = 2\n", "p.txt": "?"}, "golden.toml:1: format cannot be 2"),
+        ({"p.txt": " \n"}, "p.txt: The prompt is empty."),
+        ({"readme.md": "nothing"}, "There is no .txt file in the suite"),
+        ({"p.txt": "?", "p.png": "red_square.png", "p.toml": "[controls]\nswap = true"}, "finds no other image"),
+        ({"p.txt": "?", "p.toml": "controls.blind = true"}, "p.toml:1: Controls withhold or swap images"),
+        ({"p.txt": "?", "p.toml": '[[case]]\nid = "a"\n[[case]]\nid = "a"'}, 'p.toml:4: The id "a" is taken.'),
+        ({"p.txt": "?", "p.toml": "[[case]]\nseed = 1"}, 'p.toml:1: "id" is missing.'),
+        ({"p.txt": "?", "p.toml": 'expect.quick = "a"\nexpect.any = ["b"]'}, "Beside a tier stand only tiers"),
+        ({"p.txt": "?", "p.toml": "[controls]\nswap = 3"}, "p.toml:2: controls.swap cannot be 3"),
+        (
+            {"p.txt": "?", "p.toml": '[[tools]]\nname = "f"\nparameters = { type = "objekt" }'},
+            "p.toml:3: The parameters of f are no JSON schema",
+        ),
+    ],
+)
+def test_a_fault_is_a_sentence(write_suite: WriteSuite, files: Mapping[str, str], says: str) -> None:
+    found = faults(write_suite(files))
+    assert len(found) == 1
+    assert says in found[0]
+
+
+def test_an_image_that_is_none_is_named(write_suite: WriteSuite) -> None:
+    folder = write_suite({"p.txt": "?"})
+    (folder / "p.png").write_bytes(b"no image")
+    assert "p.png is not a readable PNG" in faults(folder)[0]
+
+
+def test_text_that_is_not_utf8_is_named(write_suite: WriteSuite) -> None:
+    folder = write_suite({"p.txt": "?"})
+    (folder / "p.txt").write_bytes(b"caf\xe9 au lait")
+    assert "p.txt: The file is not UTF-8 text" in faults(folder)[0]
+
+
+def test_a_key_that_has_no_effect_yet_is_a_warning(write_suite: WriteSuite) -> None:
+    folder = write_suite({"golden.toml": "[gates]\nfull = { pass = 0.5, max_regressions = 0 }\n", "p.txt": "?"})
+    suite = load_suite(folder)
+    assert suite.gates.passing == {Tier.QUICK: 1.0, Tier.FULL: 0.5}
+    assert faults(folder) == ["golden.toml:2: max_regressions is not applied: a run is not compared with an earlier one."]
+
+
+def test_loading_a_faulty_suite_raises_with_the_first_fault_and_all_problems(write_suite: WriteSuite) -> None:
+    folder = write_suite({"p.txt": "?", "p.toml": "a = 1\nb = 2\n"})
+    with pytest.raises(SuiteError, match=r"p\.toml:1: .* \(1 of 2 faults\)") as caught:
+        load_suite(folder)
+    assert len(caught.value.problems) == 2
+    with pytest.raises(SuiteError, match="does not exist"):
+        load_suite(folder / "nothing")
+    with pytest.raises(SuiteError, match="is a file"):
+        load_suite(folder / "p.txt")

@@ -1,0 +1,88 @@
+"""Whole words: what counts as one, and where it is said to stand."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.golden.words import find_words
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("A red square.", "red"),
+        ("RED", "red"),
+        ("**red**, _red_ or red-hot", "red"),
+        ("It says: Hello\nMLX", "hello mlx"),
+        ("Le CAFÉ", "café"),
+        ("Le cafe\u0301", "café"),
+        ("c’est l’eau", "c'est"),
+        ("l'eau", "eau"),
+        ("Straße", "STRASSE"),
+        ("in C++ or C", "c++"),
+        ("the answer is 4.", "4"),
+        ("4, 5 and 6", "4"),
+        ("在东京的天气", "东京"),
+        ("ΟΔΟΣ", "οδος"),
+    ],
+)
+def test_finds_whole_words(text: str, phrase: str) -> None:
+    assert find_words(text, phrase)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("a blue-colored circle", "red"),
+        ("The cat sat", "chat"),
+        ("cafe\u0301", "cafe"),
+        ("café", "cafe"),
+        ("3.4 or 40", "4"),
+        ("1,000", "1"),
+        ("helloMLX", "hello"),
+        ("", "red"),
+        ("red", "  "),
+    ],
+)
+def test_finds_no_part_of_a_word(text: str, phrase: str) -> None:
+    assert find_words(text, phrase) == []
+
+
+def test_case_counts_without_folding() -> None:
+    assert find_words("hello MLX", "Hello", fold=False) == []
+    assert find_words("hello MLX", "MLX", fold=False) == [(6, 9)]
+
+
+def test_says_where_each_word_stands_in_the_text_as_written() -> None:
+    text = "Straße: a Red, then a red one"
+    assert [text[start:end] for start, end in find_words(text, "red")] == ["Red", "red"]
+    assert [text[start:end] for start, end in find_words(text, "strasse")] == ["Straße"]
+
+
+letters = st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=12)
+
+
+@given(before=letters, word=st.from_regex(r"[a-zé]{1,8}", fullmatch=True), after=letters)
+def test_a_word_between_spaces_is_found_whatever_its_case_and_encoding(before: str, word: str, after: str) -> None:
+    for written in (word, word.upper(), unicodedata.normalize("NFD", word)):
+        text = f"{before} {written} {after}"
+        place = (len(before) + 1, len(before) + 1 + len(written))
+        assert place in find_words(text, word)
+
+
+@given(st.text(max_size=40), st.text(min_size=1, max_size=4))
+def test_places_are_inside_the_text_in_order_and_apart(text: str, phrase: str) -> None:
+    last = 0
+    for start, end in find_words(text, phrase):
+        assert last <= start < end <= len(text)
+        last = end
+
+
+@given(st.from_regex(r"[a-z]{1,6}", fullmatch=True), st.from_regex(r"[a-z]{1,4}", fullmatch=True))
+def test_no_part_of_a_single_word_is_found(word: str, glue: str) -> None:
+    assert find_words(glue + word, word) == []
+    assert find_words(word + glue, word) == []
