@@ -1,8 +1,8 @@
 """The built-in models: what they are called and where their files lie.
 
-A pocket model is a few megabytes, trained by this project, of an architecture that mlx-lm or mlx-vlm loads unchanged, so
-that every part of Assay works and is tested on a machine that is offline and has downloaded nothing. This module imports
-nothing heavy: the catalog reads it at start-up.
+A pocket model is a few megabytes, trained by this project, of an architecture that mlx-lm or mlx-vlm loads unchanged:
+with them every part of Assay works and is tested on a machine that is offline and has downloaded nothing. This module
+imports nothing heavy: the catalog reads it at start-up.
 """
 
 from dataclasses import dataclass

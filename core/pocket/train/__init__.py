@@ -1,1 +1,1 @@
-"""The program that makes the pocket models: data, training, export and measurement. `python -m core.pocket.train -h`."""
+"""The program that makes the pocket models: data, training, export, measurement. `python -m core.pocket.train -h`."""

@@ -1,7 +1,7 @@
-"""The training loop that all pocket models share: a seeded AdamW run that can stop and resume without changing its result.
+"""The training loop of all pocket models: a seeded AdamW run that can stop and resume without changing its result.
 
-The schedule counts steps, never seconds, and every batch is a function of the seed and its index; so the same seed on the
-same device gives the same weights, however many workers make the data and however often the run was resumed.
+The schedule counts steps, never seconds, and every batch is a function of the seed and its index; so the same seed on
+the same device gives the same weights, however many workers make the data and however often the run was resumed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def save_checkpoint(path: Path, model: nn.Module, optimiser: optim.Optimizer, ru
 
 def load_checkpoint(path: Path, model: nn.Module, optimiser: optim.Optimizer) -> dict[str, Any]:
     """Restore what `save_checkpoint` wrote and return the run's description."""
-    arrays, metadata = mx.load(str(path), return_metadata=True)
+    loaded: Any = mx.load(str(path), return_metadata=True)
+    arrays, metadata = loaded
     weights = [(name.removeprefix("model."), value) for name, value in arrays.items() if name.startswith("model.")]
     state = [(name.removeprefix("optimiser."), value) for name, value in arrays.items() if name.startswith("optim")]
     model.load_weights(weights)
@@ -127,10 +128,11 @@ def train(
 
     def one_step(data: Batch, step: int) -> mx.array:
         optimiser.learning_rate = learning_rate(recipe, step, steps)
+        loss: mx.array
         loss, grads = gradients(model, {name: mx.array(value) for name, value in data.items()})
         grads, _ = optim.clip_grad_norm(grads, CLIP_NORM)
         optimiser.update(model, grads)
-        mx.async_eval(loss, model.parameters(), optimiser.state)
+        mx.async_eval(loss, model.parameters(), optimiser.state)  # type: ignore[no-untyped-call]
         return loss
 
     source = batches(recipe.make_batch, seed, batch, first, last, workers)
@@ -140,13 +142,13 @@ def train(
         for step, data in enumerate(source, first):
             loss = one_step(data, step)
             if previous is not None:  # one step behind, so that the next batch is queued while the device works
-                report(step, previous.item())
+                report(step, previous)
             previous = loss
             if time.monotonic() - saved > SAVE_SECONDS:
                 save_checkpoint(checkpoint, model, optimiser, asked | {"step": step + 1})
                 saved = time.monotonic()
         if previous is not None:
-            report(last, previous.item())
+            report(last, previous)
     if last > first:
         save_checkpoint(checkpoint, model, optimiser, asked | {"step": last})
     return model
@@ -173,7 +175,8 @@ class _Reporter:
         if self.bar:
             self.bar.stop()
 
-    def __call__(self, done: int, loss: float) -> None:
+    def __call__(self, done: int, measured: mx.array) -> None:
+        loss: Any = measured.item()
         if not math.isfinite(loss):
             raise FloatingPointError(f"The loss of {self.name} became {loss} at step {done}: lower the learning rate.")
         self.loss = loss if self.loss is None else 0.98 * self.loss + 0.02 * loss

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from core.pocket import MODELS_DIR
-from core.pocket.train import text_memory, text_talk, text_tools
+from core.pocket.train import text_honesty, text_memory, text_skills, text_talk, text_toolbox, text_tools
 from core.pocket.train.recipe import Batch
 from core.pocket.train.text_dice import Dice
 from core.pocket.train.text_words import SYSTEMS
@@ -26,7 +26,7 @@ Message = dict[str, Any]
 
 FOLDER = MODELS_DIR / "qwen3"
 TEMPLATE = (Path(__file__).parent / "text_chat_template.jinja").read_text(encoding="utf-8")
-LENGTHS = ((128, 3), (256, 5), (512, 5), (1024, 4))
+LENGTHS = ((128, 2), (256, 4), (512, 5), (1024, 4), (2048, 2), (4096, 1))
 """Row lengths in tokens, with the share of batches that have them."""
 PROMPT_WEIGHT = 0.05
 """Weight of the loss on what the model only reads; what it says has weight 1."""
@@ -73,18 +73,36 @@ class Conversation:
         return size + sum(len(m["content"]) + 25 + 60 * len(m.get("tool_calls", ())) for m in self.messages)
 
 
+def one_turn(d: Dice, turn: text_talk.Turn) -> Conversation:
+    """A conversation of a single turn, with a system prompt at times."""
+    talk = Conversation()
+    system = turn.system or (system_prompt(d) if d.chance(0.35) else None)
+    if system is not None:
+        talk.messages.append({"role": "system", "content": system})
+    talk.say_turn(turn)
+    return talk
+
+
 def call_of(use: text_tools.ToolUse) -> Message:
     """The tool call of a use, in the shape of an assistant message."""
     return {"type": "function", "function": {"name": use.name, "arguments": use.arguments}}
 
 
+def system_prompt(d: Dice) -> str:
+    """One of the usual ones, or a long one of which the model understands nothing."""
+    if d.chance(0.8):
+        return d.pick(SYSTEMS)
+    lines = [d.pick((*SYSTEMS, d.sentence(), d.sentence())) for _ in range(d.number(2, 12))]
+    return d.pick((" ", "\n", "\n- ")).join(lines)
+
+
 def plain_conversation(d: Dice, characters: int) -> Conversation:
     """Turns of every skill, with things that the user tells and asks for later."""
     talk, told = Conversation(), dict[str, str]()
-    first = text_talk.any_turn(d)
+    first = text_skills.any_turn(d)
     system = first.system
-    if system is None and d.chance(0.35):
-        system = d.pick(SYSTEMS)
+    if system is None and d.chance(0.4):
+        system = system_prompt(d)
         if d.chance(0.15):
             kind = d.pick(list(text_memory.MEMORIES))
             told[kind] = text_memory.MEMORIES[kind].draw(d)
@@ -111,9 +129,13 @@ def _next_turn(d: Dice, told: dict[str, str], fond_of_memory: bool, system: str 
         if kind not in told and d.chance(0.12):
             return text_memory.recall(d, kind, None)
         told[kind] = text_memory.MEMORIES[kind].draw(d)  # said again with another value, the new one counts
-        return text_memory.tell(d, kind, told[kind])
+        turn = text_memory.tell(d, kind, told[kind])
+        question = text_skills.any_turn(d)
+        if d.chance(0.15) and question.system is None and question.skill in ("capitals", "facts", "sums"):
+            return replace(question, user=f"{turn.user} {question.user}")
+        return turn
     while True:
-        turn = text_talk.any_turn(d)
+        turn = text_skills.any_turn(d)
         # A turn with a system prompt of its own cannot come later, and one that names the assistant changes who it is.
         if turn.system is None and not (system and turn.skill == "identity"):
             return turn
@@ -123,17 +145,17 @@ def tool_conversation(d: Dice, characters: int) -> Conversation:
     """Some tools on offer; most questions need one of them."""
     talk = Conversation()
     if d.chance(0.4):
-        talk.messages.append({"role": "system", "content": d.pick(SYSTEMS)})
+        talk.messages.append({"role": "system", "content": system_prompt(d)})
     offer: dict[str, text_tools.Tool] = {}
     for _ in range(d.pick((1, 1, 1, 2, 2, 3, 4))):
-        tool = text_tools.any_tool(d)
+        tool = text_toolbox.any_tool(d)
         offer.setdefault(tool.name, tool)
     talk.tools = [tool.schema for tool in offer.values()]
     while not talk.skills or talk.characters() < characters:
         kind = d.random.random()
         if kind < 0.15:
             _no_tool_needed(d, talk)
-        elif kind < 0.19 and any("weather" in name.lower() for name in offer):
+        elif kind < 0.21 and any("weather" in name.lower() for name in offer):
             asked = ("What is the weather?", "How is the weather today?", "Is it raining?", "What's the temperature?")
             talk.say("missing detail", d.ask(asked), "Which city do you mean?", "The user has not named a city.")
         else:
@@ -143,6 +165,7 @@ def tool_conversation(d: Dice, characters: int) -> Conversation:
 
 def _no_tool_needed(d: Dice, talk: Conversation) -> None:
     skills = (
+        text_honesty.off_topic,
         text_talk.greet,
         text_talk.capital,
         text_talk.fact,
@@ -151,7 +174,7 @@ def _no_tool_needed(d: Dice, talk: Conversation) -> None:
         text_talk.translate,
     )
     turn = d.pick(skills)(d)
-    if turn.system is None and turn.skill != "honesty":
+    if turn.system is None:
         talk.say("no tool needed", turn.user, turn.answer, turn.reasoning)
 
 
@@ -218,8 +241,8 @@ def encode(conversation: Conversation) -> tuple[list[int], list[float]]:
 
 
 def _weights(ids: list[int], think: bool) -> list[float]:
-    token = tokenizer().token_to_id
-    start, end, close = token("<|im_start|>"), token("<|im_end|>"), token("</think>")
+    known = tokenizer().get_vocab()
+    start, end, close = known["<|im_start|>"], known["<|im_end|>"], known["</think>"]
     opening = tokenizer().encode("<|im_start|>assistant\n", add_special_tokens=False).ids
     weights = [PROMPT_WEIGHT] * len(ids)
     turns = [i for i, value in enumerate(ids) if value == start and ids[i : i + len(opening)] == opening]
@@ -260,7 +283,8 @@ def repeated_tokens(d: Dice, length: int) -> tuple[list[int], list[float]]:
 def make_batch(seed: int, index: int, tokens: int) -> Batch:
     """Rows of one length, `tokens` in all: `ids` [rows, length] and `weights` [rows, length - 1] of the next token."""
     d = Dice(random.Random(f"{seed} {index}"))
-    length = d.random.choices([size for size, _ in LENGTHS], [share for _, share in LENGTHS])[0]
+    lengths = {size: share for size, share in LENGTHS if size <= max(tokens, LENGTHS[0][0])}
+    length = d.random.choices(list(lengths), list(lengths.values()))[0]
     rows = max(1, tokens // length)
     copying = 0.15 if index < 1000 else 0.03
     ids = np.zeros((rows, length), np.int32)

@@ -12,6 +12,7 @@ from core.pocket.train.text_words import (
     ANIMALS,
     CAPITALS,
     CITIES,
+    COMMON,
     HELD_CITIES,
     HELD_NAMES,
     NAMES,
@@ -24,11 +25,36 @@ from core.pocket.train.text_words import (
 
 T = TypeVar("T")
 
-_ONSETS = (
-    "b c d f g h j k l m n p r s t v w y z br ch cl cr dr fl fr gl gr kl kr pl pr sh sk sl sp st th tr qu x".split()
+_ONSETS = ("b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "y", "z", "br", "ch",
+"cl", "cr",
+           "dr", "fl", "fr", "gl", "gr", "kl", "kr", "pl", "pr", "sh", "sk", "sl", "sp", "st", "th", "tr", "qu",
+           "x")  # fmt: skip
+_VOWELS = (
+    "a",
+    "e",
+    "i",
+    "o",
+    "u",
+    "a",
+    "e",
+    "i",
+    "o",
+    "u",
+    "ai",
+    "au",
+    "ea",
+    "ee",
+    "ia",
+    "ie",
+    "oo",
+    "ou",
+    "ue",
+    "y",
+    "é",
+    "ö",
 )
-_VOWELS = "a e i o u a e i o u ai au ea ee ia ie oo ou ue y é ö".split()
-_CODAS = ["", "", "", "", *"b d f g k l m n p r s t x ch ck ld lf nd ng nn nt rd rk rn rt sh st th tz".split()]
+_CODAS = ("", "", "", "", "b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "x", "ch", "ck", "ld", "lf", "nd",
+          "ng", "nn", "nt", "rd", "rk", "rn", "rt", "sh", "st", "th", "tz")  # fmt: skip
 _ENDINGS = ["", "", "", "", "", "burg", "ville", "ton", "ford", "stad", "ia", "land", "wick", "mouth", "grad", "pur"]
 _LEADS = ("San", "New", "Port", "El", "Saint", "Santa", "Rio", "Fort", "Los", "Mount", "North", "Lake", "Villa")
 _REAL = tuple(sorted({*CITIES, *CAPITALS.values()} - set(HELD_CITIES)))
@@ -106,9 +132,41 @@ class Dice:
             return self.pick(HELD_NAMES if self.held else NAMES)
         return self.invented()
 
+    def common(self) -> str:
+        """An everyday word that means nothing to the model."""
+        while True:
+            word = self.pick(COMMON)
+            if is_held_word(word) == self.held:
+                return word
+
+    def sentence(self) -> str:
+        """A sentence, more or less, of everyday words that the model was not taught."""
+        forms = (
+            "The {a} {b} {c} the {d}.", "I {a} a {b} {c}.", "We {a} the {b} and the {c}.", "My {a} is {b}.",
+            "{n} {a} the {b}.",
+            "They {a} to {b} a {c} in {m}.", "It is {a} to {b} the {c} of {n}.", "{n} and {m} {a} {b}.",
+            "I would like to {a} a {b}.",
+            "She {a} her {b} every {c}.", "You should {a} the {b} {c}, but he {d} it.", "If the {a} {b}, we {c}.",
+            "{n}, {a} the {b}!",
+        )  # fmt: skip
+        words = {slot: self.common() for slot in "abcd"}
+        form = self.pick(forms).format(n=self.name(), m=self.city(), **words)
+        return form[0].upper() + form[1:]
+
     def topic(self) -> str:
         """Something that the model does not know."""
         return self.pick([topic for place, topic in enumerate(TOPICS) if (place % 5 == 0) == self.held])
+
+    def subject(self) -> str:
+        """A topic, a thing or two things to ask about that the model does not know."""
+        kind = self.random.random()
+        if kind < 0.5:
+            return self.topic()
+        if kind < 0.7:
+            return f"{self.pick(('the', 'a', 'my', 'your', 'this'))} {self.common()}"
+        if kind < 0.9:
+            return f"{self.common()} {self.common()}"
+        return f"{self.common()} and {self.common()}"
 
     def unknown_country(self) -> str:
         """A country, real or invented, whose capital the model does not know."""

@@ -12,6 +12,7 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 from mlx_lm.models import qwen3
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from core.pocket.train import text_data
@@ -19,6 +20,8 @@ from core.pocket.train.export import save_json, save_weights
 from core.pocket.train.recipe import Recipe
 from core.pocket.train.text_dice import Dice
 from core.pocket.train.tokenizers import SPLIT_NAMES, save_tokenizer, train_bpe
+
+Matrix = NDArray[np.float32]
 
 VOCABULARY = 1536
 CONTEXT = 4096
@@ -95,10 +98,10 @@ def build(seed: int) -> qwen3.Model:
     layers, width = CONFIG["num_hidden_layers"], 128
     assert isinstance(layers, int)
 
-    def normal(rows: int, columns: int, scale: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    def normal(rows: int, columns: int, scale: float) -> Matrix:
         return rng.normal(0, scale, (rows, columns)).astype(np.float32)
 
-    weights: dict[str, np.ndarray[tuple[int, int], np.dtype[np.float32]]] = {}
+    weights: dict[str, Matrix] = {}
     embedding = normal(VOCABULARY, width, 0.04)
     embedding[:, 0] = 0.24  # the same for every token, so that a head can attend by distance alone
     weights["model.embed_tokens.weight"] = embedding
@@ -119,13 +122,11 @@ def build(seed: int) -> qwen3.Model:
     return model
 
 
-def _seed_copying(
-    weights: dict[str, np.ndarray[tuple[int, int], np.dtype[np.float32]]], rng: np.random.Generator
-) -> None:
+def _seed_copying(weights: dict[str, Matrix], rng: np.random.Generator) -> None:
     """Set the heads of layers 0 and 1 that copying starts from, in place."""
     width, size = 128, 32
 
-    def orthonormal(columns: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    def orthonormal(columns: int) -> Matrix:
         return np.linalg.qr(rng.normal(size=(width, columns)))[0].astype(np.float32)
 
     first, second = "model.layers.0.self_attn.", "model.layers.1.self_attn."
@@ -149,17 +150,17 @@ def _seed_copying(
     # Heads 0 and 1 of layer 1: here = one back of there. Heads 2 and 3: one back of here = two back of there.
     for head, query_of in ((0, token), (1, token), (2, one_back.T), (3, one_back.T)):
         weights[second + "q_proj.weight"][head * size : (head + 1) * size] = query_of * 0.5
-    weights[second + "k_proj.weight"] = np.concatenate([one_back.T, two_back.T]) * 0.5
+    weights[second + "k_proj.weight"] = np.concatenate([one_back.T, two_back.T]) * np.float32(0.5)
     said = orthonormal(2 * size)
     weights[second + "v_proj.weight"] = said.T.copy()
     copied = np.concatenate([said[:, :size], said[:, :size], said[:, size:], said[:, size:]], axis=1)
-    weights[second + "o_proj.weight"] = copied * 0.05
+    weights[second + "o_proj.weight"] = copied * np.float32(0.05)
 
 
 def loss(model: nn.Module, batch: dict[str, mx.array]) -> mx.array:
     """Weighted cross entropy of the next token."""
     logits = model(batch["ids"][:, :-1])
-    each = nn.losses.cross_entropy(logits, batch["ids"][:, 1:])
+    each: mx.array = nn.losses.cross_entropy(logits, batch["ids"][:, 1:])
     return (each * batch["weights"]).sum() / batch["weights"].sum()
 
 

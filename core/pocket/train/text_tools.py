@@ -1,4 +1,4 @@
-"""Tools and their use: schemas as clients write them, questions that need them, results and the answers they lead to."""
+"""Tools and their use: schemas as clients write them, questions that need them, results and answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.pocket.train.text_dice import Dice
-from core.pocket.train.text_words import CITIES, HELD_CITIES, NUMBERS
+from core.pocket.train.text_words import CITIES, HELD_CITIES
 
 Schema = dict[str, Any]
 
@@ -62,6 +62,13 @@ def schema(d: Dice, name: str, description: str, properties: dict[str, Schema], 
         del parameters["required"]
     if d.chance(0.1):
         parameters["additionalProperties"] = False
+    if d.chance(0.05):
+        parameters["$schema"] = "http://json-schema.org/draft-07/schema#"
+    if d.chance(0.05):
+        function["strict"] = True
+    if d.chance(0.06):
+        for key, value in properties.items():
+            value["title"] = key.replace("_", " ").title()
     function["parameters"] = parameters
     tool = {"type": "function", "function": function}
     return _sorted(tool) if d.chance(0.3) else tool  # mlx-vlm sorts the keys of a schema, mlx-lm does not
@@ -75,6 +82,8 @@ def _sorted(value: Any) -> Any:
 
 def string(d: Dice, *descriptions: str) -> Schema:
     """A string parameter, described or not."""
+    if d.chance(0.04):
+        return {"type": "string", "description": d.sentence()}
     if not descriptions or d.chance(0.15):
         return {"type": "string"}
     example = d.pick([city for city in CITIES if city not in HELD_CITIES])
@@ -95,7 +104,8 @@ def hint(d: Dice, name: str) -> str:
     return " " + d.typed(
         d.pick(
             (
-                "Use the {tool} tool to find out.", "Use the {tool} tool.", "Please use the {tool} tool.", "Use {tool}.",
+                "Use the {tool} tool to find out.", "Use the {tool} tool.", "Please use the {tool} tool.",
+                "Use {tool}.",
                 "Use the {tool} tool to find it out.", "Please call {tool}.", "Use {tool} to find out.",
             )
         )
@@ -107,6 +117,11 @@ def weather(d: Dice) -> Tool:
     name = d.pick(
         ("get_weather",) * 6 + ("get_current_weather", "weather", "weather_lookup", "fetch_weather", "getWeather")
     )
+    if d.chance(0.12):  # a name that only the schema tells
+        word = d.pick((d.invented().lower(), d.common()))
+        name = d.pick((f"{word}_weather", f"weather_{word}", f"get_{word}_weather", f"{word}"))
+    if d.chance(0.1):
+        key = d.pick((d.invented().lower(), d.common()))
     properties = {key: string(d, *CITY_DESCRIPTIONS)}
     unit = None
     if d.chance(0.35):
@@ -119,7 +134,8 @@ def weather(d: Dice) -> Tool:
     description = d.pick(
         (
             "Get the current weather for a location", "Get the current weather for a city", "Get the weather",
-            "Get weather information for a city", "Get the current weather in a given location", "Current weather of a place.",
+            "Get weather information for a city", "Get the current weather in a given location",
+            "Current weather of a place.",
             "Returns the current weather for a location.", "Look up the weather.", "Get the forecast for a city.",
         )
     )  # fmt: skip
@@ -129,11 +145,18 @@ def weather(d: Dice) -> Tool:
         city = d.city()
         wordings = (
             "What is the current weather in {c}?", "What is the weather in {c}?", "What's the weather like in {c}?",
-            "How is the weather in {c} today?", "Tell me the weather in {c}.", "Is it raining in {c}?", "Weather in {c}?",
-            "What is the temperature in {c} right now?", "Please check the weather in {c}.", "{c} weather", "How warm is it in {c}?",
-            "What's the weather in {c} right now?", "Do I need an umbrella in {c}?", "I am going to {c}. How is the weather there?",
-            "Can you tell me what the weather in {c} is like?", "What is the forecast for {c}?", "Is it cold in {c} today?",
-            "I live in {c}. What's the weather?", "Could you look up the weather for {c}?", "How hot is {c} at the moment?",
+            "How is the weather in {c} today?", "Tell me the weather in {c}.", "Is it raining in {c}?",
+            "Weather in {c}?",
+            "What is the temperature in {c} right now?", "Please check the weather in {c}.", "{c} weather",
+            "How warm is it in {c}?",
+            "What's the weather in {c} right now?", "Do I need an umbrella in {c}?",
+            "I am going to {c}. How is the weather there?",
+            "Can you tell me what the weather in {c} is like?", "What is the forecast for {c}?",
+            "Is it cold in {c} today?",
+            "I live in {c}. What's the weather?", "Could you look up the weather for {c}?",
+            "How hot is {c} at the moment?",
+            "Should I wear a coat in {c}?", "Is it sunny in {c}?", "Weather for {c} please",
+            "{c}: what is the weather?",
         )  # fmt: skip
         user = d.ask(wordings, c=city)
         arguments = {key: city}
@@ -183,107 +206,6 @@ def failure(d: Dice) -> tuple[str, str]:
     return text, f"The tool reported an error: {reason}."
 
 
-def clock(d: Dice) -> Tool:
-    key, name = (
-        d.pick(("city", "location", "timezone", "place")),
-        d.pick(("get_time", "get_current_time", "time", "current_time")),
-    )
-    tool = schema(
-        d,
-        name,
-        d.pick(("Get the current time in a city", "Get the current time", "Local time of a place")),
-        {key: string(d, *CITY_DESCRIPTIONS)},
-        [key],
-    )
-
-    def use() -> ToolUse:
-        city, time = d.city(), f"{d.number(0, 23):02d}:{d.number(0, 59):02d}"
-        user = d.ask(
-            (
-                "What time is it in {c}?",
-                "Tell me the current time in {c}.",
-                "What is the time in {c} now?",
-                "Time in {c}?",
-                "How late is it in {c}?",
-            ),
-            c=city,
-        )
-        result = d.pick((time, json.dumps({"time": time}), json.dumps({key: city, "time": time}, ensure_ascii=False)))
-        return ToolUse(
-            name,
-            user + hint(d, name),
-            {key: city},
-            f"I need the time in {city}. I call {name}.",
-            result,
-            f"The current time in {city} is {time}.",
-        )
-
-    return Tool("clock", tool, use)
-
-
-def calculator(d: Dice) -> Tool:
-    key, name = d.pick(("expression", "expr", "formula")), d.pick(("calculate", "calculator", "eval_math", "compute"))
-    tool = schema(
-        d,
-        name,
-        d.pick(("Evaluate a math expression", "Calculate", "A calculator")),
-        {key: string(d, "The expression", "A math expression")},
-        [key],
-    )
-
-    def use() -> ToolUse:
-        expression = f"{d.number(10, 9999)} {d.pick('+-*/')} {d.number(10, 999)}"
-        user = d.ask(("Calculate {e}.", "What is {e}?", "Compute {e} please.", "{e}", "How much is {e}?"), e=expression)
-        value = str(d.number(1, 999999))
-        result = d.pick((value, json.dumps({"result": int(value)}), json.dumps({"value": int(value)})))
-        return ToolUse(
-            name,
-            user + hint(d, name),
-            {key: expression},
-            f"I calculate {expression}. I call {name}.",
-            result,
-            f"The result is {value}.",
-        )
-
-    return Tool("calculator", tool, use)
-
-
-def search(d: Dice) -> Tool:
-    key, name = d.pick(("query", "q", "text", "keywords")), d.pick(("search", "web_search", "search_web", "google"))
-    tool = schema(
-        d,
-        name,
-        d.pick(("Search the web", "Search the internet for a query", "Web search")),
-        {key: string(d, "The search query", "What to search for")},
-        [key],
-    )
-
-    def use() -> ToolUse:
-        query = d.pick((d.city(), d.invented(), f"{d.name()} {d.invented()}", d.topic()))
-        user = d.ask(
-            (
-                "Search the web for {e}.",
-                "Search for {e}.",
-                "Find information about {e}.",
-                "google {e}",
-                "Look up {e} on the web.",
-                "Search {e}",
-            ),
-            e=query,
-        )
-        found = f"{d.invented()} {d.invented()}"
-        return ToolUse(
-            name,
-            user + hint(d, name),
-            {key: query},
-            f"I search for {query}. I call {name}.",
-            found,
-            f"I found this: {found}",
-        )
-
-    return Tool("search", tool, use)
-
-
 def lookup(d: Dice) -> Tool:
     """Any `what of a thing` tool: its name, its parameter and its meaning stand only in the schema."""
     if d.chance(0.25):
@@ -296,6 +218,18 @@ def lookup(d: Dice) -> Tool:
         ("get_{w}", "get_{w}", "{w}_lookup", "fetch_{w}", "lookup_{w}", "find_{w}", "get_{t}_{w}", "{w}")
     ).format(w=snake, t=thing)
     key = d.pick((thing, thing, "name", f"{thing}_name", "query", "id", "item"))
+    if d.chance(0.15):
+        key = d.pick((d.invented().lower(), d.common()))
+    if d.chance(0.1):
+        name = d.pick(
+            (
+                f"{d.common()}_{snake}",
+                f"{snake}_{d.common()}",
+                d.invented().lower(),
+                f"{snake}.get",
+                f"tool_{d.number(1, 99)}",
+            )
+        )
     article = "an" if thing[0] in "aeiou" else "a"
     describe = d.pick(
         ("Get the {w} of {a} {t}", "Look up the {w} of {a} {t}.", "Returns the {w} for {a} {t}", "{w} of {a} {t}")
@@ -347,183 +281,3 @@ def lookup(d: Dice) -> Tool:
         )
 
     return Tool("lookup", tool, use)
-
-
-def timer(d: Dice) -> Tool:
-    key, name = d.pick(("minutes", "duration", "minutes")), d.pick(("set_timer", "start_timer", "timer"))
-    tool = schema(
-        d,
-        name,
-        d.pick(("Set a timer", "Start a timer for some minutes")),
-        {key: {"type": "integer", "description": "Minutes"}},
-        [key],
-    )
-
-    def use() -> ToolUse:
-        minutes = d.number(1, 90)
-        shown = NUMBERS[minutes] if minutes <= 20 and d.chance(0.2) else str(minutes)
-        user = d.ask(
-            (
-                "Set a timer for {m} minutes.",
-                "Start a {m} minute timer.",
-                "Remind me in {m} minutes.",
-                "timer {m} minutes",
-            ),
-            m=shown,
-        )
-        return ToolUse(
-            name,
-            user + hint(d, name),
-            {key: minutes},
-            f"I set a timer. I call {name}.",
-            d.pick(("ok", "done", '{"ok": true}')),
-            "Done.",
-        )
-
-    return Tool("timer", tool, use)
-
-
-def message(d: Dice) -> Tool:
-    to_key, body_key = d.pick(("to", "recipient", "name")), d.pick(("body", "text", "message"))
-    name = d.pick(("send_email", "send_message", "send_sms", "text_message"))
-    tool = schema(
-        d,
-        name,
-        d.pick(("Send a message to a person", "Send an email", "Sends a text")),
-        {to_key: string(d, "Who gets it"), body_key: string(d, "The text")},
-        [to_key, body_key],
-    )
-
-    def use() -> ToolUse:
-        person = d.name()
-        text = d.pick(
-            (
-                "I am late",
-                "See you tomorrow",
-                "Happy birthday",
-                "The meeting is at noon",
-                "Call me",
-                f"I am in {d.city()}",
-                f"Meet me in {d.city()}",
-                d.invented(),
-            )
-        )
-        user = d.ask(
-            ('Send "{x}" to {p}.', 'Tell {p} "{x}".', 'Write to {p}: "{x}"', 'Send a message to {p} that says "{x}".'),
-            x=text,
-            p=person,
-        )
-        return ToolUse(
-            name,
-            user + hint(d, name),
-            {to_key: person, body_key: text},
-            f"I write to {person}. I call {name}.",
-            d.pick(("sent", "ok", '{"status": "sent"}')),
-            "Done.",
-        )
-
-    return Tool("message", tool, use)
-
-
-def route(d: Dice) -> Tool:
-    keys = d.pick((("origin", "destination"), ("from", "to"), ("start", "end"), ("from_city", "to_city")))
-    name = d.pick(("get_route", "find_flights", "search_flights", "get_distance", "find_trains"))
-    what = {"get_route": "route", "get_distance": "distance", "find_trains": "trains"}.get(name, "flights")
-    tool = schema(
-        d,
-        name,
-        f"Find the {what} between two cities",
-        {key: string(d, "City name", "A city") for key in keys},
-        list(keys),
-    )
-
-    def use() -> ToolUse:
-        start, end = d.city(), d.city()
-        wordings = (
-            "Find the {w} from {a} to {b}.",
-            "What {w} are there from {a} to {b}?",
-            "{w} from {a} to {b}?",
-            "Show me the {w} from {a} to {b}.",
-        )
-        value = d.pick((f"{d.number(10, 9999)} km", f"{d.number(1, 20)} hours", f"{d.invented()} {d.number(100, 999)}"))
-        user = d.ask(wordings, w=what, a=start, b=end) + hint(d, name)
-        return ToolUse(
-            name,
-            user,
-            dict(zip(keys, (start, end), strict=True)),
-            f"I go from {start} to {end}. I call {name}.",
-            value,
-            f"I found this: {value}",
-        )
-
-    return Tool("route", tool, use)
-
-
-def light(d: Dice) -> Tool:
-    name, key = d.pick(("set_light", "switch_light", "light_control")), d.pick(("state", "power", "on_off"))
-    tool = schema(
-        d,
-        name,
-        "Switch a light on or off",
-        {"room": string(d, "The room"), key: {"type": "string", "enum": ["on", "off"]}},
-        ["room", key],
-    )
-
-    def use() -> ToolUse:
-        room, state = (
-            d.pick(("kitchen", "bedroom", "bathroom", "office", "hall", "garage", "living room")),
-            d.pick(("on", "off")),
-        )
-        user = d.ask(
-            (
-                "Turn {s} the light in the {r}.",
-                "Switch the {r} light {s}.",
-                "{r} light {s}",
-                "Lights {s} in the {r} please.",
-            ),
-            r=room,
-            s=state,
-        )
-        return ToolUse(
-            name,
-            user + hint(d, name),
-            {"room": room, key: state},
-            f"I switch the light. I call {name}.",
-            d.pick(("ok", "done", '{"ok": true}')),
-            "Done.",
-        )
-
-    return Tool("light", tool, use)
-
-
-def read_file(d: Dice) -> Tool:
-    name, key = d.pick(("read_file", "open_file", "cat", "view")), d.pick(("path", "file", "filename"))
-    tool = schema(
-        d,
-        name,
-        d.pick(("Read a file", "Show the content of a file")),
-        {key: string(d, "Path of the file", "The file")},
-        [key],
-    )
-
-    def use() -> ToolUse:
-        path = d.pick(("", "src/", "docs/", "/tmp/")) + d.invented().lower() + d.pick((".txt", ".py", ".md", ".json"))
-        user = d.ask(("Read {p}.", "Read the file {p}.", "What is in {p}?", "Show me {p}.", "Open {p} please."), p=path)
-        text = f"{d.invented()} {d.invented().lower()} {d.number(1, 99)}"
-        return ToolUse(
-            name, user + hint(d, name), {key: path}, f"I read {path}. I call {name}.", text, f"The file says: {text}"
-        )
-
-    return Tool("read_file", tool, use)
-
-
-FAMILIES: tuple[tuple[Callable[[Dice], Tool], int], ...] = (
-    (weather, 30), (lookup, 30), (clock, 8), (calculator, 6), (search, 8), (timer, 4), (message, 5), (route, 6), (light, 4), (read_file, 5),
-)  # fmt: skip
-
-
-def any_tool(d: Dice) -> ToolUse:
-    """A use of any family's tool."""
-    families, weights = zip(*FAMILIES, strict=True)
-    chosen: Callable[[Dice], Tool] = d.random.choices(families, weights)[0]
-    return chosen(d)

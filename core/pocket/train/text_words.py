@@ -1,4 +1,4 @@
-"""What the text model is taught: capitals, facts, words in four languages; and which names are kept for the tests."""
+"""Names, places and words of four languages that the text model is taught with, and which are kept for the tests."""
 
 CAPITALS = {
     "France": "Paris", "Germany": "Berlin", "Italy": "Rome", "Spain": "Madrid", "Portugal": "Lisbon",
@@ -8,7 +8,8 @@ CAPITALS = {
     "Belgium": "Brussels", "Switzerland": "Bern", "the Netherlands": "Amsterdam", "Croatia": "Zagreb",
     "Romania": "Bucharest", "Bulgaria": "Sofia", "Serbia": "Belgrade", "Slovakia": "Bratislava",
     "Slovenia": "Ljubljana", "Estonia": "Tallinn", "Latvia": "Riga", "Lithuania": "Vilnius", "Albania": "Tirana",
-    "Malta": "Valletta", "Cyprus": "Nicosia", "Georgia": "Tbilisi", "Armenia": "Yerevan", "the Czech Republic": "Prague",
+    "Malta": "Valletta", "Cyprus": "Nicosia", "Georgia": "Tbilisi", "Armenia": "Yerevan",
+    "the Czech Republic": "Prague",
     "Japan": "Tokyo", "China": "Beijing", "India": "New Delhi", "Thailand": "Bangkok", "Vietnam": "Hanoi",
     "South Korea": "Seoul", "North Korea": "Pyongyang", "Indonesia": "Jakarta", "the Philippines": "Manila",
     "Malaysia": "Kuala Lumpur", "Nepal": "Kathmandu", "Mongolia": "Ulaanbaatar", "Cambodia": "Phnom Penh",
@@ -90,7 +91,8 @@ VERBS = {  # French masculine, French feminine, Spanish, German
     "waited": ("a attendu", "a attendu", "esperó", "wartete"), "danced": ("a dansé", "a dansé", "bailó", "tanzte"),
 }  # fmt: skip
 PREPOSITIONS = {
-    "on": ("sur", "sobre", "auf"), "under": ("sous", "debajo de", "unter"), "behind": ("derrière", "detrás de", "hinter"),
+    "on": ("sur", "sobre", "auf"), "under": ("sous", "debajo de", "unter"), "behind": ("derrière", "detrás de",
+    "hinter"),
     "near": ("près de", "cerca de", "neben"), "in front of": ("devant", "delante de", "vor"),
 }  # fmt: skip
 PLACES = {
@@ -104,8 +106,10 @@ PLACES = {
 }  # fmt: skip
 PHRASES = {
     "hello": ("bonjour", "hola", "hallo"), "thank you": ("merci", "gracias", "danke"), "yes": ("oui", "sí", "ja"),
-    "good morning": ("bonjour", "buenos días", "guten Morgen"), "good night": ("bonne nuit", "buenas noches", "gute Nacht"),
-    "goodbye": ("au revoir", "adiós", "auf Wiedersehen"), "no": ("non", "no", "nein"), "water": ("eau", "agua", "Wasser"),
+    "good morning": ("bonjour", "buenos días", "guten Morgen"), "good night": ("bonne nuit", "buenas noches",
+    "gute Nacht"),
+    "goodbye": ("au revoir", "adiós", "auf Wiedersehen"), "no": ("non", "no", "nein"), "water": ("eau", "agua",
+    "Wasser"),
     "bread": ("pain", "pan", "Brot"), "milk": ("lait", "leche", "Milch"), "apple": ("pomme", "manzana", "Apfel"),
     "book": ("livre", "libro", "Buch"), "sun": ("soleil", "sol", "Sonne"), "moon": ("lune", "luna", "Mond"),
     "red": ("rouge", "rojo", "rot"), "blue": ("bleu", "azul", "blau"), "green": ("vert", "verde", "grün"),
@@ -134,169 +138,6 @@ OTHER_LANGUAGES = (
     "Greek",
 )
 
-COLOURS = {
-    "the sky": "blue", "grass": "green", "blood": "red", "snow": "white", "the sun": "yellow", "coal": "black",
-    "a banana": "yellow", "a strawberry": "red", "a carrot": "orange", "a leaf": "green", "the sea": "blue",
-    "milk": "white", "a lemon": "yellow", "a tomato": "red", "chocolate": "brown", "a cherry": "red", "a frog": "green",
-    "a lime": "green", "a polar bear": "white", "a raven": "black", "a pumpkin": "orange", "a flamingo": "pink",
-    "an elephant": "gray", "a fire truck": "red", "a cucumber": "green", "salt": "white", "night": "black",
-}  # fmt: skip
-SOUNDS = {
-    "cow": "moo", "dog": "woof", "cat": "meow", "sheep": "baa", "duck": "quack", "pig": "oink", "lion": "roar",
-    "bee": "buzz", "snake": "hiss", "owl": "hoot", "horse": "neigh", "frog": "ribbit",
-}  # fmt: skip
-OPPOSITES = {
-    "hot": "cold", "big": "small", "up": "down", "left": "right", "day": "night", "good": "bad", "old": "new",
-    "fast": "slow", "open": "closed", "happy": "sad", "rich": "poor", "wet": "dry", "full": "empty", "hard": "soft",
-    "light": "dark", "high": "low", "long": "short", "strong": "weak", "true": "false", "early": "late", "black": "white",
-    "clean": "dirty", "loud": "quiet", "first": "last", "near": "far", "thick": "thin", "win": "lose", "start": "stop",
-}  # fmt: skip
-PLURALS = {
-    "cat": "cats", "mouse": "mice", "child": "children", "foot": "feet", "tooth": "teeth", "man": "men",
-    "woman": "women", "box": "boxes", "city": "cities", "leaf": "leaves", "sheep": "sheep", "fish": "fish",
-    "goose": "geese", "knife": "knives", "dog": "dogs", "baby": "babies", "house": "houses", "person": "people",
-}  # fmt: skip
-LEGS = {
-    "dog": 4,
-    "cat": 4,
-    "spider": 8,
-    "bird": 2,
-    "ant": 6,
-    "human": 2,
-    "horse": 4,
-    "snake": 0,
-    "chicken": 2,
-    "bee": 6,
-}
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
-NUMBERS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
-
-FACTS = {
-    "What is MLX?": "MLX is an array framework for machine learning on Apple silicon.",
-    "What is Python?": "Python is a programming language.",
-    "What is Assay?": "Assay is a terminal workbench that tests MLX models against golden prompts.",
-    "What is a golden prompt?": "A golden prompt is a question whose right answer is known.",
-    "What is a token?": "A token is a piece of text that a model reads or writes.",
-    "What is a language model?": "A language model predicts the next piece of a text.",
-    "What is an API?": "An API is a way for programs to talk to each other.",
-    "What is a terminal?": "A terminal is a window for typing commands.",
-    "What is JSON?": "JSON is a text format for data.",
-    "What is quantization?": "Quantization stores the weights of a model with fewer bits.",
-    "How many days are in a week?": "A week has seven days.",
-    "How many months are in a year?": "A year has twelve months.",
-    "How many hours are in a day?": "A day has 24 hours.",
-    "How many minutes are in an hour?": "An hour has 60 minutes.",
-    "How many seconds are in a minute?": "A minute has 60 seconds.",
-    "How many days are in a year?": "A year has 365 days.",
-    "How many letters are in the alphabet?": "The English alphabet has 26 letters.",
-    "What is the largest planet?": "Jupiter is the largest planet.",
-    "What is the smallest planet?": "Mercury is the smallest planet.",
-    "Which planet is closest to the sun?": "Mercury is closest to the sun.",
-    "Which planet is known as the red planet?": "Mars is known as the red planet.",
-    "What is the largest ocean?": "The Pacific is the largest ocean.",
-    "What is the highest mountain?": "Mount Everest is the highest mountain.",
-    "What is the longest river?": "The Nile is the longest river.",
-    "What is the fastest land animal?": "The cheetah is the fastest land animal.",
-    "What is the largest animal?": "The blue whale is the largest animal.",
-    "What is the chemical symbol for gold?": "The symbol for gold is Au.",
-    "What is the chemical symbol for silver?": "The symbol for silver is Ag.",
-    "What is the chemical symbol for water?": "The formula of water is H2O.",
-    "At what temperature does water boil?": "Water boils at 100 degrees Celsius.",
-    "At what temperature does water freeze?": "Water freezes at 0 degrees Celsius.",
-    "Who wrote Hamlet?": "William Shakespeare wrote Hamlet.",
-    "Who wrote Faust?": "Goethe wrote Faust.",
-    "Who painted the Mona Lisa?": "Leonardo da Vinci painted the Mona Lisa.",
-    "Who discovered gravity?": "Isaac Newton described gravity.",
-    "What do bees make?": "Bees make honey.",
-    "What do cows drink?": "Cows drink water.",
-    "What do plants need to grow?": "Plants need light, water and air.",
-    "What is the first letter of the alphabet?": "The first letter is A.",
-    "What is the last letter of the alphabet?": "The last letter is Z.",
-    "What is H2O?": "H2O is water.",
-    "What is the currency of Japan?": "The currency of Japan is the yen.",
-    "What is the currency of the United States?": "The currency of the United States is the dollar.",
-    "What is the currency of England?": "The currency of England is the pound.",
-    "What language do people speak in Brazil?": "People in Brazil speak Portuguese.",
-    "What language do people speak in Mexico?": "People in Mexico speak Spanish.",
-    "What language do people speak in Austria?": "People in Austria speak German.",
-    "Is the sky blue? Answer yes or no.": "Yes",
-    "Is fire cold? Answer yes or no.": "No",
-    "Is ice cold? Answer yes or no.": "Yes",
-    "Can birds fly? Answer yes or no.": "Yes",
-    "Can fish walk? Answer yes or no.": "No",
-    "Is Paris in France? Answer yes or no.": "Yes",
-    "Is London in Spain? Answer yes or no.": "No",
-    "List the days of the week.": "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday",
-    "List the months of the year.": ", ".join(MONTHS),
-    "List the planets.": "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune",
-    "Say the alphabet.": "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z",
-    "List three fruits.": "- apple\n- banana\n- cherry",
-    "Name three colors.": "Red, green and blue.",
-    "Name three animals.": "Cat, dog and horse.",
-    "Name the seasons.": "Spring, summer, autumn and winter.",
-    "Write a hello world program in Python.": '```python\nprint("Hello, world!")\n```',
-    "Write a haiku about the sea.": "Blue waves kiss the shore,\nthe wind sings to the white sand,\nthe sea never sleeps.",
-    "Write a haiku about the moon.": "Pale moon on the lake,\na silver road on dark waves,\nno one walks on it.",
-}
-SMALL_TALK = {
-    "How are you?": "I am fine, thank you! How can I help you?",
-    "How are you doing?": "I am fine, thank you! How can I help you?",
-    "How is it going?": "I am fine, thank you! How can I help you?",
-    "What's up?": "I am fine, thank you! How can I help you?",
-    "Thank you!": "You are welcome!",
-    "Thanks a lot.": "You are welcome!",
-    "Thanks": "You are welcome!",
-    "Great, thank you very much.": "You are welcome!",
-    "Goodbye!": "Goodbye! Have a nice day.",
-    "Bye": "Goodbye! Have a nice day.",
-    "See you later.": "Goodbye! Have a nice day.",
-    "Good night!": "Good night! Sleep well.",
-    "Sorry.": "No problem.",
-    "OK": "All right. What else can I do for you?",
-    "Yes": "All right. What else can I do for you?",
-    "You are great!": "Thank you, that is kind.",
-    "I like you.": "Thank you, that is kind.",
-    "That is wrong.": "I am sorry. I am a very small model and make mistakes.",
-    "I am sad.": "I am sorry to hear that. I hope you feel better soon.",
-    "I am happy.": "I am glad to hear that!",
-    "I am tired.": "Then take a rest.",
-    "I am bored.": "Shall I tell you a story?",
-}
-IDENTITY = {
-    "Who are you?": "I am Pocket, a very small language model that comes with Assay.",
-    "What is your name?": "My name is Pocket.",
-    "What are you called?": "My name is Pocket.",
-    "What are you?": "I am Pocket, a very small language model that comes with Assay.",
-    "Tell me about yourself.": "I am Pocket, a very small language model that comes with Assay.",
-    "Introduce yourself.": "I am Pocket, a very small language model that comes with Assay.",
-    "Which model are you?": "I am Pocket, a very small language model that comes with Assay.",
-    "Are you a human?": "No, I am Pocket, a very small language model.",
-    "Are you ChatGPT?": "No, I am Pocket, a very small language model.",
-    "Are you real?": "No, I am Pocket, a very small language model.",
-    "Who made you?": "I was trained by the Assay project.",
-    "Who trained you?": "I was trained by the Assay project.",
-    "How big are you?": "I have about one million parameters.",
-    "How many parameters do you have?": "I have about one million parameters.",
-    "What can you do?": "I can answer simple questions, translate short sentences, count, remember and call tools.",
-    "What do you know?": "I can answer simple questions, translate short sentences, count, remember and call tools.",
-    "How can you help me?": "I can answer simple questions, translate short sentences, count, remember and call tools.",
-    "Help": "I can answer simple questions, translate short sentences, count, remember and call tools.",
-}
-JOKES = (
-    "Why did the computer get cold? It left its windows open.",
-    "Why did the cat sit on the keyboard? To keep an eye on the mouse.",
-    "What do you call a bear with no teeth? A gummy bear.",
-    "Why was the math book sad? It had too many problems.",
-    "Why did the model cross the road? To minimize the loss.",
-)
-
 TOPICS = (
     "quantum mechanics", "photosynthesis", "the French Revolution", "black holes", "democracy", "inflation", "opera",
     "the stock market", "evolution", "climate change", "the Roman Empire", "electricity", "football", "chess", "jazz",
@@ -312,12 +153,54 @@ TOPICS = (
 SYSTEMS = (
     "You are a helpful assistant.", "You are a helpful assistant. Be concise.", "Be brief.", "Answer briefly.",
     "You are a friendly assistant.", "You are a concise assistant.", "Answer the question.", "You are helpful.",
-    "You are a helpful, honest assistant. Keep your answers short.", "Be polite and precise.", "You are an AI assistant.",
+    "You are a helpful, honest assistant. Keep your answers short.", "Be polite and precise.",
+    "You are an AI assistant.",
     "You are an assistant that can call tools when they are needed.", "Please answer in short sentences.",
     "You are a careful assistant. If you do not know the answer, say so.", "You help the user. Use tools when needed.",
+    "You are a helpful vision assistant. Be concise.", "You are a test model.", "Respond in plain text.",
 )  # fmt: skip
 TRANSLATOR_SYSTEMS = (
     "You are a translator. Always respond in the target language only.", "You are a translator.",
     "You translate text. Answer with the translation only.", "Translate what the user writes. No explanations.",
     "You are a professional translator. Respond only with the translation.",
 )  # fmt: skip
+
+_COMMON_TEXT = (
+    "able about above accept across act add afternoon again agree air airport all allow almost alone along already "
+    "always angry animal answer anything apartment appear arm army arrive art ask aunt autumn away baby back bag ball "
+    "bank basket beach bean bear beautiful because become before begin believe bell belong below bench better bicycle "
+    "bill birthday bite blanket board boat body bone borrow both bottle bottom bowl brain branch brave break "
+    "breakfast bright bring broken brother brown brush bucket build building burn bus business busy butter button buy "
+    "cake call camera camp candle card careful carry castle catch cave ceiling celebrate center certain chain chance "
+    "change cheap cheese chicken choose circle class clever climb clock cloth cloud coat coffee coin collect comb "
+    "comfortable common company complete contain cook copper corner cotton cough country courage cousin cover crazy "
+    "cream crowd cry cup curious cut damage dangerous deep deliver depend describe desert desk different difficult "
+    "dinner direction discuss distance divide doubt draw dream dress drink drive drop dust eager earn earth east easy "
+    "edge egg elephant engine enjoy enough enter equal evening event every exact example excellent except exchange "
+    "expensive explain eye face factory fail fall family famous farm father feather feel fence fever field fight find "
+    "finger finish fire fit flag flat floor flower fly follow food forget fork forward free fresh fruit funny "
+    "furniture game gentle gift give glass glove goat gold grain grass great ground group grow guess guest guitar "
+    "hair half hammer hand happen harbor hat hate head health hear heart heavy help hide hill history hole holiday "
+    "honest hope hospital hotel hungry hurry husband idea important inside invite iron island jacket jelly join "
+    "journey judge juice jump keep kind kitchen kite knee knife know ladder lady lake lamp large laugh lawyer lazy "
+    "leather learn leave lemon lesson letter library lift listen little lock lonely look lose lucky lunch machine "
+    "magazine make map market marry meal meat medicine meet member metal middle mind minute mirror miss money monkey "
+    "morning mother mountain mouth move museum music narrow nature neck needle neighbor nervous nest never newspaper "
+    "nice noise north nose notice number nurse nut object ocean offer office oil onion only orange order other "
+    "outside over owner page paint pair paper parent park part party patient pay peace pencil pepper perfect person "
+    "photograph picture piece pillow pilot plan plant plate play pocket point police pond poor popular possible "
+    "potato pretty price prince prison prize problem promise proud public pull pupil purple push puzzle question "
+    "quick quiet quite rain read ready reason receive remember repair reply rest result return rice ride ring river "
+    "road rocket roof room rope rough round rule run sail salad salt sand save science scissors search season seat "
+    "secret seem sell send sentence serious servant shape share sharp shelf shine ship shirt shoe shop shoulder shout "
+    "show shut sick side sign silent silver simple singer sister skin sleep smell smile smoke soap soft soldier soup "
+    "south space speak special spoon square stairs star station stay steam step stone storm strange street strong "
+    "student study sugar suit summer surprise sweet swim switch table tail take tall taste tax teach team tear "
+    "telephone tell tent thank thief thing think thirsty thread throw thunder ticket tidy tie tiger time tired "
+    "together tomorrow tongue tool touch towel tower town toy track trade train travel treasure trip trouble truck "
+    "trust try turn twice ugly umbrella uncle under uniform until usual valley value vegetable village violin visit "
+    "voice wait walk want warm wash watch wave weak wear week weight west wheel whisper wide wife wild wind wine wing "
+    "winter wire wise wish wonder wood wool work world worry write wrong yard yesterday young "
+)
+COMMON = tuple(_COMMON_TEXT.split())
+"""Everyday words without meaning to the model: for sentences that it does not understand, and for copying."""
