@@ -29,6 +29,7 @@ def create_app(engine: Engine, settings: Settings, *, key: str | None, record: W
     check_exposure(settings)
     app = FastAPI(title="Assay", docs_url=None, redoc_url=None)
     app.state.engine = engine
+    app.state.settings = settings
     for router in (admin.router, openai.router, anthropic.router):
         app.include_router(router)
     app.add_middleware(Guard, key=key, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)

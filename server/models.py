@@ -11,6 +11,7 @@ from core.tiers import Tier, resolve_tier
 
 if TYPE_CHECKING:
     from core.engine import Engine
+    from core.settings import Settings
 
 DEFAULT = "default"
 """The name for "whatever is loaded"; the tiers' names are "quick" and "full"."""
@@ -21,21 +22,21 @@ def loaded_ids(engine: Engine) -> list[str]:
     return [model.id for model in engine.status().models if model.state is ModelState.READY]
 
 
-def find_model(engine: Engine, name: str, *, images: bool) -> ModelInfo:
+def find_model(engine: Engine, settings: Settings, name: str, *, images: bool) -> ModelInfo:
     """The model for a request that names `name` and holds images or not. May read the disk: not for the event loop.
 
     Raises ModelNotFound (also for a model that is on disk only, when `load_on_request` is off) or ModelBroken.
     """
     catalog = engine.catalog
     if name in (Tier.QUICK, Tier.FULL):
-        info = resolve_tier(catalog, engine.settings, Tier(name), images).model
+        info = resolve_tier(catalog, settings, Tier(name), images).model
     elif name == DEFAULT:
-        info = _default(engine, images)
+        info = _default(engine, settings, images)
     else:
         info = catalog.get(name)
     if info.problem is not None:
         raise ModelBroken(f"{info.id} cannot be loaded: {info.problem}.")
-    if not engine.settings.load_on_request and info.id not in (loaded := loaded_ids(engine)):
+    if not settings.load_on_request and info.id not in (loaded := loaded_ids(engine)):
         raise ModelNotFound(
             f"{info.id} is on disk but not loaded, and load_on_request is off. "
             f"Loaded: {', '.join(loaded) or 'none'}. Load it in Assay, or set load_on_request = true."
@@ -43,10 +44,10 @@ def find_model(engine: Engine, name: str, *, images: bool) -> ModelInfo:
     return info
 
 
-def _default(engine: Engine, images: bool) -> ModelInfo:
+def _default(engine: Engine, settings: Settings, images: bool) -> ModelInfo:
     """The first loaded model that can answer, else the quick tier's."""
     for model_id in loaded_ids(engine):
         info = engine.catalog.get(model_id)
         if info.images or (not images and info.kind in (ModelKind.TEXT, ModelKind.VISION)):
             return info
-    return resolve_tier(engine.catalog, engine.settings, Tier.QUICK, images).model
+    return resolve_tier(engine.catalog, settings, Tier.QUICK, images).model

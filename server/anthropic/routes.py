@@ -44,7 +44,8 @@ async def count_tokens(request: Request, body: CountRequest) -> Response:
     counting = request.app.state.engine.count_tokens(decoded.request)
 
     async def counted() -> int:
-        count: int = await asyncio.wrap_future(counting)
+        # Shielded: the engine will answer its future, and must not find it cancelled.
+        count: int = await asyncio.shield(asyncio.wrap_future(counting))
         return count
 
     tokens = await while_connected(request, counted())
@@ -56,11 +57,11 @@ async def _decoded(
     request: Request, body: CountRequest, decode: Callable[[Mapping[str, ImageData]], Decoded]
 ) -> Decoded:
     """Fetch what the body points to, then decode it and find its model, off the event loop."""
-    engine = request.app.state.engine
-    images = await while_connected(request, fetch_images(image_urls(body), engine.settings))
+    engine, settings = request.app.state.engine, request.app.state.settings
+    images = await while_connected(request, fetch_images(image_urls(body), settings))
 
     def found() -> Decoded:
         decoded = decode(images)
-        return decoded.for_model(find_model(engine, body.model, images=bool(decoded.request.images)).id)
+        return decoded.for_model(find_model(engine, settings, body.model, images=bool(decoded.request.images)).id)
 
     return await asyncio.to_thread(found)

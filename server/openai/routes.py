@@ -24,14 +24,14 @@ router = APIRouter()
 @router.post("/v1/chat/completions", response_model=None)
 async def chat_completions(request: Request, body: ChatRequest) -> Response:
     """Answer a conversation."""
-    engine = request.app.state.engine
+    engine, settings = request.app.state.engine, request.app.state.settings
 
     def decode(images: dict[str, ImageData]) -> Decoded:
         decoded = decode_chat(body, images)
-        model = find_model(engine, body.model, images=bool(decoded.request.images))
+        model = find_model(engine, settings, body.model, images=bool(decoded.request.images))
         return decoded.for_model(model.id)
 
-    images = await while_connected(request, fetch_images(image_urls(body), engine.settings))
+    images = await while_connected(request, fetch_images(image_urls(body), settings))
     decoded = await asyncio.to_thread(decode, images)
     head = Head(decoded.request.model)
     include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -48,10 +48,10 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
 @router.post("/v1/completions", response_model=None)
 async def completions(request: Request, body: CompletionRequest) -> Response:
     """Continue a plain prompt, without a chat template."""
-    engine = request.app.state.engine
+    engine, settings = request.app.state.engine, request.app.state.settings
 
     def decode() -> Decoded:
-        return decode_completion(body).for_model(find_model(engine, body.model, images=False).id)
+        return decode_completion(body).for_model(find_model(engine, settings, body.model, images=False).id)
 
     decoded = await asyncio.to_thread(decode)
     head = Head(decoded.request.model, "cmpl")

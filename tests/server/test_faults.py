@@ -362,6 +362,19 @@ def test_an_unknown_model_is_404_with_the_nearest_names(stage: Staged, path: str
         assert answer.json()["error"]["type"] == "not_found_error"
 
 
+def test_image_addresses_reach_nothing_inside_and_are_counted(stage: Staged) -> None:
+    one = stage()
+    inside = [f"http://127.0.0.1:{httpx.URL(one.url).port}/health", "http://169.254.169.254/latest", "http://[::1]/"]
+    for url in inside:
+        content = [{"type": "image_url", "image_url": {"url": url}}]
+        answer = one.http.post(PATHS[0], json=CHAT | {"messages": [{"role": "user", "content": content}]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+    source = [{"type": "image", "source": {"type": "url", "url": f"https://example.com/{n}"}} for n in range(17)]
+    answer = one.http.post(PATHS[1], json=CHAT | {"messages": [{"role": "user", "content": source}]})
+    assert "17 image addresses" in answer.json()["error"]["message"]
+    assert one.engine.plays == []
+
+
 def test_models_that_are_not_loaded_are_refused_when_loading_is_off(stage: Staged) -> None:
     one = stage(load_on_request=False)
     answer = one.http.post(PATHS[0], json=CHAT | {"model": "a/b/c"})
