@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mlx.core as mx
@@ -11,7 +12,7 @@ from core.errors import InvalidImage, UnsupportedInput
 from core.images import ImageData, decode
 from core.mlx.loading import LoadedWeights
 from core.mlx.prompt import Prompt, render
-from core.requests import GenerationRequest
+from core.requests import GenerationRequest, Message, Role
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Inputs:
     features: dict[str, Any] | None = None
     image_tokens: int = 0
     key: list[int] = field(default_factory=list)
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    """(start, end) of each run of image tokens; key[start] names its image."""
 
     @property
     def length(self) -> int:
@@ -80,22 +83,40 @@ def _with_images(prompt: Prompt, images: tuple[ImageData, ...], loaded: LoadedWe
         raise UnsupportedInput(
             f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
         )
-    return Inputs(prompt, tokens, features, count, _key(tokens, marker, images))
+    key, runs = _key(tokens, marker, images)
+    return Inputs(prompt, tokens, features, count, key, runs)
 
 
-def _key(tokens: list[int], marker: int, images: tuple[ImageData, ...]) -> list[int]:
-    """Each run of image tokens stands for the next image. With other counts of runs and images, one digest for all."""
+def _key(tokens: list[int], marker: int, images: tuple[ImageData, ...]) -> tuple[list[int], list[tuple[int, int]]]:
+    """Each run of image tokens stands for the next image. Where runs and images do not pair up, for all images."""
     starts = [i for i, token in enumerate(tokens) if token == marker and (i == 0 or tokens[i - 1] != marker)]
-    digests = [-1 - int(image.sha256[:15], 16) for image in images]
+    names = [image.sha256 for image in images]
     if len(starts) != len(images):
-        digests = [hash(tuple(digests)) | -(2**62)] * len(starts)
-    key, current = list(tokens), -1
-    for position, token in enumerate(tokens):
-        if token == marker:
-            if position == 0 or tokens[position - 1] != marker:
-                current += 1
-            key[position] = digests[current]
-    return key
+        names = [f"{run}/{'/'.join(names)}" for run in range(len(starts))]
+    key, runs = list(tokens), []
+    for start, name in zip(starts, names, strict=True):
+        end = start
+        number = -1 - int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)
+        while end < len(tokens) and tokens[end] == marker:
+            key[end] = number
+            end += 1
+        runs.append((start, end))
+    return key, runs
+
+
+def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> int:
+    """How many of the prompt's last tokens the next turn will not repeat, such as the opening of the answer."""
+    if request.prompt is not None or request.messages[-1].role is Role.ASSISTANT:
+        return 0
+    more = (Message.text(Role.ASSISTANT, "x"), Message.text(Role.USER, "x"))
+    later = render(
+        replace(request, messages=(*request.messages, *more)),
+        loaded.tokenizer,
+        loaded.markers,
+        vision=bool(inputs.runs),
+    )
+    now, then = (loaded.tokenizer.encode(text, add_special_tokens=False) for text in (inputs.prompt.text, later.text))
+    return len(now) - next((i for i, (a, b) in enumerate(zip(now, then, strict=False)) if a != b), len(now))
 
 
 def as_array(tokens: list[int]) -> mx.array:

@@ -6,6 +6,7 @@ import mlx.core as mx
 
 from core.catalog import ModelInfo
 from core.errors import OutOfMemory
+from core.mlx.prefix_cache import PrefixCache
 from core.mlx.runtime import Runtime
 from core.settings import Settings
 
@@ -35,6 +36,7 @@ class Pool:
 
     def __init__(self, settings: Settings) -> None:
         self.budget = memory_budget(settings)
+        self.prefixes = PrefixCache(int(settings.cache_budget_gb * 1e9))
         self.runtimes: dict[str, Runtime] = {}
         self.pinned: set[str] = set()
 

@@ -46,6 +46,12 @@ class Row:
     batch_size: int = 1
     error: EngineError | None = None
     key: list[int] = field(default_factory=list)
+    boundary: int = 0
+    """Prompt tokens that the next turn of the conversation is expected to repeat; 0 where nobody asked."""
+
+    def tokens_key(self, tokens: list[int]) -> list[int]:
+        """The prefix cache's name for the KV of `tokens`, prompt and answer."""
+        return (self.key + tokens[len(self.key) :])[: len(tokens)]
 
     def token(self, token: int, logprobs: mx.array, ends: str | None, rows: int) -> bool:
         """Take a token in; returns True when a stop string ended the answer. `ends` is mlx-lm's finish reason."""

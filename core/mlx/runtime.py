@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,26 +10,30 @@ from typing import Any
 
 import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
+from mlx_lm.models.cache import make_prompt_cache
 
 from core.errors import ContextOverflow, EngineError, GenerationFailed, ModelUnloaded
 from core.events import FinishReason, Prefill, Queued
 from core.generation import Generation
 from core.mlx.constraint import JsonConstraint
-from core.mlx.inputs import Inputs, prepare_inputs
+from core.mlx.inputs import Inputs, next_turn_tail, prepare_inputs
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
+from core.mlx.prefix_cache import PrefixCache
 from core.mlx.row import Clock, Row
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
-from core.mlx.vision_decoder import VisionDecoder
-from core.mlx.vision_prefill import VisionPrefill
+from core.mlx.vision_decoder import RopeOffset, VisionDecoder
+from core.mlx.vision_prefill import ImageRows, VisionPrefill
 from core.requests import GenerationRequest
 from core.settings import Settings
+
+TRIMMABLE = ("KVCache", "RopeOffset")
 
 
 class Runtime:
     """All methods run on the MLX thread. `step` does one decode step and at most one chunk of prefill."""
 
-    def __init__(self, loaded: LoadedWeights, settings: Settings, stream: mx.Stream) -> None:
+    def __init__(self, loaded: LoadedWeights, settings: Settings, stream: mx.Stream, prefixes: PrefixCache) -> None:
         self.loaded = loaded
         self.settings = settings
         self.last_used = time.monotonic()
@@ -36,7 +41,12 @@ class Runtime:
         self.load_s = 0.0
         self.memory_bytes = 0
         self._stream = stream
-        self._decoder = VisionDecoder(loaded.model) if loaded.processor is not None else loaded.model
+        self._prefixes = prefixes
+        self._vision = VisionDecoder(loaded.model) if loaded.processor is not None else None
+        self._decoder = self._vision or loaded.model
+        self._image_rows = ImageRows()
+        # Sliding windows and recurrent states cannot be cut back to where the next turn departs: keep a copy there.
+        self._snapshots = any(type(layer).__name__ not in TRIMMABLE for layer in make_prompt_cache(self._decoder))
         self._grammar_tokenizer: Any = None
         self._queue: deque[tuple[Generation, Clock]] = deque()
         self._rows: dict[int, Row] = {}
@@ -87,14 +97,15 @@ class Runtime:
                 )
                 return True
         if self._prefilling is not None and self._prefilling[1].generation is generation:
-            row = self._prefilling[1]
+            prefill, row = self._prefilling
             self._prefilling = None
+            self._keep(row, prefill.cache, row.key[: prefill.done])
             row.finish(FinishReason.CANCELLED)
             return True
         row_found = next((row for row in self._rows.values() if row.generation is generation), None)
         if row_found is None:
             return False
-        self._remove(row_found)
+        self._take_out(row_found)
         row_found.finish(FinishReason.CANCELLED)
         return True
 
@@ -105,7 +116,8 @@ class Runtime:
             generation.fail(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began."))
         self._queue.clear()
         self._generator.close()
-        del self._generator, self._decoder, self.loaded
+        self._prefixes.forget(self.loaded.info.id)
+        del self._generator, self._decoder, self._vision, self._image_rows, self.loaded
 
     # -- work --------------------------------------------------------------------------------------------------------
 
@@ -165,20 +177,29 @@ class Runtime:
             image_tokens=inputs.image_tokens,
             key=inputs.key,
         )
-        generation.feed(Prefill(0, inputs.length))
-        if inputs.features is not None:
-            self._prefilling = (VisionPrefill(self._decoder, loaded.model, inputs, self.settings.prefill_chunk), row)
+        cache, row.cached = self._prefixes.fetch(loaded.info.id, inputs.key)
+        if self._snapshots:
+            row.boundary = inputs.length - next_turn_tail(request, inputs, loaded)
+        generation.feed(Prefill(row.cached, inputs.length, row.cached))
+        if self._vision is not None and inputs.features is not None:
+            prefill = VisionPrefill(
+                self._vision, loaded.model, inputs, self.settings.prefill_chunk, self._image_rows, cache, row.cached
+            )
+            self._prefilling = (prefill, row)
         else:
-            self._insert(row, inputs, inputs.tokens, None, [])
+            if cache is not None and self._vision is not None:
+                cache[-1] = RopeOffset()
+            self._insert(row, inputs, row.cached, cache)
 
-    def _insert(self, row: Row, inputs: Inputs, tokens: list[int], cache: list[Any] | None, done: list[int]) -> None:
+    def _insert(self, row: Row, inputs: Inputs, done: int, cache: list[Any] | None) -> None:
         sampling = row.generation.request.sampling
         room = self.loaded.context_length - inputs.length
-        uids = self._generator.insert(
-            [tokens],
+        cut = row.boundary if done < row.boundary < inputs.length - 1 else done
+        uids = self._generator.insert_segments(
+            [[inputs.tokens[done:cut], inputs.tokens[cut:]]],
             max_tokens=[min(sampling.max_tokens or room, room)],
-            caches=[cache] if cache is not None else None,
-            all_tokens=[done],
+            caches=[cache],
+            all_tokens=[inputs.tokens[:done]],
             samplers=[make_sampler(sampling, self.loaded.defaults)],
             logits_processors=[self._processors(row, inputs)],
         )
@@ -203,43 +224,58 @@ class Runtime:
         prefill, row = self._prefilling
         try:
             with mx.stream(self._stream):
-                finished = prefill.step()
+                finished = prefill.step(row.boundary)
         except Exception as error:
             self._prefilling = None
             row.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
             return
-        row.generation.feed(Prefill(prefill.done, row.prompt_tokens))
+        row.generation.feed(Prefill(prefill.done, row.prompt_tokens, row.cached))
+        if self._snapshots and prefill.done == row.boundary:
+            self._keep(row, copy.deepcopy(prefill.cache), row.key[: prefill.done])
         if finished:
             self._prefilling = None
-            tokens = prefill.inputs.tokens
-            self._insert(row, prefill.inputs, tokens[-1:], prefill.cache, tokens[:-1])
+            self._insert(row, prefill.inputs, prefill.done, prefill.cache)
 
     def _advance_batch(self) -> None:
         prompts, answers = self._generator.next()
         for progress in prompts:
             row = self._rows.get(progress.uid)
             if row is not None and not progress.end_of_prompt:
-                row.generation.feed(Prefill(progress.progress[0], row.prompt_tokens))
+                done = row.prompt_tokens - progress.progress[1] + progress.progress[0]
+                row.generation.feed(Prefill(done, row.prompt_tokens, row.cached))
+                if self._snapshots and progress.end_of_segment and done == row.boundary:
+                    for cache, tokens in self._generator.extract_cache([progress.uid]).values():
+                        self._keep(row, cache, row.key[: len(tokens)])
         for answer in answers:
             row = self._rows.get(answer.uid)
             if row is None:
                 continue
             if row.error is not None:
-                self._remove(row, gone=answer.finish_reason is not None)
+                self._take_out(row)
                 row.generation.fail(row.error)
                 continue
             stopped = row.token(answer.token, answer.logprobs, answer.finish_reason, len(answers))
+            if answer.finish_reason is not None:
+                self._rows.pop(answer.uid)
+                self._keep(row, answer.prompt_cache, row.tokens_key(answer.all_tokens))
+            elif stopped:
+                self._take_out(row)
             if stopped or answer.finish_reason is not None:
-                self._remove(row, gone=answer.finish_reason is not None)
                 length = answer.finish_reason == "length" and not stopped
                 row.finish(FinishReason.LENGTH if length else FinishReason.STOP)
 
-    def _remove(self, row: Row, *, gone: bool = False) -> None:
-        if row.uid is None:
+    def _take_out(self, row: Row) -> None:
+        """Remove a row that has not ended by itself; its KV is kept, so that a retry resumes."""
+        if row.uid is None or self._rows.pop(row.uid, None) is None:
             return
-        self._rows.pop(row.uid, None)
-        if not gone:
-            self._generator.remove([row.uid])
+        taken = self._generator.remove([row.uid], return_prompt_caches=True)
+        for cache, tokens in taken.values():
+            if cache is not None and tokens:
+                self._keep(row, cache, row.tokens_key(tokens))
+
+    def _keep(self, row: Row, cache: list[Any], key: list[int]) -> None:
+        if row.error is None:
+            self._prefixes.store(self.loaded.info.id, key, cache)
 
     def _fail_all(self, error: EngineError) -> None:
         rows = list(self._rows.values())

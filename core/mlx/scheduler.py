@@ -196,7 +196,7 @@ class Scheduler:
 
     def _loaded(self, load: _Load, weights: LoadedWeights) -> None:
         try:
-            runtime = Runtime(weights, self._settings, self._stream)
+            runtime = Runtime(weights, self._settings, self._stream, self._pool.prefixes)
         except Exception as error:
             self._drop(load, LoadFailed(f"{load.model_id} could not be set up: {type(error).__name__}: {error}"))
             return

@@ -1,0 +1,102 @@
+"""The handle of a generation, fed by hand: waiting, ending, failing, cancelling, on threads and loops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from core.errors import GenerationFailed
+from core.events import Finished, FinishReason, TextDelta, Timing, Usage
+from core.generation import Generation
+from core.requests import GenerationRequest
+
+END = Finished(FinishReason.STOP, Usage(), Timing())
+
+
+def make() -> tuple[Generation, list[Generation]]:
+    cancelled: list[Generation] = []
+    return Generation(GenerationRequest("m"), cancelled.append), cancelled
+
+
+def test_events_fed_before_the_reader_came_are_kept() -> None:
+    handle, _ = make()
+    handle.feed(TextDelta("a"))
+    handle.feed(END)
+    assert [type(event).__name__ for event in handle] == ["TextDelta", "Finished"]
+
+
+def test_a_reader_waits_for_another_thread() -> None:
+    handle, _ = make()
+    started = threading.Event()
+
+    def feed() -> None:
+        started.wait()
+        handle.feed(TextDelta("late"))
+        handle.feed(END)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    started.set()
+    assert handle.result().text == "late"
+    thread.join()
+
+
+def test_an_error_is_raised_after_the_events_before_it() -> None:
+    handle, _ = make()
+    handle.feed(TextDelta("half"))
+    handle.fail(GenerationFailed("it broke"))
+    seen = []
+    with pytest.raises(GenerationFailed, match="it broke"):
+        for event in handle:
+            seen.append(event)
+    assert seen == [TextDelta("half")]
+
+
+def test_nothing_comes_after_the_end() -> None:
+    handle, _ = make()
+    handle.feed(END)
+    handle.feed(TextDelta("ghost"))
+    handle.fail(GenerationFailed("ghost"))
+    assert list(handle) == [END]
+    assert handle.error is None
+
+
+def test_cancel_tells_the_engine_once() -> None:
+    handle, cancelled = make()
+    handle.cancel()
+    handle.cancel()
+    assert cancelled == [handle]
+
+
+async def test_a_coroutine_reads_what_a_thread_feeds() -> None:
+    handle, _ = make()
+
+    def feed() -> None:
+        for word in ("a", "b", "c"):
+            handle.feed(TextDelta(word))
+        handle.feed(END)
+
+    task = asyncio.create_task(handle.aresult())
+    await asyncio.sleep(0)
+    await asyncio.to_thread(feed)
+    assert (await task).text == "abc"
+
+
+async def test_a_coroutine_that_is_cancelled_leaves_no_waker() -> None:
+    handle, _ = make()
+    task = asyncio.create_task(handle.aresult())
+    while not handle._wakers:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert handle._wakers == []
+
+
+def test_wait_says_whether_it_ended() -> None:
+    handle, _ = make()
+    assert handle.wait(0.001) is False
+    handle.feed(END)
+    assert handle.wait() is True
