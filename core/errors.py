@@ -110,6 +110,12 @@ class SettingsError(EngineError):
     code = "settings_error"
 
 
+class HistoryError(EngineError):
+    """The file of past chats cannot be read or written. What was in it before is untouched."""
+
+    code = "history_error"
+
+
 class PortInUse(EngineError):
     """The API's port is taken. `free_port` is one that was free when this was raised."""
 
