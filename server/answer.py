@@ -10,14 +10,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.fetch import fetch_image
 from fastapi.sse import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from core.errors import EngineError, GenerationFailed, InvalidRequest, RequestCancelled
-from core.events import GenerationResult, Loading, Queued
+from core.events import GenerationResult, Loading, Prefill, Queued
+from core.fetch import fetch_image
 from core.images import ImageData
 from core.requests import GenerationRequest
 from server.body import to_json, warning_header
@@ -129,14 +129,15 @@ async def _collect(events: AsyncGenerator[Item, None], choices: int, call: WireC
 
 
 async def _opening(events: AsyncGenerator[Item, None], call: WireCall) -> list[Item]:
-    """What comes up to the first sign that the request is accepted, or until patience ends."""
+    """What comes up to the first sign of progress, or until patience ends: much that can fail has not failed then."""
     begun: list[Item] = []
     async for item in events:
         begun.append(item)
         if item is None:
             break
         call.event(*item)
-        if not isinstance(item[0], Queued | Loading):
+        event = item[0]
+        if not isinstance(event, Queued | Loading) and not (isinstance(event, Prefill) and event.done <= event.cached):
             break
     return begun
 

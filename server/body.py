@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 MAX_HEADER = 2000
 """Bytes of the warning header; some clients refuse long ones."""
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _LINE_BREAKS = {0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}
 
@@ -24,6 +27,16 @@ def to_json(value: Any) -> bytes:
     """Compact UTF-8 JSON on one line: lone surrogates become "?", and what some readers split lines at is escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.translate(_LINE_BREAKS).encode("utf-8", "replace")
+
+
+def mended(body: bytes) -> bytes:
+    """`body` without escaped halves of surrogate pairs, which are JSON but no text; what is no JSON stays as it is."""
+    if _SURROGATE.search(body) is None:
+        return body
+    try:
+        return to_json(json.loads(body))
+    except (ValueError, RecursionError):
+        return body
 
 
 def unknown_fields(body: BaseModel) -> list[str]:

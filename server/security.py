@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import SettingsError
 from core.settings import Settings
+from server.body import mended
 from server.errors import ApiError, Protocol, error_response, from_exception
 from server.wire import WireCall, WireRecord, WireState
 
@@ -109,7 +110,7 @@ class Guard:
                 if found is None:
                     return  # the client left while it was still sending
                 refusal, body = found
-                receive = _replay(body, receive)
+                receive = _replay(mended(body), receive)
             if refusal is not None:
                 if call is not None:
                     call.end(WireState.FAILED, refusal.status, refusal.message)

@@ -328,6 +328,18 @@ def test_bodies_that_cannot_be_read_are_400_with_the_field(stage: Staged, path: 
     assert says in answer.json()["error"]["message"]
 
 
+def test_half_a_character_becomes_a_question_mark_and_whole_ones_stay(stage: Staged) -> None:
+    one = stage()
+    for text, meant in (('"a\\ud83d b"', "a? b"), ('"\\ud83d\\ude00"', "😀"), ('"😀"', "😀")):
+        body = '{"model": "toy", "messages": [{"role": "user", "content": ' + text + "}]}"
+        answer = one.http.post(PATHS[0], content=body.encode(), headers={"content-type": "application/json"})
+        assert answer.status_code == 200
+        assert one.engine.plays[-1].request.messages[0].plain_text == meant
+    deep = b'{"a": "\\ud800", "b": ' + b"[" * 100_000
+    answer = one.http.post(PATHS[0], content=deep, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+
+
 def test_unknown_fields_are_accepted_and_reported(stage: Staged) -> None:
     one = stage()
     answer = one.http.post(PATHS[0], json=CHAT | {"user": "é", "x\ny": 1})
