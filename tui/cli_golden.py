@@ -159,7 +159,7 @@ def _run(
 ) -> int:
     """Plan, run, show and record; the exit code."""
     from core.golden.outcome import outcome
-    from core.golden.parity import breaks
+    from core.golden.parity import compare_routes
     from core.golden.provenance import header
     from core.golden.results import RunFolder, document
     from core.golden.run import GoldenRun
@@ -185,7 +185,7 @@ def _run(
         with _progress(console, plan) as listener:
             result = GoldenRun(plan, routes, engine, listener, folder, done).run()
         elapsed_s = time.monotonic() - started
-    parity = breaks(result.attempts, suite.gates)
+    parity = compare_routes(result.attempts, suite.gates)
     weighed = outcome(result.attempts, parity, suite.gates, strict=strict, interrupted=result.interrupted)
     console.print(results_table(result.attempts, verbose=verbose))
     for line in (*parity_lines(parity, plan.options.routes), *weighed.reasons):
@@ -195,7 +195,7 @@ def _run(
         _close(folder, weighed.to_json(), console)
     if json_file is not None:
         head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
-        _write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity]))
+        _write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
     return int(weighed.code)
 
 

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from core.golden.outcome import Outcome
-from core.golden.parity import Break
+from core.golden.parity import Parity
 from core.golden.plan import Plan
 from core.golden.results import Attempt, Status, Verdict
 from core.text_safety import clean
 from core.tiers import Tier
-from tui.figures import rate, seconds
+from tui.figures import seconds
 
 MARKS = {
     Verdict.PASS: ("✓", "green"),
@@ -36,42 +36,55 @@ def verdict_line(verdict: Verdict) -> Text:
 
 
 def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Table:
-    """A row for each case, route, repeat and control, with a column for each tier."""
+    """A row for each case, repeat and control, with a column for each tier; routes that agree share a row."""
     table = Table(show_lines=True, expand=True)
-    table.add_column("case", max_width=24, overflow="fold")
+    table.add_column("case", max_width=26, overflow="fold")
     for tier in Tier:
         table.add_column(tier.value, ratio=1, overflow="fold")
-    rows: dict[tuple[str, str, int, str], dict[str, Attempt]] = {}
-    for attempt in attempts:
-        row = (attempt.case, attempt.route, attempt.repeat, attempt.control or "")
-        rows.setdefault(row, {})[attempt.tier] = attempt
-    several_routes = len({route for _, route, _, _ in rows}) > 1
-    several_repeats = len({repeat for _, _, repeat, _ in rows}) > 1
-    for (case, route, repeat, control), tiers in rows.items():
+    several_routes = len({attempt.route for attempt in attempts}) > 1
+    several_repeats = len({attempt.repeat for attempt in attempts}) > 1
+    for row in _rows(attempts):
+        first = row[0][0]
         label = [
-            case,
-            f"control: {control}" if control else "",
-            route if several_routes else "",
-            f"repeat {repeat}" if several_repeats else "",
+            first.case,
+            f"control: {first.control}" if first.control else "",
+            ", ".join(dict.fromkeys(attempt.route for cell in row for attempt in cell)) if several_routes else "",
+            f"repeat {first.repeat}" if several_repeats else "",
         ]
+        cells = {cell[0].tier: cell for cell in row}
         name = Text(clean("\n".join(filter(None, label))))
-        table.add_row(name, *(attempt_cell(tiers.get(tier), verbose=verbose) for tier in Tier))
+        table.add_row(name, *(_cell(cells.get(tier, []), verbose) for tier in Tier))
     return table
 
 
-def attempt_cell(attempt: Attempt | None, *, verbose: bool = False) -> RenderableType:
-    """Verdict, answer, what matched or why not, and times, one below the other."""
-    if attempt is None:
+def _rows(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
+    """Rows of cells; a cell holds one tier's attempts, one for each route that said the same on both tiers."""
+    by_route: dict[tuple[str, int, str, str], list[Attempt]] = {}
+    for attempt in attempts:
+        by_route.setdefault((attempt.case, attempt.repeat, attempt.control or "", attempt.route), []).append(attempt)
+    rows: dict[str, list[list[Attempt]]] = {}
+    for (case, repeat, control, _), tiers in by_route.items():
+        said = [[one.tier, one.verdict, one.why, one.answer, list(one.tool_calls)] for one in tiers]
+        row = rows.setdefault(json.dumps([case, repeat, control, said]), [[] for _ in tiers])
+        for cell, attempt in zip(row, tiers, strict=True):
+            cell.append(attempt)
+    yield from rows.values()
+
+
+def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
+    """Verdict, answer, what matched or why not, and each route's times, one below the other."""
+    if not attempts:
         return Text("not done", "dim")
-    lines = [verdict_line(attempt.verdict)]
-    if attempt.status is Status.OK:
-        lines.append(Text(_said(attempt, verbose)))
-    if attempt.why:
-        lines.append(Text(_cut(attempt.why, verbose), "yellow"))
-    elif matched := _matched(attempt):
+    first = attempts[0]
+    lines = [verdict_line(first.verdict)]
+    if first.status is Status.OK:
+        lines.append(Text(_said(first, verbose)))
+    if first.why:
+        lines.append(Text(_cut(first.why, verbose), "yellow"))
+    elif matched := _matched(first):
         lines.append(Text(matched, "dim"))
-    if attempt.status is Status.OK:
-        lines.append(Text(_figures(attempt), "dim"))
+    if first.status is Status.OK:
+        lines.append(Text(_figures(attempts), "dim"))
     return Group(*lines)
 
 
@@ -107,11 +120,11 @@ def summary_line(outcome: Outcome, elapsed_s: float) -> Text:
     return Text(" · ".join([*parts, seconds(elapsed_s)]), style)
 
 
-def parity_lines(parity: Sequence[Break], routes: Sequence[str]) -> Iterator[str]:
-    """What the routes disagree in, or that they agree."""
-    if len(routes) > 1 and not parity:
-        yield f"{', '.join(routes)} agree."
-    yield from (clean(str(found)) for found in parity)
+def parity_lines(parity: Parity, routes: Sequence[str]) -> Iterator[str]:
+    """What the routes disagree in, or that they agree; nothing when there was nothing to compare."""
+    if parity.compared and not parity.breaks:
+        yield f"{', '.join(routes)} agree in all {parity.compared} comparisons."
+    yield from (clean(str(found)) for found in parity.breaks)
 
 
 def _tier_part(tier: Tier, counts: Mapping[Verdict, int]) -> str:
@@ -142,7 +155,8 @@ def _matched(attempt: Attempt) -> str:
     return clean(", ".join(hits[:6]) + (" …" if len(hits) > 6 else ""))
 
 
-def _figures(attempt: Attempt) -> str:
-    perf = attempt.perf
-    loaded = f" after {seconds(perf['load_s'])} of loading" if perf["load_s"] else ""
-    return f"first token {seconds(perf['ttft_s'])}{loaded} · {rate(perf['decode_tps'])}"
+def _figures(attempts: Sequence[Attempt]) -> str:
+    """`TTFT 0.31 s · 88 tok/s`, for several routes `TTFT 0.31 / 0.35 s · 88 / 85 tok/s`."""
+    waits = " / ".join(f"{attempt.perf['ttft_s']:.2f}" for attempt in attempts)
+    rates = " / ".join(f"{attempt.perf['decode_tps']:.0f}" for attempt in attempts)
+    return f"TTFT {waits} s · {rates} tok/s"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from core.golden.parity import Break
+from core.golden.parity import Parity
 from core.golden.results import Attempt, Verdict
 from core.golden.suite import Gates
 from core.tiers import Tier
@@ -49,7 +49,7 @@ def _by_name(counts: Mapping[Verdict, int]) -> dict[str, int]:
 
 def outcome(
     attempts: Sequence[Attempt],
-    parity: Sequence[Break],
+    parity: Parity,
     gates: Gates,
     *,
     strict: bool = False,
@@ -64,7 +64,7 @@ def outcome(
     errors = [f"{verdicts[Verdict.ERROR]} attempts did not come about."] if verdicts[Verdict.ERROR] else []
     if not interrupted and not verdicts.keys() - {Verdict.SKIP}:
         errors.append("No model answered anything: every attempt was skipped.")
-    parts = [f"The routes disagree {len(parity)} times."] if parity else []
+    parts = [f"The routes differ in {len(parity.breaks)} of {parity.compared} answers."] if parity.breaks else []
     if interrupted:
         code = ExitCode.INTERRUPTED
     elif failures:

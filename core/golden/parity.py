@@ -30,17 +30,23 @@ class Break:
         return asdict(self)
 
 
-def breaks(attempts: Iterable[Attempt], gates: Gates) -> list[Break]:
-    """Every disagreement with the first route of a group. Attempts that did not come about are not compared."""
+@dataclass(frozen=True)
+class Parity:
+    """How many answers were compared with the first route's, and where they differed."""
+
+    compared: int = 0
+    breaks: tuple[Break, ...] = ()
+
+
+def compare_routes(attempts: Iterable[Attempt], gates: Gates) -> Parity:
+    """Hold each route's answers against the first route's. Attempts that did not come about are not compared."""
     groups: dict[tuple[str, str, int], list[Attempt]] = {}
     for attempt in attempts:
         if attempt.status is Status.OK and attempt.control is None and attempt.route in gates.parity_routes:
             groups.setdefault((attempt.case, attempt.tier, attempt.repeat), []).append(attempt)
-    found: list[Break] = []
-    for first, *others in groups.values():
-        for other in others:
-            found.extend(_differences(first, other, gates.parity_level))
-    return found
+    pairs = [(first, other) for first, *others in groups.values() for other in others]
+    found = [difference for pair in pairs for difference in _differences(*pair, gates.parity_level)]
+    return Parity(len(pairs), tuple(found))
 
 
 def _differences(first: Attempt, other: Attempt, level: str) -> Iterator[Break]:

@@ -37,7 +37,7 @@ def load_suite(folder: Path) -> Suite:
     suite, problems = read_suite(folder)
     errors = tuple(problem for problem in problems if not problem.warning)
     if errors or suite is None:
-        more = f" There are {len(errors) - 1} more faults." if len(errors) > 1 else ""
+        more = f" (1 of {len(errors)} faults)" if len(errors) > 1 else ""
         raise SuiteError(f"{errors[0]}{more}", tuple(problems))
     return suite
 

@@ -138,7 +138,7 @@ def test_the_linter_names_checks_that_prove_nothing(write_suite: WriteSuite, sid
 
 
 def test_the_linter_holds_an_expected_call_against_the_tool(write_suite: WriteSuite) -> None:
-    tool = '[[tools]]\nname = "f"\n[tools.parameters]\ntype = "object"\n[tools.parameters.properties.city]\ntype = "string"\n'
+    tool = '[[tools]]\nname = "f"\n[tools.parameters.properties.city]\ntype = "string"\n'
     for args, says in (("{ cty = 'x' }", '(did you mean "city"?)'), ("{ city = 3 }", "3 is not of type 'string'")):
         sidecar = f'expect.tool = {{ name = "f", args = {args} }}\n{tool}'
         (problem,) = found(write_suite({"p.txt": "?", "p.toml": sidecar}))

@@ -19,7 +19,9 @@ from core.tiers import Tier
 WriteSuite = Callable[[Mapping[str, str]], Path]
 
 
-def model(model_id: str, kind: ModelKind, *, tools: bool = True, problem: str | None = None, size: int = 10) -> ModelInfo:
+def model(
+    model_id: str, kind: ModelKind, *, tools: bool = True, problem: str | None = None, size: int = 10
+) -> ModelInfo:
     return ModelInfo(
         model_id,
         Path("/nowhere") / model_id,
@@ -102,7 +104,7 @@ def test_a_server_answers_with_the_models_that_it_lists() -> None:
     assert choose(case, Tier.QUICK, NAMED).model is TEXT
     assert choose(case, Tier.FULL, NAMED).model.id == "other"  # type: ignore[union-attr]
     assert choose(builtin("ocr_text"), Tier.QUICK, NAMED).reason == "the server has none of missing, s"
-    with pytest.raises(ModelNotFound, match="no model x for the quick tier. It has t"):
+    with pytest.raises(ModelNotFound, match=r"no model x for the quick tier\. It has t"):
         from_server(["t"], {}, {Tier.QUICK: "x"})
 
 

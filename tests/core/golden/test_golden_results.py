@@ -13,11 +13,11 @@ import pytest
 from core.catalog import ModelInfo, ModelKind
 from core.errors import LoadFailed
 from core.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
+from core.golden.expressions import parse_expression
 from core.golden.judge import Circumstances, failed, judge, skipped
 from core.golden.outcome import ExitCode, Outcome, outcome
-from core.golden.parity import Break, breaks
+from core.golden.parity import Break, Parity, compare_routes
 from core.golden.plan import Planned
-from core.golden.expressions import parse_expression
 from core.golden.results import Attempt, NoSuchRun, RunFolder, Status, Verdict, document
 from core.golden.suite import Case, Control, Gates, Limits
 from core.requests import Sampling
@@ -84,27 +84,31 @@ def test_a_record_reads_back_as_it_was() -> None:
         assert Attempt.from_json(json.loads(json.dumps(each.to_json()))) == each
 
 
+SLOW = {"limits": {Tier.FULL: Limits(ttft_s=0.4, decode_tps=50)}}
+BLIND_TO = "the check holds although"
+
+
 @pytest.mark.parametrize(
-    ("expect", "text", "changes", "verdict", "why"),
+    ("text", "changes", "verdict", "why"),
     [
-        ("red", "It is red.", {}, Verdict.PASS, ""),
-        ("red", "It is blue.", {}, Verdict.FAIL, 'no word "red"'),
-        ("red", "It is blue.", {"xfail": {"full": "colour-blind"}}, Verdict.XFAIL, "colour-blind"),
-        ("red", "It is blue.", {"xfail": {"openai": "known"}}, Verdict.XFAIL, "known"),
-        ("red", "It is blue.", {"xfail": {"anthropic": "known"}}, Verdict.FAIL, 'no word "red"'),
-        ("red", "It is red.", {"xfail": {"full": "colour-blind"}}, Verdict.XPASS, "passed, though: colour-blind"),
-        ("red", "It is red.", {"control": Control.SWAP}, Verdict.FAIL, "the check holds although another image was shown"),
-        ("red", "It is red.", {"control": Control.BLIND}, Verdict.FAIL, "the check holds although no image was shown"),
-        ("red", "It is blue.", {"control": Control.BLIND}, Verdict.PASS, ""),
-        ("red", "It is red.", {"limits": {Tier.FULL: Limits(ttft_s=0.4)}}, Verdict.FAIL, "ttft_s is 0.50, over 0.4"),
-        ("red", "It is red.", {"limits": {Tier.FULL: Limits(decode_tps=50)}}, Verdict.FAIL, "decode_tps is 40.00, under 50"),
-        ("red", "It is red.", {"limits": {Tier.QUICK: Limits(ttft_s=0.4)}}, Verdict.PASS, ""),
+        ("It is red.", {}, Verdict.PASS, ""),
+        ("It is blue.", {}, Verdict.FAIL, 'no word "red"'),
+        ("It is blue.", {"xfail": {"full": "colour-blind"}}, Verdict.XFAIL, "colour-blind"),
+        ("It is blue.", {"xfail": {"openai": "known"}}, Verdict.XFAIL, "known"),
+        ("It is blue.", {"xfail": {"anthropic": "known"}}, Verdict.FAIL, 'no word "red"'),
+        ("It is red.", {"xfail": {"full": "colour-blind"}}, Verdict.XPASS, "passed, though: colour-blind"),
+        ("It is red.", {"control": Control.SWAP}, Verdict.FAIL, f"{BLIND_TO} another image was shown"),
+        ("It is red.", {"control": Control.BLIND}, Verdict.FAIL, f"{BLIND_TO} no image was shown"),
+        ("It is blue.", {"control": Control.BLIND}, Verdict.PASS, ""),
+        ("It is red.", SLOW, Verdict.FAIL, "ttft_s is 0.50, over 0.4; decode_tps is 40.00, under 50"),
+        ("It is red.", {**SLOW, "tier": Tier.QUICK}, Verdict.PASS, ""),
+        ("It is blue.", {**SLOW, "control": Control.SWAP}, Verdict.PASS, ""),
     ],
 )
 def test_a_verdict_follows_from_checks_limits_and_expected_failures(
-    expect: Any, text: str, changes: dict[str, Any], verdict: Verdict, why: str
+    text: str, changes: dict[str, Any], verdict: Verdict, why: str
 ) -> None:
-    found = judge(planned(expect, **changes), "run", said(text), Circumstances())
+    found = judge(planned(**changes), "run", said(text), Circumstances())
     assert (found.verdict, found.why) == (verdict, why)
 
 
@@ -161,13 +165,22 @@ def test_the_document_is_one_json_value() -> None:
 # -- parity ----------------------------------------------------------------------------------------------------------
 
 
+def breaks(attempts: Sequence[Attempt], gates: Gates) -> list[Break]:
+    return list(compare_routes(attempts, gates).breaks)
+
+
 def test_routes_that_say_the_same_agree() -> None:
-    assert breaks([attempt(" red\n", route="in-process"), attempt("red", route="openai")], Gates()) == []
+    same = compare_routes([attempt(" red\n", route="in-process"), attempt("red", route="openai")], Gates())
+    assert same == Parity(1, ())
 
 
 @pytest.mark.parametrize(
     ("change", "what"),
-    [({"answer": "blue"}, "answer"), ({"finish": "length"}, "finish"), ({"tool_calls": ({"name": "f"},)}, "tool_calls")],
+    [
+        ({"answer": "blue"}, "answer"),
+        ({"finish": "length"}, "finish"),
+        ({"tool_calls": ({"name": "f"},)}, "tool_calls"),
+    ],
 )
 def test_a_difference_between_routes_is_named(change: dict[str, Any], what: str) -> None:
     (found,) = breaks([attempt(route="in-process"), attempt(route="openai", **change)], Gates())
@@ -194,8 +207,11 @@ def test_only_routes_of_the_gate_and_attempts_that_came_about_are_compared() -> 
 BREAK = Break("p", "full", 0, ("in-process", "openai"), "answer", ("a", "b"))
 
 
-def weigh(verdicts: Sequence[Verdict], parity: Sequence[Break] = (), gates: Gates = Gates(), **more: bool) -> Outcome:  # noqa: B008
-    return outcome([attempt(verdict=verdict) for verdict in verdicts], parity, gates, **more)
+def weigh(
+    verdicts: Sequence[Verdict], found: Sequence[Break] = (), gates: Gates | None = None, **more: bool
+) -> Outcome:
+    parity = Parity(len(verdicts), tuple(found))
+    return outcome([attempt(verdict=verdict) for verdict in verdicts], parity, gates or Gates(), **more)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +246,7 @@ def test_a_gate_lets_a_tier_fall_short() -> None:
 
 def test_a_control_that_fails_is_a_failure_whatever_the_gate() -> None:
     control = attempt(verdict=Verdict.FAIL, control="blind")
-    weighed = outcome([attempt(), control], [], Gates({Tier.FULL: 0.0}))
+    weighed = outcome([attempt(), control], Parity(), Gates({Tier.FULL: 0.0}))
     assert weighed.code is ExitCode.FAILED
     assert weighed.reasons == ("1 controls failed: their checks hold without the right image.",)
     assert weighed.tiers[Tier.FULL] == {Verdict.PASS: 1}

@@ -137,7 +137,8 @@ def test_swap_takes_the_images_of_other_cases_first_those_of_the_same_prompt(wri
     _, red, blue = load_suite(write_suite(files)).cases
     assert [image.path.name for image in red.swap] == ["blue_circle.png"]
     assert [image.path.name for image in blue.swap] == ["red_square.png"]
-    assert red.blind and blue.blind
+    assert red.blind
+    assert blue.blind
 
 
 def test_a_case_changes_its_sha_with_its_content_only(write_suite: WriteSuite) -> None:
@@ -175,7 +176,7 @@ def test_every_fault_is_named_with_file_line_and_nearest_key(write_suite: WriteS
         'r.toml: The sidecar has no prompt: there is no "r.txt" (known: golden, p, q).',
         'p.toml:2: "quik" is neither a tier nor an operator (did you mean "quick"?).',
         'q.toml:2: There is no operator "regexp" (did you mean "regex"?).',
-        f'q.toml:3: There is no image red_sqare.png (did you mean "red_square.png"?).',
+        'q.toml:3: There is no image red_sqare.png (did you mean "red_square.png"?).',
     ]
 
 
@@ -220,7 +221,9 @@ def test_a_key_that_has_no_effect_yet_is_a_warning(write_suite: WriteSuite) -> N
     folder = write_suite({"golden.toml": "[gates]\nfull = { pass = 0.5, max_regressions = 0 }\n", "p.txt": "?"})
     suite = load_suite(folder)
     assert suite.gates.passing == {Tier.QUICK: 1.0, Tier.FULL: 0.5}
-    assert faults(folder) == ["golden.toml:2: max_regressions is not applied: a run is not compared with an earlier one."]
+    assert faults(folder) == [
+        "golden.toml:2: max_regressions is not applied: a run is not compared with an earlier one."
+    ]
 
 
 def test_loading_a_faulty_suite_raises_with_the_first_fault_and_all_problems(write_suite: WriteSuite) -> None:

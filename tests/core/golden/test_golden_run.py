@@ -1,0 +1,202 @@
+"""Runs with real inference: the built-in suite, three routes, and what happens when a run is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from core.catalog import Catalog
+from core.engine import Engine
+from core.golden.models import from_disk
+from core.golden.outcome import ExitCode, outcome
+from core.golden.parity import compare_routes
+from core.golden.plan import Plan, RunOptions, make_plan
+from core.golden.progress import (
+    AnswerDelta,
+    AttemptFinished,
+    AttemptStarted,
+    ModelReady,
+    RunEvent,
+    RunStarted,
+    RunWarning,
+)
+from core.golden.reading import load_suite
+from core.golden.results import Attempt, RunFolder, Status, Verdict
+from core.golden.routes import InProcess, Route
+from core.golden.routes.anthropic import Anthropic
+from core.golden.routes.http import HttpRoute
+from core.golden.routes.openai import OpenAI
+from core.golden.run import GoldenRun
+from core.golden.suite import BUILTIN, ROUTES
+from core.tiers import Tier
+from tests.conftest import Api
+
+WriteSuite = Callable[[Mapping[str, str]], Path]
+
+POCKET = '[tiers]\nquick = "pocket/qwen3"\nfull = "pocket/qwen3"\n[defaults]\nthinking = false\n'
+GREETING = "Hello! Please respond with a single sentence greeting."
+
+
+def plan_of(engine: Engine, folder: Path, **options: object) -> Plan:
+    choose = from_disk(engine.catalog, engine.settings)
+    return make_plan(load_suite(folder), choose, RunOptions(**options), 2**40)  # type: ignore[arg-type]
+
+
+def run(engine: Engine, plan: Plan, **more: object) -> tuple[Attempt, ...]:
+    return GoldenRun(plan, {"in-process": InProcess(engine)}, engine, **more).run().attempts  # type: ignore[arg-type]
+
+
+def failures(attempts: Sequence[Attempt]) -> list[str]:
+    return [
+        f"{one.case} {one.tier} {one.route} {one.control or ''}: {one.why} ({one.answer!r})"
+        for one in attempts
+        if one.verdict is not Verdict.PASS
+    ]
+
+
+def test_the_text_cases_hold_on_both_tiers(engine: Engine) -> None:
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=("prompts/*",)))
+    assert len(attempts) == 8
+    assert failures(attempts) == []
+    for attempt in attempts:
+        assert attempt.usage["prompt"] > 0
+        assert attempt.usage["completion"] > 0
+        assert attempt.perf["ttft_s"] > 0
+        assert attempt.model["tokenizer_sha"]
+
+
+def test_the_vision_cases_hold_on_the_full_tier_and_its_controls_fail_as_they_must(engine: Engine) -> None:
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=("vision/*",), controls=True))
+    full = [attempt for attempt in attempts if attempt.tier == Tier.FULL]
+    assert len(full) == 12
+    assert {attempt.status for attempt in attempts} == {Status.OK}
+    assert failures(full) == []
+
+
+def test_the_three_routes_agree(engine: Engine, api: Api) -> None:
+    routes: dict[str, Route] = {
+        "in-process": InProcess(engine),
+        "openai": HttpRoute(OpenAI(), api.url, api.key),
+        "anthropic": HttpRoute(Anthropic(), api.url, api.key),
+    }
+    plan = plan_of(engine, BUILTIN, routes=ROUTES)
+    result = GoldenRun(plan, routes, engine).run()
+    parity = compare_routes(result.attempts, plan.suite.gates)
+    assert parity.compared == 32
+    assert [str(found) for found in parity.breaks] == []
+    for one in result.attempts:
+        same = next(a for a in result.attempts if (a.case, a.tier, a.route) == (one.case, one.tier, "in-process"))
+        assert one.usage["prompt"] == same.usage["prompt"]
+        assert one.usage["completion"] == same.usage["completion"]
+
+
+def test_a_run_tells_its_listener_all_that_happens_in_order(engine: Engine, write_suite: WriteSuite) -> None:
+    heard: list[RunEvent] = []
+    plan = plan_of(engine, write_suite({"golden.toml": POCKET, "p.txt": GREETING}))
+    attempts = run(engine, plan, listener=heard.append)
+    assert heard[0] == RunStarted(plan)
+    assert [event.model for event in heard if isinstance(event, ModelReady)] == ["pocket/qwen3"]
+    for planned in plan.attempts:
+        mine = [event for event in heard if getattr(event, "planned", None) is planned]
+        assert isinstance(mine[0], AttemptStarted)
+        assert isinstance(mine[-1], AttemptFinished)
+        assert "".join(event.text for event in mine if isinstance(event, AnswerDelta)) == mine[-1].attempt.answer
+        assert mine[-1].attempt in attempts
+
+
+def test_the_same_seed_gives_the_same_answer_and_each_repeat_has_its_own(
+    engine: Engine, write_suite: WriteSuite
+) -> None:
+    folder = write_suite({"golden.toml": f"{POCKET}temperature = 2.0\n", "p.txt": "Count to ten, please."})
+    plan = plan_of(engine, folder, repeats=3, seed=11, in_flight=1)
+    first, second = ([attempt.answer for attempt in run(engine, plan)] for _ in range(2))
+    assert first == second
+    assert first[:3] == first[3:]
+    assert len(set(first[:3])) > 1
+
+
+def test_a_run_that_is_cancelled_keeps_what_was_done_and_can_be_taken_up_again(
+    engine: Engine, write_suite: WriteSuite, tmp_path: Path
+) -> None:
+    folder = write_suite({"golden.toml": POCKET, "a.txt": GREETING, "b.txt": "What is the capital of France?"})
+    plan = plan_of(engine, folder, in_flight=1)
+    kept = RunFolder.create(tmp_path / "runs", {})
+
+    def stop_in_the_third(event: RunEvent) -> None:
+        if isinstance(event, AnswerDelta) and event.planned.index == 2:
+            stopped.cancel()
+
+    stopped = GoldenRun(plan, {"in-process": InProcess(engine)}, engine, stop_in_the_third, kept)
+    result = stopped.run()
+    assert result.interrupted
+    assert [attempt.status for attempt in result.attempts] == [Status.OK, Status.OK]
+    assert (
+        outcome(result.attempts, compare_routes([], plan.suite.gates), plan.suite.gates, interrupted=True).code == 130
+    )
+
+    again = RunFolder.open(tmp_path / "runs", kept.id)
+    asked: list[int] = []
+
+    def note(event: RunEvent) -> None:
+        if isinstance(event, AttemptStarted):
+            asked.append(event.planned.index)
+
+    whole = GoldenRun(plan, {"in-process": InProcess(engine)}, engine, note, again, again.attempts()).run()
+    assert asked == [2, 3]
+    assert whole.attempts[:2] == result.attempts
+    assert len(again.attempts()) == 4
+    assert not whole.interrupted
+
+
+def test_a_run_cancelled_before_it_starts_asks_nothing(engine: Engine) -> None:
+    cancelled = GoldenRun(plan_of(engine, BUILTIN), {"in-process": InProcess(engine)}, engine)
+    cancelled.cancel()
+    result = cancelled.run()
+    assert (result.attempts, result.interrupted) == ((), True)
+
+
+def test_what_goes_wrong_with_one_attempt_is_recorded_and_the_rest_goes_on(
+    engine: Engine, write_suite: WriteSuite
+) -> None:
+    tiers = POCKET.replace('"pocket/qwen3"', '{ vision = "pocket/gemma3", text = "pocket/qwen3" }')
+    folder = write_suite({"golden.toml": tiers, "a.txt": "What?", "a.png": "red_square.png", "b.txt": GREETING})
+    plan = plan_of(engine, folder)
+    (folder / "a.png").unlink()
+    attempts = {(attempt.case, attempt.tier): attempt for attempt in run(engine, plan)}
+    broken = attempts["a", "full"]
+    assert (broken.status, broken.verdict) == (Status.ERROR, Verdict.ERROR)
+    assert broken.error is not None
+    assert "a.png cannot be read" in broken.error["message"]
+    assert attempts["b", "full"].verdict is Verdict.PASS
+    weighed = outcome(list(attempts.values()), compare_routes([], plan.suite.gates), plan.suite.gates)
+    assert weighed.code is ExitCode.INFRASTRUCTURE
+
+
+def test_a_run_goes_on_when_its_folder_cannot_be_written(
+    engine: Engine, write_suite: WriteSuite, tmp_path: Path
+) -> None:
+    kept = RunFolder.create(tmp_path / "runs", {})
+    (kept.path / "attempts.jsonl").mkdir()
+    heard: list[RunEvent] = []
+    plan = plan_of(engine, write_suite({"golden.toml": POCKET, "p.txt": GREETING}))
+    assert len(run(engine, plan, listener=heard.append, folder=kept)) == 2
+    assert len([event for event in heard if isinstance(event, RunWarning)]) == 1
+
+
+def test_models_that_do_not_fit_together_are_loaded_one_after_the_other(engine: Engine, catalog: Catalog) -> None:
+    choose = from_disk(catalog, engine.settings)
+    plan = make_plan(load_suite(BUILTIN), choose, RunOptions(cases=("simple_greeting", "ocr_text")), 0)
+    assert [len(stage.models) for stage in plan.stages] == [1, 1, 1]
+    there = {model.id for model in engine.status().models}
+    assert len(run(engine, plan)) == 4
+    assert there <= {model.id for model in engine.status().models}
+
+
+@pytest.mark.parametrize("glob", ["vision/describe_image#red"])
+def test_the_answer_follows_the_image(engine: Engine, glob: str) -> None:
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=(glob,), controls=True))
+    answers = {attempt.control: attempt.answer for attempt in attempts if attempt.tier == Tier.FULL}
+    assert "red" in answers[None].lower()
+    assert "blue" in answers["swap"].lower()
