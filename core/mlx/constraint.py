@@ -13,16 +13,29 @@ import numpy as np
 
 from core.errors import InvalidRequest
 
+STRICT = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+"""One way to write each value: free whitespace lets a small model fill its answer with newlines."""
+
 
 class JsonConstraint:
     """A logits processor over (context of shape (n,), logits of shape (1, vocabulary)); one instance serves one row.
 
-    While `wait_for` (the token that ends a thinking block) has not come up, everything is allowed.
+    While `wait_for` (the token that ends a thinking block) has not come up, everything is allowed. With `open_end` the
+    model is free again once the value is complete, as inside a tool call whose closing marker follows.
     """
 
-    def __init__(self, tokenizer: llguidance.LLTokenizer, schema: Mapping[str, Any], wait_for: int | None) -> None:
+    def __init__(
+        self,
+        tokenizer: llguidance.LLTokenizer,
+        schema: Mapping[str, Any],
+        *,
+        wait_for: int | None = None,
+        open_end: bool = False,
+    ) -> None:
+        value = json.dumps({**schema, "x-guidance": STRICT})
+        end = " /(.|\\n)*/" if open_end else ""
         try:
-            grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema))
+            grammar = llguidance.LLMatcher.grammar_from_lark(f"start: value{end}\nvalue: %json {value}")
             self._matcher = llguidance.LLMatcher(tokenizer, grammar)
             problem = self._matcher.get_error()
         except ValueError as error:
@@ -31,24 +44,27 @@ class JsonConstraint:
             raise InvalidRequest(f"The JSON schema cannot be used: {problem.splitlines()[0]}", "response_format")
         self._mask = llguidance.numpy.allocate_token_bitmask(1, tokenizer.vocab_size)
         self._wait_for = wait_for
-        self._begun = False
+        self._open_end = open_end
+        self._begun = self._free = False
 
     def __call__(self, context: mx.array, logits: mx.array) -> mx.array:
+        if self._free:
+            return logits
         last = int(np.array(context[-1]))
         if self._wait_for is not None:
-            if last == self._wait_for:
-                self._wait_for = None
-                self._begun = True
-            else:
+            if last != self._wait_for:
                 return logits
+            self._wait_for = None
         elif self._begun:
             self._matcher.consume_token(last)
-        else:
-            self._begun = True
-        if self._matcher.is_stopped() and self._matcher.get_error():
+        self._begun = True
+        if self._matcher.get_error():
             raise InvalidRequest(
                 f"The JSON schema could not be followed: {self._matcher.get_error()}", "response_format"
             )
+        if self._open_end and self._matcher.is_accepting():
+            self._free = True
+            return logits
         llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask, 0)
         allowed = np.unpackbits(self._mask.view(np.uint8), axis=1, bitorder="little").astype(bool)
         width = logits.shape[-1]

@@ -63,7 +63,10 @@ def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, visi
         raise InvalidRequest("The conversation is empty: send at least one message.", "messages")
     messages = [entry for turn in turns for entry in _template_messages(turn, vision)]
     options: dict[str, Any] = {}
-    if request.thinking is not None:
+    demanded = bool(tools) and (request.tool_choice.mode is ToolMode.REQUIRED or request.tool_choice.name is not None)
+    if demanded:
+        options["enable_thinking"] = False  # the call comes first
+    elif request.thinking is not None:
         options["enable_thinking"] = request.thinking
     continues = turns[-1].role is Role.ASSISTANT
     if continues:
@@ -79,7 +82,7 @@ def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, visi
     initial = "normal"
     if markers.think_start and markers.think_end and text.rfind(markers.think_start) > text.rfind(markers.think_end):
         initial = "reasoning"
-    if tools and (request.tool_choice.mode is ToolMode.REQUIRED or request.tool_choice.name is not None):
+    if demanded:
         if not markers.json_calls:
             raise UnsupportedInput(
                 f"{request.model} writes tool calls in a format that cannot be forced; use tool_choice auto."

@@ -215,7 +215,13 @@ class Runtime:
 
                 self._grammar_tokenizer = llguidance.hf.from_tokenizer(loaded.tokenizer._tokenizer)
             ends = loaded.tokenizer.think_end_tokens if inputs.prompt.initial == "reasoning" else None
-            processors.append(JsonConstraint(self._grammar_tokenizer, inputs.prompt.schema, ends[-1] if ends else None))
+            constraint = JsonConstraint(
+                self._grammar_tokenizer,
+                inputs.prompt.schema,
+                wait_for=ends[-1] if ends else None,
+                open_end=inputs.prompt.initial == "tool",
+            )
+            processors.append(constraint)
         return [_guard(processor, row, self._failure) for processor in processors]
 
     def _advance_prefill(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 
@@ -52,7 +53,7 @@ def cuttings(draw: st.DrawFn) -> tuple[str, list[str]]:
     text = draw(st.sampled_from(TEXTS))
     cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=12)))
     edges = [0, *cuts, len(text)]
-    return text, [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return text, [text[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @given(cuttings())
@@ -93,7 +94,7 @@ def test_arguments_come_in_fragments_while_the_call_is_written() -> None:
 
 
 def test_several_calls_have_their_own_index_and_id() -> None:
-    result, events = parse([CALL + "\n" + CALL], tools=TOOLS)
+    result, _ = parse([CALL + "\n" + CALL], tools=TOOLS)
     assert [call.name for call in result.tool_calls] == ["get_weather", "get_weather"]
     assert len({call.id for call in result.tool_calls}) == 2
     assert result.text == ""
@@ -126,7 +127,8 @@ def test_a_stop_string_cut_in_two_never_shows_its_first_half() -> None:
     assert parser.stop_sequence == "STOP"
     assert parser.stopped
     assert [event.text for event in events] == [" "]  # type: ignore[union-attr]
-    assert parser.push("more") == [] and parser.finish() == []
+    assert parser.push("more") == []
+    assert parser.finish() == []
 
 
 def test_what_only_looked_like_a_stop_string_is_given_back() -> None:
