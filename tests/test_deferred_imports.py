@@ -1,0 +1,42 @@
+"""What the faces promise about start-up: heavy libraries are imported when they are needed, not before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+MLX = {"mlx", "mlx_lm", "mlx_vlm", "transformers", "llguidance"}
+WEB = {"fastapi", "uvicorn", "starlette"}
+
+
+def imported(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after `statement`."""
+    program = (
+        f"import json, sys\n{statement}\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import core.engine", MLX | WEB | {"textual", "PIL", "numpy"}),
+        ("import core.catalog", MLX | WEB | {"textual"}),
+        ("import core.golden", MLX | WEB | {"textual"}),
+        ("import core.pocket", MLX | WEB | {"textual", "numpy"}),
+        ("import server.lifecycle", MLX | WEB | {"textual"}),
+        ("import tui.app", MLX | WEB),
+        ("import tui.cli", MLX | WEB | {"textual"}),
+        ("from core.settings import load_settings; from core.engine import Engine; Engine()", MLX | WEB),
+    ],
+)
+def test_importing_pulls_in_nothing_heavy(statement: str, absent: set[str]) -> None:
+    assert imported(statement) & absent == set()
+
+
+def test_the_check_can_fail() -> None:
+    assert "mlx" in imported("import mlx.core")
