@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import secrets
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from core.errors import SettingsError
 
@@ -16,18 +27,38 @@ CONFIG_DIR = Path(platformdirs.user_config_dir("assay", appauthor=False))
 DATA_DIR = Path(platformdirs.user_data_dir("assay", appauthor=False))
 
 
+def _listed(value: Any) -> Any:
+    """A variable's text as a list: JSON, or names with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"it is no JSON list ({error})") from error
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+Names = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Folders = Annotated[list[Folder], NoDecode, BeforeValidator(_listed)]
+
+
 class Settings(BaseSettings):
-    """Every field can be set in settings.toml or as ASSAY_<FIELD>; a variable wins over the file."""
+    """Every field can be set in settings.toml or as ASSAY_<FIELD>; a variable wins over the file.
+
+    In a variable, a list is JSON or has commas between its items.
+    """
 
     model_config = SettingsConfigDict(env_prefix="ASSAY_", extra="forbid", frozen=True)
 
-    data_dir: Path = DATA_DIR
+    data_dir: Folder = DATA_DIR
     """Where history, results, the log and the API key live."""
 
-    model_folders: list[Path] = []
+    model_folders: Folders = []
     """Folders whose sub-folders are models, besides the Hugging Face cache."""
 
-    hf_cache: Path | None = None
+    hf_cache: Folder | None = None
     """The Hugging Face cache; None means where huggingface_hub looks (HF_HUB_CACHE, HF_HOME)."""
 
     quick_model: str | None = None
@@ -36,7 +67,7 @@ class Settings(BaseSettings):
     full_model: str | None = None
     """The full tier's model; None as above."""
 
-    allow_code: list[str] = []
+    allow_code: Names = []
     """Ids of models whose own Python files may run. Empty: none may."""
 
     host: str = "127.0.0.1"
@@ -48,7 +79,7 @@ class Settings(BaseSettings):
     api_key_required: bool = True
     """Switching the key off is refused when `host` is not loopback."""
 
-    allowed_hosts: list[str] = []
+    allowed_hosts: Names = []
     """Host header names accepted besides localhost, 127.0.0.1 and [::1]."""
 
     fetch_images: bool = True
@@ -86,41 +117,177 @@ class Settings(BaseSettings):
 
 def settings_file() -> Path:
     """Where settings.toml is looked for: ASSAY_CONFIG, else the platform's configuration folder."""
-    import os
-
     named = os.environ.get("ASSAY_CONFIG")
     return Path(named).expanduser() if named else CONFIG_DIR / "settings.toml"
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings with `overrides` on top. Raises SettingsError with the field, the value and what is allowed."""
+    """Settings with `overrides` on top.
+
+    Raises SettingsError with the place (file and line, variable, command line), the value and what is allowed; for a
+    name that is no setting, with the nearest one that is.
+    """
+    text = _read(settings_file())
+    _refuse_unknown(text, overrides)
     try:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(step) for step in first["loc"]) or "settings"
+        field = str(first["loc"][0]) if first["loc"] else "settings"
         raise SettingsError(
             f"The setting {field} cannot be {first.get('input')!r}: {first['msg']}. "
-            f"It comes from {settings_file()}, from ASSAY_{field.upper()}, or from the command line."
+            f"It comes from {_place(field, text, overrides)}."
         ) from error
-    except ValueError as error:
-        raise SettingsError(f"{settings_file()} cannot be read: {error}.") from error
+
+
+def save_setting(name: str, value: Any) -> None:
+    """Write one setting to settings.toml, keeping everything else in it, comments too; None takes it out.
+
+    The file is replaced in one step. Raises SettingsError when the name or the value is not allowed, and when the file
+    is broken or cannot be written: it is then as it was.
+    """
+    import tomli_w
+
+    from core.atomic import write_atomically
+
+    file = settings_file()
+    text = _read(file)
+    if value is not None:
+        load_settings(**{name: value})
+    else:
+        _refuse_unknown("", {name: None})
+    plain = _plain(value)
+    lines = text.splitlines()
+    start, end = _span(lines, name)
+    written = [] if plain is None else tomli_w.dumps({name: plain}).splitlines()
+    lines[start:end] = written
+    wanted = {key: item for key, item in tomllib.loads(text).items() if key != name}
+    if plain is not None:
+        wanted[name] = plain
+    changed = "".join(f"{line}\n" for line in lines)
+    if tomllib.loads(changed) != wanted:
+        changed = tomli_w.dumps(wanted)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, changed.encode())
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror or error}.") from error
+
+
+def _plain(value: Any) -> Any:
+    """A value as TOML spells it: paths as text."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _read(file: Path) -> str:
+    """The file's text, "" if there is none. Raises SettingsError when it is no TOML."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}.") from error
+    return text
+
+
+def _refuse_unknown(text: str, overrides: dict[str, Any]) -> None:
+    """Raise for names that are no settings. A foreign ASSAY_ variable passes unless it looks like a slip of the pen."""
+    known = list(Settings.model_fields)
+    for name in overrides:
+        if name not in known:
+            raise SettingsError(f"There is no setting {name!r}.{_did_you_mean(name, known)}")
+    for name in tomllib.loads(text):
+        if name not in known:
+            place = f"{settings_file()}, line {_line(text, name)}"
+            raise SettingsError(f"{place}: there is no setting {name!r}.{_did_you_mean(name, known)}")
+    for variable in os.environ:
+        name = variable.removeprefix("ASSAY_").lower()
+        if variable.startswith("ASSAY_") and name not in known and (near := _nearest(name, known, 88)):
+            raise SettingsError(f"There is no setting for the variable {variable}. Did you mean ASSAY_{near.upper()}?")
+
+
+def _nearest(name: str, known: Iterable[str], at_least: float) -> str | None:
+    from rapidfuzz import fuzz, process
+
+    found = process.extractOne(name, list(known), scorer=fuzz.ratio, score_cutoff=at_least)
+    return str(found[0]) if found else None
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    near = _nearest(name.lower().replace("-", "_"), known, 60)
+    return f" Did you mean {near}?" if near else f" There are {', '.join(known)}."
+
+
+def _place(field: str, text: str, overrides: dict[str, Any]) -> str:
+    """Which of the three sources a field's value was taken from."""
+    if field in overrides:
+        return "the command line"
+    variable = f"ASSAY_{field.upper()}"
+    if variable in {name.upper() for name in os.environ}:
+        return f"the variable {variable}"
+    return f"{settings_file()}, line {_line(text, field)}"
+
+
+def _line(text: str, name: str) -> int:
+    """The line, from 1, on which a top-level name is set."""
+    return _span(text.splitlines(), name)[0] + 1
+
+
+def _span(lines: list[str], name: str) -> tuple[int, int]:
+    """The lines [start, end) that set a top-level name; an empty place to put it, before any table, if none do."""
+    pattern = re.compile(rf"""^\s*(?:\[\s*)?["']?{re.escape(name)}["']?\s*[=.\]]""")
+    tables = next((number for number, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    start = next((number for number, line in enumerate(lines) if pattern.match(line)), None)
+    if start is None:
+        return tables, tables
+    for end in range(start + 1, len(lines) + 1):
+        try:
+            tomllib.loads("\n".join(lines[start:end]))
+        except tomllib.TOMLDecodeError:
+            continue
+        return start, end
+    return start, start + 1
 
 
 def api_key(settings: Settings) -> str:
-    """The API's key, made at first use and kept in data_dir/api_key, readable by its owner alone."""
-    import os
+    """The API's key, made at first use and kept in data_dir/api_key, readable by its owner alone.
 
+    Of several programs that start at once, one makes the key and all get it. Raises SettingsError when the file cannot
+    be read or made.
+    """
     file = settings.data_dir / "api_key"
     try:
-        existing = file.read_text().strip()
-        if existing:
-            return existing
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if key := _existing_key(file):
+            return key
+        draft = file.with_name(f".api_key.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as handle:
+                handle.write("assay-" + secrets.token_urlsafe(24) + "\n")
+            try:
+                os.link(draft, file)  # fails where another program was first; a key is never seen half written
+            except FileExistsError:
+                if not _existing_key(file):
+                    os.replace(draft, file)
+        finally:
+            draft.unlink(missing_ok=True)
+        return _existing_key(file)
+    except OSError as error:
+        raise SettingsError(f"The API key in {file} cannot be read or made: {error.strerror or error}.") from error
+
+
+def _existing_key(file: Path) -> str:
+    """The key in the file, "" if there is none. Takes the file away from everyone but its owner."""
+    try:
+        with file.open() as handle:
+            if os.fstat(handle.fileno()).st_mode & 0o077:
+                os.fchmod(handle.fileno(), 0o600)
+            return handle.read().strip()
     except FileNotFoundError:
-        pass
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    key = "assay-" + secrets.token_urlsafe(24)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(key + "\n")
-    return key
+        return ""

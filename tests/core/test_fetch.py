@@ -21,8 +21,6 @@ from core.fetch import MAX_REDIRECTS, fetch_image, is_public
 from core.images import MAX_BYTES
 from core.settings import Settings
 
-SETTINGS = Settings()
-
 
 def png() -> bytes:
     buffer = io.BytesIO()
@@ -96,7 +94,7 @@ class Names:
 
 def get(url: str, resolve: Names | None = None, allow: tuple[str, ...] = ("127.0.0.1",)):
     names = resolve or Names(images_test=["127.0.0.1"])
-    return asyncio.run(fetch_image(url, SETTINGS, resolve=names, allowed=lambda address: address in allow))
+    return asyncio.run(fetch_image(url, Settings(), resolve=names, allowed=lambda address: address in allow))
 
 
 def test_an_image_comes_back_checked_and_named(site):
@@ -172,14 +170,14 @@ def test_addresses_that_are_public(address):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]"])
 def test_by_default_this_machine_is_refused_however_it_is_spelled(site, host):
     with pytest.raises((InvalidRequest, InvalidImage), match=r"not on the public internet|cannot be (found|read)"):
-        asyncio.run(fetch_image(f"http://{host}:{site.port}/red.png", SETTINGS))
+        asyncio.run(fetch_image(f"http://{host}:{site.port}/red.png", Settings()))
     assert site.seen == []
 
 
 def test_by_default_a_name_that_leads_to_this_machine_is_refused(site):
     names = Names(evil_test=["127.0.0.1"])
     with pytest.raises(InvalidRequest, match=r"evil\.test is not on the public internet") as caught:
-        asyncio.run(fetch_image(f"http://evil.test:{site.port}/red.png", SETTINGS, resolve=names))
+        asyncio.run(fetch_image(f"http://evil.test:{site.port}/red.png", Settings(), resolve=names))
     assert "127.0.0.1" not in str(caught.value)
     assert site.seen == []
 

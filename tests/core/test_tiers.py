@@ -30,7 +30,6 @@ def model(model_id: str, kind: str = "vision", problem: str | None = None) -> Mo
 
 
 POCKET = tuple(model(pocket.id, pocket.kind) for pocket in POCKET_MODELS)
-SETTINGS = Settings()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ SETTINGS = Settings()
 )
 def test_the_reference_on_disk_is_taken(tier, images, reference):
     kind = "text" if reference in QUICK_TEXT else "vision"
-    resolved = resolve_tier(Shelf(*POCKET, model(reference, kind)), SETTINGS, tier, images)
+    resolved = resolve_tier(Shelf(*POCKET, model(reference, kind)), Settings(), tier, images)
     assert resolved.model.id == reference
     assert "reference model" in resolved.reason
 
@@ -61,7 +60,7 @@ def test_the_reference_on_disk_is_taken(tier, images, reference):
     ],
 )
 def test_a_pocket_model_stands_in_and_the_reason_says_for_what(tier, images, pocket):
-    resolved = resolve_tier(Shelf(*POCKET), SETTINGS, tier, images)
+    resolved = resolve_tier(Shelf(*POCKET), Settings(), tier, images)
     assert resolved.model.id == pocket
     assert f"{pocket} stands in" in resolved.reason
     assert "is not on disk" in resolved.reason
@@ -86,14 +85,14 @@ def test_a_chosen_text_model_answers_text_and_leaves_images_to_the_next_with_the
 
 def test_the_suites_models_come_before_the_reference_in_their_order():
     shelf = Shelf(*POCKET, model(QUICK_VISION[0]), model("b"), model("c"))
-    resolved = resolve_tier(shelf, SETTINGS, Tier.QUICK, named=["a", "b", "c"])
+    resolved = resolve_tier(shelf, Settings(), Tier.QUICK, named=["a", "b", "c"])
     assert resolved.model.id == "b"
     assert resolved.reason == "b: the suite names it (a is not on disk)."
 
 
 def test_a_broken_reference_is_passed_over_with_its_problem():
     shelf = Shelf(*POCKET, model(QUICK_VISION[0], problem="incomplete: missing shard x"))
-    resolved = resolve_tier(shelf, SETTINGS, Tier.QUICK)
+    resolved = resolve_tier(shelf, Settings(), Tier.QUICK)
     assert resolved.model.id == "pocket/qwen2-vl"
     assert "incomplete: missing shard x" in resolved.reason
 
@@ -108,4 +107,4 @@ def test_a_chosen_model_that_is_missing_or_broken_is_an_error_that_names_the_set
 
 def test_nothing_at_all_is_an_error_that_says_what_to_download():
     with pytest.raises(ModelNotFound, match=f"Download {QUICK_TEXT[0]}, or set quick_model"):
-        resolve_tier(Shelf(), SETTINGS, Tier.QUICK, images=False)
+        resolve_tier(Shelf(), Settings(), Tier.QUICK, images=False)
