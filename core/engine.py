@@ -44,6 +44,12 @@ class Engine:
                 self._thread.start()
         return self
 
+    def ready(self) -> Future[None]:
+        """Done once MLX has been imported and the engine takes commands; raises EngineClosed if that fails."""
+        future: Future[None] = self._track(Future())
+        self._post(lambda _: future.set_result(None))
+        return future
+
     def close(self, drain_s: float = 0.0) -> None:
         """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks."""
         with self._lock:
