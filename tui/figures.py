@@ -1,0 +1,40 @@
+"""Numbers as a person reads them: sizes, counts, rates, times."""
+
+from __future__ import annotations
+
+
+def size(count: float) -> str:
+    """Bytes in four or five cells: 84K, 2.9G. Powers of 1000, as disks and the Hub count."""
+    if count < 1000:
+        return f"{count:.0f}B"
+    for unit in "KMGT":
+        count /= 1000
+        if count < 999.5 or unit == "T":
+            return f"{count:.1f}{unit}" if count < 9.95 else f"{count:.0f}{unit}"
+    raise AssertionError("unreachable")
+
+
+def number(count: float) -> str:
+    """A count of weights or tokens: 512, 33K, 3.2M, 27B."""
+    if count < 1000:
+        return f"{count:.0f}"
+    for unit in "KMBT":
+        count /= 1000
+        if count < 999.5 or unit == "T":
+            return f"{count:.1f}{unit}" if count < 9.95 else f"{count:.0f}{unit}"
+    raise AssertionError("unreachable")
+
+
+def rate(per_second: float) -> str:
+    """Tokens per second: one decimal under ten."""
+    return f"{per_second:.1f} tok/s" if per_second < 9.95 else f"{per_second:.0f} tok/s"
+
+
+def seconds(value: float) -> str:
+    """A time: 0.21 s, 12.3 s, 2:05."""
+    if value < 9.995:
+        return f"{value:.2f} s"
+    if value < 99.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,36 @@
+"""Whether a model fits in memory beside what is loaded, as one word for a table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core.catalog import ModelInfo
+from core.status import EngineStatus
+
+CHAT_TOKENS = 4096
+TIGHT = 0.85
+
+
+class Fit(StrEnum):
+    LOADED = "in"
+    OK = "ok"
+    TIGHT = "tight"
+    EVICTS = "evicts"  # fits once other models have been unloaded
+    NO = "no"
+    UNKNOWN = "?"
+
+
+def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:
+    """Told from the predicted bytes with 4,096 tokens in the KV cache, against the engine's budget."""
+    if info.problem:
+        return Fit.NO
+    if status is None or not status.memory_budget or info.memory is None:
+        return Fit.UNKNOWN
+    if any(model.id == info.id for model in status.models):
+        return Fit.LOADED
+    need = info.memory.total(CHAT_TOKENS)
+    if need > status.memory_budget:
+        return Fit.NO
+    if need > status.memory_budget - status.active_memory:
+        return Fit.EVICTS
+    return Fit.TIGHT if need + status.active_memory > TIGHT * status.memory_budget else Fit.OK

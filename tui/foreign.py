@@ -1,0 +1,37 @@
+"""Text that we did not write (model output, paths, exceptions), made safe for the terminal and for Textual's markup."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from core.text_safety import clean
+
+__all__ = ["clean", "one_line", "plain", "shorten", "shorten_path"]
+
+
+def one_line(text: str) -> str:
+    """`text` cleaned, on one line, for tables and labels."""
+    return " ".join(clean(text).split())
+
+
+def plain(text: str, style: str = "") -> Content:
+    """Content that shows `text` as it is: brackets are never read as markup."""
+    return Content.styled(clean(text), style) if style else Content(clean(text))
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` cut to `width` cells, an ellipsis in the middle so that both ends of a model's name stay readable."""
+    text = one_line(text)
+    if len(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[:width]
+    head = width // 2
+    tail = width - 1 - head
+    return f"{text[:head]}…{text[len(text) - tail :]}" if tail else f"{text[:head]}…"
+
+
+def shorten_path(text: str, width: int) -> str:
+    """A name with a folder or account before it, cut to `width` cells: what comes before the last slash goes first."""
+    text = one_line(text)
+    return text if len(text) <= width else shorten(text.rsplit("/", 1)[-1], width)

@@ -1,0 +1,46 @@
+"""Ready-made lines that talk to the local API: shown in the workbench's panel and by `assay serve`."""
+
+from __future__ import annotations
+
+import shlex
+
+
+def snippets(url: str, key: str | None, model: str) -> dict[str, str]:
+    """Name -> program text, for an API at `url` that asks for `key` (None: for none)."""
+    secret = key or "not-needed"
+    body = f'{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+    header = f"  -H {shlex.quote('Authorization: Bearer ' + key)} \\\n" if key else ""
+    return {
+        "openai": f'''from openai import OpenAI
+
+client = OpenAI(base_url="{url}/v1", api_key="{secret}")
+stream = client.chat.completions.create(
+    model="{model}",
+    messages=[{{"role": "user", "content": "Hello!"}}],
+    stream=True,
+)
+for chunk in stream:
+    if chunk.choices:
+        print(chunk.choices[0].delta.content or "", end="", flush=True)
+''',
+        "anthropic": f'''from anthropic import Anthropic
+
+client = Anthropic(base_url="{url}", api_key="{secret}")
+with client.messages.stream(
+    model="{model}",
+    max_tokens=256,
+    messages=[{{"role": "user", "content": "Hello!"}}],
+) as stream:
+    for text in stream.text_stream:
+        print(text, end="", flush=True)
+''',
+        "curl": f"""curl -N {url}/v1/chat/completions \\
+{header}  -H 'Content-Type: application/json' \\
+  -d '{body}'
+""",
+        "environment": f"""export OPENAI_BASE_URL={url}/v1
+export OPENAI_API_KEY={secret}
+export ANTHROPIC_BASE_URL={url}
+export ANTHROPIC_API_KEY={secret}
+""",
+    }
