@@ -1,0 +1,108 @@
+"""A golden run as a board: one row a case, one cell a tier, folded from the run's events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
+from core.golden.results import Attempt, Verdict
+from core.golden.suite import Case
+from core.tiers import Tier
+
+HELD = (Verdict.PASS, Verdict.XFAIL, Verdict.XPASS)
+
+
+class Progress(StrEnum):
+    IDLE = "idle"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+
+
+@dataclass
+class Cell:
+    """One case on one tier. `answer` grows while it runs; `attempt` is the record once it has ended."""
+
+    progress: Progress = Progress.IDLE
+    model: str = ""
+    answer: str = ""
+    attempt: Attempt | None = None
+
+    @property
+    def held(self) -> bool | None:
+        """Whether the expectation held; None while that is not known."""
+        if self.attempt is None or self.attempt.verdict in (Verdict.SKIP, Verdict.ERROR):
+            return None
+        return self.attempt.verdict in HELD
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second of decoding, 0 where nothing was measured."""
+        value = self.attempt.perf.get("decode_tps") if self.attempt else None
+        return float(value or 0.0)
+
+
+@dataclass
+class Board:
+    """All cases of a suite, in its order."""
+
+    cases: dict[str, Case] = field(default_factory=dict)
+    cells: dict[tuple[str, Tier], Cell] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cases: Iterable[Case]) -> Board:
+        by_id = {case.id: case for case in cases}
+        return cls(by_id, {(case_id, tier): Cell() for case_id in by_id for tier in Tier})
+
+    def expect(self, case_ids: Iterable[str]) -> None:
+        """These cases are about to run: forget what they said before."""
+        for case_id in case_ids:
+            for tier in Tier:
+                self.cells[case_id, tier] = Cell(Progress.WAITING)
+
+    def add(self, event: RunEvent) -> None:
+        """Fold one event of a run in."""
+        match event:
+            case AttemptStarted(planned):
+                cell = self.cells[planned.case.id, planned.tier]
+                cell.progress = Progress.RUNNING
+                cell.model = planned.model.id if planned.model else ""
+            case AnswerDelta(planned, text):
+                self.cells[planned.case.id, planned.tier].answer += text
+            case AttemptFinished(planned, attempt):
+                cell = self.cells[planned.case.id, planned.tier]
+                cell.progress = Progress.DONE
+                cell.model = planned.model.id if planned.model else ""
+                cell.attempt = attempt
+                cell.answer = attempt.answer
+            case _:
+                pass
+
+    def give_up(self) -> None:
+        """The run was stopped: what has not ended is as if it had not begun."""
+        for key, cell in self.cells.items():
+            if cell.progress in (Progress.WAITING, Progress.RUNNING):
+                self.cells[key] = Cell()
+
+    def difference(self, case_id: str) -> str:
+        """How the tiers compare: "=" when they agree, the better tier's name, or "" while that is not known."""
+        quick, full = (self.cells[case_id, tier].held for tier in Tier)
+        if quick is None or full is None:
+            return ""
+        return "=" if quick == full else (Tier.QUICK if quick else Tier.FULL).value
+
+    def disagreements(self) -> list[str]:
+        """The cases on which the tiers differ, in the order of the suite."""
+        return [case_id for case_id in self.cases if self.difference(case_id) not in ("", "=")]
+
+    def held(self, tier: Tier) -> tuple[int, int]:
+        """How many cases hold on a tier, of how many that were judged."""
+        known = [self.cells[case_id, tier].held for case_id in self.cases]
+        return sum(held is True for held in known), sum(held is not None for held in known)
+
+    def ended(self) -> tuple[int, int]:
+        """How many attempts of the run have ended, of how many in it."""
+        progress = [cell.progress for cell in self.cells.values()]
+        return progress.count(Progress.DONE), len(progress) - progress.count(Progress.IDLE)

@@ -1,0 +1,91 @@
+"""A generation as it comes in: the text so far, what the engine is doing, and live figures from the engine's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.events import (
+    Event,
+    Finished,
+    FinishReason,
+    GenerationResult,
+    Loading,
+    Prefill,
+    Queued,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+)
+from tui.figures import rate, seconds
+from tui.foreign import one_line
+
+RATE_AFTER_S = 0.25
+"""A rate told from less time than this jumps about."""
+
+
+def final_figures(finished: Finished) -> str:
+    """The line under a finished answer."""
+    timing, usage = finished.timing, finished.usage
+    parts = [f"TTFT {seconds(timing.ttft_s)}"]
+    if timing.decode_tps:
+        parts.append(rate(timing.decode_tps))
+    cached = f" ({usage.cached_tokens} cached)" if usage.cached_tokens else ""
+    parts.append(f"{usage.prompt_tokens}{cached} → {usage.completion_tokens} tokens")
+    if timing.load_s >= 0.05:
+        parts.append(f"loaded in {seconds(timing.load_s)}")
+    ending = {
+        FinishReason.LENGTH: "cut off at the token limit",
+        FinishReason.CANCELLED: "stopped",
+        FinishReason.TOOL_CALLS: "waits for the tool's result",
+    }.get(finished.reason)
+    if ending:
+        parts.append(ending)
+    return " · ".join(parts)
+
+
+@dataclass
+class LiveAnswer:
+    """Fold events in with `add`; times are seconds of time.monotonic()."""
+
+    submitted_at: float
+    clock: Callable[[], float] = time.monotonic
+    result: GenerationResult = field(default_factory=GenerationResult)
+    first_at: float | None = None
+    last_at: float | None = None
+    deltas: int = 0
+    stage: str = "sent"
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Queued(position):
+                self.stage = f"waiting, place {position}"
+            case Loading(model):
+                self.stage = f"loading {one_line(model)}"
+            case Prefill(done, total, cached):
+                share = f", {cached} cached" if cached else ""
+                self.stage = f"reading the prompt {done}/{total}{share}"
+            case TextDelta() | ThinkingDelta() | ToolCallDelta():
+                if self.first_at is None:
+                    self.first_at = event.at
+                self.last_at = event.at
+                self.deltas += 1
+            case _:
+                pass
+        self.result.add(event)
+
+    @property
+    def figures(self) -> str:
+        """What to write under the answer now."""
+        if self.result.finished is not None:
+            return final_figures(self.result.finished)
+        if self.first_at is None or self.last_at is None:
+            return f"{self.stage} · {seconds(max(0.0, self.clock() - self.submitted_at))}"
+        parts = [f"TTFT {seconds(self.first_at - self.submitted_at)}"]
+        elapsed = self.last_at - self.first_at
+        if elapsed >= RATE_AFTER_S:
+            # A delta is about a token; the engine's own count replaces the guess at the end.
+            parts.append(rate((self.deltas - 1) / elapsed))
+        parts.append(f"{self.deltas} tokens")
+        return " · ".join(parts)

@@ -1,0 +1,73 @@
+"""Everything behind the workbench's panes, opened together on a worker once the first frame is on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import EngineError
+from tui.state import WorkbenchState
+
+if TYPE_CHECKING:
+    from core.engine import Engine
+    from core.golden.models import Chooser
+    from core.golden.routes import Route
+    from core.settings import Settings
+    from server.lifecycle import ApiServer
+
+
+@dataclass(frozen=True)
+class Services:
+    """`quick` and `full` are the models that stand for the tiers at the start, if any can."""
+
+    settings: Settings
+    engine: Engine
+    server: ApiServer
+    quick: str | None
+    full: str | None
+
+    def wait_until_up(self) -> None:
+        """Block until MLX has been imported and the engine answers. Raises EngineClosed with the reason if it dies."""
+        self.engine.unload("").result()  # unloading nothing is answered by the engine's thread, first thing
+
+    def chooser(self, state: WorkbenchState) -> Chooser:
+        """Which model answers a golden prompt: those that the person put into a role, else the usual ones."""
+        from core.golden.models import from_disk
+
+        own = {"quick_model": state.quick, "full_model": state.full}
+        chosen = {name: model for name, model in own.items() if name.removesuffix("_model") in state.chosen}
+        return from_disk(self.engine.catalog, self.settings.model_copy(update=chosen))
+
+    def golden_routes(self) -> dict[str, Route]:
+        """The ways by which the pane's runs reach a model."""
+        from core.golden.routes import InProcess
+
+        return {"in-process": InProcess(self.engine)}
+
+    def close(self) -> None:
+        """Stop the API and the engine, in this order. Blocks until both have ended."""
+        self.server.stop()
+        self.engine.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Start the engine, which goes on importing MLX, and find the tiers' models.
+
+    Raises EngineError when the engine cannot start; nothing is left running then.
+    """
+    from core.engine import Engine
+    from core.tiers import Tier, resolve_tier
+    from server.lifecycle import ApiServer
+
+    engine = Engine(settings).start()
+    try:
+        chosen: dict[Tier, str | None] = {}
+        for tier in Tier:
+            try:
+                chosen[tier] = resolve_tier(engine.catalog, settings, tier).model.id
+            except EngineError:
+                chosen[tier] = None  # nothing can stand in: the panes say so where it matters
+    except BaseException:
+        engine.close()
+        raise
+    return Services(settings, engine, ApiServer(engine, settings), chosen[Tier.QUICK], chosen[Tier.FULL])

@@ -1,0 +1,49 @@
+"""What the whole workbench shows at once: one frozen value that the header and every pane are bound to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.status import EngineStatus, LoadedModel
+
+
+class Phase(StrEnum):
+    """Of the engine."""
+
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSING = "closing"
+
+
+class ApiPhase(StrEnum):
+    OFF = "off"
+    STARTING = "starting"
+    ON = "on"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True)
+class WorkbenchState:
+    """`quick` and `full` are model ids, or None where no model of the catalog can take the role.
+
+    `chosen` names the tiers whose model the person has picked here.
+    """
+
+    phase: Phase = Phase.STARTING
+    status: EngineStatus | None = None
+    quick: str | None = None
+    full: str | None = None
+    chosen: frozenset[str] = frozenset()
+    api: ApiPhase = ApiPhase.OFF
+    api_url: str = ""
+
+    def loaded(self, model_id: str | None) -> LoadedModel | None:
+        """The engine's entry for a model, if it is in memory or on its way."""
+        models = self.status.models if self.status else ()
+        return next((model for model in models if model.id == model_id), None)
+
+    def roles(self, model_id: str) -> tuple[str, ...]:
+        """Which tiers a model stands for: (), ("quick",), ("full",) or both."""
+        return tuple(tier for tier, held in (("quick", self.quick), ("full", self.full)) if held == model_id)
