@@ -1,0 +1,343 @@
+"""The workbench: lays the panes out, routes keys and messages between them, and owns what they share."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, getters, on, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.notifications import SeverityLevel
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from core.errors import EngineError, PortInUse
+from core.golden.suite import BUILTIN
+from core.settings import Settings
+from core.status import Notice
+from tui.actions import ACTIONS, PLACES, bindings
+from tui.background import off_loop
+from tui.foreign import clean
+from tui.panes.chat import ChatPane
+from tui.panes.golden import GoldenPane
+from tui.panes.models import ModelsPane
+from tui.panes.wire import WirePane
+from tui.screens.api_panel import ApiPanel
+from tui.screens.confirm import Confirm
+from tui.screens.jump import JumpOverlay, Target
+from tui.screens.keys import KeysScreen
+from tui.screens.picture_view import PictureView
+from tui.services import Services, open_services
+from tui.state import ApiPhase, Phase, WorkbenchState
+from tui.terminal_guard import log_file
+from tui.theme import DARK, LIGHT
+from tui.widgets.faces import FACES, Faces
+from tui.widgets.header_line import HeaderLine
+from tui.widgets.picture import Picture
+
+log = logging.getLogger(__name__)
+
+STATUS_EVERY_S = 1.0
+CLOSE_WITHIN_S = 8.0
+
+
+class AssayApp(App[None]):
+    """Takes its services from `opener`, which runs on a worker after the first frame."""
+
+    TITLE = "assay"
+    CSS_PATH: ClassVar = [f"styles/{name}.tcss" for name in ("app", "models", "chat", "golden", "wire")]
+    BINDINGS: ClassVar = bindings("app")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-medium"), (140, "-wide")]  # noqa: RUF012
+
+    state: reactive[WorkbenchState] = reactive(WorkbenchState())
+    face: reactive[str] = reactive("chat")
+
+    models = getters.query_one(ModelsPane)
+    chat = getters.query_one(ChatPane)
+    golden = getters.query_one(GoldenPane)
+    wire = getters.query_one(WirePane)
+
+    class Noticed(Message):
+        """The engine has said something; posted from its thread."""
+
+        def __init__(self, notice: Notice) -> None:
+            super().__init__()
+            self.notice = notice
+
+    def __init__(
+        self,
+        settings: Settings,
+        opener: Callable[[Settings], Services] = open_services,
+        suite: Path | None = None,
+    ) -> None:
+        super().__init__()
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.settings = settings
+        self._opener = opener
+        self._suite = suite or BUILTIN
+        self._services: Services | None = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The tiers' colours, for themes that do not know them."""
+        return {"quick": DARK.variables["quick"], "full": DARK.variables["full"]}
+
+    def compose(self) -> ComposeResult:
+        yield HeaderLine().data_bind(AssayApp.state)
+        with Horizontal(id="workspace"):
+            yield Faces(id="faces").data_bind(AssayApp.state, active=AssayApp.face)
+            yield ModelsPane("models").data_bind(AssayApp.state)
+            yield ChatPane("chat").data_bind(AssayApp.state)
+            yield GoldenPane("golden", self._suite).data_bind(AssayApp.state)
+            yield WirePane("wire").data_bind(AssayApp.state)
+        yield Footer(show_command_palette=False)
+
+    # -- from the first frame to the last -----------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.watch_face(self.face)
+        self.chat.focus_main()
+        self.call_after_refresh(self._open)
+
+    @work(exclusive=True, group="engine")
+    async def _open(self) -> None:
+        try:
+            services = await off_loop(lambda: self._opener(self.settings), "open")
+        except Exception as error:
+            self._failed(error)
+            return
+        self._services = services
+        services.engine.listen(self._pass_on)
+        self.state = replace(self.state, quick=services.quick, full=services.full)
+        for pane in (self.models, self.chat, self.golden, self.wire):
+            pane.attach(services)
+        try:
+            await off_loop(services.wait_until_up, "wait")
+        except EngineError as error:
+            self._failed(error)
+            return
+        self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
+        self.set_interval(STATUS_EVERY_S, self._refresh_status)
+        gc.collect()
+        gc.freeze()
+
+    def _failed(self, error: Exception) -> None:
+        log.error("The engine did not start.", exc_info=error)
+        self.state = replace(self.state, phase=Phase.FAILED)
+        self.notify(str(error), title="The engine did not start", severity="error", timeout=60)
+
+    def _pass_on(self, notice: Notice) -> None:
+        self.post_message(self.Noticed(notice))
+
+    def on_assay_app_noticed(self) -> None:
+        self._refresh_status()
+
+    def _refresh_status(self) -> None:
+        if self._services is not None and self.state.phase is Phase.READY:
+            self.state = replace(self.state, status=self._services.engine.status())
+
+    async def action_quit(self) -> None:
+        """Stop what runs, the API and the engine, then leave; asked twice, leave at once."""
+        if self._services is None or self.state.phase is Phase.CLOSING:
+            self.exit()
+            return
+        self.state = replace(self.state, phase=Phase.CLOSING)
+        self._close(self._services)
+
+    @work(exclusive=True, group="engine")
+    async def _close(self, services: Services) -> None:
+        self.chat.stop()
+        self.golden.stop()
+        try:
+            await asyncio.wait_for(off_loop(services.close, "close"), CLOSE_WITHIN_S)
+        except TimeoutError:
+            log.error("The engine did not end within %.0f s; it is left behind.", CLOSE_WITHIN_S)
+        except Exception:
+            log.exception("Closing failed.")
+        self._services = None
+        self.exit()
+
+    def close_services(self) -> None:
+        """What a crash left running: the API and the engine. Blocks, for a bounded time."""
+        services, self._services = self._services, None
+        if services is None:
+            return
+        closing = threading.Thread(target=services.close, name="assay-close", daemon=True)
+        closing.start()
+        closing.join(CLOSE_WITHIN_S)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """As Textual's, but nothing is ever read as markup, and no control character passes."""
+        super().notify(clean(message), title=clean(title), severity=severity, timeout=timeout, markup=False)
+
+    # -- faces --------------------------------------------------------------------------------------------------------
+
+    def watch_face(self, face: str) -> None:
+        if self.screen_stack:
+            for name in FACES:
+                self.screen_stack[0].set_class(name == face, f"-face-{name}")
+
+    def action_face(self, face: str) -> None:
+        self.face = face
+        pane: ModelsPane | ChatPane | GoldenPane | WirePane
+        pane = {"models": self.models, "chat": self.chat, "golden": self.golden, "wire": self.wire}[face]  # type: ignore
+        pane.focus_main()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        for node in event.widget.ancestors_with_self:
+            if node.id in FACES:
+                self.face = node.id
+                return
+
+    @on(Faces.Chosen)
+    def _face_chosen(self, event: Faces.Chosen) -> None:
+        self.action_face(event.face)
+
+    def action_maximise_face(self) -> None:
+        self.screen.toggle_class("-maximised")
+
+    @work(exclusive=True, group="jump")
+    async def action_jump(self) -> None:
+        """Letters over what can be gone to; only what is on the screen gets one."""
+        named: list[tuple[str, str, Widget]] = [
+            ("m", "models", self.models.table.rows),
+            ("s", "search models", self.models.filter_box),
+            ("o", "model", self.chat.chooser),
+            ("t", "transcript", self.chat.transcript),
+            ("c", "composer", self.chat.composer),
+            ("g", "golden", self.golden.table.rows),
+            ("w", "wire", self.wire.table.rows),
+        ]
+        targets = [Target(letter, widget, name) for letter, name, widget in named if widget.region.area]
+        letter = await self.push_screen_wait(JumpOverlay(targets))
+        for target in targets:
+            if target.letter == letter:
+                if target.widget is self.chat.transcript:
+                    self.chat.focus_last_turn()
+                else:
+                    target.widget.focus()
+
+    # -- between panes ------------------------------------------------------------------------------------------------
+
+    @on(ModelsPane.RoleChosen)
+    def _role_chosen(self, event: ModelsPane.RoleChosen) -> None:
+        role = {event.tier: event.model_id}
+        self.state = replace(self.state, chosen=self.state.chosen | {event.tier}, **role)  # type: ignore[arg-type]
+
+    @on(ModelsPane.ChatWanted)
+    def _chat_wanted(self, event: ModelsPane.ChatWanted) -> None:
+        self.chat.choose(event.model_id)
+        self.action_face("chat")
+
+    @on(ModelsPane.Listed)
+    def _models_listed(self, event: ModelsPane.Listed) -> None:
+        self.chat.show_models(event.models)
+
+    @on(Picture.Wanted)
+    def _picture_wanted(self, event: Picture.Wanted) -> None:
+        self.push_screen(PictureView(event.image))
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A file dropped while no text field has the focus lands in the chat."""
+        self.action_face("chat")
+        self.chat.composer.take_paste(event.text)
+
+    def action_stop(self) -> None:
+        if not (self.models.clear_filter() or self.chat.stop() or self.golden.stop()) and self.face == "chat":
+            self.chat.focus_main()
+
+    # -- the API ------------------------------------------------------------------------------------------------------
+
+    @work(group="api")
+    async def action_toggle_api(self) -> None:
+        services, phase = self._services, self.state.api
+        if services is None:
+            self.notify("The engine is still starting.")
+        elif phase is ApiPhase.OFF:
+            await self._start_api(services)
+        elif phase is ApiPhase.ON:
+            await self._stop_api(services)
+
+    async def _start_api(self, services: Services, port: int | None = None) -> None:
+        self.state = replace(self.state, api=ApiPhase.STARTING)
+        try:
+            url = await off_loop(lambda: services.server.start(port), "api-start")
+        except PortInUse as error:
+            self.state = replace(self.state, api=ApiPhase.OFF)
+            if await self.push_screen_wait(Confirm(error.message, f"Use {error.free_port}")):
+                await self._start_api(services, error.free_port)
+            return
+        except Exception as error:
+            log.exception("The API did not start.")
+            self.state = replace(self.state, api=ApiPhase.OFF)
+            self.notify(str(error), title="The API did not start", severity="error", timeout=15)
+            return
+        self.state = replace(self.state, api=ApiPhase.ON, api_url=url)
+        self.notify(f"{url} is open. F6 shows the key and client programs, F5 the requests.", title="API on")
+
+    async def _stop_api(self, services: Services) -> None:
+        live = len(services.server.record.live)
+        if live:
+            are = "request is" if live == 1 else "requests are"
+            if not await self.push_screen_wait(
+                Confirm(f"{live} {are} being answered. Stop the API and end them?", "Stop")
+            ):
+                return
+        self.state = replace(self.state, api=ApiPhase.STOPPING)
+        try:
+            await off_loop(services.server.stop, "api-stop")
+        except Exception as error:
+            log.exception("The API did not stop.")
+            self.notify(str(error), title="The API did not stop", severity="error")
+        self.state = replace(self.state, api=ApiPhase.OFF, api_url="")
+
+    @on(WirePane.SnippetsWanted)
+    def action_api_panel(self) -> None:
+        if self._services is None or self.state.api is not ApiPhase.ON:
+            self.notify("The API is off: ^t starts it.")
+            return
+        model = self.state.quick or "pocket/qwen3"
+        self.push_screen(ApiPanel(self.state.api_url, self._services.server.key, model))
+
+    # -- help, palette, theme -----------------------------------------------------------------------------------------
+
+    def action_keys(self) -> None:
+        self.push_screen(KeysScreen(log_file(self.settings.data_dir)))
+
+    def action_switch_theme(self) -> None:
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """A palette entry for every action of the list, and Textual's own choice of themes."""
+        yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
+        for place, actions in ACTIONS.items():
+            for action in actions:
+                if action.id not in ("app.help", "chat.newline"):
+                    title = action.label if place == "app" else f"{PLACES[place].split(',')[0]}: {action.label}"
+                    yield SystemCommand(title, action.help, partial(self._run_from_palette, place, action.run))
+
+    async def _run_from_palette(self, place: str, action: str) -> None:
+        node = self.chat.composer if place == "composer" else self if place == "app" else self.query_one(f"#{place}")
+        if place != "app":
+            self.face = "chat" if place == "composer" else place
+        await self.run_action(action, node)

@@ -1,0 +1,31 @@
+"""From the command line to the workbench and back: the log, the terminal's guard, signals, and a way out that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+from core.settings import Settings
+from tui.app import AssayApp
+from tui.terminal_guard import guarded_terminal, log_file, logging_to
+
+
+async def _run(app: AssayApp) -> None:
+    """Run the app; a signal to end closes it as ctrl+q does, so that the terminal is given back in order."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with contextlib.suppress(NotImplementedError, RuntimeError):
+            loop.add_signal_handler(number, lambda: app.call_later(app.action_quit))
+    await app.run_async()
+
+
+def run_workbench(settings: Settings, suite: Path | None = None) -> int:
+    """Run the workbench until it is left; returns the process's exit code."""
+    log = log_file(settings.data_dir)
+    with logging_to(log), guarded_terminal(log):
+        app = AssayApp(settings, suite=suite)
+        asyncio.run(_run(app))
+        app.close_services()
+    return app.return_code or 0

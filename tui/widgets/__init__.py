@@ -1,0 +1,1 @@
+"""The parts that panes are built from, one widget a module."""
