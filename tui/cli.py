@@ -1,0 +1,153 @@
+"""The command line `assay`: without arguments it opens the workbench. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from tui.cli_golden import app as golden_app
+from tui.cli_models import app as models_app
+
+if TYPE_CHECKING:
+    from core.errors import EngineError
+    from core.settings import Settings
+
+WRONG_USAGE, INFRASTRUCTURE = 2, 4
+USAGE_CODES = frozenset({"settings_error", "model_not_found", "invalid_request", "unsupported_input", "invalid_image"})
+"""Errors of what was asked for; every other error is one of the machine or the program."""
+
+app = typer.Typer(
+    name="assay",
+    help="A terminal workbench for MLX models: chat, golden prompts, and a local API over the models you loaded.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(golden_app, name="golden")
+app.add_typer(models_app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"assay {version('mlx-assay')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def workbench(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    suite: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The golden suite to open; the built-in one when left out.")
+    ] = None,
+) -> None:
+    """Open the workbench, unless a command is named."""
+    if context.invoked_subcommand is None:
+        open_workbench(suite)
+
+
+def open_workbench(suite: Path | None = None) -> None:
+    """Run the workbench until it is left. Exits with a sentence where there is no terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        fail(
+            "The workbench needs a terminal. Without one there are: assay serve, assay golden run, assay chat, "
+            "assay models list.",
+            WRONG_USAGE,
+        )
+    from core.errors import EngineError
+    from core.settings import load_settings
+
+    try:
+        settings = load_settings()
+    except EngineError as error:
+        fail_with(error)
+    from tui.run import run_workbench
+
+    raise typer.Exit(run_workbench(settings, suite))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: the settings']")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A model to load at once; may be repeated.")
+    ] = None,
+    drain: Annotated[float, typer.Option(min=0, help="Seconds that running requests get when it is stopped.")] = 10.0,
+) -> None:
+    """Serve the OpenAI and the Anthropic protocol without the workbench, until ctrl+c."""
+    from core.errors import EngineError
+    from tui.cli_serve import serve_until_stopped
+
+    changed: dict[str, object] = {"host": host, "port": port}
+    try:
+        serve_until_stopped(settings_with(**changed), model or [], drain)
+    except EngineError as error:
+        fail_with(error)
+
+
+@app.command()
+def chat(
+    model: Annotated[str | None, typer.Option(metavar="ID", help="Who answers; the quick tier's text model.")] = None,
+    system: Annotated[str, typer.Option(help="A system prompt.")] = "",
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="An image for the first message; may be repeated.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, max=2, help="0 is greedy.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Where an answer is cut off.")] = 1024,
+) -> None:
+    """Chat line by line, for pipes and screen readers: a message a line, the answer as plain text."""
+    from core.errors import EngineError
+    from tui.cli_chat import chat_plainly
+    from tui.conversation import ChatSettings
+
+    try:
+        chosen = ChatSettings(system=system, temperature=temperature, max_tokens=max_tokens)
+        chat_plainly(settings_with(), model, chosen, image or [])
+    except EngineError as error:
+        fail_with(error)
+
+
+@app.command()
+def key() -> None:
+    """Print the key that the API asks for."""
+    from core.settings import api_key
+
+    print(api_key(settings_with()))  # noqa: T201
+
+
+def settings_with(**changed: object) -> Settings:
+    """The settings with what the command line changed; None leaves a value. Exits with a sentence if they are wrong."""
+    from core.errors import EngineError
+    from core.settings import load_settings
+
+    try:
+        return load_settings(**{name: value for name, value in changed.items() if value is not None})
+    except EngineError as error:
+        fail_with(error)
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Say one sentence on standard error and leave."""
+    from core.text_safety import clean
+
+    print(f"assay: {clean(sentence)}", file=sys.stderr)  # noqa: T201
+    raise typer.Exit(code)
+
+
+def fail_with(error: EngineError) -> NoReturn:
+    """Leave with an error's own sentence, and the exit code of its kind."""
+    fail(error.message, WRONG_USAGE if error.code in USAGE_CODES else INFRASTRUCTURE)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app(prog_name="assay")

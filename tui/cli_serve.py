@@ -1,0 +1,81 @@
+"""`assay serve`: the API over an engine, without the workbench."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from core.engine import Engine
+from core.settings import Settings
+from core.text_safety import clean
+from server.lifecycle import ApiServer
+from tui.snippets import snippets
+
+
+def _say(text: str) -> None:
+    """Progress goes to standard error: standard output holds nothing but the address."""
+    print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: float) -> None:
+    """Serve until SIGINT or SIGTERM; a second signal ends it without the drain.
+
+    Raises EngineError when a model cannot be loaded or the address is taken.
+    """
+    stop = threading.Event()
+    hurry = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+
+    with Engine(settings) as engine:
+        server = ApiServer(engine, settings)
+        for model in models:
+            engine.catalog.get(model)  # a name that does not exist is said before the port is opened
+        url = server.start()
+        try:
+            for model in models:
+                loaded = engine.load(model).result()
+                _say(f"Loaded {loaded.id} in {loaded.load_s:.1f} s.")
+            print(url, flush=True)  # noqa: T201
+            _announce(url, server.key, settings, models[0] if models else _first_model(engine))
+            stop.wait()
+            live = len(server.record.live)
+            if live:
+                _say(f"Waiting up to {drain_s:g} s for {live} running; ctrl+c again ends them at once.")
+        finally:
+            _drain(server, drain_s, hurry)
+
+
+def _drain(server: ApiServer, drain_s: float, hurry: threading.Event) -> None:
+    """Stop the server, and cut the drain short on a second signal."""
+    ended = threading.Event()
+
+    def cut_short() -> None:
+        hurry.wait()
+        while not ended.wait(0.1):
+            server.record.kill_all()
+
+    threading.Thread(target=cut_short, name="assay-hurry", daemon=True).start()
+    try:
+        server.stop(drain_s)
+    finally:
+        ended.set()
+        hurry.set()
+
+
+def _first_model(engine: Engine) -> str:
+    return next((info.id for info in engine.catalog.list() if not info.problem), "a-model")
+
+
+def _announce(url: str, key: str | None, settings: Settings, model: str) -> None:
+    where = f"The key is in {settings.data_dir / 'api_key'}." if key else "No key is asked for."
+    _say(f"\nServing the OpenAI and the Anthropic protocol. {where} ctrl+c stops.\n")
+    for name, text in snippets(url, key, model).items():
+        if name in ("openai", "curl"):
+            _say(f"# {name}\n{text}")
