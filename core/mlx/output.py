@@ -120,6 +120,8 @@ class OutputParser:
             elif self._held and not self.thinking:
                 events.append(self._text(self._held))
         self._held = ""
+        if self._logprobs:  # of tokens that came to no text, such as whitespace beside a marker
+            events.append(self._text(""))
         return events
 
     def _enter(self, name: str, events: list[Event]) -> None:
