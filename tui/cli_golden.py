@@ -416,7 +416,7 @@ def _sentences() -> Iterator[None]:
     except EngineError as error:
         _fail(str(error), code=4)
     except KeyboardInterrupt:
-        _fail("Stopped before the run began.", code=130)
+        _fail("Stopped.", code=130)
 
 
 def _refuse_beside_resume(context: typer.Context) -> None:

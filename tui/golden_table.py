@@ -81,8 +81,8 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
         lines.append(Text(_said(first, verbose)))
     if first.why:
         lines.append(Text(_cut(first.why, verbose), "yellow"))
-    elif matched := _matched(first):
-        lines.append(Text(matched, "dim"))
+    elif shown := (_missed(first) if first.control else _matched(first)):
+        lines.append(Text(shown, "dim"))
     if first.status is Status.OK:
         lines.append(Text(_figures(attempts), "dim"))
     return Group(*lines)
@@ -112,7 +112,9 @@ def model_lines(plan: Plan) -> Iterator[str]:
 
 def summary_line(outcome: Outcome, elapsed_s: float) -> Text:
     """`quick 7/8 · full 8/8 · 12.3 s`, and what else there was."""
-    parts = [_tier_part(tier, counts) for tier, counts in outcome.tiers.items()]
+    parts = [_share(tier.value, counts) for tier, counts in outcome.tiers.items()]
+    if outcome.controls:
+        parts.append(_share("controls", outcome.controls))
     for verdict in (Verdict.SKIP, Verdict.ERROR, Verdict.XFAIL, Verdict.XPASS):
         if count := outcome.verdicts.get(verdict):
             parts.append(f"{count} {verdict.value}")
@@ -127,9 +129,9 @@ def parity_lines(parity: Parity, routes: Sequence[str]) -> Iterator[str]:
     yield from (clean(str(found)) for found in parity.breaks)
 
 
-def _tier_part(tier: Tier, counts: Mapping[Verdict, int]) -> str:
+def _share(name: str, counts: Mapping[Verdict, int]) -> str:
     judged = sum(count for verdict, count in counts.items() if verdict is not Verdict.SKIP)
-    return f"{tier.value} {counts.get(Verdict.PASS, 0)}/{judged}"
+    return f"{name} {counts.get(Verdict.PASS, 0)}/{judged}"
 
 
 def _said(attempt: Attempt, verbose: bool) -> str:
@@ -153,6 +155,11 @@ def _matched(attempt: Attempt) -> str:
     """`red at 2, square at 6`."""
     hits = [f"{hit.text} at {hit.start}" for check in attempt.checks for hit in check.hits]
     return clean(", ".join(hits[:6]) + (" …" if len(hits) > 6 else ""))
+
+
+def _missed(attempt: Attempt) -> str:
+    """What a control's answer lacks, as it must."""
+    return clean("; ".join(phrase for check in attempt.checks[:1] for phrase in check.failed))
 
 
 def _figures(attempts: Sequence[Attempt]) -> str:

@@ -27,11 +27,12 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """`verdicts` counts all attempts, `tiers` those of each tier without controls; `reasons` are for a person."""
+    """`verdicts` counts all attempts, `tiers` and `controls` each their own; `reasons` are for a person."""
 
     code: ExitCode
     verdicts: Mapping[Verdict, int]
     tiers: Mapping[Tier, Mapping[Verdict, int]]
+    controls: Mapping[Verdict, int]
     reasons: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -39,6 +40,7 @@ class Outcome:
             "exit_code": int(self.code),
             "verdicts": _by_name(self.verdicts),
             "tiers": {tier.value: _by_name(counts) for tier, counts in self.tiers.items()},
+            "controls": _by_name(self.controls),
             "reasons": list(self.reasons),
         }
 
@@ -60,7 +62,8 @@ def outcome(
         tier: Counter(item.verdict for item in attempts if item.tier == tier and item.control is None) for tier in Tier
     }
     verdicts = Counter(item.verdict for item in attempts)
-    failures = [*_failures(attempts, tiers, gates), *(_strictly(verdicts) if strict else ())]
+    controls = Counter(item.verdict for item in attempts if item.control is not None)
+    failures = [*_failures(tiers, controls, gates), *(_strictly(verdicts) if strict else ())]
     errors = [f"{verdicts[Verdict.ERROR]} attempts did not come about."] if verdicts[Verdict.ERROR] else []
     if not interrupted and not verdicts.keys() - {Verdict.SKIP}:
         errors.append("No model answered anything: every attempt was skipped.")
@@ -74,10 +77,10 @@ def outcome(
     else:
         code = ExitCode.PARITY if parts else ExitCode.HOLDS
     stopped = ["The run was stopped; this is what was done."] if interrupted else []
-    return Outcome(code, verdicts, tiers, (*stopped, *failures, *errors, *parts))
+    return Outcome(code, verdicts, tiers, controls, (*stopped, *failures, *errors, *parts))
 
 
-def _failures(attempts: Sequence[Attempt], tiers: Mapping[Tier, Counter[Verdict]], gates: Gates) -> Iterator[str]:
+def _failures(tiers: Mapping[Tier, Counter[Verdict]], controls: Counter[Verdict], gates: Gates) -> Iterator[str]:
     for tier, counts in tiers.items():
         held = counts[Verdict.PASS] + counts[Verdict.XFAIL] + counts[Verdict.XPASS]
         judged = held + counts[Verdict.FAIL]
@@ -85,8 +88,7 @@ def _failures(attempts: Sequence[Attempt], tiers: Mapping[Tier, Counter[Verdict]
         if judged and held / judged < wanted:
             gate = "" if wanted == 1.0 else f", below the gate of {wanted:.0%}"
             yield f"{counts[Verdict.FAIL]} of {judged} failed on the {tier} tier{gate}."
-    blind = sum(item.verdict is Verdict.FAIL and item.control is not None for item in attempts)
-    if blind:
+    if blind := controls[Verdict.FAIL]:
         yield f"{blind} controls failed: their checks hold without the right image."
 
 

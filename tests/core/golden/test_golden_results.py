@@ -257,5 +257,6 @@ def test_the_outcome_is_ready_for_json() -> None:
         "exit_code": 0,
         "verdicts": {"pass": 1},
         "tiers": {"quick": {}, "full": {"pass": 1}},
+        "controls": {},
         "reasons": [],
     }
