@@ -80,7 +80,8 @@ def test_the_events_on_the_wire_keep_their_order(api: Api) -> None:
     events = heard(answer.content)
     message = check_anthropic(events)
     assert [block["type"] for block in message["content"]] == ["thinking", "text"]
-    assert events[0].data["message"]["usage"]["input_tokens"] > 10
+    usage = events[0].data["message"]["usage"]
+    assert usage["input_tokens"] + usage["cache_read_input_tokens"] > 10, "the start knows the prompt's length"
     assert message["usage"]["output_tokens_details"]["thinking_tokens"] > 0
 
 
@@ -109,7 +110,7 @@ def test_a_tool_is_called_and_its_result_read(client: anthropic.Anthropic) -> No
 
 def test_a_tool_can_be_forced_and_forbidden(client: anthropic.Anthropic) -> None:
     forced = client.messages.create(messages=CAPITAL, tools=[TOOL], tool_choice={"type": "any"}, **STILL)
-    assert forced.stop_reason == "tool_use"
+    assert [block.type for block in forced.content] == ["tool_use"]
     free = client.messages.create(messages=WEATHER, tools=[TOOL], tool_choice={"type": "none"}, **STILL)
     assert free.stop_reason == "end_turn"
 
@@ -149,6 +150,16 @@ def test_max_tokens_cuts_and_says_so_and_more_than_the_window_is_no_fault(client
 def test_counted_tokens_are_the_tokens_used(client: anthropic.Anthropic, fields: dict[str, Any]) -> None:
     counted = client.messages.count_tokens(model=TEXT, **fields).input_tokens
     assert counted == prompt_tokens(client.messages.create(**STILL, **fields).usage)
+
+
+def test_a_later_turn_reads_the_earlier_ones_from_the_cache(client: anthropic.Anthropic) -> None:
+    turns: list[dict[str, Any]] = [{"role": "user", "content": "Hello! My name is Ada and I live in Lima."}]
+    first = client.messages.create(messages=turns, **STILL)
+    turns += [{"role": "assistant", "content": first.content}, {"role": "user", "content": "What is my name?"}]
+    second = client.messages.create(messages=turns, **STILL)
+    assert second.usage.cache_read_input_tokens > 10
+    assert second.usage.input_tokens < prompt_tokens(second.usage)
+    assert prompt_tokens(second.usage) == client.messages.count_tokens(model=TEXT, messages=turns).input_tokens
 
 
 @pytest.mark.parametrize("color", ["red", "blue"])

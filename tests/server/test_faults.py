@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -30,7 +31,9 @@ from core.events import (
     Loading,
     Prefill,
     TextDelta,
+    ThinkingDelta,
     Timing,
+    TokenLogprob,
     ToolCallDelta,
     ToolCallStart,
     Usage,
@@ -39,7 +42,7 @@ from server.wire import WireState
 from tests.server.conftest import Stage, Staged
 from tests.server.scripted import END, HELLO, Play
 from tests.server.streams import check_anthropic, check_openai, heard
-from tests.server.test_lifecycle import wait_for
+from tests.server.waiting import wait_for
 
 PATHS = ("/v1/chat/completions", "/v1/messages")
 CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
@@ -418,8 +421,6 @@ def test_the_list_of_models_has_both_shapes(stage: Staged) -> None:
 
 
 def test_logprobs_in_both_forms(stage: Staged) -> None:
-    from core.events import TokenLogprob
-
     logprob = TokenLogprob(5, "Hé", -0.5, ((5, "Hé", -0.5), (6, "Ho", -1.0)))
     one = stage(lambda play: play.say(TextDelta("Hé", (logprob,)), END))
     content = one.http.post(PATHS[0], json=CHAT | {"logprobs": True}).json()["choices"][0]["logprobs"]["content"]
@@ -433,8 +434,6 @@ def test_logprobs_in_both_forms(stage: Staged) -> None:
 
 
 def test_thinking_without_its_text_keeps_the_signature(stage: Staged) -> None:
-    from core.events import ThinkingDelta
-
     one = stage(lambda play: play.say(Prefill(7, 7), ThinkingDelta("Hm."), TextDelta("Yes"), END))
     thinking = {"type": "adaptive", "display": "omitted"}
     blocks = one.http.post(PATHS[1], json=CHAT | {"thinking": thinking}).json()["content"]
@@ -444,9 +443,7 @@ def test_thinking_without_its_text_keeps_the_signature(stage: Staged) -> None:
     assert streamed[0]["signature"] == blocks[0]["signature"]
 
 
-def test_a_thousand_requests_at_once_are_all_answered(stage: Staged) -> None:
-    import asyncio
-
+def test_hundreds_of_requests_at_once_are_all_answered(stage: Staged) -> None:
     one: Stage = stage()
 
     async def storm() -> list[int]:

@@ -19,8 +19,9 @@ from core.events import Prefill, TextDelta
 from core.settings import load_settings
 from server.lifecycle import ApiServer, bind
 from tests.server.conftest import Staged
-from tests.server.scripted import Play, ScriptedEngine
+from tests.server.scripted import END, Play, ScriptedEngine
 from tests.server.streams import check_anthropic, check_openai, heard
+from tests.server.waiting import wait_for
 
 CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "stream": True, "max_tokens": 9}
 
@@ -127,8 +128,6 @@ def test_draining_lets_a_running_answer_finish(stage: Staged) -> None:
     stopping = threading.Event()
 
     def script(play: Play) -> None:
-        from tests.server.scripted import END
-
         play.say(Prefill(0, 7), TextDelta("Hel"))
         stopping.wait(10)
         play.say(TextDelta("lo"), END)
@@ -169,12 +168,3 @@ def refuses(url: str) -> bool:
     except httpx.HTTPError:
         return True
     return False
-
-
-def wait_for(true: object, timeout_s: float = 10) -> None:
-    """Poll a condition that no event tells of."""
-    assert callable(true)
-    end = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)

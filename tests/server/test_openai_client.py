@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ import httpx
 import openai
 import pytest
 
+from core.engine import Engine
 from tests.conftest import Api
 from tests.server.pictures import png
 from tests.server.streams import check_openai, heard
+from tests.server.waiting import wait_for
 
 TEXT = "pocket/qwen3"
 VISION = "pocket/gemma3"
@@ -231,27 +234,23 @@ def test_names_of_convenience(client: openai.OpenAI, name: str) -> None:
     assert done.model.startswith("pocket/")
 
 
-def test_many_clients_share_the_loaded_model(api: Api) -> None:
-    import asyncio
-
+def test_many_clients_share_the_loaded_model(api: Api, engine: Engine) -> None:
     async def ask() -> list[str]:
         async with openai.AsyncOpenAI(base_url=api.url + "/v1", api_key=api.key) as many:
             asked = (many.chat.completions.create(model=TEXT, messages=CAPITAL, **STILL) for _ in range(24))
             return [done.choices[0].message.content or "" for done in await asyncio.gather(*asked)]
 
     assert all("paris" in text.lower() for text in asyncio.run(ask()))
-    (loaded,) = [model for model in api.server._engine.status().models if model.id == TEXT]
+    (loaded,) = [model for model in engine.status().models if model.id == TEXT]
     assert loaded.loads == 1
 
 
-def test_a_client_that_leaves_frees_its_row(api: Api, client: openai.OpenAI) -> None:
+def test_a_client_that_leaves_frees_its_row(api: Api, engine: Engine, client: openai.OpenAI) -> None:
     messages = [{"role": "user", "content": "Hello!"}]
-    bias = {"logit_bias": {}}
-    stream = client.chat.completions.create(
-        model=TEXT, messages=messages, stream=True, temperature=2.0, max_tokens=3500, extra_body=bias
-    )
+    endless = {"temperature": 2.0, "max_tokens": 3500}
+    stream = client.chat.completions.create(model=TEXT, messages=messages, stream=True, **endless)
     next(iter(stream))
     stream.close()
-    from tests.server.test_lifecycle import wait_for
-
-    wait_for(lambda: api.server._engine.status().running == 0, 20)
+    wait_for(lambda: api.server.record.entries()[-1].state == "cancelled")
+    client.chat.completions.create(model=TEXT, messages=CAPITAL, **STILL)
+    wait_for(lambda: engine.status().running == 0)
