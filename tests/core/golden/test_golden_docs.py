@@ -1,0 +1,46 @@
+"""The suite in docs/golden.md is one that can be run as it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from core.golden.expressions import OPERATORS
+from core.golden.lint import lint_folder
+from core.golden.schema import Sidecar
+from core.golden.suite import Control
+
+PAGE = (Path(__file__).parents[3] / "docs" / "golden.md").read_text(encoding="utf-8")
+
+
+def test_the_example_on_the_page_is_a_suite_without_faults(write_suite: Callable[[Mapping[str, str]], Path]) -> None:
+    files = dict(re.findall(r"<!-- (\S+) -->\n```toml\n(.*?)```", PAGE, flags=re.DOTALL))
+    assert sorted(files) == ["capital.toml", "golden.toml", "vision/shapes.toml"]
+    prompts = {
+        "greeting.txt": "Hello!",
+        "capital.txt": "What is the capital of France?",
+        "vision/cat.txt": "What is this?",
+        "vision/cat.png": "text_sample.png",
+        "vision/shapes.txt": "What do you see?",
+        "vision/red.png": "red_square.png",
+        "vision/blue.png": "blue_circle.png",
+    }
+    suite, problems = lint_folder(write_suite({**files, **prompts}))
+    assert problems == []
+    assert suite is not None
+    assert [case.id for case in suite.cases] == [
+        "capital",
+        "greeting",
+        "vision/cat",
+        "vision/shapes#red",
+        "vision/shapes#blue",
+    ]
+    assert suite.cases[4].sampling.max_tokens == 64
+
+
+def test_the_page_names_every_operator_key_and_control() -> None:
+    for operator in OPERATORS.keys() - {"any", "all", "not"}:
+        assert f"{{ {operator} = " in PAGE
+    for name in (*Sidecar.model_fields.keys() - {"case"}, *Control):
+        assert f"`{name}" in PAGE
