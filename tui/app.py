@@ -160,8 +160,14 @@ class AssayApp(App[None]):
     async def _close(self, services: Services) -> None:
         self.chat.stop()
         self.golden.stop()
+        chat = self.chat
+
+        def close() -> None:
+            chat.close()
+            services.close()
+
         try:
-            await asyncio.wait_for(off_loop(services.close, "close"), CLOSE_WITHIN_S)
+            await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
         except TimeoutError:
             log.error("The engine did not end within %.0f s; it is left behind.", CLOSE_WITHIN_S)
         except Exception:
@@ -224,7 +230,7 @@ class AssayApp(App[None]):
             ("s", "search models", self.models.filter_box),
             ("o", "model", self.chat.chooser),
             ("t", "transcript", self.chat.transcript),
-            ("c", "composer", self.chat.composer),
+            ("c", "composer", self.chat.input.composer),
             ("g", "golden", self.golden.table.rows),
             ("w", "wire", self.wire.table.rows),
         ]
@@ -260,10 +266,11 @@ class AssayApp(App[None]):
     def on_paste(self, event: events.Paste) -> None:
         """A file dropped while no text field has the focus lands in the chat."""
         self.action_face("chat")
-        self.chat.composer.take_paste(event.text)
+        self.chat.input.composer.take_paste(event.text)
 
     def action_stop(self) -> None:
-        if not (self.models.clear_filter() or self.chat.stop() or self.golden.stop()) and self.face == "chat":
+        stopped = self.models.clear_filter() or self.chat.stop() or self.golden.stop()
+        if not stopped and self.face == "chat":
             self.chat.focus_main()
 
     # -- the API ------------------------------------------------------------------------------------------------------
@@ -337,7 +344,9 @@ class AssayApp(App[None]):
                     yield SystemCommand(title, action.help, partial(self._run_from_palette, place, action.run))
 
     async def _run_from_palette(self, place: str, action: str) -> None:
-        node = self.chat.composer if place == "composer" else self if place == "app" else self.query_one(f"#{place}")
+        node = (
+            self.chat.input.composer if place == "composer" else self if place == "app" else self.query_one(f"#{place}")
+        )
         if place != "app":
             self.face = "chat" if place == "composer" else place
         await self.run_action(action, node)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from core.events import Finished, GenerationResult
+from core.events import Finished, GenerationResult, ToolCall
 from core.images import ImageData
 from core.requests import (
     GenerationRequest,
@@ -112,6 +113,21 @@ def answer_message(result: GenerationResult) -> Message | None:
     return Message(Role.ASSISTANT, tuple(parts)) if result.text or result.tool_calls else None
 
 
+def result_of(turn: Turn) -> GenerationResult:
+    """A stored answer as the result that it was."""
+    parts = turn.message.parts
+    return GenerationResult(
+        text=turn.message.plain_text,
+        thinking="".join(part.text for part in parts if isinstance(part, ThinkingPart)),
+        tool_calls=[
+            ToolCall(part.id, part.name, json.dumps(dict(part.arguments), ensure_ascii=False))
+            for part in parts
+            if isinstance(part, ToolCallPart)
+        ],
+        finished=turn.finished,
+    )
+
+
 def as_markdown(conversation: Conversation, settings: ChatSettings) -> str:
     """The whole chat as a Markdown document, for export."""
     lines = [f"# {conversation.title}", ""]
@@ -127,8 +143,6 @@ def as_markdown(conversation: Conversation, settings: ChatSettings) -> str:
                 case ThinkingPart(text):
                     lines += ["<details><summary>Thinking</summary>", "", text, "", "</details>", ""]
                 case ToolCallPart(_, call, arguments):
-                    import json
-
                     lines += ["```json", json.dumps({"call": call, "arguments": dict(arguments)}), "```", ""]
                 case ToolResultPart(_, content):
                     lines += ["".join(item.text for item in content if isinstance(item, TextPart)), ""]

@@ -6,9 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 from textual import getters, on, work
 from textual.app import ComposeResult
@@ -20,32 +18,29 @@ from textual.widgets import Select, Static
 from core.catalog import ModelInfo
 from core.errors import EngineError
 from core.generation import Generation
-from core.images import read_image
 from core.requests import Message, Role
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.chat_models import TIERS, choices, model_of
-from tui.clipboard import clipboard_image
-from tui.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown
-from tui.dropped import mentioned_images
+from tui.chat_saver import ChatSaver, history_file
+from tui.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown, result_of
 from tui.foreign import clean, plain
-from tui.live_answer import LiveAnswer
+from tui.live_answer import LiveAnswer, final_figures
 from tui.screens.chat_settings import ChatSettingsScreen
+from tui.screens.saved_chats import SavedChats
 from tui.services import Services
 from tui.state import WorkbenchState
 from tui.widgets.answer_view import AnswerView
-from tui.widgets.attachments import Attachments
-from tui.widgets.completions import Completions
-from tui.widgets.composer import Composer
+from tui.widgets.chat_input import ChatInput
 from tui.widgets.header_line import short_name
 from tui.widgets.question_view import QuestionView
-from tui.widgets.transcript import Transcript
+from tui.widgets.transcript import MOST_MOUNTED, Transcript
 
 REDRAWS_PER_S = 15
 
 
 @dataclass
-class Running:
+class Answering:
     """The answer that is being generated."""
 
     generation: Generation
@@ -64,43 +59,63 @@ class Running:
 class ChatPane(Vertical):
     """One conversation at a time; leaving it for a new one keeps it saved."""
 
-    BINDINGS: ClassVar = bindings("chat")
+    BINDINGS = bindings("chat")
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
     settings: reactive[ChatSettings] = reactive(ChatSettings())
 
     chooser: getters.query_one[Select[str]] = getters.query_one("#chat-model", Select)
     transcript = getters.query_one(Transcript)
-    attachments = getters.query_one(Attachments)
-    completions = getters.query_one(Completions)
-    composer = getters.query_one(Composer)
+    input = getters.query_one(ChatInput)
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id, classes="pane")
         self.border_title = "Chat"
         self.conversation = Conversation()
         self._services: Services | None = None
+        self._saver: ChatSaver | None = None
         self._models: list[ModelInfo] = []
         self._labels: list[tuple[str, str]] = []
-        self._answering: Running | None = None
+        self._answering: Answering | None = None
+        self._unfolded = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="chat-bar"):
             yield Select[str]([], prompt="no models yet", id="chat-model", compact=True)
             yield Static(id="chat-settings-line", markup=False)
         yield Transcript(id="transcript")
-        yield Completions("completions", Path.cwd())
-        yield Attachments("attachments")
-        yield Composer("composer")
+        yield ChatInput(id="chat-input")
 
     def on_mount(self) -> None:
-        self._greet()
+        self._show_settings()
+        self.transcript.greet()
 
-    # -- what is shown ------------------------------------------------------------------------------------------------
+    # -- beginning and end --------------------------------------------------------------------------------------------
 
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
+        self._saver = ChatSaver(history_file(services.settings.data_dir), self._unsaved)
+
+    def _unsaved(self, sentence: str) -> None:
+        """Called on the saver's thread; notifying is safe from there."""
+        self.notify(sentence, title="The chat is not saved", severity="warning", timeout=15)
+
+    def close(self) -> None:
+        """Finish saving. Blocks, for a bounded time: not for the event loop."""
+        if self._saver is not None:
+            self._saver.close()
+
+    def focus_main(self) -> None:
+        self.input.composer.focus()
+
+    def focus_last_turn(self) -> None:
+        """Go to the newest message, from where tab reaches the others."""
+        turns = list(self.transcript.turns.query_children(".turn"))
+        if turns:
+            turns[-1].focus()
+
+    # -- the line above -----------------------------------------------------------------------------------------------
 
     def show_models(self, models: Sequence[ModelInfo]) -> None:
         """The catalog was read: offer its models in the chooser."""
@@ -117,9 +132,9 @@ class ChatPane(Vertical):
             return
         self._labels = labels
         chosen = self.chosen
+        known = [choice for _, choice in labels]
         with self.prevent(Select.Changed):
             self.chooser.set_options((plain(clean(label)), choice) for label, choice in labels)
-            known = [choice for _, choice in labels]
             if known:
                 self.chooser.value = chosen if chosen in known else known[0]
 
@@ -133,6 +148,15 @@ class ChatPane(Vertical):
         """Choose a tier or a model to answer from now on."""
         if choice in [known for _, known in self._labels]:
             self.chooser.value = choice
+
+    @on(Select.Changed, "#chat-model")
+    def _model_chosen(self, event: Select.Changed) -> None:
+        event.stop()
+        self.focus_main()
+
+    def action_choose_model(self) -> None:
+        self.chooser.focus()
+        self.chooser.action_show_overlay()
 
     def watch_settings(self) -> None:
         if self.is_mounted:
@@ -149,212 +173,98 @@ class ChatPane(Vertical):
         ]
         self.query_one("#chat-settings-line", Static).update(Content(" · ".join(part for part in parts if part)))
 
-    def _greet(self) -> None:
-        """An empty chat says what can be done with it."""
-        self._show_settings()
-        dim = "$foreground 60%"
-        hint = Content.assemble(
-            ("Ask the model something.\n\n", "bold"),
-            ("@", "$primary"),
-            (" and a path attaches an image; so does dropping a file here or pasting one.\n", dim),
-            ("F7", "$primary"),
-            (" chooses the model. ", dim),
-            ("^s", "$primary"),
-            (" sets the system prompt and sampling. ", dim),
-            ("F1", "$primary"),
-            (" shows every key.", dim),
-        )
-        self.transcript.turns.mount(Static(hint, classes="greeting"))
+    @work(exclusive=True, group="settings")
+    async def action_settings(self) -> None:
+        settings = await self.app.push_screen_wait(ChatSettingsScreen(self.settings))
+        if settings is not None:
+            self.settings = settings
 
     def _show_title(self) -> None:
-        title = self.conversation.title
-        self.border_subtitle = "" if not self.conversation.turns else plain(title)
+        self.border_subtitle = plain(self.conversation.title) if self.conversation.turns else ""
 
-    # -- writing ------------------------------------------------------------------------------------------------------
-
-    def focus_main(self) -> None:
-        self.composer.focus()
-
-    def focus_last_turn(self) -> None:
-        """Go to the newest message, from where the arrow keys and tab reach the others."""
-        turns = list(self.transcript.turns.query_children(".turn"))
-        if turns:
-            turns[-1].focus()
-
-    @on(Composer.MentionChanged)
-    def _mention(self, event: Composer.MentionChanged) -> None:
-        event.stop()
-        self.composer.completing = self.completions.offer(event.typed)
-
-    @on(Composer.CompletionKey)
-    def _completion_key(self, event: Composer.CompletionKey) -> None:
-        event.stop()
-        match event.what:
-            case "up":
-                self.completions.action_cursor_up()
-            case "down":
-                self.completions.action_cursor_down()
-            case "close":
-                self.composer.completing = self.completions.offer(None)
-            case _:
-                candidate = self.completions.chosen
-                if candidate is None:
-                    return
-                self.composer.complete(candidate)
-                if not candidate.folder:
-                    self.attach_files([candidate.path])
-
-    @on(Composer.FilesDropped)
-    def _files_dropped(self, event: Composer.FilesDropped) -> None:
-        event.stop()
-        self.attach_files(event.paths)
-
-    @work(group="attach")
-    async def attach_files(self, paths: Sequence[Path]) -> None:
-        """Attach image files; one that cannot be read is a toast."""
-        for path in paths:
-            try:
-                image = await off_loop(partial(read_image, path), "read-image")
-            except EngineError as error:
-                self.notify(error.message, title="Not attached", severity="error")
-                continue
-            await self.attachments.add(image)
-        self.composer.focus()
-
-    @on(Composer.PasteWanted)
-    def _paste_wanted(self, event: Composer.PasteWanted) -> None:
-        event.stop()
-        self._paste(event.text_too)
-
-    @work(exclusive=True, group="paste")
-    async def _paste(self, text_too: bool) -> None:
-        """The clipboard's image if there is one; else what was last copied inside the workbench."""
-        copied = self.app.clipboard if text_too else ""
-        try:
-            image = await off_loop(clipboard_image, "clipboard")
-        except EngineError as error:
-            if copied:
-                self.composer.take_paste(copied)
-            else:
-                self.notify(error.message, severity="warning", timeout=8)
-            return
-        if image is not None:
-            await self.attachments.add(image)
-        elif copied:
-            self.composer.take_paste(copied)
-        else:
-            self.notify("The clipboard holds no image.")
-
-    @on(Composer.DetachWanted)
-    async def _detach_wanted(self, event: Composer.DetachWanted) -> None:
-        event.stop()
-        await self.attachments.remove_last()
-
-    # -- sending and streaming ----------------------------------------------------------------------------------------
+    # -- asking and answering -----------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
         return self._answering is not None
 
-    @on(Composer.Submitted)
-    async def _submitted(self, event: Composer.Submitted) -> None:
+    @on(ChatInput.Sent)
+    async def _sent(self, event: ChatInput.Sent) -> None:
         event.stop()
         if self.busy:
             self.notify("An answer is running: escape stops it.")
-            return
-        if self._services is None:
+        elif self._services is None:
             self.notify("The engine is still starting.")
-            return
-        text, named = mentioned_images(event.text)
-        images = self.attachments.images
-        try:
-            for path in named:
-                images.append(await off_loop(partial(read_image, path), "read-image"))
-        except EngineError as error:
-            self.notify(error.message, title="Not sent", severity="error")
-            return
-        if not text.strip() and not images:
-            return
-        await self._ask(self.conversation.question(text.strip(), images), draft=event.text)
+        else:
+            await self._ask(self._services, self.conversation.question(event.text, event.images), event.draft)
 
-    async def _ask(self, question: Message, draft: str) -> None:
-        """Put a question to the chosen model; one that is refused at once goes back to the composer."""
+    async def _ask(self, services: Services, question: Message, draft: str) -> None:
+        """Put a question to the chosen model; one that is refused at once stays in the composer."""
         if not self.conversation.turns:
             await self.transcript.clear()
         await self.transcript.drop_refused()
         view = QuestionView(question)
-        self.conversation.turns.append(Turn(question))
-        images = self.attachments.images
         await self.transcript.append(view)
-        if await self._answer():
-            self.composer.accepted(draft)
-            await self.attachments.set([])
+        self.conversation.turns.append(Turn(question))
+        if await self._answer(services):
+            await self.input.taken(draft)
             self._show_title()
             self._save()
         else:
             self.conversation.turns.pop()
             view.add_class("refused")
-            if self.attachments.images != images:
-                await self.attachments.set(images)
 
-    async def _answer(self) -> bool:
+    async def _answer(self, services: Services) -> bool:
         """Ask for an answer to the conversation as it stands; False if the engine refuses."""
-        assert self._services is not None
         choice = self.chosen
         model = model_of(choice, self.state)
         tier = choice if choice in TIERS else ""
-        view = AnswerView(f"{tier} · {short_name(model or '')}" if tier else clean(choice), tier, not self._unfolded)
+        label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
+        view = AnswerView(label, tier, folded=not self._unfolded)
         await self.transcript.append(view)
         try:
             if model is None:
-                raise EngineError(
-                    f"No model stands for the {choice} tier. Go to Models (F2) and load one with "
-                    f"{'q' if choice == 'quick' else 'w'}."
-                )
+                key = "q" if choice == "quick" else "w"
+                raise EngineError(f"No model stands for the {choice} tier: choose one in Models (F2) and press {key}.")
             submitted = time.monotonic()
-            generation = self._services.engine.generate(self.conversation.request(model, self.settings))
+            generation = services.engine.generate(self.conversation.request(model, self.settings))
         except EngineError as error:
             view.add_class("refused")
             await view.finish(LiveAnswer(0).result, "", error.message)
             return False
-        self._answering = Running(generation, LiveAnswer(submitted), view, model)
-        self.add_class("-running")
+        self._answering = Answering(generation, LiveAnswer(submitted), view, model)
         self._follow(self._answering)
         return True
 
     @work(exclusive=True, group="answer")
-    async def _follow(self, running: Running) -> None:
+    async def _follow(self, answering: Answering) -> None:
         """Drain the engine's events a few times a second; the figures are of its clock, so reading late is harmless."""
-        while not running.take():
-            await running.view.show(running.live)
+        while not answering.take():
+            await answering.view.show(answering.live)
             await asyncio.sleep(1 / REDRAWS_PER_S)
         self._answering = None
-        self.remove_class("-running")
-        error, result = running.generation.error, running.live.result
-        figures = running.live.figures if result.finished else ""
-        await running.view.finish(result, figures, error.message if error else "")
-        if not self._record(running) and error is not None:
-            self._give_back(running.view)
+        error, result = answering.generation.error, answering.live.result
+        figures = answering.live.figures if result.finished else ""
+        await answering.view.finish(result, figures, error.message if error else "")
+        if not self._record(answering) and error is not None:
+            await self._give_back(answering.view)
 
-    def _record(self, running: Running) -> bool:
+    def _record(self, answering: Answering) -> bool:
         """Make what was answered a turn of the chat; False if nothing was."""
-        message = answer_message(running.live.result)
+        message = answer_message(answering.live.result)
         if message is None:
             return False
-        self.conversation.turns.append(Turn(message, running.model, running.live.result.finished))
+        self.conversation.turns.append(Turn(message, answering.model, answering.live.result.finished))
         self._save()
         return True
 
-    def _give_back(self, view: AnswerView) -> None:
+    async def _give_back(self, view: AnswerView) -> None:
         """An answer failed before its first word: the question goes back to the composer, to be sent again."""
-        turn = self.conversation.turns.pop()
-        view.add_class("refused")
-        questions = self.transcript.views(QuestionView)
-        if questions:
-            questions[-1].add_class("refused")
-        if not self.composer.text:
-            self.composer.write(turn.message.plain_text)
-            self.call_later(self.attachments.set, list(turn.message.images))
+        question = self.conversation.turns.pop().message
+        for refused in (view, *self.transcript.views(QuestionView)[-1:]):
+            refused.add_class("refused")
+        self._save()
+        await self.input.give_back(question.plain_text, question.images)
 
     def stop(self) -> bool:
         """Stop the running answer and keep what came; False if none is running."""
@@ -362,48 +272,6 @@ class ChatPane(Vertical):
             return False
         self._answering.generation.cancel()
         return True
-
-    def _save(self) -> None:
-        """Saved on a worker."""
-
-    # -- what is done -------------------------------------------------------------------------------------------------
-
-    _unfolded = False
-
-    def action_toggle_thinking(self) -> None:
-        self._unfolded = not self._unfolded
-        for view in self.query(AnswerView):
-            view.folded = not self._unfolded
-
-    @work(exclusive=True, group="settings")
-    async def action_settings(self) -> None:
-        settings = await self.app.push_screen_wait(ChatSettingsScreen(self.settings))
-        if settings is not None:
-            self.settings = settings
-
-    def action_choose_model(self) -> None:
-        self.chooser.focus()
-        self.chooser.action_show_overlay()
-
-    @on(Select.Changed, "#chat-model")
-    def _model_chosen(self, event: Select.Changed) -> None:
-        event.stop()
-        self.composer.focus()
-
-    async def action_new_chat(self) -> None:
-        if self._answering is not None:
-            self.workers.cancel_group(self, "answer")
-            self._answering.generation.cancel()
-            self._answering.take()
-            self._record(self._answering)
-            self._answering = None
-            self.remove_class("-running")
-        self.conversation = Conversation()
-        await self.transcript.clear()
-        await self.attachments.set([])
-        self._greet()
-        self._show_title()
-        self.composer.focus()
 
     async def action_regenerate(self) -> None:
         if self.busy or self._services is None:
@@ -413,8 +281,7 @@ class ChatPane(Vertical):
             return
         await self.transcript.drop_refused()
         await self.transcript.drop_after(self.transcript.views(QuestionView)[-1])
-        if not await self._answer():
-            self.notify("The message was refused; the answer says why.", severity="warning")
+        await self._answer(self._services)
 
     @on(QuestionView.EditWanted)
     async def _edit(self, event: QuestionView.EditWanted) -> None:
@@ -423,18 +290,82 @@ class ChatPane(Vertical):
         if self.busy:
             self.notify("An answer is running: escape stops it.")
             return
-        position = next(
-            (index for index, turn in enumerate(self.conversation.turns) if turn.message is event.view.message), None
-        )
-        if position is not None:
-            del self.conversation.turns[position:]
+        for position, turn in enumerate(self.conversation.turns):
+            if turn.message is event.view.message:
+                del self.conversation.turns[position:]
+                break
         await self.transcript.drop_after(event.view)
-        self.composer.write(event.view.text)
-        await self.attachments.set(list(event.view.message.images))
+        await self.input.clear()
+        await self.input.give_back(event.view.text, event.view.message.images)
         await event.view.remove()
         self._show_title()
         self._save()
-        self.composer.focus()
+        self.focus_main()
+
+    # -- saved chats --------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        """On the saver's thread; a question is on disk before its answer is."""
+        if self._saver is not None:
+            self._saver.save(self.conversation, model_of(self.chosen, self.state) or "")
+
+    async def _leave_chat(self) -> None:
+        """Begin an empty chat; what the running answer has said so far stays in the old one."""
+        if self._answering is not None:
+            self.workers.cancel_group(self, "answer")
+            self._answering.generation.cancel()
+            self._answering.take()
+            self._record(self._answering)
+            self._answering = None
+        if self._saver is not None:
+            self._saver.new_chat()
+        self.conversation = Conversation()
+        await self.transcript.clear()
+        await self.input.clear()
+        self._show_title()
+
+    async def action_new_chat(self) -> None:
+        await self._leave_chat()
+        self.transcript.greet()
+        self.focus_main()
+
+    @work(exclusive=True, group="saved-chats")
+    async def action_saved_chats(self) -> None:
+        if self._saver is None:
+            self.notify("The engine is still starting.")
+            return
+        chat = await self.app.push_screen_wait(SavedChats(self._saver))
+        if chat is None:
+            return
+        await self._leave_chat()
+        try:
+            self.conversation = await self._saver.open(chat)
+        except EngineError as error:
+            self.notify(error.message, title="Not opened", severity="error")
+        await self._show_conversation()
+        self.focus_main()
+
+    async def _show_conversation(self) -> None:
+        """Mount views for the newest turns of a conversation that was read from the file."""
+        shown = self.conversation.turns[-MOST_MOUNTED:]
+        views = [
+            AnswerView(short_name(turn.model), "", folded=not self._unfolded)
+            if turn.message.role is Role.ASSISTANT
+            else QuestionView(turn.message)
+            for turn in shown
+        ]
+        await self.transcript.append(*views)
+        for view, turn in zip(views, shown, strict=True):
+            if isinstance(view, AnswerView):
+                await view.finish(result_of(turn), final_figures(turn.finished) if turn.finished else "")
+        self._show_title()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def action_toggle_thinking(self) -> None:
+        self._unfolded = not self._unfolded
+        for view in self.query(AnswerView):
+            view.folded = not self._unfolded
 
     def action_copy_answer(self) -> None:
         answers = [turn for turn in self.conversation.turns if turn.message.role is Role.ASSISTANT]

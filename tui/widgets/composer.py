@@ -47,11 +47,7 @@ class Composer(TextArea):
             self.what = what
 
     class PasteWanted(Message):
-        """The clipboard's image is asked for. `text_too` is true for the key that pastes text otherwise."""
-
-        def __init__(self, text_too: bool) -> None:
-            super().__init__()
-            self.text_too = text_too
+        """The clipboard's image is asked for."""
 
     class DetachWanted(Message):
         """The last attached image is to go."""
@@ -95,7 +91,7 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     def action_paste_image(self) -> None:
-        self.post_message(self.PasteWanted(text_too=True))
+        self.post_message(self.PasteWanted())
 
     def action_detach(self) -> None:
         self.post_message(self.DetachWanted())

@@ -57,5 +57,21 @@ class Transcript(VerticalScroll, can_focus=False):
         """Follow the newest text again."""
         self.anchor()
 
+    def greet(self) -> None:
+        """An empty chat says what can be done with it."""
+        dim = "$foreground 60%"
+        hint = Content.assemble(
+            ("Ask the model something.\n\n", "bold"),
+            ("@", "$primary"),
+            (" and a path attaches an image; so does dropping a file here or pasting one.\n", dim),
+            ("F7", "$primary"),
+            (" chooses the model. ", dim),
+            ("^s", "$primary"),
+            (" sets the system prompt and sampling. ", dim),
+            ("F1", "$primary"),
+            (" shows every key.", dim),
+        )
+        self.turns.mount(Static(hint, classes="greeting"))
+
     async def clear(self) -> None:
         await self.turns.remove_children()
