@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 
-@router.api_route("/health", methods=["GET", "HEAD"])
+@router.get("/health")
+@router.head("/health", include_in_schema=False)
 async def health(request: Request) -> Response:
     """200 while the engine works, else 503. It needs no key and tells nothing else."""
     alive = request.app.state.engine.status().alive

@@ -168,3 +168,39 @@ def refuses(url: str) -> bool:
     except httpx.HTTPError:
         return True
     return False
+
+
+def test_nothing_is_written_to_the_terminal_and_no_signal_handler_is_taken(tmp_path: Path) -> None:
+    script = f"""
+import signal, socket, sys
+from core.settings import load_settings
+from server.lifecycle import ApiServer
+from tests.server.scripted import ScriptedEngine
+
+settings = load_settings(data_dir={str(tmp_path)!r}, port=0)
+handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+engine = ScriptedEngine(settings, lambda play: play.over.wait(30))
+server = ApiServer(engine, settings)
+server.start()
+port = int(server.url.rpartition(":")[2])
+with socket.create_connection(("127.0.0.1", port)) as rude:
+    rude.sendall(b"\\x16\\x03\\x01 no HTTP\\r\\n\\r\\n")
+    assert rude.recv(100).startswith(b"HTTP/1.1 400")
+body = b'{{"model": "toy", "messages": [{{"role": "user", "content": "Hi"}}]}}'
+head = f"POST /v1/chat/completions HTTP/1.1\\r\\nhost: localhost\\r\\nx-api-key: {{server.key}}\\r\\n"
+head += f"content-type: application/json\\r\\ncontent-length: {{len(body)}}\\r\\n\\r\\n"
+with socket.create_connection(("127.0.0.1", port)) as waiting:
+    waiting.sendall(head.encode() + body)
+    while not engine.plays:
+        pass
+    server.stop()
+assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_schema_of_the_bodies_is_served(stage: Staged) -> None:
+    schema = stage().http.get("/openapi.json").json()
+    assert "/v1/messages" in schema["paths"]
+    assert "max_completion_tokens" in schema["components"]["schemas"]["ChatRequest"]["properties"]
