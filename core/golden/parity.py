@@ -9,6 +9,9 @@ from typing import Any
 from core.golden.results import Attempt, Status
 from core.golden.suite import Gates
 
+BEFORE, AFTER = 20, 40
+"""Characters shown of two answers round their first difference."""
+
 
 @dataclass(frozen=True)
 class Break:
@@ -22,12 +25,20 @@ class Break:
     values: tuple[Any, Any]
 
     def __str__(self) -> str:
-        left, right = (repr(value) for value in self.values)
-        names = f"{self.routes[0]} and {self.routes[1]}"
-        return f"{self.case} ({self.tier}): {names} differ in {self.what}: {left} against {right}"
+        left, right = map(str, self.values)
+        pairs = enumerate(zip(left, right, strict=False))
+        fork = next((index for index, (one, other) in pairs if one != other), min(len(left), len(right)))
+        shown = " against ".join(repr(_excerpt(text, fork)) for text in (left, right))
+        return f"{self.case} ({self.tier}): {' and '.join(self.routes)} differ in {self.what} at {fork}: {shown}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _excerpt(text: str, fork: int) -> str:
+    """The text round the character from which two answers differ."""
+    start, end = max(fork - BEFORE, 0), fork + AFTER
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def test_routes_that_only_disagree_have_their_own_exit_code(golden: Any, two_min
     suite = write(tmp_path / "suite", **SUITE)
     result = golden("run", suite, "--route", "openai", "--route", "anthropic", "--url", two_minds)
     assert result.exit_code == 3, result.stdout
-    assert "p (quick): openai and anthropic differ in answer" in result.stdout
+    assert "p (quick): openai and anthropic differ in answer at 0: 'It is red" in result.stdout
     assert "The routes differ in 2 of 2 answers." in result.stdout
 
 
