@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from core.golden.plan import Plan
     from core.golden.progress import RunEvent
     from core.golden.results import RunFolder
-    from core.golden.routes import Route
     from core.golden.suite import Suite
-    from core.settings import Settings
 
 app = typer.Typer(
     name="golden",
@@ -165,6 +163,7 @@ def _run(
     from core.golden.run import GoldenRun
     from core.settings import load_settings
     from tui.golden_table import parity_lines, results_table, summary_line
+    from tui.golden_ways import open_ways
 
     settings = load_settings()
     runs = settings.data_dir / "runs"
@@ -174,7 +173,7 @@ def _run(
     suite = _open_suite(Path(asked["suite"]) if asked["suite"] else None)
     console = _console(stderr=str(json_file) == "-")
     with ExitStack() as stack:
-        engine, routes, choose, settings = _ways(stack, asked, key, settings)
+        engine, routes, choose = open_ways(stack, asked, key, settings)
         plan = _plan(suite, choose, asked, engine)
         status = engine.status() if engine else None
         if folder is None:
@@ -199,71 +198,12 @@ def _run(
     return int(weighed.code)
 
 
-def _ways(
-    stack: ExitStack, asked: dict[str, Any], key: str, settings: Settings
-) -> tuple[Engine | None, dict[str, Route], Chooser, Settings]:
-    """The engine if one is needed, a route for each name, and how to choose models.
-
-    Without --url the HTTP routes lead to a server that lives as long as the run, over the same engine.
-    """
-    from core.catalog import Catalog
-    from core.golden.models import from_disk, from_server
-    from core.golden.routes import InProcess
-    from core.golden.routes.http import list_models
-    from core.tiers import Tier
-
-    names = _route_names(asked["route"])
-    url = asked["url"]
-    own = {tier: asked[tier.value] for tier in Tier if asked[tier.value]}
-    changes = {f"{tier.value}_model": model for tier, model in own.items()}
-    settings = settings.model_copy(update=changes)
-    if url and "in-process" not in names:
-        known = {info.id: info for info in Catalog(settings).list()}
-        return None, _http_routes(names, url, key), from_server(list_models(url, key), known, own), settings
-    from core.engine import Engine
-
-    choose = from_disk(catalog := Catalog(settings), settings)
-    engine = stack.enter_context(Engine(settings, catalog))
-    routes: dict[str, Route] = {}
-    if "in-process" in names:
-        routes["in-process"] = InProcess(engine)
-    if set(names) - {"in-process"}:
-        if not url:
-            url, key = _serve(stack, engine, settings)
-        routes |= _http_routes(names, url, key)
-    return engine, routes, choose, settings
-
-
-def _serve(stack: ExitStack, engine: Engine, settings: Settings) -> tuple[str, str]:
-    """Address and key of a server over the engine, on a free port, which ends with the stack."""
-    from server.lifecycle import ApiServer
-
-    server = ApiServer(engine, settings.model_copy(update={"host": "127.0.0.1", "port": 0}))
-    stack.callback(server.stop)
-    return server.start(0), server.key or ""
-
-
-def _route_names(routes: list[str]) -> list[str]:
-    """The routes in their usual order, each once; `all` is all of them."""
-    from core.golden.suite import ROUTES
-
-    return [name for name in ROUTES if name in routes or RouteName.ALL.value in routes]
-
-
-def _http_routes(names: list[str], url: str, key: str) -> dict[str, Route]:
-    from core.golden.routes.anthropic import Anthropic
-    from core.golden.routes.http import Dialect, HttpRoute
-    from core.golden.routes.openai import OpenAI
-
-    dialects: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic()}
-    return {name: HttpRoute(dialects[name], url, key) for name in names if name in dialects}
-
-
 def _plan(suite: Suite, choose: Chooser, asked: dict[str, Any], engine: Engine | None) -> Plan:
     from core.golden.plan import RunOptions, make_plan
+    from tui.golden_ways import route_names
 
     options = RunOptions(
-        routes=tuple(_route_names(asked["route"])),
+        routes=tuple(route_names(asked["route"])),
         cases=tuple(asked["case"]),
         repeats=asked["repeats"],
         seed=asked["seed"],
