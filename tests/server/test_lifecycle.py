@@ -204,3 +204,10 @@ def test_the_schema_of_the_bodies_is_served(stage: Staged) -> None:
     schema = stage().http.get("/openapi.json").json()
     assert "/v1/messages" in schema["paths"]
     assert "max_completion_tokens" in schema["components"]["schemas"]["ChatRequest"]["properties"]
+
+
+def test_a_data_folder_that_cannot_hold_the_key_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    settings = load_settings(data_dir=tmp_path / "file", port=0)
+    with pytest.raises(SettingsError, match="API key"):
+        ApiServer(ScriptedEngine(settings), settings).start()  # type: ignore[arg-type]

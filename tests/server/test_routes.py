@@ -1,0 +1,154 @@
+"""What a request may ask for, over the wire: bodies, fields, model names, and the answers' details."""
+
+from __future__ import annotations
+
+import json
+
+import anthropic
+import httpx
+import pytest
+
+from core.events import Prefill, TextDelta, ThinkingDelta, TokenLogprob
+from tests.server.conftest import Staged
+from tests.server.scripted import END
+from tests.server.streams import check_anthropic, heard
+
+PATHS = ("/v1/chat/completions", "/v1/messages")
+CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "missing"),
+        (b"[1]", "not a JSON object"),
+        (b'{"model": "toy", ', "not JSON"),
+        (b'{"model": "toy"}', "messages: Field required"),
+        (b'{"model": "toy", "messages": []}', "messages: List should have at least 1 item"),
+        (
+            b'{"model": "toy", "messages": [{"role": "user", "content": [{"text": "x"}]}]}',
+            "messages[0].content[0].type",
+        ),
+        (b'{"model": "toy", "messages": [{"role": "user", "content": 5}]}', "messages[0].content"),
+        (b'{"model": "toy", "messages": [{"role": "user", "content": ""}], "tool_choice": {"x": 1}}', "tool_choice"),
+        (b'{"model": 7, "messages": [{"role": "user"}]}', "model: "),
+    ],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_bodies_that_cannot_be_read_are_400_with_the_field(stage: Staged, path: str, body: bytes, says: str) -> None:
+    answer = stage().http.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert "detail" not in answer.json()
+    assert says in answer.json()["error"]["message"]
+
+
+def test_half_a_character_becomes_a_question_mark_and_whole_ones_stay(stage: Staged) -> None:
+    one = stage()
+    for text, meant in (('"a\\ud83d b"', "a? b"), ('"\\ud83d\\ude00"', "😀"), ('"😀"', "😀")):
+        body = '{"model": "toy", "messages": [{"role": "user", "content": ' + text + "}]}"
+        answer = one.http.post(PATHS[0], content=body.encode(), headers={"content-type": "application/json"})
+        assert answer.status_code == 200
+        assert one.engine.plays[-1].request.messages[0].plain_text == meant
+    deep = b'{"a": "\\ud800", "b": ' + b"[" * 100_000
+    answer = one.http.post(PATHS[0], content=deep, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+
+
+def test_unknown_fields_are_accepted_and_reported(stage: Staged) -> None:
+    one = stage()
+    answer = one.http.post(PATHS[0], json=CHAT | {"user": "é", "x\ny": 1})
+    assert answer.status_code == 200
+    assert answer.headers["x-assay-warnings"] == "no effect: user, x?y"
+    assert "x-assay-warnings" not in one.http.post(PATHS[0], json=CHAT).headers
+    many = {f"field_{number}": 1 for number in range(1000)}
+    assert len(one.http.post(PATHS[0], json=CHAT | many).headers["x-assay-warnings"]) == 2000
+
+
+def test_unknown_routes_and_methods_answer_in_the_protocol_s_words(stage: Staged) -> None:
+    one = stage()
+    answer = one.http.get("/v1/nowhere")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")
+    answer = one.http.get("/v1/messages")
+    assert (answer.status_code, answer.json()["type"]) == (405, "error")
+    answer = one.http.get("/v1/nowhere", headers={"anthropic-version": "2023-06-01"})
+    assert answer.json()["error"]["type"] == "not_found_error"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_unknown_model_is_404_with_the_nearest_names(stage: Staged, path: str) -> None:
+    one = stage()
+    body = json.dumps(CHAT | {"model": "../../etc/passwd\ud800"})
+    answer = one.http.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 404
+    assert "toy" in answer.json()["error"]["message"]
+    assert one.engine.plays == []
+    if path == PATHS[0]:
+        assert (answer.json()["error"]["code"], answer.json()["error"]["param"]) == ("model_not_found", "model")
+    else:
+        assert answer.json()["error"]["type"] == "not_found_error"
+
+
+def test_image_addresses_reach_nothing_inside_and_are_counted(stage: Staged) -> None:
+    one = stage()
+    inside = [f"http://127.0.0.1:{httpx.URL(one.url).port}/health", "http://169.254.169.254/latest", "http://[::1]/"]
+    for url in inside:
+        content = [{"type": "image_url", "image_url": {"url": url}}]
+        answer = one.http.post(PATHS[0], json=CHAT | {"messages": [{"role": "user", "content": content}]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+    source = [{"type": "image", "source": {"type": "url", "url": f"https://example.com/{n}"}} for n in range(17)]
+    answer = one.http.post(PATHS[1], json=CHAT | {"messages": [{"role": "user", "content": source}]})
+    assert "17 image addresses" in answer.json()["error"]["message"]
+    assert one.engine.plays == []
+
+
+def test_models_that_are_not_loaded_are_refused_when_loading_is_off(stage: Staged) -> None:
+    one = stage(load_on_request=False)
+    answer = one.http.post(PATHS[0], json=CHAT | {"model": "a/b/c"})
+    assert answer.status_code == 404
+    assert "load_on_request" in answer.json()["error"]["message"]
+    assert one.http.post(PATHS[0], json=CHAT).status_code == 200
+    assert stage().http.post(PATHS[0], json=CHAT | {"model": "a/b/c"}).status_code == 200
+
+
+def test_default_is_what_is_loaded(stage: Staged) -> None:
+    assert stage().http.post(PATHS[0], json=CHAT | {"model": "default"}).json()["model"] == "toy"
+
+
+def test_the_list_of_models_has_both_shapes(stage: Staged) -> None:
+    one = stage()
+    body = one.http.get("/v1/models").json()
+    assert [(model["id"], model["loaded"]) for model in body["data"]] == [("toy", True), ("a/b/c", False)]
+    assert one.http.get("/v1/models/a/b/c").json()["object"] == "model"
+    assert one.http.get("/v1/models/a/b").status_code == 404
+    version = {"anthropic-version": "2023-06-01"}
+    body = one.http.get("/v1/models?limit=1", headers=version).json()
+    assert (body["has_more"], body["first_id"], body["last_id"]) == (True, "toy", "toy")
+    body = one.http.get("/v1/models?after_id=toy", headers=version).json()
+    assert ([model["id"] for model in body["data"]], body["has_more"]) == (["a/b/c"], False)
+    assert one.http.get("/v1/models?limit=x", headers=version).status_code == 400
+    with anthropic.Anthropic(base_url=one.url, api_key=one.key) as client:
+        assert [model.id for model in client.models.list(limit=1)] == ["toy", "a/b/c"]
+        assert client.models.retrieve("a/b/c").display_name == "a/b/c"
+
+
+def test_logprobs_in_both_forms(stage: Staged) -> None:
+    logprob = TokenLogprob(5, "Hé", -0.5, ((5, "Hé", -0.5), (6, "Ho", -1.0)))
+    one = stage(lambda play: play.say(TextDelta("Hé", (logprob,)), END))
+    content = one.http.post(PATHS[0], json=CHAT | {"logprobs": True}).json()["choices"][0]["logprobs"]["content"]
+    assert (content[0]["token"], content[0]["bytes"], content[0]["logprob"]) == ("Hé", [72, 195, 169], -0.5)
+    assert [top["token"] for top in content[0]["top_logprobs"]] == ["Hé", "Ho"]
+    body = {"model": "toy", "prompt": "ab", "logprobs": 2, "echo": True}
+    choice = one.http.post("/v1/completions", json=body).json()["choices"][0]
+    assert choice["text"] == "abHé"
+    assert choice["logprobs"]["text_offset"] == [2]
+    assert choice["logprobs"]["top_logprobs"] == [{"Hé": -0.5, "Ho": -1.0}]
+
+
+def test_thinking_without_its_text_keeps_the_signature(stage: Staged) -> None:
+    one = stage(lambda play: play.say(Prefill(7, 7), ThinkingDelta("Hm."), TextDelta("Yes"), END))
+    thinking = {"type": "adaptive", "display": "omitted"}
+    blocks = one.http.post(PATHS[1], json=CHAT | {"thinking": thinking}).json()["content"]
+    assert (blocks[0]["thinking"], blocks[1]["text"]) == ("", "Yes")
+    raw = one.http.post(PATHS[1], json=CHAT | {"thinking": thinking, "stream": True}).content
+    streamed = check_anthropic(heard(raw))["content"]
+    assert streamed[0]["signature"] == blocks[0]["signature"]
