@@ -67,10 +67,12 @@ def test_a_hundred_toggles_leak_nothing(tmp_path: Path) -> None:
         return threading.active_count(), len(os.listdir("/dev/fd"))
 
     toggle()
-    before = held()
+    threads, files = held()
     for _ in range(100):
         toggle()
-    assert held() == before
+    after = held()
+    assert after[0] <= threads
+    assert after[1] <= files
 
 
 def test_a_port_in_use_is_named_and_a_free_one_offered(tmp_path: Path) -> None:
