@@ -47,7 +47,7 @@ class Engine:
     def ready(self) -> Future[None]:
         """Done once MLX has been imported and the engine takes commands; raises EngineClosed if that fails."""
         future: Future[None] = self._track(Future())
-        self._post(lambda _: future.set_result(None))
+        self._post(lambda _: future.set_result(None) if future.set_running_or_notify_cancel() else None)
         return future
 
     def close(self, drain_s: float = 0.0) -> None:

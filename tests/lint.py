@@ -32,7 +32,11 @@ def too_long() -> list[str]:
 
 
 def main() -> int:
-    """Run every check, so that one run shows all there is to mend; returns the exit code."""
+    """Run every check, so that one run shows all there is to mend; returns the exit code. --list only names them."""
+    if "--list" in sys.argv[1:]:
+        for command in CHECKS:
+            print(*command)
+        return 0
     failed = []
     for command in CHECKS:
         print("$", *command, flush=True)

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.settings import Settings
-from tui.app import AssayApp
-from tui.terminal_guard import guarded_terminal, log_file, logging_to
+from tui.terminal_guard import give_a_size, guarded_terminal, log_file, logging_to
+
+if TYPE_CHECKING:
+    from tui.app import AssayApp
 
 
 async def _run(app: AssayApp) -> None:
@@ -23,6 +26,9 @@ async def _run(app: AssayApp) -> None:
 
 def run_workbench(settings: Settings, suite: Path | None = None) -> int:
     """Run the workbench until it is left; returns the process's exit code."""
+    give_a_size()  # before textual-image measures the terminal, which it does on import
+    from tui.app import AssayApp
+
     log = log_file(settings.data_dir)
     with logging_to(log), guarded_terminal(log):
         app = AssayApp(settings, suite=suite)

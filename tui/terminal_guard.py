@@ -6,11 +6,19 @@ import contextlib
 import logging
 import os
 import sys
+import termios
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 LOG_BYTES = 1_000_000
+
+
+def give_a_size() -> None:
+    """Tell a terminal that says it has no columns or rows, as a bare pseudo-terminal does, that it has 80x24."""
+    for number in (0, 1, 2):
+        if os.isatty(number) and 0 in termios.tcgetwinsize(number):
+            termios.tcsetwinsize(number, (24, 80))
 
 
 def log_file(data_dir: Path) -> Path:

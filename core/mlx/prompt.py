@@ -79,6 +79,7 @@ def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, visi
         raise InvalidRequest(
             f"The chat template of {request.model} refuses the conversation: {error}.", "messages"
         ) from error
+    text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text, and tokenizers refuse them
     initial = "normal"
     if markers.think_start and markers.think_end and text.rfind(markers.think_start) > text.rfind(markers.think_end):
         initial = "reasoning"

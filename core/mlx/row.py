@@ -13,6 +13,7 @@ from core.errors import EngineError
 from core.events import Finished, FinishReason, Timing, TokenLogprob, Usage
 from core.generation import Generation
 from core.mlx.output import OutputParser
+from core.mlx.sampling import LogitsProcessor, Sampler
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Row:
     thinking_tokens: int = 0
     batch_size: int = 1
     error: EngineError | None = None
+    sampler: Sampler | None = None
+    processors: list[LogitsProcessor] = field(default_factory=list)
     key: list[int] = field(default_factory=list)
     boundary: int = 0
     """Prompt tokens that the next turn of the conversation is expected to repeat; 0 where nobody asked."""

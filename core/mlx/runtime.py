@@ -177,6 +177,8 @@ class Runtime:
             image_tokens=inputs.image_tokens,
             key=inputs.key,
         )
+        row.sampler = make_sampler(request.sampling, loaded.defaults)
+        row.processors = self._processors(row, inputs)
         cache, row.cached = self._prefixes.fetch(loaded.info.id, inputs.key)
         if self._snapshots:
             row.boundary = inputs.length - next_turn_tail(request, inputs, loaded)
@@ -200,8 +202,8 @@ class Runtime:
             max_tokens=[min(sampling.max_tokens or room, room)],
             caches=[cache],
             all_tokens=[inputs.tokens[:done]],
-            samplers=[make_sampler(sampling, self.loaded.defaults)],
-            logits_processors=[self._processors(row, inputs)],
+            samplers=[row.sampler],
+            logits_processors=[row.processors],
         )
         row.uid = uids[0]
         self._rows[uids[0]] = row

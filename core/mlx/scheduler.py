@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import mlx.core as mx
+import transformers
 
 from core.catalog import Catalog
-from core.errors import EngineError, LoadFailed, ModelUnloaded
+from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
 from core.generation import Generation
 from core.mlx.loading import LoadedWeights, load_steps
@@ -23,6 +25,8 @@ from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
 
 STATUS_INTERVAL_S = 0.1
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Scheduler:
         notify: Callable[[Notice], None],
         publish: Callable[[EngineStatus], None],
     ) -> None:
+        transformers.logging.set_verbosity_error()  # its warnings are about checkpoints, and land on the terminal
         self._settings = settings
         self._catalog = catalog
         self._notify = notify
@@ -89,18 +94,16 @@ class Scheduler:
         runtime = self._pool.runtimes.get(generation.request.model)
         if runtime is None or not runtime.cancel(generation):
             generation.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
+        self.publish()
 
     def load(self, model_id: str, pin: bool, future: Future[LoadedModel]) -> None:
         """Load a model; the future gets what status says of it."""
 
         def ready(found: Runtime | EngineError) -> None:
-            if isinstance(found, EngineError):
-                future.set_exception(found)
-                return
-            if pin:
+            if pin and not isinstance(found, EngineError):
                 self._pool.pinned.add(model_id)
             self.publish()
-            future.set_result(self._describe(model_id, found))
+            _settle(future, found, lambda runtime: self._describe(model_id, runtime))
 
         self._with_model(model_id, ready)
 
@@ -108,12 +111,7 @@ class Scheduler:
         """Count a request's prompt tokens with its model's tokenizer."""
 
         def ready(found: Runtime | EngineError) -> None:
-            try:
-                if isinstance(found, EngineError):
-                    raise found
-                future.set_result(found.count_tokens(request))
-            except EngineError as error:
-                future.set_exception(error)
+            _settle(future, found, lambda runtime: runtime.count_tokens(request))
 
         self._with_model(request.model, ready)
 
@@ -124,7 +122,7 @@ class Scheduler:
             self._finish_load(load, ModelUnloaded(f"Loading {model_id} was cancelled."))
         runtime = self._pool.runtimes.get(model_id)
         if runtime is None:
-            future.set_result(None)
+            _done(future)
             return
         self._leaving.setdefault(model_id, []).append(future)
         if cancel or not runtime.busy:
@@ -230,7 +228,7 @@ class Scheduler:
         _give_memory_back()
         self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
         for future in self._leaving.pop(model_id, []):
-            future.set_result(None)
+            _done(future)
         self.publish()
 
     # -- status ------------------------------------------------------------------------------------------------------
@@ -269,6 +267,25 @@ class Scheduler:
             running=runtime.running,
             waiting=runtime.waiting,
         )
+
+
+def _settle(future: Future[T], found: Runtime | EngineError, answer: Callable[[Runtime], T]) -> None:
+    """Answer a future with what `answer` makes of the runtime, or with the error; one that was cancelled is let be."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        if isinstance(found, EngineError):
+            raise found
+        future.set_result(answer(found))
+    except EngineError as error:
+        future.set_exception(error)
+    except Exception as error:  # tokenizers and templates raise what they like
+        future.set_exception(GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}"))
+
+
+def _done(future: Future[None]) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_result(None)
 
 
 def _give_memory_back() -> None:

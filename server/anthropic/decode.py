@@ -52,6 +52,7 @@ def decode_messages(body: MessagesRequest, images: Mapping[str, ImageData]) -> D
         temperature=body.temperature,
         top_p=body.top_p,
         top_k=body.top_k,
+        seed=body.seed,
         max_tokens=body.max_tokens,
         stop=tuple(body.stop_sequences or ()),
     )

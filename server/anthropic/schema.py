@@ -100,3 +100,5 @@ class MessagesRequest(CountRequest):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
+    seed: int | None = None
+    """Not of the protocol: local servers take it, and golden prompts repeat with it."""
