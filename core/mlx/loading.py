@@ -11,6 +11,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm import tokenizer_utils
+from transformers.utils import logging as transformers_logging
 
 from core.catalog import ModelInfo, ModelKind
 from core.errors import LoadFailed, ModelBroken, UnsupportedInput
@@ -19,6 +20,11 @@ from core.mlx.sampling import Defaults
 
 EVAL_BYTES = 256 * 1024 * 1024
 """Weights read between two decode steps of other models."""
+
+
+def quiet_transformers() -> None:
+    """Keep transformers' warnings about checkpoints, which nobody here can act on, off the terminal."""
+    transformers_logging.set_verbosity_error()
 
 
 @dataclass

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import mlx.core as mx
-import transformers
 
 from core.catalog import Catalog
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
 from core.generation import Generation
-from core.mlx.loading import LoadedWeights, load_steps
+from core.mlx.loading import LoadedWeights, load_steps, quiet_transformers
 from core.mlx.pool import Pool
 from core.mlx.row import Clock
 from core.mlx.runtime import Runtime
@@ -52,7 +51,7 @@ class Scheduler:
         notify: Callable[[Notice], None],
         publish: Callable[[EngineStatus], None],
     ) -> None:
-        transformers.logging.set_verbosity_error()  # its warnings are about checkpoints, and land on the terminal
+        quiet_transformers()
         self._settings = settings
         self._catalog = catalog
         self._notify = notify
