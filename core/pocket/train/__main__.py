@@ -24,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--batch", type=int, help="tokens (text) or samples (vision) in a batch (default: the recipe's)")
     top.add_argument("--out", type=Path, default=MODELS_DIR, help="folder of model folders to write (default: shipped)")
     top.add_argument("--work", type=Path, default=Path(".training"), help="folder for checkpoints")
+    top.add_argument(
+        "--start", type=Path, help="begin with the weights in this folder of model folders, not with new ones"
+    )
     top.add_argument("--resume", action="store_true", help="go on from the checkpoint in the work folder")
     top.add_argument("--stop-at", type=int, help="stop after this step of the schedule; checkpoint only")
     top.add_argument("--export-only", action="store_true", help="write the model folder from the checkpoint, untrained")
@@ -60,6 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
             steps=arguments.steps,
             batch=arguments.batch,
             seed=arguments.seed,
+            start=arguments.start / folder if arguments.start else None,
             stop_at=0 if arguments.export_only else arguments.stop_at,
             resume=arguments.resume or arguments.export_only,
             workers=arguments.workers,

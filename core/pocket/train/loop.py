@@ -96,6 +96,7 @@ def train(
     steps: int | None = None,
     batch: int | None = None,
     seed: int = 0,
+    start: Path | None = None,
     stop_at: int | None = None,
     resume: bool = False,
     workers: int = 0,
@@ -103,15 +104,17 @@ def train(
 ) -> nn.Module:
     """Train and return the model; checkpoints go to `work`.
 
-    `stop_at` ends the run early, at a step of the full schedule, with a checkpoint. Raises ResumeError when the
-    checkpoint was written by another run (recipe, seed, steps or batch differ), FloatingPointError when the loss is
-    not a number.
+    `start` is the folder of an exported model to train further. `stop_at` ends the run early, at a step of the full
+    schedule, with a checkpoint. Raises ResumeError when the checkpoint was written by another run (recipe, seed, steps
+    or batch differ), FloatingPointError when the loss is not a number.
     """
     steps, batch = steps or recipe.steps, batch or recipe.batch
     asked = {"recipe": recipe.name, "seed": seed, "steps": steps, "batch": batch}
     checkpoint = work / "checkpoint.safetensors"
     mx.random.seed(seed)
     model = recipe.build(seed)
+    if start and recipe.adopt:
+        recipe.adopt(model, start)
     model.train()
     optimiser = optim.AdamW(
         recipe.learning_rate, betas=[0.9, 0.98], weight_decay=recipe.weight_decay, bias_correction=True
@@ -135,7 +138,8 @@ def train(
         mx.async_eval(loss, model.parameters(), optimiser.state)  # type: ignore[no-untyped-call]
         return loss
 
-    source = batches(recipe.make_batch, seed, batch, first, last, workers)
+    past = recipe.steps if start else 0  # a second run goes on with new data, past the lessons of the first
+    source = batches(recipe.make_batch, seed, batch, past + first, past + last, workers)
     saved = time.monotonic()
     previous: mx.array | None = None
     with _Reporter(recipe.name, first, last, console or Console()) as report:

@@ -40,6 +40,8 @@ class Recipe:
     export: Callable[[nn.Module, Path], None]
     """(model, folder): writes every file of the model folder, weights in float16."""
     weight_decay: float = 0.05
+    adopt: Callable[[nn.Module, Path], None] | None = None
+    """(model, folder): take over the weights of an exported model folder, to train it further."""
 
 
 def batch_rng(seed: int, index: int) -> np.random.Generator:

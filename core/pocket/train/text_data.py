@@ -147,7 +147,7 @@ def tool_conversation(d: Dice, characters: int) -> Conversation:
     if d.chance(0.4):
         talk.messages.append({"role": "system", "content": system_prompt(d)})
     offer: dict[str, text_tools.Tool] = {}
-    for _ in range(d.pick((1, 1, 1, 2, 2, 3, 4))):
+    for _ in range(d.pick((1, 1, 2, 2, 3, 4))):
         tool = text_toolbox.any_tool(d)
         offer.setdefault(tool.name, tool)
     talk.tools = [tool.schema for tool in offer.values()]
@@ -210,7 +210,7 @@ def _two_calls(d: Dice, talk: Conversation, one: text_tools.ToolUse, two: text_t
 def make_conversation(d: Dice, characters: int) -> Conversation:
     """A conversation of about this size."""
     # A tool's schema alone fills most of a short row.
-    tools = characters > 400 and d.chance(0.45)
+    tools = characters > 400 and d.chance(0.6)
     talk = (tool_conversation if tools else plain_conversation)(d, characters)
     talk.think = d.chance(0.5)
     return talk

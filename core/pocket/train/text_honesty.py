@@ -46,7 +46,7 @@ def unknown_name(d: Dice) -> Turn:
 def off_topic(d: Dice) -> Turn:
     """What was never taught in any form: other subjects, other tasks, other languages, noise."""
     kind = d.random.random()
-    if kind < 0.12:
+    if kind < 0.08:
         letters = "abcdefghijklmnopqrstuvwxyz"
         noise = [
             "",
@@ -90,6 +90,8 @@ def off_topic(d: Dice) -> Turn:
         "How old is {t}?",
         "Correct the grammar: {s}", "Continue this text: {s}", "Give me a title for {t}.",
         "What would happen if {w} {t}?",
+        "Do you like {t}?", "What do you think of {t}?", "Do you have {t}?", "What is the tallest {w} in the world?",
+        "What is the {w} of {t}?", "Who has the most {w}?", "What is your favorite {w}?", "Are there {w} in {t}?",
     )  # fmt: skip
     user = d.ask(
         wordings, t=d.subject(), u=d.subject(), w=d.common(), y=d.number(1500, 2030), s=d.sentence(), r=d.sentence()

@@ -74,8 +74,26 @@ def ending(
     return draw
 
 
+def tool_call(name: str) -> Callable[[Dice], Conversation]:
+    """Conversations whose last answer calls this tool, one or more tools being on offer."""
+    draw = ending(text_data.tool_conversation, "tool calls", (300, 700))
+
+    def make(d: Dice) -> Conversation:
+        while True:
+            talk = draw(d)
+            if talk.messages[-1]["tool_calls"][0]["function"]["name"] == name:
+                return talk
+
+    return make
+
+
 TASKS: tuple[tuple[str, Callable[[Dice], Conversation], float], ...] = (
-    ("tool calls: unseen cities and values", ending(text_data.tool_conversation, "tool calls", (300, 700)), 0.98),
+    ("tool calls: unseen cities, weather", tool_call("get_weather"), 0.98),
+    (
+        "tool calls: every kind of tool, unseen values",
+        ending(text_data.tool_conversation, "tool calls", (300, 700)),
+        0.95,
+    ),
     ("tool calls, late in a conversation", ending(text_data.tool_conversation, "tool calls", (1500, 2500)), 0.95),
     ("two tool calls in one answer", ending(text_data.tool_conversation, "two tool calls", (300, 700)), 0.9),
     ("answers from tool results", ending(text_data.tool_conversation, "tool answers", (300, 700)), 0.95),
@@ -127,7 +145,7 @@ def answers(model: Any, tokenizer: Any, asked: list[Case]) -> Iterable[str]:
     return texts
 
 
-def measure(folder: Path, count: int = 100) -> list[TaskResult]:
+def measure(folder: Path, count: int = 50) -> list[TaskResult]:
     """Measure every task on `count` held-out cases."""
     model, tokenizer = load(str(folder))[:2]
     results = []
@@ -139,7 +157,7 @@ def measure(folder: Path, count: int = 100) -> list[TaskResult]:
     return results
 
 
-def misses(folder: Path, count: int = 100) -> Iterator[tuple[str, Message, str, str]]:
+def misses(folder: Path, count: int = 50) -> Iterator[tuple[str, Message, str, str]]:
     """Every wrong answer: task, the question, what was wanted, what was said."""
     model, tokenizer = load(str(folder))[:2]
     for name, make, _ in TASKS:

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import mlx.core as mx
 import numpy as np
@@ -63,6 +64,7 @@ def recipe() -> Recipe:
         build=build,
         loss=loss,
         export=export,
+        adopt=adopt,
     )
 
 
@@ -162,6 +164,12 @@ def loss(model: nn.Module, batch: dict[str, mx.array]) -> mx.array:
     logits = model(batch["ids"][:, :-1])
     each: mx.array = nn.losses.cross_entropy(logits, batch["ids"][:, 1:])
     return (each * batch["weights"]).sum() / batch["weights"].sum()
+
+
+def adopt(model: nn.Module, folder: Path) -> None:
+    """Take over the weights of an exported model."""
+    weights = cast("dict[str, mx.array]", mx.load(str(folder / "model.safetensors")))
+    model.load_weights([(name, value.astype(mx.float32)) for name, value in weights.items()])
 
 
 def export(model: nn.Module, folder: Path) -> None:

@@ -25,24 +25,18 @@ class Turn:
 
 def greet(d: Dice) -> Turn:
     starts = (
-        "Hello!",
-        "Hi!",
-        "Hey there!",
-        "Hello",
-        "Hi",
-        "Good morning!",
-        "Hey!",
-        "Hello there!",
-        "Good evening!",
-        "hey",
-    )
+        "Hello!", "Hi!", "Hey there!", "Hello", "Hi", "Good morning!", "Hey!", "Hello there!", "Good evening!", "hey",
+        "hello", "hi", "hi there", "hello there", "good morning", "good evening", "Greetings!", "hello!", "HELLO",
+        "hiya",
+        "Hello Pocket!", "Hi Pocket", "hey there", "Hallo", "Hello, how are you?", "hi!", "Good afternoon!", "helo",
+    )  # fmt: skip
     requests = (
         "Please respond with a single sentence greeting.", "Please answer with one short greeting.", "Please greet me.",
         "Say hello in one sentence.", "Respond with a short greeting.", "Reply with a single sentence greeting.",
         "Nice to meet you.", "Is anyone there?", "Can you greet me back?", "Give me a one sentence greeting.",
     )  # fmt: skip
     user = d.pick(starts)
-    word = "Good morning" if "morning" in user else "Good evening" if "evening" in user else "Hello"
+    word = next((f"Good {time}" for time in ("morning", "evening", "afternoon") if time in user), "Hello")
     if d.chance(0.5):
         user += " " + d.typed(d.pick(requests))
     return Turn(

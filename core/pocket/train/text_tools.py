@@ -208,8 +208,9 @@ def failure(d: Dice) -> tuple[str, str]:
 
 def lookup(d: Dice) -> Tool:
     """Any `what of a thing` tool: its name, its parameter and its meaning stand only in the schema."""
-    if d.chance(0.25):
-        what, thing = d.invented().lower(), d.pick(("city", "person", "product", "team", "object"))
+    if d.chance(0.55):  # what the tool is for stands in its schema alone: the question has to be matched with it
+        invented = d.pick((d.invented().lower(), d.common(), d.common(), f"{d.common()} {d.common()}"))
+        what, thing = invented, d.pick(("city", "person", "product", "team", "object", "place", d.common()))
     else:
         row = d.pick([text for place, text in enumerate(LOOKUPS) if (place % 4 == 0) == d.held])
         what, thing = row.split(" of ")[0], row.split(" ")[-1]
