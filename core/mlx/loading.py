@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from mlx_lm import tokenizer_utils
 from transformers.utils import logging as transformers_logging
 
 from core.catalog import ModelInfo, ModelKind
-from core.errors import LoadFailed, ModelBroken, UnsupportedInput
+from core.errors import EngineError, LoadFailed, ModelBroken
+from core.mlx.formats import find_markers
 from core.mlx.output import Markers
 from core.mlx.sampling import Defaults
 
@@ -43,21 +45,11 @@ class LoadedWeights:
 
 
 def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, LoadedWeights]:
-    """Load `info`, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
+    """Load a text or vision model, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
 
-    Raises ModelBroken when the files cannot be used, UnsupportedInput for a kind that does not generate, LoadFailed
-    with the library's reason otherwise.
+    Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
     """
-    if info.problem:
-        raise ModelBroken(f"{info.id} cannot be loaded: {info.problem}")
-    if info.needs_code and not allow_code:
-        raise ModelBroken(
-            f"{info.id} brings Python code of its own, which runs with your rights. "
-            f"If you trust it, add {info.id!r} to allow_code in settings.toml."
-        )
-    if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
-        raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}, which does not generate text.")
-    try:
+    with loading(info, allow_code):
         config = _read_json(info.path / "config.json")
         processor = None
         if info.kind is ModelKind.VISION:
@@ -72,14 +64,10 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
             from mlx_lm.utils import load_model
 
             model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
-        yield from _evaluate(model)
+        yield from evaluate(model)
         tokenizer = tokenizer_utils.load(
             info.path, {"trust_remote_code": True} if allow_code else None, eos_token_ids=_eos_ids(info.path, config)
         )
-    except (ModelBroken, UnsupportedInput):
-        raise
-    except Exception as error:  # the libraries raise whatever their model files lead to
-        raise LoadFailed(f"{info.id} could not be loaded: {type(error).__name__}: {error}") from error
     template = getattr(processor, "chat_template", None)
     if tokenizer.chat_template is None and template:
         tokenizer.chat_template = template
@@ -89,7 +77,7 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
         model=model,
         processor=processor,
         tokenizer=tokenizer,
-        markers=_markers(tokenizer),
+        markers=find_markers(tokenizer),
         defaults=Defaults.from_generation_config(_read_json(info.path / "generation_config.json")),
         eos_ids=frozenset(tokenizer.eos_token_ids),
         context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
@@ -97,7 +85,26 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
     )
 
 
-def _evaluate(model: Any) -> Generator[float, None, None]:
+@contextmanager
+def loading(info: ModelInfo, allow_code: bool) -> Iterator[None]:
+    """Around the loading of any kind of model: what stands against it before, and what went wrong, as sentences."""
+    if info.problem:
+        raise ModelBroken(f"{info.id} cannot be loaded: {info.problem}")
+    if info.needs_code and not allow_code:
+        raise ModelBroken(
+            f"{info.id} brings Python code of its own, which runs with your rights. "
+            f"If you trust it, add {info.id!r} to allow_code in settings.toml."
+        )
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:  # the libraries raise whatever their model files lead to
+        raise LoadFailed(f"{info.id} could not be loaded: {type(error).__name__}: {error}") from error
+
+
+def evaluate(model: Any) -> Generator[float, None, None]:
+    """Read a lazy model's weights into memory, yielding the fraction done after each EVAL_BYTES of them."""
     arrays = [array for _, array in tree_flatten(model.parameters())]
     total = sum(array.nbytes for array in arrays) or 1
     done = pending = 0
@@ -112,20 +119,6 @@ def _evaluate(model: Any) -> Generator[float, None, None]:
     mx.eval(batch)
     mx.eval(model.state if hasattr(model, "state") else [])
     yield 1.0
-
-
-def _markers(tokenizer: Any) -> Markers:
-    parser_type = tokenizer.init_kwargs.get("tool_parser_type")
-    return Markers(
-        think_start=tokenizer.think_start,
-        think_end=tokenizer.think_end,
-        tool_start=tokenizer.tool_call_start,
-        tool_end=tokenizer.tool_call_end,
-        tool_parser=tokenizer.tool_parser,
-        json_calls=parser_type == "json_tools",
-        structural=tuple(tokenizer.structural_markers or ()),
-        transitions=tokenizer.response_transitions,
-    )
 
 
 def _eos_ids(path: Path, config: dict[str, Any]) -> list[int] | None:

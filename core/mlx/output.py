@@ -21,8 +21,11 @@ ToolParser = Callable[[str, Any], Any]
 class Markers:
     """The strings by which a model sets thinking and tool calls apart; None where it has none.
 
-    `json_calls` is True when a call is one JSON object with name and arguments, which can be read as it grows.
-    `transitions` are further (state -> [(marker, next state)]) edges of a format such as harmony's channels.
+    `call_head` matches the text of a call up to its JSON arguments, with the function's name in group "name" (or, as
+    a JSON string, "json"), so that arguments can be passed on as they grow; None for formats that are read when they
+    end. `json_calls` is True when a call is one JSON object of name and arguments, which can be demanded by a schema.
+    `transitions` are further (state -> [(marker, next state)]) edges of a format such as harmony's channels, and
+    `initial` the state in which an answer begins. Text in states besides "normal", "reasoning" and "tool" is not shown.
     """
 
     think_start: str | None = None
@@ -30,9 +33,12 @@ class Markers:
     tool_start: str | None = None
     tool_end: str | None = None
     tool_parser: ToolParser | None = None
+    call_head: re.Pattern[str] | None = None
     json_calls: bool = False
     structural: tuple[str, ...] = ()
     transitions: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    initial: str = "normal"
+    after_tool: str = "normal"
 
     def edges(self, stop: Sequence[str], tools: bool) -> dict[str, list[tuple[str, str]]]:
         """The state machine of one request: states "normal", "reasoning", "tool", and "stop:i" for each stop string."""
@@ -45,10 +51,10 @@ class Markers:
                 edges["normal"].append((self.tool_start, "tool"))
             if "reasoning" in edges:
                 edges["reasoning"].append((self.tool_start, "tool"))
-            edges["tool"] = [(self.tool_end, "normal")] if self.tool_end else []
+            edges["tool"] = [(self.tool_end, self.after_tool)] if self.tool_end else []
         edges["normal"].extend((marker, "normal") for marker in self.structural)
         for state, more in self.transitions.items():
-            edges.setdefault(state, []).extend(more)
+            edges.setdefault(state, []).extend(edge for edge in more if tools or edge[1] != "tool")
         for index, text in enumerate(stop):
             edges["normal"].append((text, f"stop:{index}"))
             edges[f"stop:{index}"] = []
@@ -148,6 +154,8 @@ class OutputParser:
         if self._call is not None:
             self._call.push(piece, events)
             return
+        if self._name not in ("normal", "reasoning"):
+            return
         piece = clean(piece)
         if self._at_start:
             piece = piece.lstrip()
@@ -168,8 +176,6 @@ class OutputParser:
 class _Call:
     """One tool call as its text grows: JSON arguments are passed on as they come, other formats when they end."""
 
-    _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\{)')
-
     def __init__(self, parser: OutputParser, opening: str) -> None:
         self._parser = parser
         self._opening = opening
@@ -179,11 +185,13 @@ class _Call:
 
     def push(self, piece: str, events: list[Event]) -> None:
         self._text += piece
-        if self._index is None and self._parser._markers.json_calls:
-            head = self._HEAD.match(self._text)
+        if self._index is None and (pattern := self._parser._markers.call_head) is not None:
+            head = pattern.match(self._text)
             if head is None:
                 return
-            self._index = self._start(json.loads(head.group(1)), None, events)
+            groups = head.groupdict()
+            name = groups["name"] if groups.get("name") else json.loads(groups["json"])
+            self._index = self._start(name, None, events)
             piece = self._text[head.end() :]
         if self._index is not None:
             self._arguments(clean(self._scanner.take(piece)), events)

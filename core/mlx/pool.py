@@ -7,7 +7,7 @@ import mlx.core as mx
 from core.catalog import ModelInfo
 from core.errors import OutOfMemory
 from core.mlx.prefix_cache import PrefixCache
-from core.mlx.runtime import Runtime
+from core.mlx.runtimes import ModelRuntime
 from core.settings import Settings
 
 CONTEXT_FOR_FIT = 4096
@@ -37,7 +37,7 @@ class Pool:
     def __init__(self, settings: Settings) -> None:
         self.budget = memory_budget(settings)
         self.prefixes = PrefixCache(int(settings.cache_budget_gb * 1e9))
-        self.runtimes: dict[str, Runtime] = {}
+        self.runtimes: dict[str, ModelRuntime] = {}
         self.pinned: set[str] = set()
 
     def victims(self, info: ModelInfo) -> list[str]:

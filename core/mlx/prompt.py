@@ -80,7 +80,7 @@ def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, visi
             f"The chat template of {request.model} refuses the conversation: {error}.", "messages"
         ) from error
     text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text, and tokenizers refuse them
-    initial = "normal"
+    initial = markers.initial
     if markers.think_start and markers.think_end and text.rfind(markers.think_start) > text.rfind(markers.think_end):
         initial = "reasoning"
     if demanded:
@@ -148,7 +148,7 @@ def _template_messages(turn: Message, vision: bool) -> list[dict[str, Any]]:
     entry: dict[str, Any] = {"role": turn.role.value, "content": _content(turn.parts, vision)}
     thinking = "".join(part.text for part in turn.parts if isinstance(part, ThinkingPart))
     if thinking:
-        entry["reasoning_content"] = thinking
+        entry["reasoning_content"] = entry["thinking"] = thinking  # templates know it by one name or the other
     calls = [part for part in turn.parts if isinstance(part, ToolCallPart)]
     if calls:
         entry["tool_calls"] = [

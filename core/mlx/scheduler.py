@@ -7,21 +7,21 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import mlx.core as mx
 
 from core.catalog import Catalog
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
-from core.generation import Generation
-from core.mlx.loading import LoadedWeights, load_steps, quiet_transformers
+from core.mlx.loading import quiet_transformers
 from core.mlx.pool import Pool
 from core.mlx.row import Clock
-from core.mlx.runtime import Runtime
+from core.mlx.runtimes import ModelRuntime, load_steps, make_runtime
 from core.requests import GenerationRequest
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
+from core.stream import Work
 
 STATUS_INTERVAL_S = 0.1
 
@@ -34,11 +34,10 @@ class _Load:
 
     model_id: str
     began: float
-    steps: Generator[float, None, LoadedWeights] | None = None
+    steps: Generator[float, None, Any] | None = None
     fraction: float = 0.0
     memory_before: int = 0
-    waiters: list[Callable[[Runtime | EngineError], None]] = field(default_factory=list)
-    generations: list[Generation] = field(default_factory=list)
+    waiters: list[Callable[[ModelRuntime | EngineError], None]] = field(default_factory=list)
 
 
 class Scheduler:
@@ -68,37 +67,35 @@ class Scheduler:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    def submit(self, generation: Generation, submitted: float) -> None:
-        """Queue a generation with its model, loading that first if need be."""
-        if generation.done:
+    def submit(self, work: Work, submitted: float) -> None:
+        """Queue a request with its model, loading that first if need be."""
+        if work.done:
             return
 
-        def ready(found: Runtime | EngineError) -> None:
+        def ready(found: ModelRuntime | EngineError) -> None:
             if isinstance(found, EngineError):
-                generation.fail(found)
-            elif not generation.done:
+                work.fail(found)
+            elif not work.done:
                 load_s = max(found.loaded_at - submitted, 0.0) if loading else 0.0
-                found.submit(generation, Clock(submitted, load_s))
+                found.submit(work, Clock(submitted, load_s))
 
-        model_id = generation.request.model
+        model_id = work.request.model
         loading = model_id not in self._pool.runtimes or model_id in self._leaving
         if loading:
-            generation.feed(Loading(model_id))
-        load = self._with_model(model_id, ready)
-        if load is not None:
-            load.generations.append(generation)
+            work.feed(Loading(model_id))
+        self._with_model(model_id, ready)
 
-    def cancel(self, generation: Generation) -> None:
-        """End a generation wherever it is."""
-        runtime = self._pool.runtimes.get(generation.request.model)
-        if runtime is None or not runtime.cancel(generation):
-            generation.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
+    def cancel(self, work: Work) -> None:
+        """End a request wherever it is."""
+        runtime = self._pool.runtimes.get(work.request.model)
+        if runtime is None or not runtime.cancel(work):
+            work.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
         self.publish()
 
     def load(self, model_id: str, pin: bool, future: Future[LoadedModel]) -> None:
         """Load a model; the future gets what status says of it."""
 
-        def ready(found: Runtime | EngineError) -> None:
+        def ready(found: ModelRuntime | EngineError) -> None:
             if pin and not isinstance(found, EngineError):
                 self._pool.pinned.add(model_id)
             self.publish()
@@ -109,7 +106,7 @@ class Scheduler:
     def count(self, request: GenerationRequest, future: Future[int]) -> None:
         """Count a request's prompt tokens with its model's tokenizer."""
 
-        def ready(found: Runtime | EngineError) -> None:
+        def ready(found: ModelRuntime | EngineError) -> None:
             _settle(future, found, lambda runtime: runtime.count_tokens(request))
 
         self._with_model(request.model, ready)
@@ -159,19 +156,18 @@ class Scheduler:
 
     # -- loading -----------------------------------------------------------------------------------------------------
 
-    def _with_model(self, model_id: str, ready: Callable[[Runtime | EngineError], None]) -> _Load | None:
-        """Call `ready` with the runtime, now or when it is loaded; returns the load in the latter case."""
+    def _with_model(self, model_id: str, ready: Callable[[ModelRuntime | EngineError], None]) -> None:
+        """Call `ready` with the runtime, now or when it is loaded."""
         runtime = self._pool.runtimes.get(model_id)
         if runtime is not None and model_id not in self._leaving:
             ready(runtime)
-            return None
+            return
         load = self._loads.get(model_id)
         if load is None:
             load = self._loads[model_id] = _Load(model_id, time.monotonic())
             self._notify(Notice(NoticeKind.MODEL_LOADING, model_id))
             self.publish()
         load.waiters.append(ready)
-        return load
 
     def _advance(self, load: _Load) -> None:
         if load.model_id in self._leaving:  # asked for again while its last requests end
@@ -191,9 +187,10 @@ class Scheduler:
         except Exception as error:  # MLX raises RuntimeError when an allocation fails
             self._drop(load, LoadFailed(f"{load.model_id} could not be loaded: {type(error).__name__}: {error}"))
 
-    def _loaded(self, load: _Load, weights: LoadedWeights) -> None:
+    def _loaded(self, load: _Load, loaded: Any) -> None:
         try:
-            runtime = Runtime(weights, self._settings, self._stream, self._pool.prefixes)
+            info = self._catalog.get(load.model_id)
+            runtime = make_runtime(info, loaded, self._settings, self._stream, self._pool.prefixes)
         except Exception as error:
             self._drop(load, LoadFailed(f"{load.model_id} could not be set up: {type(error).__name__}: {error}"))
             return
@@ -214,7 +211,7 @@ class Scheduler:
         _give_memory_back()
         self.publish()
 
-    def _finish_load(self, load: _Load, found: Runtime | EngineError) -> None:
+    def _finish_load(self, load: _Load, found: ModelRuntime | EngineError) -> None:
         load.steps = None
         for ready in load.waiters:
             ready(found)
@@ -255,7 +252,7 @@ class Scheduler:
         )
         self._notify(Notice(NoticeKind.STATUS))
 
-    def _describe(self, model_id: str, runtime: Runtime) -> LoadedModel:
+    def _describe(self, model_id: str, runtime: ModelRuntime) -> LoadedModel:
         return LoadedModel(
             id=model_id,
             state=ModelState.UNLOADING if model_id in self._leaving else ModelState.READY,
@@ -268,7 +265,7 @@ class Scheduler:
         )
 
 
-def _settle(future: Future[T], found: Runtime | EngineError, answer: Callable[[Runtime], T]) -> None:
+def _settle(future: Future[T], found: ModelRuntime | EngineError, answer: Callable[[Any], T]) -> None:
     """Answer a future with what `answer` makes of the runtime, or with the error; one that was cancelled is let be."""
     if not future.set_running_or_notify_cancel():
         return

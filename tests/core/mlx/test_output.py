@@ -10,11 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlx_lm.tool_parsers import json_tools, pythonic
+from mlx_vlm.tools.parsers import harmony
 
 from core.events import Event, GenerationResult
+from core.mlx.formats import HARMONY_HEAD, HARMONY_STATES, JSON_HEAD
 from core.mlx.output import Markers, OutputParser
 
-QWEN = Markers("<think>", "</think>", "<tool_call>", "</tool_call>", json_tools.parse_tool_call, json_calls=True)
+QWEN = Markers("<think>", "</think>", "<tool_call>", "</tool_call>", json_tools.parse_tool_call, call_head=JSON_HEAD)
+HARMONY = Markers(
+    tool_start=harmony.tool_call_start,
+    tool_end=harmony.tool_call_end,
+    tool_parser=harmony.parse_tool_call,
+    call_head=HARMONY_HEAD,
+    transitions=HARMONY_STATES,
+    initial="header",
+)
 PYTHONIC = Markers(
     tool_start=pythonic.tool_call_start, tool_end=pythonic.tool_call_end, tool_parser=pythonic.parse_tool_call
 )
@@ -141,3 +151,23 @@ def test_control_characters_never_leave(evil: str) -> None:
     result, _ = parse(["x" + evil + "y", "<think>" + evil + "z</think>"])
     for character in result.text + result.thinking:
         assert character.isprintable() or character in "\n\t"
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_harmony_channels_become_thinking_answer_and_calls(size: int) -> None:
+    text = (
+        "<|channel|>analysis<|message|>They want weather.<|end|><|start|>assistant"
+        '<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{"location": "Oslo"}<|call|>'
+        "<|start|>assistant<|channel|>final<|message|>It is cold."
+    )
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    result, events = parse(pieces, HARMONY, tools=TOOLS, initial="header")
+    assert shape(result) == ("It is cold.", "They want weather.", [("get_weather", '{"location": "Oslo"}')])
+    if size == 1:
+        assert sum(type(event).__name__ == "ToolCallDelta" for event in events) > 5
+
+
+def test_harmony_names_the_recipient_before_the_channel_too() -> None:
+    text = ' to=functions.get_weather<|channel|>commentary json<|message|>{"location": "Rome"}'
+    result, _ = parse([text], HARMONY, tools=TOOLS, initial="header")
+    assert shape(result) == ("", "", [("get_weather", '{"location": "Rome"}')])

@@ -1,0 +1,82 @@
+"""Which class runs which kind of model: the one place that knows, and what the scheduler may expect of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Protocol
+
+import mlx.core as mx
+
+from core.catalog import ModelInfo, ModelKind
+from core.errors import EngineError, ModelBroken
+from core.mlx import loading
+from core.mlx.prefix_cache import PrefixCache
+from core.mlx.row import Clock
+from core.settings import Settings
+
+
+class ModelRuntime(Protocol):
+    """A loaded model at work. Its methods run on the MLX thread; times are seconds of `time.monotonic()`."""
+
+    last_used: float
+    loaded_at: float
+    load_s: float
+    memory_bytes: int
+
+    @property
+    def running(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    def submit(self, work: Any, clock: Clock, /) -> None:
+        """Queue a request that this kind of model takes: the engine has checked that."""
+
+    def cancel(self, work: Any, /) -> bool:
+        """End a request now; returns whether it was here."""
+
+    def step(self) -> None:
+        """A bounded piece of work. Raises nothing: what fails ends the requests concerned."""
+
+    def close(self, error: EngineError | None = None) -> None:
+        """End every request with `error` and give the memory back."""
+
+
+def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Any]:
+    """Load a model of any kind, yielding the fraction done (0 to 1) after each piece; returns it for `make_runtime`.
+
+    Raises ModelBroken, LoadFailed, or UnsupportedInput for a model of which Assay has no use.
+    """
+    match info.kind:
+        case ModelKind.TEXT | ModelKind.VISION:
+            return (yield from loading.load_steps(info, allow_code))
+        case ModelKind.EMBEDDINGS:
+            from core.mlx import embeddings
+
+            return (yield from embeddings.load_steps(info, allow_code))
+        case ModelKind.AUDIO:
+            from core.mlx import audio
+
+            return (yield from audio.load_steps(info, allow_code))
+    raise ModelBroken(f"{info.id} cannot be loaded: {info.problem or 'nothing tells what kind of model it is'}")
+
+
+def make_runtime(
+    info: ModelInfo, loaded: Any, settings: Settings, stream: mx.Stream, prefixes: PrefixCache
+) -> ModelRuntime:
+    """The runtime for what `load_steps` returned."""
+    match info.kind:
+        case ModelKind.EMBEDDINGS:
+            from core.mlx.embeddings import EmbeddingRuntime
+
+            return EmbeddingRuntime(loaded, settings, stream)
+        case ModelKind.AUDIO:
+            from core.mlx.audio import AudioRuntime
+
+            return AudioRuntime(loaded, stream)
+    from core.mlx.runtime import Runtime
+
+    return Runtime(loaded, settings, stream, prefixes)
