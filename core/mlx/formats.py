@@ -12,6 +12,9 @@ JSON_HEAD = re.compile(
 )
 HARMONY_HEAD = re.compile(r"\s*(?:functions\.)?(?P<name>[^\s<|]+)[^{]*?<\|message\|>\s*(?=\{)")
 
+ONLY_MLX_VLM = ("<|call|>", "<|START_ACTION|>", "]<]minimax[>[")
+"""What a template of a format that mlx-lm does not parse contains. Importing mlx-vlm's parsers costs half a second."""
+
 HARMONY_STATES = {
     "header": [
         ("<|channel|>analysis", "analysis"),
@@ -30,11 +33,13 @@ HARMONY_STATES = {
 
 def find_markers(tokenizer: Any) -> Markers:
     """The markers of a model by its tokenizer (mlx-lm's TokenizerWrapper)."""
-    if tokenizer.has_tool_calling or not isinstance(tokenizer.chat_template, str):
+    template = tokenizer.chat_template
+    hinted = isinstance(template, str) and any(hint in template for hint in ONLY_MLX_VLM)
+    if tokenizer.has_tool_calling or not hinted:
         return _of_mlx_lm(tokenizer)
     from mlx_vlm.tools.registry import _infer_tool_parser, load_tool_module
 
-    name = _infer_tool_parser(tokenizer.chat_template)
+    name = _infer_tool_parser(template)
     if name is None:
         return _of_mlx_lm(tokenizer)
     module = load_tool_module(name)
@@ -46,6 +51,7 @@ def find_markers(tokenizer: Any) -> Markers:
             call_head=HARMONY_HEAD,
             transitions=HARMONY_STATES,
             initial="header",
+            after_tool="header",
         )
     return Markers(
         think_start=tokenizer.think_start,

@@ -24,6 +24,7 @@ HARMONY = Markers(
     call_head=HARMONY_HEAD,
     transitions=HARMONY_STATES,
     initial="header",
+    after_tool="header",
 )
 PYTHONIC = Markers(
     tool_start=pythonic.tool_call_start, tool_end=pythonic.tool_call_end, tool_parser=pythonic.parse_tool_call
