@@ -47,19 +47,7 @@ class PrefixCache:
         The cache is the caller's own copy and holds exactly that prefix, at most all of `key` but its last token
         (which has to be fed to get logits); (None, 0) where nothing fits.
         """
-        wanted = np.asarray(key[:-1], np.int64)
-        best: tuple[int, _Entry] | None = None
-        for entry in self._entries:
-            if entry.model != model:
-                continue
-            shared = _common_prefix(entry.key, wanted)
-            whole = shared == len(entry.key)
-            if (
-                shared >= MIN_SHARED
-                and (best is None or shared > best[0])
-                and (whole or can_trim_prompt_cache(entry.cache))
-            ):
-                best = (shared, entry)
+        best = self._best(model, key)
         if best is None:
             return None, 0
         shared, entry = best
@@ -70,6 +58,27 @@ class PrefixCache:
             trim_prompt_cache(cache, len(entry.key) - shared)
         return cache, shared
 
+    def longest(self, model: str, key: Sequence[int]) -> int:
+        """How many tokens `fetch` would find, without a copy."""
+        best = self._best(model, key)
+        return best[0] if best else 0
+
+    def _best(self, model: str, key: Sequence[int]) -> tuple[int, _Entry] | None:
+        wanted = np.asarray(key[:-1], np.int64)
+        best: tuple[int, _Entry] | None = None
+        for entry in self._entries:
+            if entry.model != model:
+                continue
+            shared = common_prefix(entry.key, wanted)
+            whole = shared == len(entry.key)
+            if (
+                shared >= MIN_SHARED
+                and (best is None or shared > best[0])
+                and (whole or can_trim_prompt_cache(entry.cache))
+            ):
+                best = (shared, entry)
+        return best
+
     def store(self, model: str, key: Sequence[int], cache: list[Any]) -> None:
         """Keep `cache`, which holds the tokens of `key`. Entries that it makes superfluous go."""
         nbytes = sum(layer.nbytes for layer in cache)
@@ -78,7 +87,7 @@ class PrefixCache:
         entry = _Entry(model, np.asarray(key, np.int64), cache, nbytes)
         trims = can_trim_prompt_cache(cache)
         for other in [other for other in self._entries if other.model == model]:
-            covered = _common_prefix(other.key, entry.key) == len(other.key)
+            covered = common_prefix(other.key, entry.key) == len(other.key)
             if covered and (trims or len(other.key) == len(entry.key)):
                 self._drop(other)
         self._entries.append(entry)
@@ -100,7 +109,8 @@ class PrefixCache:
         self.nbytes -= entry.nbytes
 
 
-def _common_prefix(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> int:
+def common_prefix(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> int:
+    """How many numbers two sequences begin with in common."""
     length = min(len(a), len(b))
     differs = np.nonzero(a[:length] != b[:length])[0]
     return int(differs[0]) if len(differs) else length

@@ -12,6 +12,7 @@ import numpy as np
 from core.errors import EngineError
 from core.events import Finished, FinishReason, Timing, TokenLogprob, Usage
 from core.generation import Generation
+from core.mlx.inputs import Inputs
 from core.mlx.output import OutputParser
 from core.mlx.sampling import LogitsProcessor, Sampler
 
@@ -24,6 +25,15 @@ class Clock:
     load_s: float = 0.0
     admitted: float = 0.0
     first_token: float = 0.0
+
+
+@dataclass
+class Waiting:
+    """A request in the queue; `inputs` once it has been read."""
+
+    generation: Generation
+    clock: Clock
+    inputs: Inputs | None = None
 
 
 @dataclass
@@ -49,6 +59,8 @@ class Row:
     sampler: Sampler | None = None
     processors: list[LogitsProcessor] = field(default_factory=list)
     key: list[int] = field(default_factory=list)
+    prefilled: int = 0
+    """Prompt tokens whose KV the row holds so far."""
     boundary: int = 0
     """Prompt tokens that the next turn of the conversation is expected to repeat; 0 where nobody asked."""
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 from mlx_lm.generate import BatchGenerator
-from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.models.cache import make_prompt_cache, trim_prompt_cache
 
 from core.errors import ContextOverflow, EngineError, GenerationFailed, ModelUnloaded
 from core.events import FinishReason, Prefill, Queued
@@ -19,8 +20,8 @@ from core.mlx.constraint import JsonConstraint
 from core.mlx.inputs import Inputs, next_turn_tail, prepare_inputs
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
-from core.mlx.prefix_cache import PrefixCache
-from core.mlx.row import Clock, Row
+from core.mlx.prefix_cache import PrefixCache, common_prefix
+from core.mlx.row import Clock, Row, Waiting
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import ImageRows, VisionPrefill
@@ -28,6 +29,8 @@ from core.requests import GenerationRequest
 from core.settings import Settings
 
 TRIMMABLE = ("KVCache", "RopeOffset")
+WORTH_WAITING = 64
+"""Prompt tokens in common with a running row for which its prefill is awaited rather than done again."""
 
 
 class Runtime:
@@ -48,7 +51,7 @@ class Runtime:
         # Sliding windows and recurrent states cannot be cut back to where the next turn departs: keep a copy there.
         self._snapshots = any(type(layer).__name__ not in TRIMMABLE for layer in make_prompt_cache(self._decoder))
         self._grammar_tokenizer: Any = None
-        self._queue: deque[tuple[Generation, Clock]] = deque()
+        self._queue: deque[Waiting] = deque()
         self._rows: dict[int, Row] = {}
         self._prefilling: tuple[VisionPrefill, Row] | None = None
         self._generator = self._make_generator()
@@ -79,7 +82,7 @@ class Runtime:
 
     def submit(self, generation: Generation, clock: Clock) -> None:
         """Queue a request; it joins the batch when there is room."""
-        self._queue.append((generation, clock))
+        self._queue.append(Waiting(generation, clock))
         if self.running >= self.settings.max_batch or len(self._queue) > 1:
             generation.feed(Queued(len(self._queue)))
 
@@ -89,12 +92,11 @@ class Runtime:
 
     def cancel(self, generation: Generation) -> bool:
         """End a request of this model now; returns whether it was here. What it generated so far stays with it."""
-        for entry in self._queue:
-            if entry[0] is generation:
-                self._queue.remove(entry)
-                Row(generation, entry[1], OutputParser(self.loaded.markers), None, None, 0).finish(
-                    FinishReason.CANCELLED
-                )
+        for waiting in self._queue:
+            if waiting.generation is generation:
+                self._queue.remove(waiting)
+                parser = OutputParser(self.loaded.markers)
+                Row(generation, waiting.clock, parser, None, None, 0).finish(FinishReason.CANCELLED)
                 return True
         if self._prefilling is not None and self._prefilling[1].generation is generation:
             prefill, row = self._prefilling
@@ -112,8 +114,10 @@ class Runtime:
     def close(self, error: EngineError | None = None) -> None:
         """End every request with `error` and give the memory back; the runtime is of no use afterwards."""
         self._fail_all(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded while the request was running."))
-        for generation, _ in self._queue:
-            generation.fail(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began."))
+        for waiting in self._queue:
+            waiting.generation.fail(
+                error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began.")
+            )
         self._queue.clear()
         self._generator.close()
         self._prefixes.forget(self.loaded.info.id)
@@ -139,31 +143,61 @@ class Runtime:
     def _admit(self) -> None:
         admitted = False
         while self._queue and self.running < self.settings.max_batch and self._prefilling is None:
-            generation, clock = self._queue.popleft()
-            admitted = True
-            clock.admitted = time.monotonic()
-            generation.admitted = True
+            waiting = self._queue[0]
+            generation = waiting.generation
             try:
-                self._start(generation, clock)
-            except EngineError as error:
-                generation.fail(error)
+                if waiting.inputs is None:
+                    waiting.inputs = self._read(generation.request)
+                leader, shared = self._leader(waiting.inputs.key)
+                if leader is not None and leader.prefilled < shared:
+                    break  # its prefill is this one's too
+                generation.admitted = admitted = True
+                waiting.clock.admitted = time.monotonic()
+                self._queue.popleft()
+                self._start(generation, waiting.clock, waiting.inputs, leader, shared)
             except Exception as error:
-                generation.fail(self._failure(error))
+                if self._queue and self._queue[0] is waiting:
+                    self._queue.popleft()
+                generation.fail(error if isinstance(error, EngineError) else self._failure(error))
         if admitted:
-            for place, (generation, _) in enumerate(self._queue, start=1):
-                generation.feed(Queued(place))
+            for place, waiting in enumerate(self._queue, start=1):
+                waiting.generation.feed(Queued(place))
 
-    def _start(self, generation: Generation, clock: Clock) -> None:
-        request, loaded = generation.request, self.loaded
-        inputs = prepare_inputs(request, loaded)
-        room = loaded.context_length - inputs.length
-        if room < 1:
+    def _read(self, request: GenerationRequest) -> Inputs:
+        inputs = prepare_inputs(request, self.loaded)
+        window = self.loaded.context_length
+        if inputs.length >= window:
             raise ContextOverflow(
-                f"The prompt has {inputs.length} tokens and {loaded.info.id} reads at most {loaded.context_length}. "
-                "Shorten it, or start a new conversation.",
+                f"The prompt has {inputs.length} tokens and {self.loaded.info.id} reads at most {window}, the answer "
+                "included. Shorten it, or start a new conversation.",
                 inputs.length,
-                loaded.context_length,
+                window,
             )
+        return inputs
+
+    def _leader(self, key: list[int]) -> tuple[Row | None, int]:
+        """The running row whose KV begins as `key` does, further than any that is kept, and how far."""
+        if self._snapshots or not self._rows:
+            return None, 0
+        wanted = np.asarray(key[:-1], np.int64)
+        best = self._prefixes.longest(self.loaded.info.id, key) + WORTH_WAITING
+        leader = None
+        for row in self._rows.values():
+            shared = common_prefix(np.asarray(row.key[:-1], np.int64), wanted)
+            if shared >= best:
+                leader, best = row, shared
+        return leader, best if leader else 0
+
+    def _reusable(self, key: list[int], leader: Row | None, shared: int) -> tuple[list[Any] | None, int]:
+        """A cache that holds the first tokens of `key`, of a running row or of one that has ended, and how many."""
+        if leader is None or leader.uid is None:
+            return self._prefixes.fetch(self.loaded.info.id, key)
+        cache, held = self._generator.extract_cache([leader.uid])[leader.uid]
+        trim_prompt_cache(cache, len(held) - shared)
+        return cache, shared
+
+    def _start(self, generation: Generation, clock: Clock, inputs: Inputs, leader: Row | None, shared: int) -> None:
+        request, loaded = generation.request, self.loaded
         parser = OutputParser(
             loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
         )
@@ -179,7 +213,8 @@ class Runtime:
         )
         row.sampler = make_sampler(request.sampling, loaded.defaults)
         row.processors = self._processors(row, inputs)
-        cache, row.cached = self._prefixes.fetch(loaded.info.id, inputs.key)
+        cache, row.cached = self._reusable(inputs.key, leader, shared)
+        row.prefilled = row.cached
         if self._snapshots:
             row.boundary = inputs.length - next_turn_tail(request, inputs, loaded)
         generation.feed(Prefill(row.cached, inputs.length, row.cached))
@@ -248,8 +283,11 @@ class Runtime:
         prompts, answers = self._generator.next()
         for progress in prompts:
             row = self._rows.get(progress.uid)
-            if row is not None and not progress.end_of_prompt:
-                done = row.prompt_tokens - progress.progress[1] + progress.progress[0]
+            if row is None:
+                continue
+            row.prefilled = row.prompt_tokens - 1
+            if not progress.end_of_prompt:
+                done = row.prefilled = row.prompt_tokens - progress.progress[1] + progress.progress[0]
                 row.generation.feed(Prefill(done, row.prompt_tokens, row.cached))
                 if self._snapshots and progress.end_of_segment and done == row.boundary:
                     for cache, tokens in self._generator.extract_cache([progress.uid]).values():

@@ -199,3 +199,30 @@ def test_the_end_of_the_window_ends_the_answer(weights: LoadedWeights, settings:
     assert finished is not None
     assert finished.reason is FinishReason.LENGTH
     assert finished.usage.prompt_tokens + finished.usage.completion_tokens == 60
+
+
+def test_requests_that_begin_alike_share_one_prefill(bench: Bench) -> None:
+    text = "word " * 300
+    handles = [bench.submit(text + "Hello!", temperature=1.0, seed=seed, max_tokens=4) for seed in range(3)]
+    handles.append(bench.submit(text + "What is the capital of France?", max_tokens=4))
+    prefilled = 0
+    while not all(handle.done for handle in handles):
+        bench.step()
+        assert len(bench.runtime._rows) <= 4
+    usages = [handle.result().finished.usage for handle in handles]  # type: ignore[union-attr]
+    prefilled = sum(usage.prompt_tokens - usage.cached_tokens for usage in usages)
+    assert usages[0].cached_tokens == 0
+    assert prefilled < usages[0].prompt_tokens + 60
+
+
+def test_a_shared_prefill_changes_no_answer(bench: Bench) -> None:
+    text = "My name is Ludmila. " * 20 + "Count from 1 to 20."
+    together = [bench.submit(text, max_tokens=60) for _ in range(3)]
+    while not all(handle.done for handle in together):
+        bench.step()
+    fresh = Bench(bench.runtime.loaded, bench.runtime.settings)
+    alone = fresh.submit(text, max_tokens=60)
+    while not alone.done:
+        fresh.step()
+    expected = alone.result().text
+    assert [handle.result().text for handle in together] == [expected] * 3
