@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class EngineError(Exception):
     """Base of all: `str(error)` says what happened, why, and what to do. `code` is stable, for programs."""
@@ -11,6 +13,11 @@ class EngineError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def detached(self) -> Self:
+        """This error without its traceback and causes, whose frames would keep models and caches in memory."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
 
 class ModelNotFound(EngineError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import ImageRows, VisionPrefill
 from core.requests import GenerationRequest
 from core.settings import Settings
+
+log = logging.getLogger(__name__)
 
 TRIMMABLE = ("KVCache", "RopeOffset")
 WORTH_WAITING = 64
@@ -333,6 +336,7 @@ class Runtime:
             row.generation.fail(error)
 
     def _failure(self, error: Exception) -> GenerationFailed:
+        log.info("%s failed", self.loaded.info.id, exc_info=error)
         return GenerationFailed(f"{self.loaded.info.id} failed while generating: {type(error).__name__}: {error}")
 
 

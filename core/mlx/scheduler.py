@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from core.catalog import Catalog
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
 from core.mlx.loading import quiet_transformers
+from core.mlx.offline import stay_offline
 from core.mlx.pool import Pool
 from core.mlx.row import Clock
 from core.mlx.runtimes import ModelRuntime, load_steps, make_runtime
@@ -22,6 +24,8 @@ from core.requests import GenerationRequest
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
 from core.stream import Work
+
+log = logging.getLogger(__name__)
 
 STATUS_INTERVAL_S = 0.1
 
@@ -51,6 +55,7 @@ class Scheduler:
         publish: Callable[[EngineStatus], None],
     ) -> None:
         quiet_transformers()
+        stay_offline()
         self._settings = settings
         self._catalog = catalog
         self._notify = notify
@@ -207,7 +212,8 @@ class Scheduler:
     def _drop(self, load: _Load, error: EngineError) -> None:
         self._loads.pop(load.model_id, None)
         self._notify(Notice(NoticeKind.MODEL_FAILED, load.model_id, error.message))
-        self._finish_load(load, error)
+        log.info("loading %s failed", load.model_id, exc_info=error)
+        self._finish_load(load, error.detached())
         _give_memory_back()
         self.publish()
 
@@ -274,7 +280,7 @@ def _settle(future: Future[T], found: ModelRuntime | EngineError, answer: Callab
             raise found
         future.set_result(answer(found))
     except EngineError as error:
-        future.set_exception(error)
+        future.set_exception(error.detached())
     except Exception as error:  # tokenizers and templates raise what they like
         future.set_exception(GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}"))
 
