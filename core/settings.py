@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     memory_budget_gb: float | None = Field(default=None, gt=0)
     """For all loaded models; None means what Metal recommends on a Mac, else 75 % of the free memory."""
 
+    idle_unload_minutes: float | None = Field(default=None, gt=0)
+    """A model unused for this long is unloaded, unless it is pinned; None keeps models until memory is short."""
+
     cache_budget_gb: float = Field(default=1.0, ge=0)
     """For KV kept for later turns; 0 keeps nothing."""
 

@@ -121,6 +121,9 @@ class Scheduler:
         load = self._loads.pop(model_id, None)
         if load is not None:
             self._finish_load(load, ModelUnloaded(f"Loading {model_id} was cancelled."))
+            _give_memory_back()
+            self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
+            self.publish()
         runtime = self._pool.runtimes.get(model_id)
         if runtime is None:
             _done(future)
@@ -158,6 +161,27 @@ class Scheduler:
             self._advance(next(iter(self._loads.values())))
         if time.monotonic() - self._published >= STATUS_INTERVAL_S or not self.busy:
             self.publish()
+
+    def until_idle(self) -> float | None:
+        """Seconds until a model has been idle for as long as the settings allow; None when no model ever will."""
+        minutes = self._settings.idle_unload_minutes
+        idle = self._idle()
+        if minutes is None or not idle:
+            return None
+        return max(min(runtime.last_used for runtime in idle.values()) + 60 * minutes - time.monotonic(), 0.0)
+
+    def unload_idle(self) -> None:
+        """Free the models whose time is up."""
+        for model_id, runtime in self._idle().items():
+            if runtime.last_used + 60 * (self._settings.idle_unload_minutes or 0) <= time.monotonic():
+                self._free(model_id)
+
+    def _idle(self) -> dict[str, ModelRuntime]:
+        return {
+            name: runtime
+            for name, runtime in self._pool.runtimes.items()
+            if not runtime.busy and name not in self._pool.pinned
+        }
 
     # -- loading -----------------------------------------------------------------------------------------------------
 
@@ -199,7 +223,7 @@ class Scheduler:
         except Exception as error:
             self._drop(load, LoadFailed(f"{load.model_id} could not be set up: {type(error).__name__}: {error}"))
             return
-        runtime.loaded_at = time.monotonic()
+        runtime.loaded_at = runtime.last_used = time.monotonic()
         runtime.load_s = runtime.loaded_at - load.began
         runtime.memory_bytes = max(mx.get_active_memory() - load.memory_before, 0)
         self._load_counts[load.model_id] = self._load_counts.get(load.model_id, 0) + 1

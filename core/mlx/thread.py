@@ -80,7 +80,10 @@ class MlxThread:
             while True:
                 with self._wake:
                     while not self._commands and not self._closing and not scheduler.busy:
-                        self._wake.wait()
+                        patience = scheduler.until_idle()
+                        if patience == 0:
+                            break
+                        self._wake.wait(patience)
                     commands = list(self._commands)
                     self._commands.clear()
                     closing = self._closing
@@ -93,6 +96,8 @@ class MlxThread:
                     break
                 if scheduler.busy:
                     scheduler.step()
+                elif scheduler.until_idle() == 0:
+                    scheduler.unload_idle()
         except BaseException as error:
             log.exception("the MLX thread died")
             self._give_up(error)
