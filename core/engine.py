@@ -11,12 +11,16 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from core.catalog import Catalog, ModelKind
+from core.embedding import Embedding, EmbeddingResult
 from core.errors import EngineClosed, EngineError, QueueFull, UnsupportedInput
 from core.generation import Generation
 from core.mlx.thread import Command, MlxThread
-from core.requests import GenerationRequest
+from core.request_checks import check_embedding, check_speech, check_transcription
+from core.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
 from core.settings import Settings, load_settings
+from core.speech import Speech, Transcription
 from core.status import EngineStatus, LoadedModel, Notice
+from core.stream import Work
 
 T = TypeVar("T")
 
@@ -31,7 +35,7 @@ class Engine:
         self._status = EngineStatus(alive=False, device="")
         self._listeners: list[Callable[[Notice], None]] = []
         self._lock = threading.Lock()
-        self._open: list[Generation] = []
+        self._open: list[Work] = []
         self._futures: set[Future[Any]] = set()
         self._refusing = False
 
@@ -58,8 +62,8 @@ class Engine:
         if thread is None:
             return
         deadline = time.monotonic() + drain_s
-        for generation in self._unfinished():
-            generation.wait(max(deadline - time.monotonic(), 0.0))
+        for work in self._unfinished():
+            work.wait(max(deadline - time.monotonic(), 0.0))
         thread.close()
         self._abandon()
         with self._lock:
@@ -81,17 +85,32 @@ class Engine:
         """
         check_request(request, self.catalog)
         generation = Generation(request, self._cancel)
-        with self._lock:
-            self._open = [other for other in self._open if not other.done]
-            waiting = sum(not other.admitted for other in self._open)
-            if waiting >= self.settings.max_queue:
-                raise QueueFull(
-                    f"{waiting} requests wait already and the queue holds {self.settings.max_queue}. Try again shortly."
-                )
-            self._open.append(generation)
-        submitted = time.monotonic()
-        self._post(lambda scheduler: scheduler.submit(generation, submitted))
+        self._submit(generation)
         return generation
+
+    def embed(self, request: EmbeddingRequest) -> Future[EmbeddingResult]:
+        """Turn texts into vectors of length 1; an unloaded model is loaded first. `cancel` the future to stop.
+
+        Raises as `generate` does; the future raises LoadFailed, ContextOverflow, InvalidRequest, GenerationFailed, ...
+        """
+        check_embedding(request, self.catalog)
+        embedding = Embedding(request)
+        self._submit(embedding)
+        return embedding.future
+
+    def speak(self, request: SpeechRequest) -> Speech:
+        """Speak a text; the handle gives the sound as it is made. Raises as `generate` does, at once or later."""
+        check_speech(request, self.catalog)
+        speech = Speech(request, self._cancel)
+        self._submit(speech)
+        return speech
+
+    def transcribe(self, request: TranscriptionRequest) -> Transcription:
+        """Write speech down; the handle gives segments as they are heard. Raises as `generate` does."""
+        check_transcription(request, self.catalog)
+        transcription = Transcription(request, self._cancel)
+        self._submit(transcription)
+        return transcription
 
     def load(self, model_id: str, *, pin: bool = False) -> Future[LoadedModel]:
         """Load a model, or pin one that is loaded.
@@ -133,6 +152,18 @@ class Engine:
 
     # ----------------------------------------------------------------------------------------------------------------
 
+    def _submit(self, work: Work) -> None:
+        with self._lock:
+            self._open = [other for other in self._open if not other.done]
+            waiting = sum(not other.admitted for other in self._open)
+            if waiting >= self.settings.max_queue:
+                raise QueueFull(
+                    f"{waiting} requests wait already and the queue holds {self.settings.max_queue}. Try again shortly."
+                )
+            self._open.append(work)
+        submitted = time.monotonic()
+        self._post(lambda scheduler: scheduler.submit(work, submitted))
+
     def _post(self, command: Command) -> None:
         thread = self._thread
         if self._refusing or thread is None or not thread.post(command):
@@ -146,10 +177,10 @@ class Engine:
             )
         return EngineClosed("The engine is not running.")
 
-    def _cancel(self, generation: Generation) -> None:
+    def _cancel(self, work: Work) -> None:
         thread = self._thread
         if thread is not None:
-            thread.post(lambda scheduler: scheduler.cancel(generation))
+            thread.post(lambda scheduler: scheduler.cancel(work))
 
     def _track(self, future: Future[T]) -> Future[T]:
         """Remember a future until it is done, so that the engine's end answers it."""
@@ -159,8 +190,8 @@ class Engine:
 
     def _abandon(self) -> None:
         """Answer everyone whom the thread can no longer answer."""
-        for generation in self._unfinished():
-            generation.fail(self._closed())
+        for work in self._unfinished():
+            work.fail(self._closed())
         for future in list(self._futures):
             if not future.done():
                 future.set_exception(self._closed())
@@ -169,9 +200,9 @@ class Engine:
         self._publish(replace(self._status, alive=False, models=()))
         self._abandon()
 
-    def _unfinished(self) -> list[Generation]:
+    def _unfinished(self) -> list[Work]:
         with self._lock:
-            return [generation for generation in self._open if not generation.done]
+            return [work for work in self._open if not work.done]
 
     def _notify(self, notice: Notice) -> None:
         for listener in self._listeners:

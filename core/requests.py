@@ -158,3 +158,52 @@ class GenerationRequest:
     def images(self) -> tuple[ImageData, ...]:
         """Every image of the conversation, in order."""
         return tuple(image for message in self.messages for image in message.images)
+
+
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """Texts to turn into vectors, one each. `dimensions` keeps that many of each vector's first numbers.
+
+    The texts go to the model as they are: a family that wants a prompt before a query gets it from the caller.
+    """
+
+    model: str
+    inputs: tuple[str, ...]
+    dimensions: int | None = None
+    source: str = "api"
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class SpeechRequest:
+    """A text to be spoken. `voice` is one of the model's names for its voices, None its default; `speed` 1 is natural.
+
+    `instructions` say how to speak, for models that read such. `sample_rate` is what the audio is brought to, in
+    samples a second; None leaves the model's own.
+    """
+
+    model: str
+    text: str
+    voice: str | None = None
+    speed: float = 1.0
+    instructions: str | None = None
+    sample_rate: int | None = None
+    source: str = "api"
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class TranscriptionRequest:
+    """Speech to be written down. `audio` holds a WAV, MP3 or FLAC file; `language` is an ISO 639-1 code.
+
+    `prompt` is text that may have come before, for spelling and style; `translate` asks for English, whatever is said.
+    """
+
+    model: str
+    audio: bytes = field(repr=False)
+    language: str | None = None
+    prompt: str | None = None
+    temperature: float | None = None
+    translate: bool = False
+    source: str = "api"
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)

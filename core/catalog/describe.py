@@ -224,7 +224,8 @@ def _code(folder: Path, config: Mapping[str, Any], kind: ModelKind) -> str | Non
     """The Python of its own that loading a model would run, or None.
 
     Both libraries run config.json's `model_file`. `auto_map` matters only where the tokenizer or processor has no
-    native class: a text model without tokenizer.json, a vision family whose processor trusts checkpoints by default.
+    native class: a text model without tokenizer.json, a vision family whose processor trusts checkpoints by default,
+    an audio family, most of which do.
     """
     if config.get("model_file"):
         return str(config["model_file"])
@@ -235,6 +236,7 @@ def _code(folder: Path, config: Mapping[str, Any], kind: ModelKind) -> str | Non
         native = libraries.mlx_vlm_folder(config)
         if native is None or not libraries.trusts_code_by_default(native):
             return None
+    if kind in (ModelKind.VISION, ModelKind.AUDIO):
         names += ["config.json", "preprocessor_config.json", "processor_config.json"]
     for name in names:
         try:

@@ -19,13 +19,19 @@ from core.mlx.loading import evaluate, loading
 from core.mlx.row import Clock
 from core.settings import Settings
 
+STEP_S = 0.1
+"""Seconds that a batch should take: it keeps other models waiting for so long. The batch's size follows from it."""
+
+SMALLEST_BATCH = 32
+"""Tokens, padding included; a text that is longer than a batch goes alone: these models read a text in one piece."""
+
 TOKENIZED_AT_ONCE = 32
 """Texts that are tokenized together, ahead of the batch: the tokenizer spreads them over the cores."""
 
 
 @dataclass
 class LoadedEmbedder:
-    """A model that turns tokens into vectors of `size` numbers; `context_length` is in tokens, special ones included."""
+    """A model that turns texts into vectors of `size` numbers; `context_length` is in tokens, special ones included."""
 
     info: ModelInfo
     model: Any
@@ -77,7 +83,8 @@ def embed(loaded: LoadedEmbedder, rows: list[list[int]]) -> np.ndarray[Any, Any]
 def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Each row divided by its L2 norm. Done in float32: what a half-precision model normalised is off by 1e-3."""
     norms: np.ndarray[Any, Any] = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norms, 1e-12)
+    scaled: np.ndarray[Any, Any] = vectors / np.maximum(norms, 1e-12)
+    return scaled
 
 
 def _context(info: ModelInfo, model: Any, tokenizer: Any) -> int:
@@ -106,9 +113,10 @@ class _Job:
 
 
 class EmbeddingRuntime:
-    """All methods run on the MLX thread. `step` embeds one batch of at most `prefill_chunk` tokens, padding included.
+    """All methods run on the MLX thread. `step` embeds one batch.
 
-    A text that is longer than that goes alone: these models read a text in one piece.
+    The first holds `prefill_chunk` tokens, padding included; those after it as many as take STEP_S, at most eight
+    times as many.
     """
 
     def __init__(self, loaded: LoadedEmbedder, settings: Settings, stream: mx.Stream) -> None:
@@ -118,6 +126,7 @@ class EmbeddingRuntime:
         self.load_s = 0.0
         self.memory_bytes = 0
         self._limit = settings.prefill_chunk
+        self._largest = 8 * settings.prefill_chunk
         self._stream = stream
         self._jobs: deque[_Job] = deque()
 
@@ -160,15 +169,18 @@ class EmbeddingRuntime:
         batch = self._batch()
         if not batch:
             return
+        rows = [job.tokens[place] for job, place in batch]
+        began = time.monotonic()
         try:
             with mx.stream(self._stream):
-                vectors = embed(self.loaded, [job.tokens[place] for job, place in batch])
+                vectors = embed(self.loaded, rows)
             if not np.isfinite(vectors).all():
                 raise ValueError("a vector holds numbers that are not finite")
         except Exception as error:  # the library's failures are many; the thread outlives all of them
             self._fail({id(job): job for job, _ in batch}.values(), self._failure(error))
             mx.clear_cache()
             return
+        self._adapt(len(rows) * max(len(row) for row in rows), time.monotonic() - began)
         for (job, place), vector in zip(batch, vectors, strict=True):
             size = job.embedding.request.dimensions
             if size is not None and size < len(vector):
@@ -178,6 +190,12 @@ class EmbeddingRuntime:
         for job in list(self._jobs):
             if not job.todo and not job.tokens:
                 self._finish(job)
+
+    def _adapt(self, tokens: int, seconds: float) -> None:
+        """Move the batch's size half way to what would have taken STEP_S; a small batch tells little of a large one."""
+        if tokens >= self._limit // 2 or seconds > STEP_S:
+            fitting = int(tokens * STEP_S / max(seconds, 1e-6))
+            self._limit = max(SMALLEST_BATCH, min((self._limit + fitting) // 2, self._largest))
 
     def _batch(self) -> list[tuple[_Job, int]]:
         """The next texts in the order of their requests: rows x longest is at most the limit, or one row."""

@@ -58,9 +58,9 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Any]
 
             return (yield from embeddings.load_steps(info, allow_code))
         case ModelKind.AUDIO:
-            from core.mlx import audio
+            from core.mlx import audio_loading
 
-            return (yield from audio.load_steps(info, allow_code))
+            return (yield from audio_loading.load_steps(info, allow_code))
     raise ModelBroken(f"{info.id} cannot be loaded: {info.problem or 'nothing tells what kind of model it is'}")
 
 

@@ -1,0 +1,177 @@
+"""What the engine's handles have in common: one side feeds events, the other iterates, from any thread or loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from core.errors import EngineError
+from core.events import Finished
+
+
+class Asked(Protocol):
+    """What every request has."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+
+class Work(Protocol):
+    """A request on its way, as the engine and the scheduler see it, whatever is wanted."""
+
+    admitted: bool
+
+    @property
+    def request(self) -> Any: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    def feed(self, event: Any) -> None: ...
+
+    def fail(self, error: EngineError) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+Request = TypeVar("Request", bound=Asked)
+Item = TypeVar("Item")
+
+
+class Stream(Generic[Request, Item]):
+    """A running request. The engine feeds it; one consumer reads it.
+
+    Events are kept until read, so nothing is lost by reading late. Iteration ends after `Finished`, or raises the
+    EngineError that ended the request. Feeding costs the engine a deque append: a slow reader delays nobody.
+    """
+
+    def __init__(self, request: Request, on_cancel: Callable[[Any], None]) -> None:
+        self.request = request
+        self._on_cancel = on_cancel
+        self._events: deque[Item] = deque()
+        self._condition = threading.Condition()
+        self._wakers: list[Callable[[], None]] = []
+        self._error: EngineError | None = None
+        self._ended = False
+        self._cancelled = False
+        self.admitted = False
+        """Set by the engine once it has left the queue."""
+        self.ignored: tuple[str, ...] = ()
+        """Fields of the request that this model has no use for; set before the first output."""
+
+    @property
+    def id(self) -> str:
+        return str(self.request.id)
+
+    @property
+    def done(self) -> bool:
+        """True once the engine has finished with it, whether or not the events were read."""
+        return self._ended
+
+    @property
+    def cancelled(self) -> bool:
+        """True once `cancel` was called."""
+        return self._cancelled
+
+    @property
+    def error(self) -> EngineError | None:
+        """What ended it, if an error did."""
+        return self._error
+
+    def cancel(self) -> None:
+        """Stop within one step. What was generated stays; `Finished(CANCELLED)` is the last event. Idempotent."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._on_cancel(self)
+
+    # -- the engine's side -------------------------------------------------------------------------------------------
+
+    def feed(self, event: Item) -> None:
+        """Append an event; `Finished` ends the stream. Ignored after the end."""
+        with self._condition:
+            if self._ended:
+                return
+            self._events.append(event)
+            self._ended = isinstance(event, Finished)
+            self._wake()
+
+    def fail(self, error: EngineError) -> None:
+        """End the stream with an error, after the events that were fed. Ignored after the end."""
+        with self._condition:
+            if self._ended:
+                return
+            self._error = error.detached()
+            self._ended = True
+            self._wake()
+
+    def _wake(self) -> None:
+        self._condition.notify_all()
+        wakers, self._wakers = self._wakers, []
+        for waker in wakers:
+            waker()
+
+    # -- the reader's side -------------------------------------------------------------------------------------------
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the engine has finished with it, for at most `timeout` seconds; returns whether it has."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._ended, timeout)
+
+    def drain(self) -> list[Item]:
+        """The events that have come since the last read, without waiting; raises nothing. For a UI's timer."""
+        with self._condition:
+            events = list(self._events)
+            self._events.clear()
+            return events
+
+    def _next(self) -> Item | None:
+        """The next event, or None at the end; call with the condition held and something to read."""
+        if self._events:
+            return self._events.popleft()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._events or self._ended)
+                event = self._next()
+            if event is None:
+                return
+            yield event
+
+    async def __aiter__(self) -> AsyncIterator[Item]:
+        loop = asyncio.get_running_loop()
+        while True:
+            ready = asyncio.Event()
+
+            def waker(ready: asyncio.Event = ready) -> None:
+                try:
+                    loop.call_soon_threadsafe(ready.set)
+                except RuntimeError:
+                    pass  # the reader's loop has closed: nobody is left to wake
+
+            with self._condition:
+                waiting = not self._events and not self._ended
+                if waiting:
+                    self._wakers.append(waker)
+                else:
+                    event = self._next()
+            if waiting:
+                try:
+                    await ready.wait()
+                finally:
+                    with self._condition:
+                        if waker in self._wakers:
+                            self._wakers.remove(waker)
+                continue
+            if event is None:
+                return
+            yield event
