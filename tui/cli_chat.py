@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from core.catalog import Catalog
 from core.engine import Engine
 from core.errors import EngineError
 from core.events import GenerationResult, TextDelta
@@ -41,10 +42,11 @@ def chat_plainly(settings: Settings, model: str | None, chosen: ChatSettings, im
     Raises EngineError when nothing can be answered at all: no such model, an image that cannot be read.
     """
     attached = [read_image(path) for path in images]
-    with Engine(settings) as engine:
-        if model is None:
-            model = resolve_tier(engine.catalog, settings, Tier.QUICK, bool(attached)).model.id
-        engine.catalog.get(model)
+    catalog = Catalog(settings)
+    if model is None:
+        model = resolve_tier(catalog, settings, Tier.QUICK, bool(attached)).model.id
+    catalog.get(model)  # a wrong name is said before MLX has been imported
+    with Engine(settings, catalog) as engine:
         _note(f"{model} answers. A line is a message; the end of input (ctrl+d) leaves.")
         conversation = Conversation()
         for line in _lines():

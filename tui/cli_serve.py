@@ -20,7 +20,7 @@ def _say(text: str) -> None:
 
 
 def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: float) -> None:
-    """Serve until SIGINT or SIGTERM; a second signal ends it without the drain.
+    """Serve until SIGINT or SIGTERM; a second ends it without the drain. The address is printed once ready.
 
     Raises EngineError when a model cannot be loaded or the address is taken.
     """
@@ -33,12 +33,13 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
 
-    with Engine(settings) as engine:
-        server = ApiServer(engine, settings)
-        for model in models:
-            engine.catalog.get(model)  # a name that does not exist is said before the port is opened
-        url = server.start()
-        try:
+    engine = Engine(settings)
+    for model in models:
+        engine.catalog.get(model)
+    server = ApiServer(engine, settings)
+    url = server.start()  # first: a wrong name or a taken port is said before MLX has been imported
+    try:
+        with engine:
             for model in models:
                 loaded = engine.load(model).result()
                 _say(f"Loaded {loaded.id} in {loaded.load_s:.1f} s.")
@@ -48,8 +49,9 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
             live = len(server.record.live)
             if live:
                 _say(f"Waiting up to {drain_s:g} s for {live} running; ctrl+c again ends them at once.")
-        finally:
             _drain(server, drain_s, hurry)
+    finally:
+        server.stop()
 
 
 def _drain(server: ApiServer, drain_s: float, hurry: threading.Event) -> None:

@@ -17,6 +17,7 @@ from core.images import ImageData, check_image
 from core.requests import GenerationRequest
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
+from server.wire import WireRecord
 
 MB = 1_000_000
 
@@ -227,6 +228,27 @@ class ScriptedEngine:
         self.release(10**9)
 
 
+class ScriptedServer:
+    """Stands where ApiServer stands; listens nowhere."""
+
+    def __init__(self) -> None:
+        self.record = WireRecord()
+        self.key: str | None = "assay-scripted-key"
+        self.started_on: list[int | None] = []
+        self.stopped = 0
+        self.error: EngineError | None = None
+
+    def start(self, port: int | None = None) -> str:
+        self.started_on.append(port)
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return f"http://127.0.0.1:{port or 8484}"
+
+    def stop(self, drain_s: float = 0.0) -> None:
+        self.stopped += 1
+
+
 def picture(name: str, draw: Callable[[object], None] | None = None, colour: str = "white") -> ImageData:
     """A 64 x 64 PNG."""
     import io
@@ -247,3 +269,7 @@ def red_square() -> ImageData:
 
 def blue_circle() -> ImageData:
     return picture("blue_circle.png", lambda pen: pen.ellipse((16, 16, 48, 48), fill="blue"))  # type: ignore[attr-defined]
+
+
+def model_ids(requests: Sequence[GenerationRequest]) -> set[str]:
+    return {request.model for request in requests}

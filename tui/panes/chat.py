@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.reactive import reactive
 from textual.widgets import Select, Static
 
@@ -239,13 +241,15 @@ class ChatPane(Vertical):
     @work(exclusive=True, group="answer")
     async def _follow(self, answering: Answering) -> None:
         """Drain the engine's events a few times a second; the figures are of its clock, so reading late is harmless."""
-        while not answering.take():
-            await answering.view.show(answering.live)
-            await asyncio.sleep(1 / REDRAWS_PER_S)
+        error, result = None, answering.live.result
+        with contextlib.suppress(NoMatches):  # the program is ending: the view's parts have gone before this worker
+            while not answering.take():
+                await answering.view.show(answering.live)
+                await asyncio.sleep(1 / REDRAWS_PER_S)
+            error = answering.generation.error
+            figures = answering.live.figures if result.finished else ""
+            await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
-        error, result = answering.generation.error, answering.live.result
-        figures = answering.live.figures if result.finished else ""
-        await answering.view.finish(result, figures, error.message if error else "")
         if not self._record(answering) and error is not None:
             await self._give_back(answering.view)
 

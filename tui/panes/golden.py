@@ -25,7 +25,7 @@ from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.foreign import one_line, plain, shorten_path
+from tui.foreign import one_line, plain, shorten
 from tui.golden_board import Board, Cell, Progress
 from tui.services import Services
 from tui.state import WorkbenchState
@@ -102,7 +102,8 @@ class GoldenPane(Vertical):
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         match column.key:
             case "case":
-                return plain(shorten_path(key, cells))
+                fits = all(len(case_id) <= cells for case_id in self._board.cases)
+                return plain(shorten(key if fits else key.rsplit("/", 1)[-1], cells))
             case "difference":
                 difference = self._board.difference(key)
                 style = {"quick": "$quick", "full": "$full"}.get(difference, "$foreground 60%")

@@ -30,7 +30,7 @@ class PictureView(ModalScreen[None]):
         image = self._image
         width, height = self.app.size
         with Vertical(classes="box picture-box"):
-            yield Picture(image, width - 8, height - 6)
+            yield Picture(image, int(width * 0.95) - 6, int(height * 0.9) - 4)
             yield Static(
                 Content.assemble(
                     plain(image.name or "image"),

@@ -17,6 +17,8 @@ from textual.widgets.option_list import Option
 
 GAP = 2
 FLEXIBLE_MIN = 8
+UNSEEN_CELLS = 40
+"""The width of a table that is not on the screen yet: its cursor can be moved all the same."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,7 @@ class RowTable(Vertical):
         if not self.is_mounted:
             return
         self.set_class(not self._keys, "-empty")
-        width = self.rows.scrollable_content_region.width
-        if width <= 0:
-            return
+        width = self.rows.scrollable_content_region.width or UNSEEN_CELLS
         layout = fitted(self._columns, width)
         dim = "$foreground 55%"
         head = row_content([(Content.styled(column.label, dim), cells, column.right) for column, cells in layout])

@@ -1,0 +1,67 @@
+"""A workbench over a scripted engine, the same on every machine: fixed pixels, fixed time zone, a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["ASSAY_HALF_CELLS"] = "1"  # before anything imports textual-image
+os.environ["TZ"] = "UTC"
+time.tzset()
+
+import pytest  # noqa: E402
+from textual.pilot import Pilot  # noqa: E402
+
+from core.settings import Settings  # noqa: E402
+from tests.tui.scripted import ScriptedEngine, ScriptedServer  # noqa: E402
+from tui.app import AssayApp  # noqa: E402
+from tui.services import Services  # noqa: E402
+
+QUICK, FULL = "pocket/qwen2-vl", "pocket/gemma3"
+DEADLINE_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reads the user's settings or writes into the folder it was started in."""
+    monkeypatch.setenv("ASSAY_CONFIG", str(tmp_path / "settings.toml"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def scripted() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def server() -> ScriptedServer:
+    return ScriptedServer()
+
+
+@pytest.fixture
+def workbench(scripted: ScriptedEngine, server: ScriptedServer, tmp_path: Path) -> AssayApp:
+    """The app over the scripted engine, not yet running."""
+    settings = Settings(data_dir=tmp_path / "data")
+
+    def opener(settings: Settings) -> Services:
+        return Services(settings, scripted, server, QUICK, FULL)  # type: ignore[arg-type]
+
+    app = AssayApp(settings, opener)
+    app.animation_level = "none"
+    return app
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
+    """Let the app work until `condition` holds; fails after DEADLINE_S."""
+    give_up = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < give_up, f"never came: {what or condition}"
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+def screen_text(app: AssayApp) -> str:
+    """What a person reads on the screen now, line by line."""
+    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())

@@ -1,0 +1,63 @@
+"""One list of actions feeds keys, help and palette; no key in it is one that terminals send for another."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.tui.conftest import until
+from tui.actions import ACTIONS, PLACES, Action, bindings
+from tui.app import AssayApp
+from tui.screens.keys import key_names, keys_content
+
+EVERY = [action for actions in ACTIONS.values() for action in actions]
+
+
+def test_ids_are_unique_and_every_action_is_explained() -> None:
+    assert len({action.id for action in EVERY}) == len(EVERY)
+    assert all(action.help and action.label for action in EVERY)
+
+
+@pytest.mark.parametrize("key", ["ctrl+h", "ctrl+i", "ctrl+m", "ctrl+left_square_bracket"])
+def test_keys_that_terminals_send_for_others_are_not_bound(key: str) -> None:
+    assert not [action.id for action in EVERY if key in action.keys.split(",")]
+
+
+def test_bindings_carry_ids_and_tooltips() -> None:
+    for place in PLACES:
+        for binding, action in zip(bindings(place), ACTIONS[place], strict=True):
+            assert (binding.id, binding.tooltip) == (action.id, action.help)  # type: ignore[union-attr]
+
+
+def test_no_key_means_two_things_in_one_place() -> None:
+    for place, actions in ACTIONS.items():
+        keys = [key for action in actions for key in action.keys.split(",")]
+        assert len(keys) == len(set(keys)), place
+
+
+def test_the_help_shows_every_action() -> None:
+    text = keys_content().plain
+    for action in EVERY:
+        assert action.help in text
+        assert key_names(action) in text
+
+
+def _owner(app: AssayApp, place: str) -> object:
+    return app if place == "app" else app.query_one(f"#{place}")
+
+
+async def test_every_action_exists_and_has_its_twin_in_the_palette(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready")
+        titles = {command.help for command in workbench.get_system_commands(workbench.screen)}
+        for place, actions in ACTIONS.items():
+            for action in actions:
+                method = "action_" + re.match(r"\w+", action.run)[0]  # type: ignore[index]
+                assert hasattr(_owner(workbench, place), method), action.id
+                assert action.help in titles or _has_no_twin(action)
+
+
+def _has_no_twin(action: Action) -> bool:
+    """The same thing under another key, or one that means something only while writing."""
+    return action.id in ("app.help", "chat.newline")

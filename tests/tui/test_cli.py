@@ -1,0 +1,160 @@
+"""The command line: what it prints, what it exits with, and that it is a real process that ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.tui.scripted import red_square
+
+ASSAY = (sys.executable, "-c", "from tui.cli import main; main()")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Nothing of the user's: no settings, no data, an empty cache."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    own = {"ASSAY_CONFIG": "none.toml", "ASSAY_DATA_DIR": "data", "ASSAY_HF_CACHE": "cache", "COLUMNS": "100"}
+    return kept | {name: str(tmp_path / value) if value != "100" else value for name, value in own.items()}
+
+
+def assay(
+    environment: dict[str, str], *arguments: str, input: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*ASSAY, *arguments], env=environment | more, input=input, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_version_is_one_line(environment: dict[str, str]) -> None:
+    run = assay(environment, "--version")
+    assert run.returncode == 0
+    assert run.stdout.startswith("assay 0.")
+
+
+def test_help_names_the_commands(environment: dict[str, str]) -> None:
+    text = assay(environment, "--help").stdout
+    for command in ("serve", "chat", "golden", "models", "key"):
+        assert command in text
+
+
+def test_an_unknown_command_is_wrong_usage(environment: dict[str, str]) -> None:
+    assert assay(environment, "brew").returncode == 2
+
+
+def test_without_a_terminal_the_workbench_says_what_there_is(environment: dict[str, str]) -> None:
+    run = assay(environment)
+    assert run.returncode == 2
+    assert run.stderr.startswith("assay: The workbench needs a terminal.")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_wrong_setting_is_one_sentence(environment: dict[str, str]) -> None:
+    run = assay(environment, "models", "list", ASSAY_PORT="many")
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1
+    assert "port" in run.stderr
+
+
+def test_models_are_listed_as_a_table_and_as_json(environment: dict[str, str]) -> None:
+    table = assay(environment, "models", "list").stdout
+    listed = json.loads(assay(environment, "models", "list", "--json").stdout)
+    assert {"pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"} <= {model["id"] for model in listed}
+    assert all(model["id"] in table for model in listed)
+    assert all(model["problem"] is None for model in listed)
+
+
+def test_broken_models_are_listed_when_all_are_asked_for(environment: dict[str, str], tmp_path: Path) -> None:
+    broken = tmp_path / "models" / "half"
+    broken.mkdir(parents=True)
+    (broken / "config.json").write_text('{"model_type": "qwen3"}')
+    folders = json.dumps([str(tmp_path / "models")])
+    assert "half" not in assay(environment, "models", "list", ASSAY_MODEL_FOLDERS=folders).stdout.split()
+    listed = json.loads(assay(environment, "models", "list", "--all", "--json", ASSAY_MODEL_FOLDERS=folders).stdout)
+    assert any("half" in model["id"] and model["problem"] for model in listed)
+
+
+def test_the_key_is_printed_and_stays_the_same(environment: dict[str, str]) -> None:
+    first = assay(environment, "key").stdout
+    assert first.startswith("assay-")
+    assert assay(environment, "key").stdout == first
+
+
+def test_a_chat_over_a_pipe_answers_with_plain_text(environment: dict[str, str]) -> None:
+    run = assay(
+        environment,
+        *("chat", "--model", "pocket/qwen3", "--temperature", "0"),
+        input="What is the capital of France? Answer in one word.\n",
+    )
+    assert run.returncode == 0, run.stderr
+    assert "paris" in run.stdout.lower()
+    assert "TTFT" in run.stderr
+    assert "\x1b" not in run.stdout
+
+
+def test_an_image_for_a_text_model_is_wrong_usage(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(red_square().data)
+    run = assay(environment, "chat", "--model", "pocket/qwen3", "--image", str(tmp_path / "red.png"), input="what?\n")
+    assert run.returncode == 2
+    assert "pocket/qwen3" in run.stderr.splitlines()[-1]
+
+
+def test_a_model_that_is_not_there_is_wrong_usage(environment: dict[str, str]) -> None:
+    run = assay(environment, "chat", "--model", "pocket/qwen33", input="hi\n")
+    assert run.returncode == 2
+    assert "pocket/qwen3" in run.stderr
+
+
+def test_serve_answers_until_it_is_interrupted(environment: dict[str, str]) -> None:
+    server = subprocess.Popen(
+        [*ASSAY, "serve", "--port", "0", "--model", "pocket/qwen3"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    kill = threading.Timer(100, server.kill)
+    kill.start()
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        key = assay(environment, "key").stdout.strip()
+        body = {"model": "pocket/qwen3", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}
+        request = urllib.request.Request(
+            f"{url}/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            assert json.load(response)["choices"][0]["message"]["content"]
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+    finally:
+        kill.cancel()
+        server.kill()
+        server.wait()
+    assert server.returncode == 0
+    assert "Loaded pocket/qwen3" in said
+    assert key not in said.split("# openai")[0]
+
+
+def test_a_port_in_use_is_a_sentence_with_a_free_one(environment: dict[str, str]) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        run = assay(environment, "serve", "--port", str(port))
+    assert run.returncode == 4
+    assert f"Port {port} on 127.0.0.1 is in use" in run.stderr
+    assert "is free" in run.stderr

@@ -1,0 +1,30 @@
+"""Numbers as a person reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui.figures import number, rate, seconds, size
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0B"), (999, "999B"), (84_000, "84K"), (1_250_000_000, "1.2G"), (999_600, "1.0M"), (16_800_000_000, "17G")],
+)
+def test_sizes(count: int, shown: str) -> None:
+    assert size(count) == shown
+
+
+@pytest.mark.parametrize(("count", "shown"), [(512, "512"), (32_768, "33K"), (3_000_000, "3.0M"), (27e9, "27B")])
+def test_counts(count: float, shown: str) -> None:
+    assert number(count) == shown
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.21, "0.21 s"), (9.999, "10.0 s"), (12.34, "12.3 s"), (125.2, "2:05")])
+def test_times(value: float, shown: str) -> None:
+    assert seconds(value) == shown
+
+
+def test_rates() -> None:
+    assert rate(2.46) == "2.5 tok/s"
+    assert rate(92.4) == "92 tok/s"

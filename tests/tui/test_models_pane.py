@@ -1,0 +1,124 @@
+"""The model browser, by keyboard."""
+
+from __future__ import annotations
+
+from textual.pilot import Pilot
+
+from core.errors import OutOfMemory
+from tests.tui.conftest import FULL, QUICK, screen_text, until
+from tests.tui.scripted import MODELS, ScriptedCatalog, ScriptedEngine
+from tui.app import AssayApp
+
+
+async def opened(pilot: Pilot[None], app: AssayApp) -> None:
+    """Wait for the list and go there."""
+    await until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected, "the list of models")
+    await pilot.press("f2")
+
+
+def notices(app: AssayApp) -> str:
+    return "\n".join(notice.message for notice in app._notifications)
+
+
+async def test_all_models_are_listed_with_their_size_and_fit(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(160, 45)) as pilot:
+        await opened(pilot, workbench)
+        text = screen_text(workbench)
+        for info in MODELS:
+            assert info.id.rsplit("/", 1)[-1][:8] in text
+        assert "335M" in text
+        assert "tight" in text
+
+
+async def test_words_filter_by_name_kind_and_family(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await pilot.press("slash", *"vision qwen")
+        await until(pilot, lambda: workbench.models.border_subtitle == "2 of 8")
+        await pilot.press("enter")
+        assert workbench.models.table.selected == QUICK
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.border_subtitle == "8 on disk")
+
+
+async def test_a_filter_that_matches_nothing_says_so(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await pilot.press("slash", *"llama9")
+        await until(pilot, lambda: "No model matches 'llama9'" in screen_text(workbench))
+
+
+async def test_q_and_w_load_the_row_for_a_tier(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select("pocket/qwen3")
+        await pilot.press("q")
+        await until(pilot, lambda: workbench.state.loaded("pocket/qwen3"))
+        assert (workbench.state.quick, workbench.state.full) == ("pocket/qwen3", FULL)
+        workbench.models.table.select(QUICK)
+        await pilot.press("w")
+        await until(pilot, lambda: workbench.state.loaded(QUICK))
+        assert (workbench.state.quick, workbench.state.full) == ("pocket/qwen3", QUICK)
+        assert "quick ● qwen3" in screen_text(workbench)
+
+
+async def test_a_load_that_fails_shows_the_engines_sentence(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    scripted.load_errors[QUICK] = OutOfMemory("It needs 9 GB [and] 3 GB are free.")
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select(QUICK)
+        await pilot.press("q")
+        await until(pilot, lambda: "It needs 9 GB [and] 3 GB are free." in notices(workbench))
+
+
+async def test_a_broken_model_says_why_and_is_not_loaded(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select("someone/half-downloaded-7b")
+        await pilot.press("q")
+        await until(pilot, lambda: "missing shard" in notices(workbench))
+        assert workbench.state.quick == QUICK
+
+
+async def test_a_model_that_does_not_chat_takes_no_role(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select("mlx-community/bge-small-en-v1.5-4bit")
+        await pilot.press("w")
+        await until(pilot, lambda: "embeddings" in notices(workbench))
+        assert workbench.state.full == FULL
+
+
+async def test_p_pins_and_u_unloads(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select(QUICK)
+        await pilot.press("p")
+        await until(pilot, lambda: (entry := workbench.state.loaded(QUICK)) and entry.pinned)
+        await pilot.press("u")
+        await until(pilot, lambda: workbench.state.loaded(QUICK) is None)
+
+
+async def test_enter_begins_a_chat_with_the_row(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select("pocket/qwen3")
+        await pilot.press("enter")
+        await until(pilot, lambda: workbench.chat.chosen == "pocket/qwen3")
+        assert workbench.face == "chat"
+
+
+async def test_r_looks_at_the_disk_again(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        scripted.catalog.models.pop()
+        await pilot.press("r")
+        await until(pilot, lambda: workbench.models.border_subtitle == "7 on disk")
+        assert scripted.catalog.refreshed == 1
+
+
+async def test_an_empty_disk_says_what_to_do(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    scripted.catalog = ScriptedCatalog([])
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await pilot.press("f2")
+        await until(pilot, lambda: "No models on disk." in screen_text(workbench))

@@ -1,0 +1,77 @@
+"""What libraries print while the workbench runs goes into the log; the terminal is given back afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+from tui.terminal_guard import log_file, logging_to
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from tui.terminal_guard import guarded_terminal
+print("before", flush=True)
+try:
+    with guarded_terminal(Path(sys.argv[1])):
+        os.write(2, b"native noise on 2\\n")
+        os.write(1, b"native noise on 1\\n")
+        print("python noise", flush=True)
+        sys.__stderr__.write("drawn\\n")
+        sys.__stderr__.flush()
+        if sys.argv[2] == "crash":
+            raise KeyError("crash")
+except KeyError:
+    pass
+print("after", flush=True)
+sys.__stderr__.write("errors again\\n")
+"""
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What a person sees of PROGRAM."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(master, 4096)
+        except OSError:  # Linux says so when the last writer has gone
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(master)
+    assert process.wait(20) == 0
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_only_what_is_drawn_is_seen(tmp_path: Path) -> None:
+    log = tmp_path / "data" / "assay.log"
+    assert on_a_terminal(str(log), "end") == "before\ndrawn\nafter\nerrors again\n"
+    assert log.read_text() == "native noise on 2\nnative noise on 1\npython noise\n"
+
+
+def test_a_crash_gives_the_terminal_back(tmp_path: Path) -> None:
+    assert on_a_terminal(str(tmp_path / "assay.log"), "crash").endswith("after\nerrors again\n")
+
+
+def test_what_is_sent_elsewhere_stays_there(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "assay.log"), "end"], capture_output=True, text=True, check=True
+    )
+    assert "native noise on 1" in run.stdout
+    assert "native noise on 2" in run.stderr
+
+
+def test_logging_goes_to_the_file_alone_and_is_put_back(tmp_path: Path, capfd: object) -> None:
+    before = logging.getLogger().handlers[:]
+    with logging_to(log_file(tmp_path / "data")):
+        logging.getLogger("tui.somewhere").warning("odd [thing]")
+    assert "WARNING tui.somewhere: odd [thing]" in log_file(tmp_path / "data").read_text()
+    assert logging.getLogger().handlers == before
