@@ -219,7 +219,8 @@ class Runtime:
         cache, row.cached = self._reusable(inputs.key, leader, shared)
         row.prefilled = row.cached
         if self._snapshots:
-            row.boundary = inputs.length - next_turn_tail(request, inputs, loaded)
+            # The last token is fed for its logits, and an answer seldom comes back token by token as it was generated.
+            row.boundary = inputs.length - max(next_turn_tail(request, inputs, loaded), 1)
         generation.feed(Prefill(row.cached, inputs.length, row.cached))
         if self._vision is not None and inputs.features is not None:
             prefill = VisionPrefill(
