@@ -39,6 +39,26 @@ def engine(settings: Settings, catalog: Catalog) -> Iterator[Engine]:
     engine.close()
 
 
+@pytest.fixture(scope="session")
+def tiny_settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose catalog also holds embedding and audio models with random weights, made for this run."""
+    from tests.core import tiny_audio, tiny_embedders
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_embedders.make_embedder(folder / "bert", tiny_embedders.BERT)
+    tiny_embedders.make_embedder(folder / "qwen3-embedding", tiny_embedders.QWEN3)
+    tiny_audio.make_whisper(folder / "whisper")
+    tiny_audio.make_soprano(folder / "soprano")
+    return settings.model_copy(update={"model_folders": [folder.parent]})
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
+    """An engine over tiny/bert, tiny/qwen3-embedding, tiny/whisper, tiny/soprano and the pocket models."""
+    with Engine(tiny_settings) as engine:
+        yield engine
+
+
 @dataclass(frozen=True)
 class Api:
     """A running API: where it is, and the key to it."""
@@ -51,6 +71,16 @@ class Api:
 @pytest.fixture(scope="session")
 def api(engine: Engine, settings: Settings) -> Iterator[Api]:
     """The API over the real engine, on a port that the system chose."""
+    yield from _served(engine, settings)
+
+
+@pytest.fixture(scope="session")
+def tiny_api(tiny_engine: Engine, tiny_settings: Settings) -> Iterator[Api]:
+    """The API over `tiny_engine`."""
+    yield from _served(tiny_engine, tiny_settings)
+
+
+def _served(engine: Engine, settings: Settings) -> Iterator[Api]:
     server = ApiServer(engine, settings)
     url = server.start()
     assert server.key is not None
