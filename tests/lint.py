@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LONGEST = 400
+LONGEST = 440
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -40,7 +40,8 @@ def main() -> int:
     failed = []
     for command in CHECKS:
         print("$", *command, flush=True)
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        program = Path(sys.executable).parent / command[0]
+        if subprocess.run([program, *command[1:]], cwd=ROOT, check=False).returncode:
             failed.append(command[0])
     long = too_long()
     print(*long, sep="\n")
