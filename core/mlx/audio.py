@@ -53,7 +53,7 @@ class AudioRuntime:
     def submit(self, work: Stream[Any, Any], clock: Clock) -> None:
         """Queue a request: a Speech or a Transcription, whichever this model is for."""
         self._queue.append((work, clock))
-        if self.busy and (self._current is not None or len(self._queue) > 1):
+        if self._current is not None or len(self._queue) > 1:
             work.feed(Queued(len(self._queue)))
 
     def cancel(self, work: Stream[Any, Any]) -> bool:
@@ -68,6 +68,7 @@ class AudioRuntime:
             if entry[0] is work:
                 self._queue.remove(entry)
                 work.feed(Finished(FinishReason.CANCELLED, Usage(), _timing(entry[1])))
+                self._tell_places()
                 return True
         return False
 
@@ -113,6 +114,9 @@ class AudioRuntime:
         clock.admitted = time.monotonic()
         work.admitted = True
         self._current = (work, clock, self._pieces(self.loaded, work))
+        self._tell_places()
+
+    def _tell_places(self) -> None:
         for place, (waiting, _) in enumerate(self._queue, start=1):
             waiting.feed(Queued(place))
 

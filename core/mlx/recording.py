@@ -48,7 +48,10 @@ class Recording:
             ) from error
 
     def windows(self) -> Iterator[tuple[float, float, Samples]]:
-        """(start, end, samples) of one stretch after the other, times in seconds; at most WINDOW_S long each."""
+        """(start, end, samples) of one stretch after the other, times in seconds; at most WINDOW_S long each.
+
+        Raises InvalidRequest when there is not one sample.
+        """
         from mlx_audio.resample import resample_audio_array  # type: ignore[import-untyped]
 
         start, rest = 0, np.zeros(0, np.float32)
@@ -60,6 +63,8 @@ class Recording:
                 head, rest = rest[:cut], rest[cut:]
                 yield self._window(start, head, resample_audio_array)
                 start += cut
+        if start == 0 and not len(rest):
+            raise InvalidRequest("The recording holds no sound: its file has a header and no samples.", "file")
         if len(rest):
             yield self._window(start, rest, resample_audio_array)
 
