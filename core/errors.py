@@ -61,12 +61,13 @@ class InvalidImage(EngineError):
 
 
 class ContextOverflow(EngineError):
-    """The prompt does not fit the model's context window."""
+    """The prompt does not fit the model's context window. `param` names the field, where it is not the messages."""
 
     code = "context_length_exceeded"
 
-    def __init__(self, message: str, prompt_tokens: int, context_length: int) -> None:
+    def __init__(self, message: str, prompt_tokens: int, context_length: int, param: str | None = None) -> None:
         super().__init__(message)
+        self.param = param
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
 

@@ -91,7 +91,7 @@ def from_engine(error: EngineError) -> ApiError:
     if isinstance(error, QueueFull):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, ContextOverflow):
-        param = "messages"
+        param = error.param or "messages"
         wording = f"prompt is too long: {error.prompt_tokens} tokens > {error.context_length} maximum"
     return ApiError(status, error.message, error.code, param, repeats, headers, wording)
 

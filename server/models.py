@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.catalog import ModelInfo, ModelKind
@@ -34,6 +35,25 @@ def find_model(engine: Engine, settings: Settings, name: str, *, images: bool) -
         info = _default(engine, settings, images)
     else:
         info = catalog.get(name)
+    return _usable(engine, settings, info)
+
+
+def find_other_model(
+    engine: Engine, settings: Settings, name: str, suitable: Sequence[ModelInfo], what: str
+) -> ModelInfo:
+    """The model for a request that is no chat: `suitable` are the models that could answer, `what` their common name.
+
+    "default" is the first of them that is loaded, else the first. Raises as `find_model`.
+    """
+    if name != DEFAULT:
+        return _usable(engine, settings, engine.catalog.get(name))
+    if not suitable:
+        raise ModelNotFound(f"There is no {what} on this machine. Download one, then name it or ask for 'default'.")
+    loaded = loaded_ids(engine)
+    return _usable(engine, settings, next((info for info in suitable if info.id in loaded), suitable[0]))
+
+
+def _usable(engine: Engine, settings: Settings, info: ModelInfo) -> ModelInfo:
     if info.problem is not None:
         raise ModelBroken(f"{info.id} cannot be loaded: {info.problem}.")
     if not settings.load_on_request and info.id not in (loaded := loaded_ids(engine)):

@@ -34,6 +34,9 @@ DISCARD_BODY = 4 * MAX_BODY
 OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("HEAD", "/")}
 """Liveness probes: they tell nothing but that something listens, and need no key."""
 
+FORM_ROUTES = {"/v1/audio/transcriptions", "/v1/audio/translations"}
+"""Where a file is sent, as multipart/form-data. A web page may send such without asking, but not without its Origin."""
+
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
@@ -103,7 +106,7 @@ class Guard:
             scope["state"]["call"] = call
         reply = _Reply(send, protocol, request_id, call)
         try:
-            refusal = self._refusal(scope["method"], headers, needs_key=not probe)
+            refusal = self._refusal(scope["method"], scope["path"], headers, needs_key=not probe)
             body = b""
             if refusal is None and scope["method"] in ("POST", "PUT", "PATCH"):
                 found = await _read_body(headers, receive)
@@ -131,7 +134,7 @@ class Guard:
             if call is not None:
                 call.end(WireState.CANCELLED)  # has no effect on an entry that has ended
 
-    def _refusal(self, method: str, headers: Headers, *, needs_key: bool) -> ApiError | None:
+    def _refusal(self, method: str, path: str, headers: Headers, *, needs_key: bool) -> ApiError | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or host_name(hosts[0]) not in self._hosts:
             return ApiError(
@@ -157,11 +160,12 @@ class Guard:
             )
         if method in ("POST", "PUT", "PATCH"):
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if media_type != "application/json":
+            wanted = "multipart/form-data" if path in FORM_ROUTES else "application/json"
+            if media_type != wanted:
                 return ApiError(
                     415,
-                    f"The Content-Type is {media_type[:100] or 'missing'}; send JSON with "
-                    "'Content-Type: application/json'.",
+                    f"The Content-Type is {media_type[:100] or 'missing'}; send "
+                    f"{'a form' if path in FORM_ROUTES else 'JSON'} with 'Content-Type: {wanted}'.",
                     "unsupported_media_type",
                 )
         return None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from core.audio_events import AudioDelta, Listened, SpeechEvent, TranscriptionEvent
 from core.events import Event, Finished, Loading, Prefill, Queued, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class WireCall:
         self._kill()
         return True
 
-    def event(self, event: Event, choice: int = 0) -> None:
+    def event(self, event: Event | SpeechEvent | TranscriptionEvent, choice: int = 0) -> None:
         """Fold one of the engine's events in."""
         progress = self._progress
         match event:
@@ -124,6 +125,10 @@ class WireCall:
                 if progress.first_at is None:
                     progress.first_at = time.monotonic()
                 progress.choices.setdefault(choice, _Choice()).deltas += 1
+                self._enter(WireState.STREAMING)
+            case AudioDelta() | Listened():
+                if progress.first_at is None:
+                    progress.first_at = time.monotonic()
                 self._enter(WireState.STREAMING)
             case Finished():
                 used = progress.choices.setdefault(choice, _Choice())

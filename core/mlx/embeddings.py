@@ -244,7 +244,10 @@ class EmbeddingRuntime:
             raise InvalidRequest(f"input[{place}] comes to no tokens, which have no meaning to embed.", "input")
         if len(row) > limit:
             raise ContextOverflow(
-                f"input[{place}] has {len(row)} tokens and {info.id} reads at most {limit}. Split it.", len(row), limit
+                f"input[{place}] has {len(row)} tokens and {info.id} reads at most {limit}. Split it.",
+                len(row),
+                limit,
+                "input",
             )
 
     def _finish(self, job: _Job) -> None:

@@ -1,1 +1,1 @@
-"""The OpenAI protocol: chat completions and plain completions."""
+"""The OpenAI protocol: chat completions, plain completions, embeddings, speech and transcriptions."""

@@ -13,12 +13,15 @@ from server.answer import answer, fetch_images
 from server.decoded import Decoded
 from server.follow import while_connected
 from server.models import find_model
+from server.openai import audio_speech, audio_transcriptions, embeddings
 from server.openai.decode import decode_chat, decode_completion, image_urls
 from server.openai.encode import ChatStream, Head, chat_body
 from server.openai.encode_completion import CompletionStream, completion_body
 from server.openai.schema import ChatRequest, CompletionRequest
 
 router = APIRouter()
+for part in (embeddings, audio_speech, audio_transcriptions):
+    router.include_router(part.router)
 
 
 @router.post("/v1/chat/completions", response_model=None)
