@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -53,7 +52,7 @@ CLOSE_WITHIN_S = 8.0
 
 
 class AssayApp(App[None]):
-    """Takes its services from `opener`, which runs on a worker after the first frame."""
+    """Takes its services from `opener`, which runs on a worker after the first frame; `when_up` follows the engine."""
 
     TITLE = "assay"
     CSS_PATH: ClassVar = [f"styles/{name}.tcss" for name in ("app", "models", "chat", "golden", "wire")]
@@ -80,6 +79,7 @@ class AssayApp(App[None]):
         settings: Settings,
         opener: Callable[[Settings], Services] = open_services,
         suite: Path | None = None,
+        when_up: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         for theme in (DARK, LIGHT):
@@ -88,6 +88,7 @@ class AssayApp(App[None]):
         self.settings = settings
         self._opener = opener
         self._suite = suite or BUILTIN
+        self._when_up = when_up
         self._services: Services | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -130,8 +131,7 @@ class AssayApp(App[None]):
             return
         self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
         self.set_interval(STATUS_EVERY_S, self._refresh_status)
-        gc.collect()
-        gc.freeze()
+        self._when_up()
 
     def _failed(self, error: Exception) -> None:
         log.error("The engine did not start.", exc_info=error)

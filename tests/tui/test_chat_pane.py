@@ -21,7 +21,7 @@ from tui.widgets.question_view import QuestionView
 
 
 async def opened(pilot: Pilot[None], app: AssayApp) -> None:
-    await until(pilot, lambda: app.state.phase == "ready" and app.chat._labels, "an open chat")
+    await until(pilot, lambda: app.state.phase == "ready" and app.chat._models, "an open chat")
 
 
 async def ask(pilot: Pilot[None], app: AssayApp, text: str) -> None:
@@ -41,6 +41,19 @@ def exported(folder: Path) -> str:
 
 def notices(app: AssayApp) -> str:
     return "\n".join(notice.message for notice in app._notifications)
+
+
+async def test_the_chooser_names_the_tiers_models_and_follows_them(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await until(pilot, lambda: "quick · pocket/qwen2-vl" in screen_text(workbench))
+        await pilot.press("f2")
+        workbench.models.table.select("pocket/qwen3")
+        await pilot.press("q", "f3")
+        await until(pilot, lambda: "quick · pocket/qwen3" in screen_text(workbench))
+        await pilot.press("f7", "down", "enter")
+        await until(pilot, lambda: workbench.chat.chosen == "full")
+        assert workbench.focused is workbench.chat.input.composer
 
 
 async def test_an_answer_streams_in_and_ends_with_figures(workbench: AssayApp, scripted: ScriptedEngine) -> None:

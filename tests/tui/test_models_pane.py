@@ -46,6 +46,10 @@ async def test_a_filter_that_matches_nothing_says_so(workbench: AssayApp) -> Non
         await opened(pilot, workbench)
         await pilot.press("slash", *"llama9")
         await until(pilot, lambda: "No model matches 'llama9'" in screen_text(workbench))
+        assert workbench.models.selected is None
+        await until(pilot, lambda: "Choose a model to see what it is." in screen_text(workbench))
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.selected is not None)
 
 
 async def test_q_and_w_load_the_row_for_a_tier(workbench: AssayApp, scripted: ScriptedEngine) -> None:

@@ -77,13 +77,13 @@ class ChatPane(Vertical):
         self._services: Services | None = None
         self._saver: ChatSaver | None = None
         self._models: list[ModelInfo] = []
-        self._labels: list[tuple[str, str]] = []
+        self._labels = [(tier, tier) for tier in TIERS]
         self._answering: Answering | None = None
         self._unfolded = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="chat-bar"):
-            yield Select[str]([], prompt="no models yet", id="chat-model", compact=True)
+            yield Select[str](self._labels, allow_blank=False, id="chat-model", compact=True)
             yield Static(id="chat-settings-line", markup=False)
         yield Transcript(id="transcript")
         yield ChatInput(id="chat-input")
@@ -129,22 +129,20 @@ class ChatPane(Vertical):
             self._offer_models()
 
     def _offer_models(self) -> None:
-        labels = choices(self._models, self.state) if self._models else []
-        if labels == self._labels:
+        labels = choices(self._models, self.state)
+        if not self._models or labels == self._labels:
             return
         self._labels = labels
         chosen = self.chosen
-        known = [choice for _, choice in labels]
         with self.prevent(Select.Changed):
             self.chooser.set_options((plain(clean(label)), choice) for label, choice in labels)
-            if known:
-                self.chooser.value = chosen if chosen in known else known[0]
+            self.chooser.value = TIERS[chosen == TIERS[0]]  # a value that stays the same would keep its old label
+            self.chooser.value = chosen if chosen in [choice for _, choice in labels] else TIERS[0]
 
     @property
     def chosen(self) -> str:
         """What is chosen: a tier's name or a model's id."""
-        value = self.chooser.value
-        return value if isinstance(value, str) else TIERS[0]
+        return str(self.chooser.value)
 
     def choose(self, choice: str) -> None:
         """Choose a tier or a model to answer from now on."""

@@ -11,7 +11,7 @@ from core.golden.expressions import describe
 from core.golden.results import Attempt, Verdict
 from core.golden.suite import Case
 from core.tiers import Tier
-from tui.figures import rate, seconds
+from tui.figures import seconds
 from tui.foreign import clean, plain, shorten
 from tui.golden_board import Cell, Progress
 from tui.widgets.header_line import short_name
@@ -82,7 +82,7 @@ def verdict_line(attempt: Attempt) -> Content:
     """Verdict and figures, for the border."""
     mark, style = VERDICT_MARKS[attempt.verdict]
     tps = attempt.perf.get("decode_tps")
-    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (f" · {rate(tps)}" if tps else "", _DIM))
+    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (f" · {tps:.0f} t/s" if tps else "", _DIM))
 
 
 class GoldenAnswer(VerticalScroll, can_focus=False):

@@ -68,5 +68,5 @@ class GoldenDetail(Vertical):
                 self.notify(error.message, severity="error")
         await holder.remove_children()
         holder.display = bool(self.images)
-        rows = 4 if self.app.size.height < 30 else 6
+        rows = 4 if self.app.size.height < 30 or len(self.images) > 1 else 6
         await holder.mount_all(Picture(image, 3 * rows, rows, classes="golden-image") for image in self.images)

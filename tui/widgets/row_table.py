@@ -100,7 +100,7 @@ class RowTable(Vertical):
         self._snug = snug
         self._newest_first = newest_first
         self._keys: list[str] = []
-        self._drawn: dict[str, Content] = {}
+        self._drawn: dict[str, Content] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(classes="row-head")
@@ -117,7 +117,7 @@ class RowTable(Vertical):
         """Show these rows in this order. The cursor stays on its row, or goes to the first."""
         if list(keys) != self._keys:
             self._keys = list(keys)
-            self._drawn = {}
+            self._drawn = None
             if self._snug:
                 self.styles.height = len(self._keys) + 1 or "auto"
         self.redraw()
@@ -145,7 +145,7 @@ class RowTable(Vertical):
             key: row_content([(self._cell(key, column, cells), cells, column.right) for column, cells in layout])
             for key in self._keys
         }
-        if list(drawn) == list(self._drawn):
+        if self._drawn is not None:
             for key, content in drawn.items():
                 if content.markup != self._drawn[key].markup:
                     self.rows.replace_option_prompt(key, content)
