@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 from core.errors import EngineError
 from core.events import Finished, FinishReason, Timing, TokenLogprob, Usage
 from core.generation import Generation
-from core.mlx.inputs import Inputs
 from core.mlx.output import OutputParser
 from core.mlx.sampling import LogitsProcessor, Sampler
 
@@ -25,15 +25,6 @@ class Clock:
     load_s: float = 0.0
     admitted: float = 0.0
     first_token: float = 0.0
-
-
-@dataclass
-class Waiting:
-    """A request in the queue; `inputs` once it has been read."""
-
-    generation: Generation
-    clock: Clock
-    inputs: Inputs | None = None
 
 
 @dataclass
@@ -63,6 +54,19 @@ class Row:
     """Prompt tokens whose KV the row holds so far."""
     boundary: int = 0
     """Prompt tokens that the next turn of the conversation is expected to repeat; 0 where nobody asked."""
+
+    def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
+        """`processor` so that what it raises ends this row after the step, and no other row of the batch."""
+
+        def run(context: mx.array, logits: mx.array) -> mx.array:
+            if self.error is None:
+                try:
+                    return processor(context, logits)
+                except Exception as error:
+                    self.error = error if isinstance(error, EngineError) else failure(error)
+            return logits
+
+        return run
 
     def tokens_key(self, tokens: list[int]) -> list[int]:
         """The prefix cache's name for the KV of `tokens`, prompt and answer."""

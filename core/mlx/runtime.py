@@ -6,7 +6,8 @@ import copy
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
@@ -21,8 +22,9 @@ from core.mlx.constraint import JsonConstraint
 from core.mlx.inputs import Inputs, next_turn_tail, prepare_inputs
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
+from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
 from core.mlx.prefix_cache import PrefixCache, common_prefix
-from core.mlx.row import Clock, Row, Waiting
+from core.mlx.row import Clock, Row
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import ImageRows, VisionPrefill
@@ -32,6 +34,10 @@ from core.settings import Settings
 log = logging.getLogger(__name__)
 
 TRIMMABLE = ("KVCache", "RopeOffset")
+JOINT_ROWS = 8
+"""Rows whose prompts are prefilled together, if they fit one chunk."""
+PATIENCE = 3
+"""Steps for which a prompt of many chunks makes way: a short one that joins takes as many to its first token."""
 WORTH_WAITING = 64
 """Prompt tokens in common with a running row for which its prefill is awaited rather than done again."""
 
@@ -54,9 +60,11 @@ class Runtime:
         # Sliding windows and recurrent states cannot be cut back to where the next turn departs: keep a copy there.
         self._snapshots = any(type(layer).__name__ not in TRIMMABLE for layer in make_prompt_cache(self._decoder))
         self._grammar_tokenizer: Any = None
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[tuple[Generation, Clock]] = deque()
+        self._entrants: list[Entrant] = []  # admitted, in that order, and not in the batch yet
         self._rows: dict[int, Row] = {}
-        self._prefilling: tuple[VisionPrefill, Row] | None = None
+        self._chunks = 0
+        self._passed_over = 0
         self._generator = self._make_generator()
 
     def _make_generator(self) -> BatchGenerator:
@@ -64,7 +72,7 @@ class Runtime:
             self._decoder,
             stop_tokens=[[token] for token in self.loaded.eos_ids],
             completion_batch_size=self.settings.max_batch,
-            prefill_batch_size=min(8, self.settings.max_batch),
+            prefill_batch_size=min(JOINT_ROWS, self.settings.max_batch),
             prefill_step_size=self.settings.prefill_chunk,
             stream=self._stream,
         )
@@ -73,7 +81,7 @@ class Runtime:
 
     @property
     def running(self) -> int:
-        return len(self._rows) + (self._prefilling is not None)
+        return len(self._rows) + len(self._entrants)
 
     @property
     def waiting(self) -> int:
@@ -81,11 +89,11 @@ class Runtime:
 
     @property
     def busy(self) -> bool:
-        return bool(self._rows or self._queue or self._prefilling)
+        return bool(self._rows or self._queue or self._entrants)
 
     def submit(self, generation: Generation, clock: Clock) -> None:
         """Queue a request; it joins the batch when there is room."""
-        self._queue.append(Waiting(generation, clock))
+        self._queue.append((generation, clock))
         if self.running >= self.settings.max_batch or len(self._queue) > 1:
             generation.feed(Queued(len(self._queue)))
 
@@ -95,18 +103,20 @@ class Runtime:
 
     def cancel(self, generation: Generation) -> bool:
         """End a request of this model now; returns whether it was here. What it generated so far stays with it."""
-        for waiting in self._queue:
-            if waiting.generation is generation:
-                self._queue.remove(waiting)
-                parser = OutputParser(self.loaded.markers)
-                Row(generation, waiting.clock, parser, None, None, 0).finish(FinishReason.CANCELLED)
+        for entry in self._queue:
+            if entry[0] is generation:
+                self._queue.remove(entry)
+                Row(generation, entry[1], OutputParser(self.loaded.markers), None, None, 0).finish(
+                    FinishReason.CANCELLED
+                )
                 return True
-        if self._prefilling is not None and self._prefilling[1].generation is generation:
-            prefill, row = self._prefilling
-            self._prefilling = None
-            self._keep(row, prefill.cache, row.key[: prefill.done])
-            row.finish(FinishReason.CANCELLED)
-            return True
+        for entrant in self._entrants:
+            if entrant.row.generation is generation:
+                self._entrants.remove(entrant)
+                if entrant.work is not None:
+                    self._keep(entrant.row, entrant.work.cache, entrant.row.key[: entrant.work.done])
+                entrant.row.finish(FinishReason.CANCELLED)
+                return True
         row_found = next((row for row in self._rows.values() if row.generation is generation), None)
         if row_found is None:
             return False
@@ -116,11 +126,13 @@ class Runtime:
 
     def close(self, error: EngineError | None = None) -> None:
         """End every request with `error` and give the memory back; the runtime is of no use afterwards."""
-        self._fail_all(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded while the request was running."))
-        for waiting in self._queue:
-            waiting.generation.fail(
-                error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began.")
-            )
+        running = error or ModelUnloaded(f"{self.loaded.info.id} was unloaded while the request was running.")
+        self._fail_batch(running)
+        for entrant in self._entrants:
+            entrant.row.generation.fail(running)
+        for generation, _ in self._queue:
+            generation.fail(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began."))
+        self._entrants.clear()
         self._queue.clear()
         self._generator.close()
         self._prefixes.forget(self.loaded.info.id)
@@ -132,39 +144,30 @@ class Runtime:
         """Admit, prefill a chunk, decode a token for every row. A failing step fails its rows, never the thread."""
         self.last_used = time.monotonic()
         self._admit()
+        self._prefill()
         try:
-            self._advance_prefill()
             if self._rows:
                 self._advance_batch()
         except Exception as error:  # the library's failures are many; the thread outlives all of them
             failure = error if isinstance(error, EngineError) else self._failure(error)
-            self._fail_all(failure)
+            self._fail_batch(failure)
             self._generator.close()
             self._generator = self._make_generator()
             mx.clear_cache()
 
     def _admit(self) -> None:
         admitted = False
-        while self._queue and self.running < self.settings.max_batch and self._prefilling is None:
-            waiting = self._queue[0]
-            generation = waiting.generation
+        while self._queue and self.running < self.settings.max_batch:
+            generation, clock = self._queue.popleft()
+            generation.admitted = admitted = True
+            clock.admitted = time.monotonic()
             try:
-                if waiting.inputs is None:
-                    waiting.inputs = self._read(generation.request)
-                leader, shared = self._leader(waiting.inputs.key)
-                if leader is not None and leader.prefilled < shared:
-                    break  # its prefill is this one's too
-                generation.admitted = admitted = True
-                waiting.clock.admitted = time.monotonic()
-                self._queue.popleft()
-                self._start(generation, waiting.clock, waiting.inputs, leader, shared)
+                self._entrants.append(self._entrant(generation, clock))
             except Exception as error:
-                if self._queue and self._queue[0] is waiting:
-                    self._queue.popleft()
                 generation.fail(error if isinstance(error, EngineError) else self._failure(error))
         if admitted:
-            for place, waiting in enumerate(self._queue, start=1):
-                waiting.generation.feed(Queued(place))
+            for place, (generation, _) in enumerate(self._queue, start=1):
+                generation.feed(Queued(place))
 
     def _read(self, request: GenerationRequest) -> Inputs:
         inputs = prepare_inputs(request, self.loaded)
@@ -178,29 +181,9 @@ class Runtime:
             )
         return inputs
 
-    def _leader(self, key: list[int]) -> tuple[Row | None, int]:
-        """The running row whose KV begins as `key` does, further than any that is kept, and how far."""
-        if self._snapshots or not self._rows:
-            return None, 0
-        wanted = np.asarray(key[:-1], np.int64)
-        best = self._prefixes.longest(self.loaded.info.id, key) + WORTH_WAITING
-        leader = None
-        for row in self._rows.values():
-            shared = common_prefix(np.asarray(row.key[:-1], np.int64), wanted)
-            if shared >= best:
-                leader, best = row, shared
-        return leader, best if leader else 0
-
-    def _reusable(self, key: list[int], leader: Row | None, shared: int) -> tuple[list[Any] | None, int]:
-        """A cache that holds the first tokens of `key`, of a running row or of one that has ended, and how many."""
-        if leader is None or leader.uid is None:
-            return self._prefixes.fetch(self.loaded.info.id, key)
-        cache, held = self._generator.extract_cache([leader.uid])[leader.uid]
-        trim_prompt_cache(cache, len(held) - shared)
-        return cache, shared
-
-    def _start(self, generation: Generation, clock: Clock, inputs: Inputs, leader: Row | None, shared: int) -> None:
+    def _entrant(self, generation: Generation, clock: Clock) -> Entrant:
         request, loaded = generation.request, self.loaded
+        inputs = self._read(request)
         parser = OutputParser(
             loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
         )
@@ -216,31 +199,103 @@ class Runtime:
         )
         row.sampler = make_sampler(request.sampling, loaded.defaults)
         row.processors = self._processors(row, inputs)
-        cache, row.cached = self._reusable(inputs.key, leader, shared)
-        row.prefilled = row.cached
         if self._snapshots:
             # The last token is fed for its logits, and an answer seldom comes back token by token as it was generated.
             row.boundary = inputs.length - max(next_turn_tail(request, inputs, loaded), 1)
-        generation.feed(Prefill(row.cached, inputs.length, row.cached))
-        if self._vision is not None and inputs.features is not None:
-            prefill = VisionPrefill(
-                self._vision, loaded.model, inputs, self.settings.prefill_chunk, self._image_rows, cache, row.cached
-            )
-            self._prefilling = (prefill, row)
-        else:
-            if cache is not None and self._vision is not None:
-                cache[-1] = RopeOffset()
-            self._insert(row, inputs, row.cached, cache)
+        return Entrant(row, inputs)
 
-    def _insert(self, row: Row, inputs: Inputs, done: int, cache: list[Any] | None) -> None:
+    def _prefill(self) -> None:
+        """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk."""
+        chunk = self.settings.prefill_chunk
+        for entrant in [entrant for entrant in self._entrants if entrant.work is None]:
+            with self._owner(entrant):
+                self._begin(entrant)
+        alone = next_alone(self._entrants, chunk, self._chunks)
+        if alone is None or self._passed_over < PATIENCE:
+            pending = any(row.prefilled < row.prompt_tokens - 1 for row in self._rows.values())
+            group = [] if pending else next_group(self._entrants, chunk, JOINT_ROWS)
+            for entrant in group:
+                with self._owner(entrant):
+                    self._insert(entrant)
+                    self._entrants.remove(entrant)
+            entering = any(row.completion_tokens == 0 for row in self._rows.values())
+            if group or (entering and alone is not None and alone.left > chunk):
+                self._passed_over += 1
+                return
+        self._passed_over = 0
+        if alone is not None:
+            self._chunks += 1
+            with self._owner(alone):
+                self._advance(alone)
+
+    @contextmanager
+    def _owner(self, entrant: Entrant) -> Iterator[None]:
+        """What raises over one entrant's prompt ends that request and no other."""
+        try:
+            yield
+        except Exception as error:
+            self._entrants.remove(entrant)
+            entrant.row.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
+
+    def _begin(self, entrant: Entrant) -> None:
+        """Give an entrant what is known of its prompt already, unless another row is still at it."""
+        row, inputs, chunk = entrant.row, entrant.inputs, self.settings.prefill_chunk
+        leader, shared = self._leader(row.key)
+        if leader is not None and leader.prefilled < shared:
+            return
+        cache, row.cached = self._reusable(row.key, leader, shared)
+        row.prefilled = row.cached
+        row.generation.feed(Prefill(row.cached, inputs.length, row.cached))
+        if self._vision is not None and inputs.features is not None:
+            entrant.work = VisionPrefill(
+                self._vision, self.loaded.model, inputs, chunk, self._image_rows, cache, row.cached
+            )
+            return
+        if cache is not None and self._vision is not None:
+            cache[-1] = RopeOffset()
+        entrant.work = TextPrefill(self._decoder, inputs, chunk, cache, row.cached)
+
+    def _leader(self, key: list[int]) -> tuple[Row | None, int]:
+        """The running row whose KV begins as `key` does, further than any that is kept, and how far."""
+        running = [*self._rows.values(), *(entrant.row for entrant in self._entrants if entrant.work is not None)]
+        if self._snapshots or not running:
+            return None, 0
+        wanted = np.asarray(key[:-1], np.int64)
+        best = self._prefixes.longest(self.loaded.info.id, key) + WORTH_WAITING
+        leader = None
+        for row in running:
+            shared = common_prefix(np.asarray(row.key[:-1], np.int64), wanted)
+            if shared >= best:
+                leader, best = row, shared
+        return leader, best if leader else 0
+
+    def _reusable(self, key: list[int], leader: Row | None, shared: int) -> tuple[list[Any] | None, int]:
+        """A cache that holds the first tokens of `key`, of a running row or of one that has ended, and how many."""
+        if leader is None:
+            return self._prefixes.fetch(self.loaded.info.id, key)
+        if leader.uid is not None:
+            found, tokens = self._generator.extract_cache([leader.uid])[leader.uid]
+            held = len(tokens)
+        else:
+            work = next(entrant.work for entrant in self._entrants if entrant.row is leader)
+            assert work is not None
+            found, held = work.cache, work.done
+        cache = copy.deepcopy(found)
+        trim_prompt_cache(cache, held - shared)
+        return cache, shared
+
+    def _insert(self, entrant: Entrant) -> None:
+        """Hand a row to BatchGenerator, which prefills what is left of its prompt."""
+        row, work, tokens = entrant.row, entrant.work, entrant.inputs.tokens
+        assert work is not None
         sampling = row.generation.request.sampling
-        room = self.loaded.context_length - inputs.length
-        cut = row.boundary if done < row.boundary < inputs.length - 1 else done
+        room = self.loaded.context_length - len(tokens)
+        cut = row.boundary if work.done < row.boundary < len(tokens) - 1 else work.done
         uids = self._generator.insert_segments(
-            [[inputs.tokens[done:cut], inputs.tokens[cut:]]],
+            [[tokens[work.done : cut], tokens[cut:]]],
             max_tokens=[min(sampling.max_tokens or room, room)],
-            caches=[cache],
-            all_tokens=[inputs.tokens[:done]],
+            caches=[work.cache],
+            all_tokens=[tokens[: work.done]],
             samplers=[row.sampler],
             logits_processors=[row.processors],
         )
@@ -263,25 +318,18 @@ class Runtime:
                 open_end=inputs.prompt.initial == "tool",
             )
             processors.append(constraint)
-        return [_guard(processor, row, self._failure) for processor in processors]
+        return [row.guarded(processor, self._failure) for processor in processors]
 
-    def _advance_prefill(self) -> None:
-        if self._prefilling is None:
-            return
-        prefill, row = self._prefilling
-        try:
-            with mx.stream(self._stream):
-                finished = prefill.step(row.boundary)
-        except Exception as error:
-            self._prefilling = None
-            row.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
-            return
-        row.generation.feed(Prefill(prefill.done, row.prompt_tokens, row.cached))
-        if self._snapshots and prefill.done == row.boundary:
-            self._keep(row, copy.deepcopy(prefill.cache), row.key[: prefill.done])
-        if finished:
-            self._prefilling = None
-            self._insert(row, prefill.inputs, prefill.done, prefill.cache)
+    def _advance(self, entrant: Entrant) -> None:
+        """Prefill a chunk of a prompt that is too long, or has images to encode, for BatchGenerator."""
+        row, work = entrant.row, entrant.work
+        assert work is not None
+        with mx.stream(self._stream):
+            entrant.finished = work.step(row.boundary)
+        row.prefilled = work.done
+        row.generation.feed(Prefill(work.done, row.prompt_tokens, row.cached))
+        if self._snapshots and work.done == row.boundary:
+            self._keep(row, copy.deepcopy(work.cache), row.key[: work.done])
 
     def _advance_batch(self) -> None:
         prompts, answers = self._generator.next()
@@ -327,29 +375,12 @@ class Runtime:
         if row.error is None:
             self._prefixes.store(self.loaded.info.id, key, cache)
 
-    def _fail_all(self, error: EngineError) -> None:
+    def _fail_batch(self, error: EngineError) -> None:
         rows = list(self._rows.values())
         self._rows.clear()
-        if self._prefilling is not None:
-            rows.append(self._prefilling[1])
-            self._prefilling = None
         for row in rows:
             row.generation.fail(error)
 
     def _failure(self, error: Exception) -> GenerationFailed:
         log.info("%s failed", self.loaded.info.id, exc_info=error)
         return GenerationFailed(f"{self.loaded.info.id} failed while generating: {type(error).__name__}: {error}")
-
-
-def _guard(processor: LogitsProcessor, row: Row, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
-    """A processor that raises ends its own row after the step, and no other row of the batch."""
-
-    def guarded(context: mx.array, logits: mx.array) -> mx.array:
-        if row.error is None:
-            try:
-                return processor(context, logits)
-            except Exception as error:
-                row.error = error if isinstance(error, EngineError) else failure(error)
-        return logits
-
-    return guarded

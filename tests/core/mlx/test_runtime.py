@@ -96,6 +96,67 @@ def test_a_short_request_does_not_wait_for_a_long_prompt(bench: Bench) -> None:
     assert not long.done
 
 
+def test_several_long_prompts_cost_one_chunk_a_step_together(bench: Bench) -> None:
+    handles = [bench.submit(f"{word} " * 150) for word in ("red", "blue", "green", "word")]
+    done = [0] * len(handles)
+    while sum(done) < 200:
+        before = sum(done)
+        for index, events in enumerate(bench.step(*handles)):
+            done[index] = max([done[index], *[event.done for event in events if isinstance(event, Prefill)]])
+        assert sum(done) - before <= CHUNK
+
+
+def test_a_short_request_waits_for_no_further_chunk(bench: Bench) -> None:
+    long = bench.submit("word " * 900)
+    bench.step(long)
+    short = bench.submit("What is the capital of France? Answer in one word.")
+    chunks = 0
+    while True:
+        of_short, of_long = bench.step(short, long)
+        chunks += sum(isinstance(event, Prefill) for event in of_long)
+        if any(isinstance(event, TextDelta) for event in of_short):
+            break
+    assert chunks <= 1  # of the step in which its first token came
+    assert not long.done
+
+
+def test_no_stream_of_short_requests_keeps_a_long_prompt_waiting(bench: Bench) -> None:
+    long = bench.submit("word " * 900, max_tokens=1)
+    short: list[Generation] = []
+    for step in range(200):
+        if sum(not handle.done for handle in short) < 2:
+            short.append(bench.submit(f"Hello {step}!", max_tokens=2))
+        bench.step()
+        if long.done:
+            break
+    assert long.done
+    assert len(short) > 10
+
+
+def test_who_waits_for_a_shared_prefill_holds_nobody_else_up(bench: Bench) -> None:
+    text = "word " * 900
+    alike = [bench.submit(text + ending) for ending in ("one", "two")]
+    other = bench.submit("What is the capital of France? Answer in one word.")
+    bench.until(other, TextDelta)
+    assert all(handle.admitted for handle in alike)
+    while not all(handle.done for handle in alike):
+        bench.step()
+    usages = [handle.result().finished.usage for handle in alike]  # type: ignore[union-attr]
+    assert usages[1].cached_tokens >= usages[0].prompt_tokens - 16
+
+
+def test_a_prompt_cancelled_between_two_chunks_is_resumed(bench: Bench) -> None:
+    first = bench.submit("word " * 900)
+    while not any(event.done > 4 * CHUNK for event in bench.step(first)[0] if isinstance(event, Prefill)):
+        pass
+    assert bench.runtime.cancel(first)
+    assert not bench.runtime.busy
+    again = bench.submit("word " * 900, max_tokens=1)
+    while not again.done:
+        bench.step()
+    assert again.result().finished.usage.cached_tokens > 4 * CHUNK  # type: ignore[union-attr]
+
+
 def test_a_cancel_frees_the_row_before_the_next_step(bench: Bench) -> None:
     generation = bench.submit("Count from 1 to 60.")
     bench.until(generation, TextDelta)
