@@ -149,13 +149,15 @@ def tool_conversation(d: Dice, characters: int) -> Conversation:
     offer: dict[str, text_tools.Tool] = {}
     for _ in range(d.pick((1, 1, 2, 2, 3, 4))):
         tool = text_toolbox.any_tool(d)
-        offer.setdefault(tool.name, tool)
+        # Two tools for the same purpose would leave no right choice between them.
+        if tool.name not in offer and tool.purpose not in {other.purpose for other in offer.values()}:
+            offer[tool.name] = tool
     talk.tools = [tool.schema for tool in offer.values()]
     while not talk.skills or talk.characters() < characters:
         kind = d.random.random()
         if kind < 0.15:
             _no_tool_needed(d, talk)
-        elif kind < 0.21 and any("weather" in name.lower() for name in offer):
+        elif kind < 0.21 and any(tool.purpose == "weather" for tool in offer.values()):
             asked = ("What is the weather?", "How is the weather today?", "Is it raining?", "What's the temperature?")
             talk.say("missing detail", d.ask(asked), "Which city do you mean?", "The user has not named a city.")
         else:
@@ -180,7 +182,7 @@ def _no_tool_needed(d: Dice, talk: Conversation) -> None:
 
 def _use_tool(d: Dice, talk: Conversation, tool: text_tools.Tool) -> None:
     use = tool.use()
-    if tool.family == "weather" and d.chance(0.08):
+    if tool.purpose == "weather" and d.chance(0.08):
         _two_calls(d, talk, use, tool.use())
         return
     talk.say("tool calls", use.user, "", use.thought, [call_of(use)])

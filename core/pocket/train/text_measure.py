@@ -74,28 +74,26 @@ def ending(
     return draw
 
 
-def tool_call(name: str) -> Callable[[Dice], Conversation]:
-    """Conversations whose last answer calls this tool, one or more tools being on offer."""
+def tool_call(several: bool, name: str | None = None) -> Callable[[Dice], Conversation]:
+    """Conversations whose last answer calls a tool (this one), offered alone or among several."""
     draw = ending(text_data.tool_conversation, "tool calls", (300, 700))
 
     def make(d: Dice) -> Conversation:
         while True:
             talk = draw(d)
-            if talk.messages[-1]["tool_calls"][0]["function"]["name"] == name:
+            called = talk.messages[-1]["tool_calls"][0]["function"]["name"]
+            if (len(talk.tools) > 1) == several and name in (None, called):
                 return talk
 
     return make
 
 
 TASKS: tuple[tuple[str, Callable[[Dice], Conversation], float], ...] = (
-    ("tool calls: unseen cities, weather", tool_call("get_weather"), 0.98),
-    (
-        "tool calls: every kind of tool, unseen values",
-        ending(text_data.tool_conversation, "tool calls", (300, 700)),
-        0.95,
-    ),
-    ("tool calls, late in a conversation", ending(text_data.tool_conversation, "tool calls", (1500, 2500)), 0.95),
-    ("two tool calls in one answer", ending(text_data.tool_conversation, "two tool calls", (300, 700)), 0.9),
+    ("calls get_weather, unseen cities", tool_call(False, "get_weather"), 0.98),
+    ("calls the one tool on offer, any purpose", tool_call(False), 0.95),
+    ("picks among two to four tools and calls", tool_call(True), 0.9),
+    ("calls a tool, late in a conversation", ending(text_data.tool_conversation, "tool calls", (1500, 2500)), 0.95),
+    ("makes two calls in one answer", ending(text_data.tool_conversation, "two tool calls", (300, 700)), 0.9),
     ("answers from tool results", ending(text_data.tool_conversation, "tool answers", (300, 700)), 0.95),
     ("tools offered, none needed", ending(text_data.tool_conversation, "no tool needed", (300, 700)), 0.95),
     ("asks for the city when it is missing", ending(text_data.tool_conversation, "missing detail", (300, 700)), 0.95),

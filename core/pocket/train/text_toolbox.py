@@ -286,7 +286,7 @@ FAMILIES: tuple[tuple[Callable[[Dice], Tool], int], ...] = (
 
 
 def any_tool(d: Dice) -> Tool:
-    """A use of any family's tool."""
+    """A tool of any family."""
     families, weights = zip(*FAMILIES, strict=True)
     chosen: Callable[[Dice], Tool] = d.random.choices(families, weights)[0]
     return chosen(d)

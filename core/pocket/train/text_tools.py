@@ -41,7 +41,7 @@ class ToolUse:
 class Tool:
     """A tool on offer."""
 
-    family: str
+    purpose: str
     schema: Schema
     use: Callable[[], ToolUse]
     """Draws another use of it."""
@@ -281,4 +281,4 @@ def lookup(d: Dice) -> Tool:
             answer,
         )
 
-    return Tool("lookup", tool, use)
+    return Tool(what, tool, use)
