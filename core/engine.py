@@ -14,7 +14,9 @@ from core.catalog import Catalog, ModelKind
 from core.embedding import Embedding, EmbeddingResult
 from core.errors import EngineClosed, EngineError, QueueFull, UnsupportedInput
 from core.generation import Generation
-from core.mlx.thread import Command, MlxThread
+from core.launch import launched_rank
+from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload
+from core.mlx.thread import MlxThread
 from core.request_checks import check_embedding, check_speech, check_transcription
 from core.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
 from core.settings import Settings, load_settings
@@ -31,6 +33,8 @@ class Engine:
     def __init__(self, settings: Settings | None = None, catalog: Catalog | None = None) -> None:
         self.settings = settings or load_settings()
         self.catalog = catalog or Catalog(self.settings)
+        self.rank = launched_rank() or 0
+        """This process's place under mlx.launch. Rank 0 takes the requests, as an engine does that is alone."""
         self._thread: MlxThread | None = None
         self._status = EngineStatus(alive=False, device="")
         self._listeners: list[Callable[[Notice], None]] = []
@@ -51,11 +55,14 @@ class Engine:
     def ready(self) -> Future[None]:
         """Done once MLX has been imported and the engine takes commands; raises EngineClosed if that fails."""
         future: Future[None] = self._track(Future())
-        self._post(lambda _: future.set_result(None) if future.set_running_or_notify_cancel() else None)
+        self._post(Ready(future))
         return future
 
     def close(self, drain_s: float = 0.0) -> None:
-        """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks."""
+        """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks.
+
+        On a rank above 0 it waits until rank 0 closes.
+        """
         with self._lock:
             self._refusing = True
             thread = self._thread
@@ -68,6 +75,15 @@ class Engine:
         self._abandon()
         with self._lock:
             self._thread = None
+
+    def follow(self) -> None:
+        """On a rank above 0: do what rank 0 does until it closes its engine. Blocks; raises EngineClosed if it dies."""
+        thread = self._thread
+        if thread is None:
+            raise self._closed()
+        thread.join()
+        if thread.failure is not None:
+            raise self._closed()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -119,20 +135,20 @@ class Engine:
         """
         self.catalog.get(model_id)
         future: Future[LoadedModel] = self._track(Future())
-        self._post(lambda scheduler: scheduler.load(model_id, pin, future))
+        self._post(Load(model_id, pin, future))
         return future
 
     def unload(self, model_id: str, *, cancel: bool = False) -> Future[None]:
         """Free a model when its requests have ended, or at once with `cancel` (they end with ModelUnloaded)."""
         future: Future[None] = self._track(Future())
-        self._post(lambda scheduler: scheduler.unload(model_id, cancel, future))
+        self._post(Unload(model_id, cancel, future))
         return future
 
     def count_tokens(self, request: GenerationRequest) -> Future[int]:
         """Prompt tokens that `request` would take, images, tools and template included; loads the model if need be."""
         check_request(request, self.catalog)
         future: Future[int] = self._track(Future())
-        self._post(lambda scheduler: scheduler.count(request, future))
+        self._post(Count(request, future))
         return future
 
     def status(self) -> EngineStatus:
@@ -161,10 +177,11 @@ class Engine:
                     f"{waiting} requests wait already and the queue holds {self.settings.max_queue}. Try again shortly."
                 )
             self._open.append(work)
-        submitted = time.monotonic()
-        self._post(lambda scheduler: scheduler.submit(work, submitted))
+        self._post(Submit(work, time.monotonic()))
 
     def _post(self, command: Command) -> None:
+        if self.rank > 0:
+            raise EngineClosed(f"This is rank {self.rank} of a launch: it follows rank 0, which takes the requests.")
         thread = self._thread
         if self._refusing or thread is None or not thread.post(command):
             raise self._closed()
@@ -180,7 +197,7 @@ class Engine:
     def _cancel(self, work: Work) -> None:
         thread = self._thread
         if thread is not None:
-            thread.post(lambda scheduler: scheduler.cancel(work))
+            thread.post(Cancel(work))
 
     def _track(self, future: Future[T]) -> Future[T]:
         """Remember a future until it is done, so that the engine's end answers it."""

@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from core.catalog import ModelInfo, ModelKind
 from core.errors import EngineError, LoadFailed, ModelBroken
+from core.mlx.distributed import ALONE, Ranks
 from core.mlx.formats import find_markers
 from core.mlx.output import Markers
 from core.mlx.sampling import Defaults
@@ -42,13 +43,19 @@ class LoadedWeights:
     eos_ids: frozenset[int]
     context_length: int
     vocabulary: int
+    ranks: Ranks = ALONE
+    """Who else holds a part of the model."""
+    own_layers: bool = False
+    """Whether this rank's part is some of the layers, instead of a part of every layer."""
 
 
-def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, LoadedWeights]:
+def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Generator[float, None, LoadedWeights]:
     """Load a text or vision model, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
 
+    Of several ranks each reads its part of a text model.
     Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
     """
+    own_layers = False
     with loading(info, allow_code):
         config = _read_json(info.path / "config.json")
         processor = None
@@ -64,6 +71,7 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
             from mlx_lm.utils import load_model
 
             model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
+            own_layers = ranks.split(model, info.id)
         yield from evaluate(model)
         tokenizer = tokenizer_utils.load(
             info.path, {"trust_remote_code": True} if allow_code else None, eos_token_ids=_eos_ids(info.path, config)
@@ -82,6 +90,8 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
         eos_ids=frozenset(tokenizer.eos_token_ids),
         context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
         vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
+        ranks=ranks,
+        own_layers=own_layers,
     )
 
 

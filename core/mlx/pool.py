@@ -6,6 +6,7 @@ import mlx.core as mx
 
 from core.catalog import ModelInfo
 from core.errors import OutOfMemory
+from core.mlx.distributed import Ranks
 from core.mlx.prefix_cache import PrefixCache
 from core.mlx.runtimes import ModelRuntime
 from core.settings import Settings
@@ -32,10 +33,14 @@ def _free_memory() -> int:
 
 
 class Pool:
-    """The loaded runtimes by model id, and the memory they took. Used on the MLX thread alone."""
+    """The loaded runtimes by model id, and the memory they took. Used on the MLX thread alone.
 
-    def __init__(self, settings: Settings) -> None:
-        self.budget = memory_budget(settings)
+    Of several ranks each holds its part of a model, so that the one with the least memory sets the budget.
+    """
+
+    def __init__(self, settings: Settings, ranks: Ranks) -> None:
+        self._parts = ranks.size
+        self.budget = ranks.least(memory_budget(settings))
         self.prefixes = PrefixCache(int(settings.cache_budget_gb * 1e9))
         self.runtimes: dict[str, ModelRuntime] = {}
         self.pinned: set[str] = set()
@@ -45,7 +50,7 @@ class Pool:
 
         Raises OutOfMemory when evicting every model that is neither pinned nor busy would not be enough.
         """
-        need = info.memory.total(CONTEXT_FOR_FIT) if info.memory else info.size_bytes
+        need = (info.memory.total(CONTEXT_FOR_FIT) if info.memory else info.size_bytes) // self._parts
         active = mx.get_active_memory()
         short = active + need - self.budget
         if short <= 0:

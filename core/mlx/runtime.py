@@ -183,7 +183,7 @@ class Runtime:
 
     def _entrant(self, generation: Generation, clock: Clock) -> Entrant:
         request, loaded = generation.request, self.loaded
-        inputs = self._read(request)
+        inputs = loaded.ranks.decide(lambda: self._read(request))
         parser = OutputParser(
             loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
         )
@@ -197,11 +197,12 @@ class Runtime:
             image_tokens=inputs.image_tokens,
             key=inputs.key,
         )
-        row.sampler = make_sampler(request.sampling, loaded.defaults)
+        row.sampler = loaded.ranks.agreed(make_sampler(request.sampling, loaded.defaults))
         row.processors = self._processors(row, inputs)
         if self._snapshots:
             # The last token is fed for its logits, and an answer seldom comes back token by token as it was generated.
-            row.boundary = inputs.length - max(next_turn_tail(request, inputs, loaded), 1)
+            tail = loaded.ranks.decide(lambda: next_turn_tail(request, inputs, loaded))
+            row.boundary = inputs.length - max(tail, 1)
         return Entrant(row, inputs)
 
     def _prefill(self) -> None:

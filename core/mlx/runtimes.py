@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from typing import Any, Protocol
 
 import mlx.core as mx
 
 from core.catalog import ModelInfo, ModelKind
-from core.errors import EngineError, ModelBroken
+from core.errors import EngineError, ModelBroken, UnsupportedInput
 from core.mlx import loading
+from core.mlx.distributed import Ranks
 from core.mlx.prefix_cache import PrefixCache
 from core.mlx.row import Clock
 from core.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class ModelRuntime(Protocol):
@@ -45,14 +49,20 @@ class ModelRuntime(Protocol):
         """End every request with `error` and give the memory back."""
 
 
-def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Any]:
+def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks) -> Generator[float, None, Any]:
     """Load a model of any kind, yielding the fraction done (0 to 1) after each piece; returns it for `make_runtime`.
 
-    Raises ModelBroken, LoadFailed, or UnsupportedInput for a model of which Assay has no use.
+    Raises ModelBroken, LoadFailed, or UnsupportedInput for a model of which Assay has no use, as for any but a text
+    model when several ranks are to hold it.
     """
+    if ranks.size > 1 and info.kind in (ModelKind.VISION, ModelKind.EMBEDDINGS, ModelKind.AUDIO):
+        raise UnsupportedInput(
+            f"{info.id} is a model of kind {info.kind.value}, and only text models can be split over the {ranks.size} "
+            "ranks of mlx.launch. Run it on one machine, without mlx.launch."
+        )
     match info.kind:
         case ModelKind.TEXT | ModelKind.VISION:
-            return (yield from loading.load_steps(info, allow_code))
+            return (yield from loading.load_steps(info, allow_code, ranks))
         case ModelKind.EMBEDDINGS:
             from core.mlx import embeddings
 
@@ -79,4 +89,7 @@ def make_runtime(
             return AudioRuntime(loaded, stream)
     from core.mlx.runtime import Runtime
 
+    if loaded.own_layers:  # ranks with unlike layers would not drop the same entries, nor be able to cut the same ones
+        log.info("%s keeps no prompts for later turns: each rank holds layers of its own", info.id)
+        prefixes = PrefixCache(0)
     return Runtime(loaded, settings, stream, prefixes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
+import zlib
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import mlx.core as mx
 from core.catalog import Catalog
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
+from core.mlx.distributed import ALONE, Ranks, fingerprint
 from core.mlx.loading import quiet_transformers
 from core.mlx.offline import stay_offline
 from core.mlx.pool import Pool
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 
 STATUS_INTERVAL_S = 0.1
 
+SHARED_SETTINGS = ("max_batch", "prefill_chunk", "cache_budget_gb")
+"""What a step consists of follows from these: under mlx.launch rank 0's hold on every rank."""
+
 T = TypeVar("T")
 
 
@@ -38,7 +43,7 @@ class _Load:
 
     model_id: str
     began: float
-    steps: Generator[float, None, Any] | None = None
+    steps: Generator[float, None, ModelRuntime] | None = None
     fraction: float = 0.0
     memory_before: int = 0
     waiters: list[Callable[[ModelRuntime | EngineError], None]] = field(default_factory=list)
@@ -53,15 +58,18 @@ class Scheduler:
         catalog: Catalog,
         notify: Callable[[Notice], None],
         publish: Callable[[EngineStatus], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         quiet_transformers()
         stay_offline()
-        self._settings = settings
+        self._ranks = ranks
+        shared = ranks.decide(lambda: {name: getattr(settings, name) for name in SHARED_SETTINGS})
+        self._settings = settings = settings.model_copy(update=shared)
         self._catalog = catalog
         self._notify = notify
         self._publish = publish
         self._stream = mx.default_stream(mx.default_device())
-        self._pool = Pool(settings)
+        self._pool = Pool(settings, ranks)
         self._loads: dict[str, _Load] = {}
         self._load_counts: dict[str, int] = {}
         self._leaving: dict[str, list[Future[None]]] = {}
@@ -141,10 +149,19 @@ class Scheduler:
         for model_id in list(self._pool.runtimes):
             self._free(model_id, error)
         self.publish(alive=False)
-        mx.synchronize()
-        mx.clear_streams()  # a thread that ends with live streams aborts the process at its exit
+        try:
+            mx.synchronize()
+        except RuntimeError:  # what was under way needed a rank that is gone
+            log.info("the last step was lost", exc_info=True)
+        finally:
+            mx.clear_streams()  # a thread that ends with live streams aborts the process at its exit
 
     # -- the loop's turn ---------------------------------------------------------------------------------------------
+
+    def position(self) -> int:
+        """A number made of what is under way, in which ranks that are in step agree."""
+        models = [(name, runtime.running, runtime.waiting) for name, runtime in self._pool.runtimes.items()]
+        return zlib.crc32(repr((models, list(self._loads), list(self._leaving))).encode())
 
     @property
     def busy(self) -> bool:
@@ -170,10 +187,15 @@ class Scheduler:
             return None
         return max(min(runtime.last_used for runtime in idle.values()) + 60 * minutes - time.monotonic(), 0.0)
 
-    def unload_idle(self) -> None:
-        """Free the models whose time is up."""
-        for model_id, runtime in self._idle().items():
-            if runtime.last_used + 60 * (self._settings.idle_unload_minutes or 0) <= time.monotonic():
+    def expired(self) -> tuple[str, ...]:
+        """The models whose time is up."""
+        patience = 60 * (self._settings.idle_unload_minutes or 0)
+        return tuple(name for name, idle in self._idle().items() if idle.last_used + patience <= time.monotonic())
+
+    def unload_idle(self, models: tuple[str, ...]) -> None:
+        """Free these models, unless they have been asked for meanwhile."""
+        for model_id in models:
+            if model_id in self._idle():
                 self._free(model_id)
 
     def _idle(self) -> dict[str, ModelRuntime]:
@@ -203,11 +225,12 @@ class Scheduler:
             return
         try:
             if load.steps is None:
-                info = self._catalog.get(load.model_id)
-                for victim in self._pool.victims(info):
+                for victim in self._ranks.decide(lambda: self._pool.victims(self._catalog.get(load.model_id))):
                     self._free(victim)
                 load.memory_before = mx.get_active_memory()
-                load.steps = load_steps(info, info.id in self._settings.allow_code)
+                load.steps = self._ranks.together(
+                    self._load_steps(load.model_id), lambda: fingerprint(self._catalog.get(load.model_id).path)
+                )
             load.fraction = next(load.steps)
         except StopIteration as finished:
             self._loaded(load, finished.value)
@@ -216,13 +239,15 @@ class Scheduler:
         except Exception as error:  # MLX raises RuntimeError when an allocation fails
             self._drop(load, LoadFailed(f"{load.model_id} could not be loaded: {type(error).__name__}: {error}"))
 
-    def _loaded(self, load: _Load, loaded: Any) -> None:
+    def _load_steps(self, model_id: str) -> Generator[float, None, ModelRuntime]:
+        info = self._catalog.get(model_id)
+        loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks)
         try:
-            info = self._catalog.get(load.model_id)
-            runtime = make_runtime(info, loaded, self._settings, self._stream, self._pool.prefixes)
+            return make_runtime(info, loaded, self._settings, self._stream, self._pool.prefixes)
         except Exception as error:
-            self._drop(load, LoadFailed(f"{load.model_id} could not be set up: {type(error).__name__}: {error}"))
-            return
+            raise LoadFailed(f"{model_id} could not be set up: {type(error).__name__}: {error}") from error
+
+    def _loaded(self, load: _Load, runtime: ModelRuntime) -> None:
         runtime.loaded_at = runtime.last_used = time.monotonic()
         runtime.load_s = runtime.loaded_at - load.began
         runtime.memory_bytes = max(mx.get_active_memory() - load.memory_before, 0)

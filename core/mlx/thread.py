@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from core.catalog import Catalog
-from core.errors import EngineClosed
+from core.errors import EngineClosed, EngineError
+from core.launch import launched_rank
+from core.mlx.commands import Close, Command, UnloadIdle
 from core.settings import Settings
 from core.status import EngineStatus, Notice
 
 if TYPE_CHECKING:
+    from core.mlx.distributed import Ranks
     from core.mlx.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
-
-Command = Callable[["Scheduler"], None]
 
 
 class MlxThread:
@@ -27,6 +29,8 @@ class MlxThread:
 
     MLX arrays that are not yet evaluated belong to the thread that made them, so loading, generating and freeing all
     happen here. MLX itself is imported here too: a face can paint before.
+
+    Under mlx.launch every rank has such a thread. Rank 0's tells the others what to do; they are posted nothing.
     """
 
     def __init__(
@@ -38,10 +42,12 @@ class MlxThread:
         on_death: Callable[[], None],
     ) -> None:
         self._on_death = on_death
-        self._make: Callable[[], Scheduler] = partial(_make_scheduler, settings, catalog, notify, publish)
+        self._make: Callable[[Ranks], Scheduler] = partial(_make_scheduler, settings, catalog, notify, publish)
         self._commands: deque[Command] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._launched = launched_rank() is not None
+        self._stuck = False
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="assay-mlx", daemon=True)
 
@@ -62,47 +68,77 @@ class MlxThread:
             return True
 
     def close(self) -> None:
-        """End every request, free the models, end the thread, and wait for that."""
+        """End every request, free the models, end the thread, and wait for that. On a follower: wait for rank 0's."""
         with self._wake:
-            self._closing = True
+            if not self._closing:
+                self._closing = True
+                self._commands.append(Close())
             self._wake.notify()
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
-            self._thread.join()
+            self.join()
+
+    def join(self) -> None:
+        """Wait until the thread has ended, or is known to wait for a rank that has gone silent."""
+        while self._thread.is_alive() and not self._stuck:
+            self._thread.join(0.5 if self._launched else None)
 
     def _run(self) -> None:
         try:
-            scheduler = self._make()
+            ranks = _connect()
+            scheduler = self._make(ranks)
         except BaseException as error:
             log.exception("the MLX thread could not start")
             self._give_up(error)
             return
+        ranks.watch(self._lost)
         try:
-            while True:
-                with self._wake:
-                    while not self._commands and not self._closing and not scheduler.busy:
-                        patience = scheduler.until_idle()
-                        if patience == 0:
-                            break
-                        self._wake.wait(patience)
-                    commands = list(self._commands)
-                    self._commands.clear()
-                    closing = self._closing
+            commands: list[Command] = []
+            while self.failure is None:
+                commands = self._follow(scheduler, ranks, commands) if ranks.rank else self._take(scheduler, ranks)
+                commands = ranks.share(commands, scheduler.busy, scheduler.position)
                 for command in commands:
                     try:
-                        command(scheduler)
+                        command.run(scheduler)
                     except Exception:
                         log.exception("a command failed on the MLX thread")
-                if closing:
+                if any(isinstance(command, Close) for command in commands):
                     break
                 if scheduler.busy:
                     scheduler.step()
-                elif scheduler.until_idle() == 0:
-                    scheduler.unload_idle()
         except BaseException as error:
             log.exception("the MLX thread died")
             self._give_up(error)
         finally:
+            ranks.close()
             scheduler.close(EngineClosed("The engine has stopped; start it again to go on."))
+
+    def _take(self, scheduler: Scheduler, ranks: Ranks) -> list[Command]:
+        """What was posted, once there is something to do."""
+        with self._wake:
+            while not self._commands and not scheduler.busy and not ranks.owed:
+                patience = scheduler.until_idle()
+                if patience == 0:
+                    return [UnloadIdle(scheduler.expired())]
+                if ranks.size == 1:
+                    self._wake.wait(patience)
+                else:
+                    self._wake.wait(ranks.nap_s)
+                    break  # the followers want a word, even if it is that there is nothing to do
+            commands = list(self._commands)
+            self._commands.clear()
+            return commands
+
+    def _follow(self, scheduler: Scheduler, ranks: Ranks, last: list[Command]) -> list[Command]:
+        """Nothing: a follower's commands come from rank 0. Where there is nothing to do, it rests as long as that."""
+        if not last and not scheduler.busy and not ranks.owed:
+            time.sleep(ranks.nap_s)
+        return []
+
+    def _lost(self, error: EngineError) -> None:
+        """Called on another thread: this one waits inside MLX for a rank that does not answer."""
+        self._stuck = True
+        log.error("%s", error)
+        self._give_up(error)
 
     def _give_up(self, error: BaseException) -> None:
         with self._wake:
@@ -111,12 +147,19 @@ class MlxThread:
         self._on_death()
 
 
+def _connect() -> Ranks:
+    from core.mlx.distributed import connect
+
+    return connect(launched_rank())
+
+
 def _make_scheduler(
     settings: Settings,
     catalog: Catalog,
     notify: Callable[[Notice], None],
     publish: Callable[[EngineStatus], None],
+    ranks: Ranks,
 ) -> Scheduler:
     from core.mlx.scheduler import Scheduler
 
-    return Scheduler(settings, catalog, notify, publish)
+    return Scheduler(settings, catalog, notify, publish, ranks)

@@ -1,0 +1,136 @@
+"""What the MLX thread can be told, as plain values: under mlx.launch every rank is told the same, in the same order."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.errors import EngineError
+from core.requests import GenerationRequest
+from core.status import LoadedModel
+from core.stream import Work
+
+if TYPE_CHECKING:
+    from core.mlx.scheduler import Scheduler
+
+
+class Command(Protocol):
+    """`run` is called on the MLX thread; `refuse` answers who waits for it when it cannot be run."""
+
+    def run(self, scheduler: Scheduler) -> None: ...
+
+    def refuse(self, error: EngineError) -> None: ...
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Queue a request. `submitted` is in seconds of `time.monotonic()`."""
+
+    work: Work
+    submitted: float
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.submit(self.work, self.submitted)
+
+    def refuse(self, error: EngineError) -> None:
+        self.work.fail(error)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """End a request wherever it is, if it has not ended by itself."""
+
+    work: Work
+
+    def run(self, scheduler: Scheduler) -> None:
+        if not self.work.done:
+            scheduler.cancel(self.work)
+
+    def refuse(self, error: EngineError) -> None:
+        self.work.fail(error)
+
+
+@dataclass(frozen=True)
+class Load:
+    model: str
+    pin: bool
+    future: Future[LoadedModel]
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.load(self.model, self.pin, self.future)
+
+    def refuse(self, error: EngineError) -> None:
+        _refuse(self.future, error)
+
+
+@dataclass(frozen=True)
+class Unload:
+    """Free a model when its requests have ended, or at once with `cancel`."""
+
+    model: str
+    cancel: bool
+    future: Future[None]
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.unload(self.model, self.cancel, self.future)
+
+    def refuse(self, error: EngineError) -> None:
+        _refuse(self.future, error)
+
+
+@dataclass(frozen=True)
+class UnloadIdle:
+    """Free models that nobody has used for long."""
+
+    models: tuple[str, ...]
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.unload_idle(self.models)
+
+    def refuse(self, error: EngineError) -> None:
+        """Nobody waits for it."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Count a request's prompt tokens."""
+
+    request: GenerationRequest
+    future: Future[int]
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.count(self.request, self.future)
+
+    def refuse(self, error: EngineError) -> None:
+        _refuse(self.future, error)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Say that the thread takes commands."""
+
+    future: Future[None]
+
+    def run(self, scheduler: Scheduler) -> None:
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_result(None)
+
+    def refuse(self, error: EngineError) -> None:
+        _refuse(self.future, error)
+
+
+@dataclass(frozen=True)
+class Close:
+    """The last command: the thread ends after it."""
+
+    def run(self, scheduler: Scheduler) -> None:
+        """Left to the thread, which closes the scheduler however it ends."""
+
+    def refuse(self, error: EngineError) -> None:
+        """Nobody waits for it."""
+
+
+def _refuse(future: Future[Any], error: EngineError) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)
