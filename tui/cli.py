@@ -51,6 +51,7 @@ def workbench(
 ) -> None:
     """Open the workbench, unless a command is named."""
     if context.invoked_subcommand is None:
+        leave_to_rank_0()
         open_workbench(suite)
 
 
@@ -87,6 +88,7 @@ def serve(
     from core.errors import EngineError
     from tui.cli_serve import serve_until_stopped
 
+    leave_to_rank_0()
     changed: dict[str, object] = {"host": host, "port": port}
     try:
         serve_until_stopped(settings_with(**changed), model or [], drain)
@@ -109,6 +111,7 @@ def chat(
     from tui.cli_chat import chat_plainly
     from tui.conversation import ChatSettings
 
+    leave_to_rank_0()
     try:
         chosen = ChatSettings(system=system, temperature=temperature, max_tokens=max_tokens)
         chat_plainly(settings_with(), model, chosen, image or [])
@@ -122,6 +125,17 @@ def key() -> None:
     from core.settings import api_key
 
     print(api_key(settings_with()))  # noqa: T201
+
+
+def leave_to_rank_0() -> None:
+    """Under mlx.launch, let rank 0 alone have a face. Exits with a sentence if following it fails."""
+    from core.errors import EngineError
+    from tui.following import follow_if_launched
+
+    try:
+        follow_if_launched()
+    except EngineError as error:
+        fail_with(error)
 
 
 def settings_with(**changed: object) -> Settings:

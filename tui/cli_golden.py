@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from tui.following import follow_if_launched
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -96,6 +98,7 @@ def run(
         "url": url,
     }
     with _sentences():
+        follow_if_launched()
         if resume is not None:
             _refuse_beside_resume(context)
         if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():

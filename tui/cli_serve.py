@@ -5,13 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from core.engine import Engine
+from core.launch import launched_rank
 from core.settings import Settings
 from core.text_safety import clean
 from server.lifecycle import ApiServer
 from tui.snippets import snippets
+
+RANKS_S = 1.0
+"""Under mlx.launch, how often it is looked whether all ranks are still there."""
 
 
 def _say(text: str) -> None:
@@ -22,7 +26,7 @@ def _say(text: str) -> None:
 def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: float) -> None:
     """Serve until SIGINT or SIGTERM; a second ends it without the drain. The address is printed once ready.
 
-    Raises EngineError when a model cannot be loaded or the address is taken.
+    Raises EngineError when a model cannot be loaded or the address is taken, and under mlx.launch when a rank is lost.
     """
     stop = threading.Event()
     hurry = threading.Event()
@@ -30,9 +34,9 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     def on_signal(*_: object) -> None:
         (hurry if stop.is_set() else stop).set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-
+    # Other ranks are waited for with Python's lock held: until all are there, only what ends at once can be heard.
+    launched = launched_rank() is not None
+    _on_end(signal.SIG_DFL if launched else on_signal)
     engine = Engine(settings)
     for model in models:
         engine.catalog.get(model)
@@ -40,18 +44,27 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     url = server.start()  # first: a wrong name or a taken port is said before MLX has been imported
     try:
         with engine:
+            if launched:
+                engine.ready().result()
+                _on_end(on_signal)
             for model in models:
                 loaded = engine.load(model).result()
                 _say(f"Loaded {loaded.id} in {loaded.load_s:.1f} s.")
             print(url, flush=True)  # noqa: T201
             _announce(url, server.key, settings, models[0] if models else _first_model(engine))
-            stop.wait()
+            while not stop.wait(RANKS_S if launched else None):
+                engine.ready()
             live = len(server.record.live)
             if live:
                 _say(f"Waiting up to {drain_s:g} s for {live} running; ctrl+c again ends them at once.")
             _drain(server, drain_s, hurry)
     finally:
         server.stop()
+
+
+def _on_end(handler: Callable[..., None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _drain(server: ApiServer, drain_s: float, hurry: threading.Event) -> None:
