@@ -188,11 +188,12 @@ class Engine:
 
     def _closed(self) -> EngineError:
         thread = self._thread
-        if thread is not None and thread.failure is not None:
-            return EngineClosed(
-                f"The engine has died: {type(thread.failure).__name__}: {thread.failure}. Start it again."
-            )
-        return EngineClosed("The engine is not running.")
+        if thread is None or thread.failure is None:
+            return EngineClosed("The engine is not running.")
+        failure = thread.failure
+        reason = failure.message if isinstance(failure, EngineError) else f"{type(failure).__name__}: {failure}."
+        again = "Start it again." if launched_rank() is None else "Launch all ranks again."
+        return EngineClosed(f"The engine has died: {reason} {again}")
 
     def _cancel(self, work: Work) -> None:
         thread = self._thread

@@ -6,6 +6,8 @@ randomness, a template that prints the date) is decided on rank 0 and sent to th
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 import zlib
@@ -31,6 +33,9 @@ NAP_S = 0.02
 PATIENCE_S = 180.0
 """Seconds after which a rank that has said nothing is given up. The longest step has to fit: a chunk of a long prompt,
 or the part of a model that is read between two steps, from a slow disk."""
+
+WATCH_S = 1.0
+"""Seconds between two looks at the connections to other ranks."""
 
 _MORE, _DONE, _FAILED = range(3)
 
@@ -82,6 +87,7 @@ class Ranks:
             rows = np.array(header)
             strays = [rank for rank in range(self.size) if rows[rank, 1] != rows[0, 1]]
             if strays:
+                self._exchange(0)  # raises when it is the connection that is lost, and the numbers mean nothing
                 raise EngineClosed(
                     f"Rank {strays[0]} is no longer in step with rank 0, after an error on one of them alone. "
                     "Its log says more."
@@ -93,15 +99,23 @@ class Ranks:
         return arrived
 
     def watch(self, lost: Callable[[EngineError], None]) -> None:
-        """Call `lost`, on a thread of its own, once the other ranks have been silent for PATIENCE_S. MLX would wait."""
-        if self.size > 1:
-            threading.Thread(target=self._watch, args=(lost,), name="assay-ranks", daemon=True).start()
+        """Call `lost`, on a thread of its own, once another rank has ended, or has been silent for PATIENCE_S.
 
-    def _watch(self, lost: Callable[[EngineError], None]) -> None:
+        MLX itself does not always notice the first, and never the second.
+        """
+        if self.size > 1:
+            threading.Thread(target=self._watch, args=(lost, _links()), name="assay-ranks", daemon=True).start()
+
+    def _watch(self, lost: Callable[[EngineError], None], links: set[tuple[Any, Any]]) -> None:
         self._heard = time.monotonic()
-        while not self._closed.wait(min(PATIENCE_S / 4, 1.0)):
+        broken = False
+        while not self._closed.wait(WATCH_S):
             if time.monotonic() - self._heard > PATIENCE_S:
                 lost(EngineClosed(f"The other {self.size - 1} rank(s) have not answered for {PATIENCE_S:g} s."))
+                return
+            before, broken = broken, not links <= _links()
+            if before and broken:  # twice, since a rank that was told to close may be quicker than this one
+                lost(EngineClosed("Another rank has ended: its connection to this one is closed."))
                 return
 
     def close(self) -> None:
@@ -248,6 +262,22 @@ def connect(rank: int | None) -> Ranks:
             "ranks with mlx.launch, and name a --backend that this build of MLX has."
         )
     return Ranks(group) if group.size() > 1 else ALONE
+
+
+def _links() -> set[tuple[Any, Any]]:
+    """The open connections over which MLX speaks to other ranks, told by the ports that the launcher gave out."""
+    import psutil
+
+    try:
+        hosts = Path(os.environ.get("MLX_HOSTFILE", "")).read_text()
+    except OSError:  # back ends other than the ring have none
+        hosts = os.environ.get("MLX_JACCL_COORDINATOR", "")
+    ports = {int(port) for port in re.findall(r":(\d+)", hosts)}
+    return {
+        (link.laddr, link.raddr)
+        for link in psutil.Process().net_connections("tcp")
+        if link.raddr and link.status == psutil.CONN_ESTABLISHED and ports & {link.laddr.port, link.raddr.port}
+    }
 
 
 def fingerprint(folder: Path) -> int:
