@@ -11,7 +11,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.catalog import ModelInfo
+from core.catalog import ModelInfo, ModelKind
+from core.catalog.speech import AudioTask, audio_task
 from core.errors import ModelNotFound
 from server.body import to_json
 from server.errors import Protocol
@@ -90,10 +91,21 @@ def openai_model(info: ModelInfo, loaded: bool) -> dict[str, Any]:
         "loaded": loaded,
         "kind": info.kind.value,
         "context_length": info.context_length,
-        "capabilities": [
-            name for name, has in (("images", info.images), ("tools", info.tools), ("thinking", info.thinking)) if has
-        ],
+        "capabilities": _capabilities(info),
     }
+
+
+def _capabilities(info: ModelInfo) -> list[str]:
+    task = audio_task(info)
+    told = (
+        ("images", info.images),
+        ("tools", info.tools),
+        ("thinking", info.thinking),
+        ("embeddings", info.kind is ModelKind.EMBEDDINGS),
+        ("speech", task is AudioTask.SPEAK),
+        ("transcription", task is AudioTask.TRANSCRIBE),
+    )
+    return [name for name, has in told if has]
 
 
 def anthropic_model(info: ModelInfo) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.catalog import ModelInfo
 from core.catalog.speech import AudioTask, audio_task
-from core.errors import UnsupportedInput
+from core.errors import ModelBroken, UnsupportedInput
 from core.mlx.loading import evaluate, loading
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -43,6 +43,11 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
         model = load_model(info.path, lazy=True, model_type=info.family, model_name_parts=[])
         yield from evaluate(model)
         takes = dict(inspect.signature(model.generate).parameters)
+    if info.family == "whisper" and getattr(model, "_processor", None) is None:
+        raise ModelBroken(
+            f"{info.id} has weights and no tokenizer (preprocessor_config.json, tokenizer.json), as the first MLX "
+            "conversions of Whisper. Get one that has, such as mlx-community/whisper-large-v3-turbo-asr-fp16."
+        )
     needed = [name for name, field in takes.items() if field.default is field.empty and field.kind in _NAMED][1:]
     if needed:
         raise UnsupportedInput(f"{info.id} needs {', '.join(needed)} with each request, which Assay cannot give it.")

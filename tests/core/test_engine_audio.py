@@ -26,10 +26,15 @@ from core.errors import (
 from core.events import Finished, FinishReason, Loading, Queued
 from core.requests import EmbeddingRequest, GenerationRequest, Message, Role, SpeechRequest, TranscriptionRequest
 from core.settings import Settings, load_settings
-from tests.core.tiny_audio import make_soprano, tone, wav
+from tests.core.tiny_audio import make_soprano, make_whisper, tone, wav
 
 SPEAKER, LISTENER = "tiny/soprano", "tiny/whisper"
 LINES = "\n".join("Hello there." for _ in range(40))
+
+
+def recording(seconds: float, **fields: Any) -> TranscriptionRequest:
+    """A tone. At temperature 0: Whisper would try five more times to make sense of it."""
+    return TranscriptionRequest(LISTENER, **({"audio": wav(tone(seconds)), "temperature": 0.0} | fields))
 
 
 def last(events: list[Any]) -> Finished:
@@ -140,7 +145,7 @@ def test_a_model_with_voices_names_them(tiny_settings: Settings, tmp_path: Path)
 
 
 def test_a_recording_is_heard_to_its_end_half_a_minute_at_a_time(tiny_engine: Engine) -> None:
-    transcription = tiny_engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(65))))
+    transcription = tiny_engine.transcribe(recording(65))
     events = list(transcription)
     heard = [event for event in events if isinstance(event, Listened)]
     assert len(heard) == 3
@@ -155,16 +160,16 @@ def test_a_recording_is_heard_to_its_end_half_a_minute_at_a_time(tiny_engine: En
 
 
 def test_the_result_joins_the_segments(tiny_engine: Engine) -> None:
-    result = tiny_engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(3)))).result()
+    result = tiny_engine.transcribe(recording(3)).result()
     assert result.duration_s == 3
     assert result.language == "en"
     assert result.text == " ".join(segment.text for segment in result.segments)
-    again = asyncio.run(tiny_engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(3)))).aresult())
+    again = asyncio.run(tiny_engine.transcribe(recording(3)).aresult())
     assert again.duration_s == 3
 
 
 def test_a_cancel_ends_listening_within_one_stretch(tiny_engine: Engine) -> None:
-    transcription = tiny_engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(600))))
+    transcription = tiny_engine.transcribe(recording(300))
     events = []
     for event in transcription:
         events.append(event)
@@ -179,7 +184,7 @@ def test_bytes_that_are_no_recording_are_refused_and_the_next_one_is_heard(tiny_
     with pytest.raises(InvalidRequest, match="500 bytes cannot be decoded") as caught:
         broken.result()
     assert caught.value.param == "file"
-    assert tiny_engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(1)))).result().duration_s == 1
+    assert tiny_engine.transcribe(recording(1)).result().duration_s == 1
 
 
 @pytest.mark.parametrize(
@@ -196,11 +201,11 @@ def test_what_cannot_be_heard_is_refused_at_once(tiny_engine: Engine, fields: di
 
 
 def test_a_language_that_whisper_does_not_know_is_refused(tiny_engine: Engine) -> None:
-    asked = TranscriptionRequest(LISTENER, wav(tone(1)), language="tlh")
+    asked = recording(1, language="tlh")
     with pytest.raises(InvalidRequest, match="language is 'tlh', which Whisper does not know"):
         tiny_engine.transcribe(asked).result()
     for name in ("en", "EN-us", "English"):
-        assert tiny_engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(1)), language=name)).result()
+        assert tiny_engine.transcribe(recording(1, language=name)).result()
 
 
 # -- both ------------------------------------------------------------------------------------------------------------
@@ -219,7 +224,7 @@ def test_a_wrong_kind_of_model_names_the_kind_to_use(tiny_engine: Engine) -> Non
 
 def test_loading_is_told_to_who_waits(tiny_settings: Settings) -> None:
     with Engine(tiny_settings) as engine:
-        events = list(engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(1)))))
+        events = list(engine.transcribe(recording(1)))
         assert events[0] == Loading(LISTENER)
         assert last(events).timing.load_s > 0
 
@@ -227,7 +232,7 @@ def test_loading_is_told_to_who_waits(tiny_settings: Settings) -> None:
 def test_other_models_answer_between_the_pieces(tiny_engine: Engine) -> None:
     tiny_engine.load("tiny/bert").result(60)
     speech = tiny_engine.speak(SpeechRequest(SPEAKER, LINES))
-    listening = tiny_engine.transcribe(TranscriptionRequest(LISTENER, wav(tone(600))))
+    listening = tiny_engine.transcribe(recording(300))
     for events in (iter(speech), iter(listening)):
         while isinstance(next(events), Loading | Queued):
             pass
@@ -306,6 +311,18 @@ def test_a_checkpoint_with_code_of_its_own_is_refused(tiny_settings: Settings, t
         pytest.raises(ModelBroken, match="processing.Evil"),
     ):
         engine.speak(SpeechRequest("tiny/coded", "Hello.")).result()
+
+
+def test_a_whisper_without_its_tokenizer_is_refused_with_what_to_get(tiny_settings: Settings, tmp_path: Path) -> None:
+    folder = make_whisper(tmp_path / "tiny" / "bare")
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "preprocessor_config.json"):
+        (folder / name).unlink()
+    with (
+        Engine(tiny_settings.model_copy(update={"model_folders": [tmp_path]})) as engine,
+        pytest.warns(UserWarning, match="WhisperProcessor"),
+        pytest.raises(ModelBroken, match=r"tiny/bare has weights and no tokenizer.*such as mlx-community/whisper"),
+    ):
+        engine.transcribe(TranscriptionRequest("tiny/bare", wav(tone(1)))).result()
 
 
 # -- reference models ------------------------------------------------------------------------------------------------
