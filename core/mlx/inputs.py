@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mlx.core as mx
+from rapidfuzz.distance import Prefix
 
 from core.errors import InvalidImage, UnsupportedInput
 from core.images import ImageData, decode
 from core.mlx.loading import LoadedWeights
 from core.mlx.prompt import Prompt, render
 from core.requests import GenerationRequest, Message, Role
+
+NEIGHBOURHOOD = 200
+"""Characters of shared text before the place where two prompts part: more than any token spans."""
 
 
 @dataclass
@@ -115,7 +119,10 @@ def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWei
         loaded.markers,
         vision=bool(inputs.runs),
     )
-    now, then = (loaded.tokenizer.encode(text, add_special_tokens=False) for text in (inputs.prompt.text, later.text))
+    # Tokens depend on their neighbourhood alone, so a long conversation is not tokenized once more for its last words.
+    start = max(Prefix.similarity(inputs.prompt.text, later.text) - NEIGHBOURHOOD, 0)
+    texts = (inputs.prompt.text[start:], later.text[start:])
+    now, then = (loaded.tokenizer.encode(text, add_special_tokens=False) for text in texts)
     return len(now) - next((i for i, (a, b) in enumerate(zip(now, then, strict=False)) if a != b), len(now))
 
 

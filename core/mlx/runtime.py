@@ -165,6 +165,9 @@ class Runtime:
                 self._entrants.append(self._entrant(generation, clock))
             except Exception as error:
                 generation.fail(error if isinstance(error, EngineError) else self._failure(error))
+                continue
+            if self._entrants[-1].inputs.features is not None:
+                break  # reading an image takes as long as a step: one at a time
         if admitted:
             for place, (generation, _) in enumerate(self._queue, start=1):
                 generation.feed(Queued(place))

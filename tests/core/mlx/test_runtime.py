@@ -12,19 +12,21 @@ from core.catalog import Catalog
 from core.errors import GenerationFailed, InvalidRequest
 from core.events import Event, Finished, FinishReason, Prefill, Queued, TextDelta
 from core.generation import Generation
+from core.images import ImageData
 from core.mlx.loading import LoadedWeights, load_steps
 from core.mlx.prefix_cache import PrefixCache
 from core.mlx.row import Clock
 from core.mlx.runtime import Runtime
 from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
+from tests.pictures import png
 
 MODEL = "pocket/qwen3"
 CHUNK = 64
 
 
-def load(catalog: Catalog) -> LoadedWeights:
-    steps = load_steps(catalog.get(MODEL), allow_code=False)
+def load(catalog: Catalog, model: str = MODEL) -> LoadedWeights:
+    steps = load_steps(catalog.get(model), allow_code=False)
     while True:
         try:
             next(steps)
@@ -44,10 +46,10 @@ class Bench:
     def __init__(self, weights: LoadedWeights, settings: Settings) -> None:
         self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), PrefixCache(10**9))
 
-    def submit(self, text: str, **sampling: Any) -> Generation:
+    def submit(self, text: str, *images: ImageData, **sampling: Any) -> Generation:
         options = {"temperature": 0.0, "max_tokens": 200} | sampling
         request = GenerationRequest(
-            MODEL, (Message.text(Role.USER, text),), thinking=False, sampling=Sampling(**options)
+            MODEL, (Message.text(Role.USER, text, *images),), thinking=False, sampling=Sampling(**options)
         )
         generation = Generation(request, lambda _: None)
         self.runtime.submit(generation, Clock(time.monotonic()))
@@ -131,6 +133,14 @@ def test_no_stream_of_short_requests_keeps_a_long_prompt_waiting(bench: Bench) -
             break
     assert long.done
     assert len(short) > 10
+
+
+def test_images_are_read_one_a_step(catalog: Catalog, settings: Settings) -> None:
+    bench = Bench(load(catalog, "pocket/qwen2-vl"), settings)
+    handles = [bench.submit("What do you see?", png(colour)) for colour in ("red", "green", "blue")]
+    for admitted in (1, 2, 3):
+        bench.step()
+        assert sum(handle.admitted for handle in handles) == admitted
 
 
 def test_who_waits_for_a_shared_prefill_holds_nobody_else_up(bench: Bench) -> None:
