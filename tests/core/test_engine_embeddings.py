@@ -266,6 +266,10 @@ def test_a_real_model_knows_what_is_alike(settings: Settings, tmp_path: Path) ->
     (tmp_path / "real" / "minilm").symlink_to(Path(spec.origin).parent / "model")
     with Engine(settings.model_copy(update={"model_folders": [tmp_path]})) as engine:
         assert engine.catalog.get("real/minilm").context_length == 512
+        made = vectors(engine, "real/minilm", "This is an example sentence", "Each sentence is converted")
+        # What sentence-transformers gives for the two sentences of the model's card.
+        assert made[0, :5] == pytest.approx([0.0676568, 0.0634959, 0.0487131, 0.0793050, 0.0374481], abs=2e-6)
+        assert made[1, :4] == pytest.approx([0.0864386, 0.1027627, 0.0053946, 0.0020444], abs=2e-6)
         check_meaning(engine, "real/minilm")
 
 
