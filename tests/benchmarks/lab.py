@@ -1,0 +1,233 @@
+"""Where the measures are taken: the models on disk, the engine over them, and the bare libraries beside it."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from core.engine import Engine
+from core.events import Finished
+from core.generation import Generation
+from core.images import ImageData, check_image
+from core.requests import GenerationRequest, Message, Role, Sampling
+from core.settings import Settings
+from tests.benchmarks.models import Shape, make_model
+
+WORDS = re.findall(
+    r"\w+",
+    "a the red blue green large small cat dog bird tree house river stone walks runs sees holds under over near after "
+    "before when while every many some seven four day night light water city road letter number colour",
+)
+
+
+class Lab:
+    """Makes models in `folder` when they are first asked for; the engine finds them there through its catalog."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.models = folder / "models"
+        for name in ("models", "cache", "data"):
+            (folder / name).mkdir(exist_ok=True)
+        self._settings = settings
+        self.engine = self._make_engine()
+        self.random = random.Random(0)
+
+    def _make_engine(self, **changes: Any) -> Engine:
+        options = {
+            "model_folders": [self.models],
+            "hf_cache": self.folder / "cache",
+            "data_dir": self.folder / "data",
+        }
+        return Engine(Settings(**(options | self._settings | changes)))
+
+    @contextmanager
+    def other_engine(self, **changes: Any) -> Iterator[Engine]:
+        """An engine with other settings; the lab's own is idle meanwhile."""
+        with self._make_engine(**changes) as engine:
+            yield engine
+
+    def make(self, shape: Shape) -> Path:
+        """The model's folder; its name is the model's id."""
+        path = self.models / shape.name
+        if not path.exists():
+            make_model(shape, self.models)
+            self.engine.catalog.refresh()
+        return path
+
+    def tokenizer(self, shape: Shape) -> Any:
+        """The model's tokenizer, as mlx-lm loads it."""
+        from mlx_lm.tokenizer_utils import load
+
+        return load(self.make(shape))
+
+    # -- what to ask -------------------------------------------------------------------------------------------------
+
+    def text(self, tokenizer: Any, tokens: int) -> str:
+        """Words that nobody asked about before, of about as many tokens."""
+        words = " ".join(self.random.choice(WORDS) for _ in range(tokens))
+        return str(tokenizer.decode(tokenizer.encode(words, add_special_tokens=False)[:tokens])).strip()
+
+    def picture(self, side: int) -> ImageData:
+        """A PNG of coloured boxes that nobody looked at before; `side` is pixels."""
+        picture = Image.new("RGB", (side, side), "white")
+        draw = ImageDraw.Draw(picture)
+        for _ in range(12):
+            left, top = self.random.randrange(side), self.random.randrange(side)
+            colour = (self.random.randrange(256), self.random.randrange(256), self.random.randrange(256))
+            draw.rectangle((left, top, left + side // 4, top + side // 4), fill=colour)
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        return check_image(buffer.getvalue())
+
+    # -- ours --------------------------------------------------------------------------------------------------------
+
+    def load(self, shape: Shape) -> None:
+        self.make(shape)
+        self.engine.load(shape.name).result()
+
+    def unload(self, shape: Shape) -> None:
+        self.engine.unload(shape.name, cancel=True).result()
+
+
+def request(shape: Shape, messages: list[Message], tokens: int, **sampling: Any) -> GenerationRequest:
+    """A greedy request for `tokens` tokens."""
+    options = Sampling(**({"temperature": 0.0, "max_tokens": tokens} | sampling))
+    return GenerationRequest(shape.name, tuple(messages), sampling=options)
+
+
+def user(text: str, *images: ImageData) -> list[Message]:
+    """A conversation of one turn."""
+    return [Message.text(Role.USER, text, *images)]
+
+
+def finished(generation: Generation) -> Finished:
+    """Read a generation to its end. Raises what ended it, and AssertionError when it stopped by itself."""
+    end = generation.result().finished
+    assert end is not None
+    assert end.reason == "length", f"a model of random weights ended with {end.reason}"
+    return end
+
+
+# -- the bare libraries ----------------------------------------------------------------------------------------------
+
+
+class BareText:
+    """mlx-lm alone, on this thread."""
+
+    def __init__(self, path: Path) -> None:
+        from mlx_lm import load
+
+        self.model, self.tokenizer = load(str(path))
+
+    def _prompt(self, text: str) -> list[int]:
+        tokens: list[int] = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], add_generation_prompt=True
+        )
+        return tokens
+
+    def stream(self, text: str, tokens: int) -> int:
+        """Tokens that mlx_lm.stream_generate made."""
+        from mlx_lm import stream_generate
+
+        made = 0
+        for answer in stream_generate(self.model, self.tokenizer, self._prompt(text), max_tokens=tokens):
+            made = answer.generation_tokens
+        return made
+
+    def batch(self, texts: list[str], tokens: int) -> int:
+        """Tokens that one BatchGenerator made for all texts at once."""
+        from mlx_lm.generate import BatchGenerator
+
+        stops = [[token] for token in self.tokenizer.eos_token_ids]
+        generator = BatchGenerator(self.model, stop_tokens=stops, max_tokens=tokens)
+        generator.insert([self._prompt(text) for text in texts])
+        made, running = 0, len(texts)
+        while running:
+            answers = generator.next_generated()
+            made += len(answers)
+            running -= sum(answer.finish_reason is not None for answer in answers)
+        generator.close()
+        return made
+
+
+class BareVision:
+    """mlx-vlm alone, on this thread."""
+
+    def __init__(self, path: Path) -> None:
+        from mlx_vlm import load
+
+        self.model, self.processor = load(str(path))
+        self.tokenizer = self.processor.tokenizer
+
+    def stream(self, text: str, image: ImageData, tokens: int) -> int:
+        """Tokens that mlx_vlm.stream_generate made for one image request."""
+        from mlx_vlm import stream_generate
+
+        content = [{"type": "image"}, {"type": "text", "text": text}]
+        template = getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template
+        prompt = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
+            chat_template=template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        made = 0
+        pictures = [Image.open(io.BytesIO(image.data))]
+        for answer in stream_generate(
+            self.model, self.processor, prompt, image=pictures, max_tokens=tokens, temperature=0.0
+        ):
+            made = answer.generation_tokens
+        return made
+
+
+# -- figures ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Tokens a second by the clock, and by the processor time of this process, all its threads together."""
+
+    tps: float
+    cpu_tps: float
+
+
+def speed(run: Callable[[], int]) -> Speed:
+    """The speed of `run`, which returns how many tokens it made; from before the prompt to the last token."""
+    began, cpu = time.perf_counter(), time.process_time()
+    made = run()
+    return Speed(made / (time.perf_counter() - began), made / (time.process_time() - cpu))
+
+
+def compare(ours: Callable[[], Speed], bare: Callable[[], Speed], rounds: int) -> dict[str, float]:
+    """Both measured in every round, each first in every other one, after a round that does not count.
+
+    The value is the median of the rounds' ratios, which drift of the whole machine does not touch. "cpu" is the same by
+    processor time, which other programs do not touch either, but which a GPU's work does not show in.
+    """
+    pairs: list[tuple[Speed, Speed]] = []
+    for number in range(-1, rounds):
+        if number % 2:
+            theirs, mine = bare(), ours()
+        else:
+            mine, theirs = ours(), bare()
+        if number >= 0:
+            pairs.append((mine, theirs))
+    ratios = [mine.tps / theirs.tps for mine, theirs in pairs]
+    return {
+        "value": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
+        "cpu": statistics.median(mine.cpu_tps / theirs.cpu_tps for mine, theirs in pairs),
+        "ours_tps": statistics.median(mine.tps for mine, _ in pairs),
+        "bare_tps": statistics.median(theirs.tps for _, theirs in pairs),
+    }
