@@ -90,8 +90,8 @@ def tool_call(several: bool, name: str | None = None) -> Callable[[Dice], Conver
 
 TASKS: tuple[tuple[str, Callable[[Dice], Conversation], float], ...] = (
     ("calls get_weather, unseen cities", tool_call(False, "get_weather"), 0.98),
-    ("calls the one tool on offer, any purpose", tool_call(False), 0.95),
-    ("picks among two to four tools and calls", tool_call(True), 0.9),
+    ("calls the one tool on offer, any purpose", tool_call(False), 0.98),
+    ("picks among two to four tools and calls", tool_call(True), 0.98),
     ("calls a tool, late in a conversation", ending(text_data.tool_conversation, "tool calls", (1500, 2500)), 0.95),
     ("makes two calls in one answer", ending(text_data.tool_conversation, "two tool calls", (300, 700)), 0.9),
     ("answers from tool results", ending(text_data.tool_conversation, "tool answers", (300, 700)), 0.95),
