@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from core.pocket import MODELS_DIR
@@ -19,7 +20,7 @@ RECIPES = {
 def parser() -> argparse.ArgumentParser:
     """Options of `python -m core.pocket.train`."""
     top = argparse.ArgumentParser(prog="python -m core.pocket.train", description="Train the pocket models.")
-    top.add_argument("what", choices=[*RECIPES, "all", "measure"])
+    top.add_argument("what", choices=[*RECIPES, "all", "average", "measure"])
     top.add_argument("--steps", type=int, help="optimiser steps (default: the recipe's)")
     top.add_argument("--batch", type=int, help="tokens (text) or samples (vision) in a batch (default: the recipe's)")
     top.add_argument("--out", type=Path, default=MODELS_DIR, help="folder of model folders to write (default: shipped)")
@@ -27,12 +28,15 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--start", type=Path, help="begin with the weights in this folder of model folders, not with new ones"
     )
+    top.add_argument("--rate", type=float, help="peak learning rate (default: the recipe's)")
+    top.add_argument("--freeze", help="leave the part of this name untrained: vision_tower")
     top.add_argument("--resume", action="store_true", help="go on from the checkpoint in the work folder")
     top.add_argument("--stop-at", type=int, help="stop after this step of the schedule; checkpoint only")
     top.add_argument("--export-only", action="store_true", help="write the model folder from the checkpoint, untrained")
     top.add_argument("--seed", type=int, default=0)
     top.add_argument("--device", choices=["cpu", "gpu"], help="default: gpu where there is one")
     top.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes that make data")
+    top.add_argument("--of", type=Path, nargs="+", help="average: folders of model folders to take the mean of")
     top.add_argument("--only", help="measure: only models whose id contains this")
     top.add_argument("--json", type=Path, help="measure: also write the results here")
     return top
@@ -43,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     import mlx.core as mx
     from rich.console import Console
 
-    from core.pocket.train import loop, measure
+    from core.pocket.train import export, loop, measure
 
     console = Console()
     if arguments.device:
@@ -54,9 +58,16 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.json:
             measure.write_json(results, arguments.json)
         return
+    if arguments.what == "average":
+        for folder in sorted(set.intersection(*({path.name for path in models.iterdir()} for models in arguments.of))):
+            export.average([models / folder for models in arguments.of], arguments.out / folder)
+            console.print(f"wrote {arguments.out / folder}")
+        return
     for name in RECIPES if arguments.what == "all" else [arguments.what]:
         where, folder = RECIPES[name]
         recipe = measure.load_function(where)()
+        if arguments.rate:
+            recipe = replace(recipe, learning_rate=arguments.rate)
         model = loop.train(
             recipe,
             work=arguments.work / name,
@@ -64,6 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
             batch=arguments.batch,
             seed=arguments.seed,
             start=arguments.start / folder if arguments.start else None,
+            freeze=arguments.freeze,
             stop_at=0 if arguments.export_only else arguments.stop_at,
             resume=arguments.resume or arguments.export_only,
             workers=arguments.workers,

@@ -45,7 +45,9 @@ BACKGROUNDS: dict[str, tuple[Rgb, ...]] = {
 DARK: tuple[Rgb, ...] = ((0, 0, 0), (25, 25, 35), (20, 40, 90), (110, 20, 20), (10, 70, 30))
 """Backgrounds of signs: only text is drawn on them, in a light colour."""
 
-SHAPES = "square rectangle circle oval triangle star diamond pentagon hexagon cross heart".split()
+SHAPES = (
+    "square", "rectangle", "circle", "oval", "triangle", "star", "diamond", "pentagon", "hexagon", "cross", "heart",
+)  # fmt: skip
 SIDE_BOUND = ("square", "rectangle", "circle", "oval", "diamond")
 """Shapes that change their name when a picture is squashed: drawn on nearly square canvases only."""
 
@@ -168,6 +170,9 @@ def shape_drawing(rng: Random, shape: str, fill: Rgb, ground: Rgb, size: tuple[i
     y = rng.uniform(reach, height - reach) if height > 2 * reach else height / 2
     if rng.random() < 0.15:
         x, y = width / 2, height / 2
+    if rng.random() < 0.2:  # round numbers, as people choose them: edges then fall on the seams between patches
+        unit = side / 32
+        x, y, radius = round(x / unit) * unit, round(y / unit) * unit, max(2, round(0.8 * radius / unit)) * unit / 0.8
     image = Image.new("RGB", (width * fine, height * fine), ground)
     pen = ImageDraw.Draw(image)
     points = [((x + radius * px) * fine, (y + radius * py) * fine) for px, py in outline(rng, shape)]
@@ -244,7 +249,7 @@ def text_drawing(
     name = rng.choices(_FONTS, _WEIGHTS)[0]
     scale = math.sqrt(width * height) / SIDE
     low, high = font_size
-    wanted = rng.randint(low, high)
+    wanted = rng.randint(low, min(high, low + 8) if rng.random() < 0.3 else high)  # small letters need more practice
     longest = width - 8
     face = font(name, max(8, round(wanted * scale)))
     length = face.getlength(text)

@@ -38,8 +38,8 @@ class ResumeError(RuntimeError):
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine from the peak to FINAL_SHARE of it."""
-    warm = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+    """Linear warm-up (a tenth of a short run at most), then half a cosine from the peak to FINAL_SHARE of it."""
+    warm = min(1.0, (step + 1) / max(1, min(recipe.warmup, steps // 10)))
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
     return recipe.learning_rate * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
 
@@ -97,6 +97,7 @@ def train(
     batch: int | None = None,
     seed: int = 0,
     start: Path | None = None,
+    freeze: str | None = None,
     stop_at: int | None = None,
     resume: bool = False,
     workers: int = 0,
@@ -104,7 +105,8 @@ def train(
 ) -> nn.Module:
     """Train and return the model; checkpoints go to `work`.
 
-    `start` is the folder of an exported model to train further. `stop_at` ends the run early, at a step of the full
+    `start` is the folder of an exported model to train further; parts whose name ends in
+    `freeze` stay as they are. `stop_at` ends the run early, at a step of the full
     schedule, with a checkpoint. Raises ResumeError when the checkpoint was written by another run (recipe, seed, steps
     or batch differ), FloatingPointError when the loss is not a number.
     """
@@ -116,6 +118,9 @@ def train(
     if start and recipe.adopt:
         recipe.adopt(model, start)
     model.train()
+    for name, part in model.named_modules():
+        if freeze and name.endswith(freeze):
+            part.freeze()
     optimiser = optim.AdamW(
         recipe.learning_rate, betas=[0.9, 0.98], weight_decay=recipe.weight_decay, bias_correction=True
     )

@@ -50,7 +50,10 @@ class Answerer:
 
     def prompt_text(self, question: Ask) -> str:
         """The prompt as the shipped template writes it."""
-        messages = [{"role": role, "content": _content(text, images, question.image_first)} for role, text, images in question.turns]
+        messages = [
+            {"role": role, "content": _content(text, images, question.image_first)}
+            for role, text, images in question.turns
+        ]
         text: str = self.processor.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return text
 
@@ -119,7 +122,8 @@ class Answerer:
         running = set(range(len(prompts)))
         for step in range(tokens):
             new = mx.argmax(logits[:, -1, :], axis=-1)
-            for row, token in enumerate(new.tolist()):
+            tokens_said: Any = new.tolist()
+            for row, token in enumerate(tokens_said):
                 if row in running and token in self.eos:
                     running.discard(row)
                 elif row in running:

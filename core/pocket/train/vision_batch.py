@@ -1,11 +1,12 @@
 """Conversations about pictures as arrays: what a worker process makes and a training step consumes.
 
-Imports no MLX. A batch holds rows with at most one image ("one_...") and rows with two ("two_..."), each padded to a fixed
-length, and the images of both: all are of the same size, so that one vision pass does for the whole batch.
+Imports no MLX. A batch holds rows with at most one image ("one_...") and rows with two ("two_..."), each padded to a
+fixed length, and the images of both: all are of the same size, so that one vision pass does for the whole batch.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +29,9 @@ ANSWER = 72
 """Answer tokens that a row can be graded on."""
 TEXT_ONE, TEXT_TWO = 120, 136
 """Tokens beside the images' in a row with one image and in a row with two."""
+MISHEARD = 0.3
+"""How often a colour that the model has just named is another one in the text it goes on from: the shape that it names
+next must come from the picture. Otherwise it learns that a colour never goes with the shape held out for it."""
 LABELS = 4
 """Per patch: up to three characters whose centres lie in it, and the place of the first in the text, from 1."""
 
@@ -46,6 +50,8 @@ class Geometry:
     resample: Image.Resampling
     texts: float
     """Share of texts among the pictures."""
+    squashed: float
+    """Share of pictures of another aspect than the grid: how the model meets them depends on its processor."""
     mrope: bool = False
     """Whether positions have three axes."""
 
@@ -55,14 +61,17 @@ class Geometry:
         return others[index // 8 % len(others)] if others and index % 8 == 7 else self.grids[0]
 
 
-FULL = Geometry(GEMMA, patch=16, merge=1, grids=((16, 16),), resample=Image.Resampling.BILINEAR, texts=0.66)
+FULL = Geometry(
+    GEMMA, patch=16, merge=1, grids=((16, 16),), resample=Image.Resampling.BILINEAR, texts=0.72, squashed=0.3
+)
 QUICK = Geometry(
     QWEN,
     patch=12,
     merge=2,
     grids=((16, 16), (14, 18), (18, 14), (12, 20), (20, 12), (10, 24), (14, 16), (16, 14), (8, 32), (12, 18)),
     resample=Image.Resampling.BICUBIC,
-    texts=0.62,
+    texts=0.7,
+    squashed=0.0,
     mrope=True,
 )
 
@@ -90,7 +99,9 @@ def _scene_in_words(rng: random.Random) -> Scene:
     empty = Drawing(Image.new("RGB", (1, 1)))
     if rng.random() < 0.1:
         return Scene("blank", empty, "white")
-    return Scene("shape", empty, rng.choice(("white", "light blue", "light gray")), rng.choice(list(COLOURS)), rng.choice(SHAPES))
+    return Scene(
+        "shape", empty, rng.choice(("white", "light blue", "light gray")), rng.choice(list(COLOURS)), rng.choice(SHAPES)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -168,7 +179,7 @@ def patch_order(geometry: Geometry, grid: tuple[int, int]) -> NDArray[np.int64]:
 
 
 def labels(geometry: Geometry, grid: tuple[int, int], drawing: Drawing) -> NDArray[np.int8]:
-    """What stands in each patch: (patches, LABELS), in the model's order. A character is its code less 32, 0 is none."""
+    """What stands in each patch: (patches, LABELS), in the model's order. A character is its code less 32, or 0."""
     rows, columns = grid
     found = np.zeros((rows * columns, LABELS), np.int8)
     for glyph in drawing.glyphs:
@@ -205,11 +216,10 @@ def make_batch(geometry: Geometry, seed: int, index: int, size: int) -> Batch:
     """Batch `index` of a run: `size` conversations, a sixth of them about two images."""
     rng = random.Random(f"{seed}/{index}")
     grid = geometry.grid(index)
-    look = lesson(index, grid[1] / grid[0])
     two = max(1, size // 6)
     one = size - two
-    scenes = [any_scene(rng, look, geometry.texts) for _ in range(one)]
-    pairs = [tuple(any_scene(rng, look, 0.3) for _ in range(2)) for _ in range(two)]
+    scenes = [any_scene(rng, lesson(rng, geometry, index), geometry.texts) for _ in range(one)]
+    pairs = [tuple(any_scene(rng, lesson(rng, geometry, index), 0.3) for _ in range(2)) for _ in range(two)]
     singles = [talk.no_image(rng) if rng.random() < 0.05 else talk.one_image(rng, scene) for scene in scenes]
     doubles = [talk.two_images(rng, first, second) for first, second in pairs]
     everything = scenes + [scene for pair in pairs for scene in pair]
@@ -222,13 +232,20 @@ def make_batch(geometry: Geometry, seed: int, index: int, size: int) -> Batch:
     return batch
 
 
-def lesson(index: int, aspect: float) -> Look:
-    """The curriculum: short and large texts first."""
+def lesson(rng: random.Random, geometry: Geometry, index: int) -> Look:
+    """What the next picture is like. The curriculum: short and large texts first."""
+    rows, columns = geometry.grid(index)
+    squash = 1.0
+    if rng.random() < geometry.squashed:
+        squash = math.exp(rng.uniform(-0.6, 0.6))
+    elif rng.random() < 0.2:
+        squash = math.exp(rng.uniform(-0.06, 0.06))
+    aspect = columns / rows * squash
     if index < 500:
-        return Look(aspect, (28, 56), 5)
+        return Look(aspect, squash, (28, 56), 5)
     if index < 1200:
-        return Look(aspect, (22, 56), 9)
-    return Look(aspect)
+        return Look(aspect, squash, (22, 56), 9)
+    return Look(aspect, squash)
 
 
 def _rows(
@@ -250,6 +267,7 @@ def _rows(
     room = TEXT_ONE if images == 1 else TEXT_TWO
     length = images * tokens + room
     image, pad = _encode(chat, chat.image_token)[0], _encode(chat, chat.pad)[0]
+    colours = [_encode(chat, f" {name}")[0] for name in COLOURS]
     count = len(conversations)
     ids = np.full((count, length), pad, np.int32)
     slots = np.tile(np.arange(length, dtype=np.int32), (count, 1)) + first_image * tokens
@@ -267,7 +285,10 @@ def _rows(
         at[number, : len(graded)] = graded - 1
         targets[number, : len(graded)] = ids[number, graded]
         weights[number, : len(graded)] = 1
-    batch = {"ids": ids, "slots": slots, "at": at, "targets": targets, "weights": weights}
+        for place in graded:
+            if ids[number, place] in colours and rng.random() < MISHEARD:
+                ids[number, place] = rng.choice(colours)
+    batch: Batch = {"ids": ids, "slots": slots, "at": at, "targets": targets, "weights": weights}
     if geometry.mrope:
         batch["positions"] = np.stack([positions(geometry, grid, row, image) for row in ids], axis=1)
     return {prefix + name: value for name, value in batch.items()}

@@ -1,4 +1,4 @@
-"""How a conversation is written for each vision model: the chat templates that ship, and the same thing for training."""
+"""How a conversation is written for each vision model: the chat templates that ship, and the same for training."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ ASKED: dict[str, tuple[str, ...]] = {
         "Please describe the picture briefly.", "Caption this image.", "What is shown here?", "Describe it.",
     ),
     "both": (
-        "What shape and color do you see?", "Which shape is it and which color?", "What shape is it and what color is it?",
+        "What shape and color do you see?", "Which shape is it and which color?",
+        "What shape is it and what color is it?",
         "Name the shape and its color.", "What is the shape and color of the object?", "Shape and color?",
         "What color is it and what shape?", "What colour and shape is it?",
     ),
@@ -45,8 +46,8 @@ ASKED: dict[str, tuple[str, ...]] = {
     "colour": (
         "What color is it?", "What colour is it?", "What color is the shape?", "What colour is the shape?",
         "Which color is it?", "What is the color of the object?", "What color is the object?", "What color is this?",
-        "And what color is it?", "And the color?", "Color?", "Name the color.", "Tell me the color.", "What color is that?",
-        "What color do you see?", "What is its color?",
+        "And what color is it?", "And the color?", "Color?", "Name the color.", "Tell me the color.",
+        "What color is that?", "What color do you see?", "What is its color?",
     ),
     "ground": (
         "What color is the background?", "What is the background color?", "Describe the background.",
@@ -66,8 +67,9 @@ ASKED: dict[str, tuple[str, ...]] = {
         "Does the image contain text?",
     ),
     "count": (
-        "How many images do you see?", "How many images are there?", "How many images?", "How many pictures did I send?",
-        "How many pictures are there?", "Count the images.", "How many images can you see?",
+        "How many images do you see?", "How many images are there?", "How many images?",
+        "How many pictures did I send?", "How many pictures are there?",
+        "Count the images.", "How many images can you see?",
     ),
     "compare": (
         GOLDEN_COMPARE, GOLDEN_COMPARE, GOLDEN_COMPARE, GOLDEN_COMPARE, GOLDEN_COMPARE,
@@ -83,8 +85,9 @@ ASKED: dict[str, tuple[str, ...]] = {
         "Hello! Please respond with a single sentence greeting.", "Greet me.", "Say hello.", "Hi, how are you?",
     ),
     "who": (
-        "Who are you?", "What are you?", "What can you do?", "What is your name?", "What's your name?", "Introduce yourself.",
-        "Tell me about yourself.", "How can you help me?", "What model are you?", "Help", "What do you do?",
+        "Who are you?", "What are you?", "What can you do?", "What is your name?", "What's your name?",
+        "Introduce yourself.", "Tell me about yourself.", "How can you help me?",
+        "What model are you?", "Help", "What do you do?",
     ),
     "thanks": ("Thanks!", "Thank you.", "Great, thanks.", "Thank you very much!", "Thanks a lot.", "Good job!"),
     "other": (
@@ -238,7 +241,9 @@ def about_two(rng: Random, first: Scene, second: Scene) -> tuple[str, tuple[Piec
     if kind < 0.86:
         return wording(rng, "count"), say("There are two images.")
     which, scene = rng.choice((("first", first), ("second", second)))
-    question = rng.choice(("What is in the {} image?", "Describe the {} image.", "What does the {} image show?", "The {}?"))
+    question = rng.choice(
+        ("What is in the {} image?", "Describe the {} image.", "What does the {} image show?", "The {}?")
+    )
     return question.format(which), say(f"The {which} image shows ", scene, ".")
 
 
@@ -274,7 +279,8 @@ def chat(rng: Random) -> Turn:
     """A turn without any picture."""
     intent = pick(rng, {"greet": 6, "who": 5, "thanks": 1, "other": 4, "about": 6})
     if intent == "about":
-        question, answer = wording(rng, rng.choice(("describe", "both", "shape", "colour", "read", "compare"))), NO_IMAGE
+        about = rng.choice(("describe", "both", "shape", "colour", "read", "compare"))
+        question, answer = wording(rng, about), NO_IMAGE
         if rng.random() < 0.15:
             question = wording(rng, "count")
     else:
@@ -332,7 +338,9 @@ def two_images(rng: Random, first: Scene, second: Scene) -> Conversation:
 
 def _more(rng: Random, first: Scene, second: Scene) -> tuple[str, tuple[Scene, ...], tuple[Piece, ...], bool]:
     if rng.random() < 0.5:
-        question = rng.choice(("Compare them.", "Compare the two images.", "What is the difference?", "compare both images"))
+        question = rng.choice(
+            ("Compare them.", "Compare the two images.", "What is the difference?", "compare both images")
+        )
         return question, (), answer_two(first, second), False
     question, answer = about_two(rng, first, second)
     return question, (), answer, False

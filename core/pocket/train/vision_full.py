@@ -16,7 +16,7 @@ from core.pocket.train.export import save_json, save_weights
 from core.pocket.train.recipe import Batch, Recipe
 from core.pocket.train.tokenizers import save_tokenizer
 from core.pocket.train.vision_batch import FULL, VOCABULARY, tokenizer
-from core.pocket.train.vision_train import Arrays, Trainee, halved, total_loss
+from core.pocket.train.vision_train import Arrays, Trainee, adopt, halved, total_loss
 
 WIDTH, HEADS = 192, 6
 SIDE = FULL.patch * FULL.grids[0][0]
@@ -128,7 +128,7 @@ def _mark_places(model: gemma3.Model) -> None:
 
 
 def _look_beside(attention: Any, taps: tuple[tuple[int, int], ...]) -> None:
-    """Set head i's queries to the marks of the place taps[i] = (rows, columns) away, and its keys to those of its own."""
+    """Set head i's queries to the marks of the place taps[i] = (rows, columns) away, its keys to those of its own."""
     width = WIDTH // HEADS
     queries, keys = attention.q_proj.weight * 0.3, attention.k_proj.weight * 0.3
     for head, tap in enumerate(taps):
@@ -169,7 +169,7 @@ def loss(trainee: Trainee, batch: Arrays) -> mx.array:
 
 
 def export(trainee: Trainee, folder: Path) -> None:
-    """Write the model folder as `mlx_vlm.load` expects it; the class copies the missing output layer from the embeddings."""
+    """Write the model folder as `mlx_vlm.load` expects it, without the output layer: the class makes it."""
     chat = FULL.chat
     language = trainee.model.language_model
     head = language.pop("lm_head")
@@ -215,4 +215,4 @@ def _amend(path: Path, changes: dict[str, Any]) -> None:
 
 def recipe() -> Recipe:
     """How pocket/gemma3 is made."""
-    return Recipe("gemma3", 6000, 192, 1.5e-3, 300, make_batch, build, loss, export)
+    return Recipe("gemma3", 6000, 192, 1.2e-3, 120, make_batch, build, loss, export, adopt=adopt)

@@ -60,9 +60,9 @@ def _says(*parts: str) -> Callable[[str], bool]:
 # --- shapes
 
 
-def describe(rng: Random, pairs: tuple[tuple[str, str], ...] = (), aspect: float = 1.0) -> Case:
+def describe(rng: Random, pairs: tuple[tuple[str, str], ...] = ()) -> Case:
     """Shape and colour of one object, asked as the golden prompt does."""
-    scene = shape_scene(rng, Look(aspect), rng.choice(pairs) if pairs else None)
+    scene = shape_scene(rng, Look(), rng.choice(pairs) if pairs else None)
     return Case(ask(talk.GOLDEN_DESCRIBE, scene.drawing.image, system=_system(rng)), _says(f" {noun(scene)} on "))
 
 
@@ -106,10 +106,12 @@ def compare(rng: Random) -> Case:
 # --- texts
 
 
-def reading(rng: Random, make: Callable[[Random], str], font_size: tuple[int, int] = (18, 56), aspect: float = 1.0) -> Case:
+def reading(
+    rng: Random, make: Callable[[Random], str], font_size: tuple[int, int] = (18, 56), aspect: float = 1.0
+) -> Case:
     """An unseen text, exact to the case."""
     text = words.held_out_text(rng, make, 10)
-    scene = text_scene(rng, Look(aspect, font_size), text)
+    scene = text_scene(rng, Look(aspect, 1.0, font_size), text)
     return Case(ask(talk.GOLDEN_READ, scene.drawing.image, system=_system(rng)), _exactly(text))
 
 
@@ -136,7 +138,10 @@ def blank(rng: Random) -> Case:
 
 def withheld(rng: Random) -> Case:
     """A question about an image that was not sent."""
-    return Case(ask(talk.wording(rng, rng.choice(("describe", "both", "shape", "read"))), system=_system(rng)), _says("no image"))
+    return Case(
+        ask(talk.wording(rng, rng.choice(("describe", "both", "shape", "read"))), system=_system(rng)),
+        _says("no image"),
+    )
 
 
 def wrong_kind(rng: Random) -> Case:

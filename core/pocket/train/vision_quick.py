@@ -17,7 +17,7 @@ from core.pocket.train.export import save_json, save_weights
 from core.pocket.train.recipe import Batch, Recipe
 from core.pocket.train.tokenizers import save_tokenizer
 from core.pocket.train.vision_batch import QUICK, VOCABULARY, tokenizer
-from core.pocket.train.vision_train import Arrays, Trainee, halved, total_loss
+from core.pocket.train.vision_train import Arrays, Trainee, adopt, halved, total_loss
 
 WIDTH, HEADS = 96, 3
 SIDE = QUICK.patch * QUICK.grids[0][0]
@@ -112,7 +112,7 @@ def _look_beside(qkv: nn.Linear, taps: tuple[tuple[int, int], ...]) -> None:
 
 
 def embed(model: qwen2_vl.Model, images: mx.array) -> tuple[mx.array, mx.array]:
-    """The vision tower over many images of one size at once: (n, height, width, 3) -> (n, tokens, 128), (n, patches, 96).
+    """The vision tower over many images of one size: (n, height, width, 3) -> (n, tokens, 128), (n, patches, 96).
 
     The class itself takes its images one after another. Patches come in the processor's order.
     """
@@ -194,4 +194,4 @@ def export(trainee: Trainee, folder: Path) -> None:
 
 def recipe() -> Recipe:
     """How pocket/qwen2-vl is made."""
-    return Recipe("qwen2-vl", 6000, 256, 1.5e-3, 300, make_batch, build, loss, export)
+    return Recipe("qwen2-vl", 6000, 256, 1.2e-3, 120, make_batch, build, loss, export, adopt=adopt)

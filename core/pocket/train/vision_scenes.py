@@ -51,20 +51,22 @@ class Look:
 
     aspect: float = 1.0
     """Width over height."""
+    squash: float = 1.0
+    """How much wider the canvas is than what the model makes of it: a squashed circle is no circle."""
     font_size: tuple[int, int] = (18, 56)
     longest: int = LONGEST
 
 
 def canvas(rng: Random, aspect: float) -> tuple[int, int]:
     """A canvas of this aspect: mostly as large as the golden pictures, sometimes of another size."""
-    side = draw.SIDE if rng.random() < 0.65 else rng.randint(160, 420)
+    side = draw.SIDE if rng.random() < 0.7 else rng.randint(200, 480)
     return max(32, round(side * math.sqrt(aspect))), max(32, round(side / math.sqrt(aspect)))
 
 
 def shape_scene(rng: Random, look: Look, pair: tuple[str, str] | None = None) -> Scene:
     """One shape; `pair` (colour, shape) asks for a particular one, otherwise any that is not reserved."""
     name, shape = pair or training_pair(rng)
-    if pair is None and shape in draw.SIDE_BOUND and not 0.85 < look.aspect < 1.18:
+    if pair is None and shape in draw.SIDE_BOUND and not 0.85 < look.squash < 1.18:
         while shape in draw.SIDE_BOUND:
             name, shape = training_pair(rng)
     fill = draw.colour(rng, name)

@@ -1,8 +1,10 @@
-"""What the two vision models share in training: the loss on answers, and a reading aid that is thrown away afterwards."""
+"""What the two vision models share in training: the loss on answers, and a reading aid that is thrown away later."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -17,12 +19,12 @@ READING_AID = 0.5
 
 Arrays = dict[str, mx.array]
 Embed = Callable[[mx.array], tuple[mx.array, mx.array]]
-"""images (n, height, width, 3) in [-1, 1] -> features of image tokens (n, tokens, hidden) and of patches (n, patches, width)."""
+"""images (n, height, width, 3) in [-1, 1] -> features of tokens (n, tokens, hidden), of patches (n, patches, width)."""
 Read = Callable[[mx.array, mx.array, mx.array | None], mx.array]
 """token ids (rows, length), their embeddings, positions or None -> hidden states (rows, length, hidden)."""
 
 
-class Trainee(nn.Module):
+class Trainee(nn.Module):  # type: ignore[misc]
     """The model that is exported, and the aid: a linear layer that must tell which characters stand in each patch.
 
     The aid gives the vision tower a signal long before the language model reads: without it, hundreds of thousands of
@@ -35,8 +37,17 @@ class Trainee(nn.Module):
         self.aid = nn.Linear(patch_width, (LABELS - 1) * CHARACTERS + PLACES)
 
 
+def adopt(trainee: nn.Module, folder: Path) -> None:
+    """Take over an exported model's weights; the aid, which is not exported, starts anew."""
+    weights: Any = mx.load(str(folder / "model.safetensors"))
+    model: nn.Module = trainee["model"]
+    model.load_weights([(name, value.astype(mx.float32)) for name, value in weights.items()], strict=False)
+
+
 def halved(trainee: nn.Module, run: Callable[[], mx.array]) -> mx.array:
-    """Run with the parameters in bfloat16; gradients and the optimiser stay in float32."""
+    """Run with the parameters in bfloat16, on a CPU in float32; gradients and the optimiser stay in float32."""
+    if mx.default_device() == mx.Device(mx.cpu):
+        return run()
     exact = trainee.parameters()
     trainee.update(tree_map(lambda value: value.astype(mx.bfloat16), exact))
     result = run()
@@ -44,7 +55,9 @@ def halved(trainee: nn.Module, run: Callable[[], mx.array]) -> mx.array:
     return result
 
 
-def answer_loss(batch: Arrays, prefix: str, features: mx.array, embedding: nn.Embedding, read: Read, image: int) -> mx.array:
+def answer_loss(
+    batch: Arrays, prefix: str, features: mx.array, embedding: nn.Embedding, read: Read, image: int
+) -> mx.array:
     """(sum of cross entropies over graded tokens, number of graded tokens) of one group of rows, as an array of two."""
     ids = batch[prefix + "ids"]
     seen = features.reshape(-1, features.shape[-1])[batch[prefix + "slots"]]
@@ -72,10 +85,14 @@ def aid_loss(trainee: Trainee, patches: mx.array, labels: mx.array) -> mx.array:
     return total / (LABELS + 1)
 
 
-def total_loss(trainee: Trainee, batch: Arrays, embed: Embed, embedding: nn.Embedding, read: Read, image: int) -> mx.array:
+def total_loss(
+    trainee: Trainee, batch: Arrays, embed: Embed, embedding: nn.Embedding, read: Read, image: int
+) -> mx.array:
     """The training loss of a batch as `vision_batch.make_batch` makes it."""
     features, patches = embed(normal(batch["images"]))
-    answers = sum((answer_loss(batch, group, features, embedding, read, image) for group in ("one_", "two_")), mx.zeros(2))
+    answers = sum(
+        (answer_loss(batch, group, features, embedding, read, image) for group in ("one_", "two_")), mx.zeros(2)
+    )
     return answers[0] / answers[1] + READING_AID * aid_loss(trainee, patches, batch["labels"])
 
 

@@ -1,4 +1,4 @@
-"""Texts to read: words, made-up words, codes and random strings, and the rule that keeps some of them out of training."""
+"""Texts to read: words, made-up words, codes and random strings, and the rule that keeps some out of training."""
 
 from __future__ import annotations
 
@@ -9,64 +9,74 @@ from random import Random
 LONGEST = 12
 """Characters in the longest text that is drawn, spaces counted."""
 
-WORDS = """
-able about above access account across action active add address adult after again age agent ahead air airport alarm all
-allow alone along alpha also always amber and angel animal answer apple april area arm arrow art ask atlas atom attic
-audio august aunt autumn away baby back badge bag baker ball banana band bank bar barn base basket bath beach bean bear
-beauty bed beef before begin bell below bench berry best beta better big bike bird black blend block blood blue board boat
-body bold bone book boot border both bottle bottom bowl box boy brain brake branch brave bread break breeze brick bridge
-brief bright bring broad bronze brother brown brush bubble bucket budget build bus busy butter button buy cabin cable cafe
-cake call calm camera camp candle candy canyon cap car card care cargo carpet carrot case cash castle cat cave cellar
-center chair chalk chance change charge cheap check cheese cherry chess chief child choice church circle city class clean
-clear clerk click cliff climb clock close cloth cloud clover club coach coast coat cobalt code coffee coin cold color
-comet common copper copy coral corn corner cost cotton count cover cow crane cream creek cross crowd crown crystal cup
-curve cycle daily dairy dance danger dark data date dawn day deal dear december decide deep deer delta dense desert design
-desk detail device dinner direct dish dollar door double down draft dragon draw dream dress drink drive drop dry duck dust
-eagle early earth east easy echo edge egg eight electric elm ember empty end energy engine enter entry equal error event
-ever every exam exit expert extra eye fabric face fact fair fall family farm fast father feather february fence fever
-field fig file final find finger fire first fish five flag flame flat flight floor flour flower fly focus fog food foot
-forest fork form forty four fox frame free fresh friday friend frog front frost fruit fuel full future galaxy game gamma
-garden gas gate gentle giant gift ginger girl give glass globe glove goat gold good goose grand grape grass gravity great
-green grid ground group grow guard guest guide guitar half hall hammer hand happy harbor hard harvest hat hawk hazel head
-health heart heat heavy hello help hen hero hill hobby holiday home honey hope horse hotel hour house hub human hunter ice
-idea image inch indigo info inside iron island item ivory jacket jade january jar jazz jewel job join joke juice july jump
-june jungle junior jury just kettle key kind king kit kitchen kite knife label ladder lake lamp land large laser last late
-laugh lava lawn layer leader leaf learn left legal lemon lesson letter level library life lift light lily lime limit line
-lion list little live load local lock logic long look lost love lucky lunar lunch machine magic magnet mail main major
-make man maple march market mask match math matrix may meadow meal measure meat medal melon melt memory menu metal meter
-middle mild milk mind mine mint minute mirror mix model modern moment monday money monkey month moon morning moss mother
-motor mouse mouth move movie music name narrow nation nature near neck needle nest net neural never new news next nice
-night nine noble noise noon north nose note november number nurse oak oasis object ocean october office oil old olive one
-onion only open orange orbit orchid order other outside oven over owl own page paint pair palace palm panda panel paper
-parade parcel parent park part party pass pasta path pause peace peach pearl pen pencil people pepper person phone photo
-piano picnic picture pilot pine pink pipe pixel pizza place plain planet plant plate play please plum pocket poem point
-polar pond pool port post potato power press price prime print prize proof public pull pulse pump purple push puzzle
-python quarter queen quest quick quiet quiz rabbit race radar radio rail rain ranch random range rapid raven ready real
-record red reed reset rest result rice rich ride right ring river road robin robot rock rocket roof room rope rose round
-route royal ruby rule run safe sail salad sale salmon salt same sand saturday sauce save scale school science score screen
-sea search season seat second secret seed select senior september serve seven shade shadow shape shark sheep shelf shell
-shine ship shirt shoe shop shore short show shower side sign signal silent silk silver simple singer single sister six
-size skill sky sleep slow small smart smile smoke smooth snack snow soap soccer soft soil solar solid song soon sound soup
-south space spare spark speed spice spin spirit spoon sport spring square stable staff stage stamp star start state
-station steam steel stem step still stone stop store storm story street string strong studio style sugar summer sun sunday
-super supply surf swan sweet swim swing switch table talent tall tango tank tape target taxi tea team tennis tensor tent
-test text thank theory thin third three thunder thursday ticket tide tiger time tin tiny title toast today token tomato
-tool top torch total touch tower town track trade trail train travel tree trend tribe trip truck true trust tuesday tulip
-tunnel turtle twelve twenty twin two type uncle under union unit upper urban use valley value vector velvet verb very video
-view village violet visit voice volt vote wagon wait walk wall walnut warm wash watch water wave wax way weather web
-wednesday week welcome west whale wheat wheel white wide wild willow win wind window wine wing winner winter wire wise
-wolf wonder wood wool word work world yard year yellow yes young zebra zero zone zoom
-""".split()
 
-CAPITALS = """
-MLX AI GPU CPU USA API NASA HTML JSON RAM USB LED TV OK NEW STOP EXIT SALE OPEN HELLO WIFI PDF FAQ VIP SOS UK EU BBC CNN IBM
-DVD CD HD SQL XML CSS HTTP URL LLM VLM GPT NLP OCR RGB PNG JPG GIF SSH DNS TCP KPI CEO CFO HR IT PR QA UFO GPS ATM PIN SIM
-MENU TAXI BUS POLICE ZONE SLOW DANGER PUSH PULL
-""".split()
+def listed(words: str) -> list[str]:
+    """The words of a text."""
+    return words.split()
 
-ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sk sl sm sn sp st t th tr v w y z".split()
-VOWELS = "a e i o u ai ea ee ie oa oo ou".split()
-CODAS = ["", "", "", *"b ck d ft g k l ll lm ln m n nd ng nt p r rd rk rn s sh ss st t th x zz".split()]
+
+WORDS = listed("""
+able about above access account across action active add address adult after again age agent ahead air airport alarm
+all allow alone along alpha also always amber and angel animal answer apple april area arm arrow art ask atlas atom
+attic audio august aunt autumn away baby back badge bag baker ball banana band bank bar barn base basket bath beach
+bean bear beauty bed beef before begin bell below bench berry best beta better big bike bird black blend block blood
+blue board boat body bold bone book boot border both bottle bottom bowl box boy brain brake branch brave bread break
+breeze brick bridge brief bright bring broad bronze brother brown brush bubble bucket budget build bus busy butter
+button buy cabin cable cafe cake call calm camera camp candle candy canyon cap car card care cargo carpet carrot case
+cash castle cat cave cellar center chair chalk chance change charge cheap check cheese cherry chess chief child choice
+church circle city class clean clear clerk click cliff climb clock close cloth cloud clover club coach coast coat
+cobalt code coffee coin cold color comet common copper copy coral corn corner cost cotton count cover cow crane cream
+creek cross crowd crown crystal cup curve cycle daily dairy dance danger dark data date dawn day deal dear december
+decide deep deer delta dense desert design desk detail device dinner direct dish dollar door double down draft dragon
+draw dream dress drink drive drop dry duck dust eagle early earth east easy echo edge egg eight electric elm ember
+empty end energy engine enter entry equal error event ever every exam exit expert extra eye fabric face fact fair fall
+family farm fast father feather february fence fever field fig file final find finger fire first fish five flag flame
+flat flight floor flour flower fly focus fog food foot forest fork form forty four fox frame free fresh friday friend
+frog front frost fruit fuel full future galaxy game gamma garden gas gate gentle giant gift ginger girl give glass
+globe glove goat gold good goose grand grape grass gravity great green grid ground group grow guard guest guide guitar
+half hall hammer hand happy harbor hard harvest hat hawk hazel head health heart heat heavy hello help hen hero hill
+hobby holiday home honey hope horse hotel hour house hub human hunter ice idea image inch indigo info inside iron
+island item ivory jacket jade january jar jazz jewel job join joke juice july jump june jungle junior jury just kettle
+key kind king kit kitchen kite knife label ladder lake lamp land large laser last late laugh lava lawn layer leader
+leaf learn left legal lemon lesson letter level library life lift light lily lime limit line lion list little live
+load local lock logic long look lost love lucky lunar lunch machine magic magnet mail main major make man maple march
+market mask match math matrix may meadow meal measure meat medal melon melt memory menu metal meter middle mild milk
+mind mine mint minute mirror mix model modern moment monday money monkey month moon morning moss mother motor mouse
+mouth move movie music name narrow nation nature near neck needle nest net neural never new news next nice night nine
+noble noise noon north nose note november number nurse oak oasis object ocean october office oil old olive one onion
+only open orange orbit orchid order other outside oven over owl own page paint pair palace palm panda panel paper
+parade parcel parent park part party pass pasta path pause peace peach pearl pen pencil people pepper person phone
+photo piano picnic picture pilot pine pink pipe pixel pizza place plain planet plant plate play please plum pocket
+poem point polar pond pool port post potato power press price prime print prize proof public pull pulse pump purple
+push puzzle python quarter queen quest quick quiet quiz rabbit race radar radio rail rain ranch random range rapid
+raven ready real record red reed reset rest result rice rich ride right ring river road robin robot rock rocket roof
+room rope rose round route royal ruby rule run safe sail salad sale salmon salt same sand saturday sauce save scale
+school science score screen sea search season seat second secret seed select senior september serve seven shade shadow
+shape shark sheep shelf shell shine ship shirt shoe shop shore short show shower side sign signal silent silk silver
+simple singer single sister six size skill sky sleep slow small smart smile smoke smooth snack snow soap soccer soft
+soil solar solid song soon sound soup south space spare spark speed spice spin spirit spoon sport spring square stable
+staff stage stamp star start state station steam steel stem step still stone stop store storm story street string
+strong studio style sugar summer sun sunday super supply surf swan sweet swim swing switch table talent tall tango
+tank tape target taxi tea team tennis tensor tent test text thank theory thin third three thunder thursday ticket tide
+tiger time tin tiny title toast today token tomato tool top torch total touch tower town track trade trail train
+travel tree trend tribe trip truck true trust tuesday tulip tunnel turtle twelve twenty twin two type uncle under
+union unit upper urban use valley value vector velvet verb very video view village violet visit voice volt vote wagon
+wait walk wall walnut warm wash watch water wave wax way weather web wednesday week welcome west whale wheat wheel
+white wide wild willow win wind window wine wing winner winter wire wise wolf wonder wood wool word work world yard
+year yellow yes young zebra zero zone zoom
+""")
+
+CAPITALS = listed("""
+MLX AI GPU CPU USA API NASA HTML JSON RAM USB LED TV OK NEW STOP EXIT SALE OPEN HELLO WIFI PDF FAQ VIP SOS UK EU BBC
+CNN IBM DVD CD HD SQL XML CSS HTTP URL LLM VLM GPT NLP OCR RGB PNG JPG GIF SSH DNS TCP KPI CEO CFO HR IT PR QA UFO GPS
+ATM PIN SIM MENU TAXI BUS POLICE ZONE SLOW DANGER PUSH PULL
+""")
+
+ONSETS = listed(
+    "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sk sl sm sn sp st t th tr v w y z"
+)
+VOWELS = listed("a e i o u ai ea ee ie oa oo ou")
+CODAS = ["", "", "", *listed("b ck d ft g k l ll lm ln m n nd ng nt p r rd rk rn s sh ss st t th x zz")]
 
 CLEAR_UPPER, CLEAR_LOWER, CLEAR_DIGITS = "ABCDEFGHJKLMNPQRSTUVWXYZ", "abcdefghijkmnpqrstuvwxyz", "123456789"
 """Characters of random strings: without I, l, O, o and 0, which share their form in the fonts used. Words have them all."""
