@@ -16,12 +16,16 @@ from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import load_settings
 
 MODEL = "pocket/qwen3"
+LAYERED = "tiny/layered"
+"""Made by tests.core.tiny_layers."""
 
 
-def request(text: str, *more: Message, schema: dict[str, Any] | None = None, **sampling: Any) -> GenerationRequest:
+def request(
+    text: str, *more: Message, model: str = MODEL, schema: dict[str, Any] | None = None, **sampling: Any
+) -> GenerationRequest:
     options = {"temperature": 0.0, "max_tokens": 14, "logprobs": 0} | sampling
     turns = (Message.text(Role.USER, text), *more)
-    return GenerationRequest(MODEL, turns, thinking=False, sampling=Sampling(**options), json_schema=schema)
+    return GenerationRequest(model, turns, thinking=False, sampling=Sampling(**options), json_schema=schema)
 
 
 def answered(engine: Engine, *requests: GenerationRequest) -> list[dict[str, Any]]:
@@ -67,6 +71,8 @@ def scenario(engine: Engine) -> dict[str, Any]:
     found["unloaded"] = sentence(running.result), [model.id for model in engine.status().models]
     found["second_load"] = engine.load(MODEL).result(60).loads
     found["again"] = answered(engine, story)
+    asked = (request(text, model=LAYERED, max_tokens=6) for text in ("Hello!", "Where is the sea? " * 200))
+    found["layered"] = answered(engine, *asked)
     return found
 
 
@@ -84,6 +90,8 @@ def refusals(engine: Engine) -> dict[str, Any]:
     unlike = request("Hello!", schema={"type": "object", "x-note": threading.Lock()})
     return {
         "vision": sentence(lambda: engine.load("pocket/gemma3").result(60)),
+        "missing": sentence(lambda: engine.load("tiny/missing").result(60)),
+        "unlike": sentence(lambda: engine.load("tiny/unlike").result(60)),
         "value": sentence(lambda: engine.generate(unlike).result()),
     }
 

@@ -19,6 +19,7 @@ import pytest
 from core.engine import Engine
 from core.settings import Settings
 from tests.core import ranks
+from tests.core.tiny_layers import make_layered
 
 pytestmark = pytest.mark.skipif(
     not mx.distributed.is_available("ring"), reason="this build of MLX has no ring back end (mx.distributed)"
@@ -46,6 +47,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
                 "ASSAY_CONFIG": str(tmp_path / "no-settings.toml"),
                 "ASSAY_DATA_DIR": str(tmp_path / "data"),
                 "ASSAY_HF_CACHE": str(tmp_path / "cache"),
+                "ASSAY_MODEL_FOLDERS": str(tmp_path / f"models-{rank}"),
             }
             pipe = subprocess.PIPE
             started.append(
@@ -93,10 +95,16 @@ def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def test_two_ranks_give_the_tokens_of_one(launch: Launch, settings: Settings) -> None:
+def test_two_ranks_give_the_tokens_of_one(launch: Launch, settings: Settings, tmp_path: Path) -> None:
+    folders = [tmp_path / f"models-{rank}" / "tiny" for rank in range(2)]
+    for folder in folders:
+        make_layered(folder / "layered")
+    make_layered(folders[0] / "missing")
+    for length, folder in enumerate(folders):
+        make_layered(folder / "unlike", max_position_embeddings=1024 + length)
     first, second = launch("-m", "tests.core.ranks", "work")
     two, follower = answer(first), answer(second)
-    with Engine(settings) as engine:
+    with Engine(settings.model_copy(update={"model_folders": [folders[0].parent]})) as engine:
         one = json.loads(json.dumps(ranks.scenario(engine)))
     assert {name: two[name] for name in one} == one
     assert one["batch"][1]["tokens"] == one["again"][0]["tokens"]
@@ -106,6 +114,8 @@ def test_two_ranks_give_the_tokens_of_one(launch: Launch, settings: Settings) ->
     assert one["unloaded"][0].startswith("model_unloaded")
     assert one["second_load"] == 2
     assert two["vision"].startswith("unsupported_input: pocket/gemma3 is a model of kind vision")
+    assert two["missing"].startswith("load_failed: Rank 1 could not follow: ")
+    assert two["unlike"].startswith("load_failed: The model's files are not the same on every rank.")
     assert two["value"].startswith("invalid_request: The request holds a value that cannot be sent")
     assert follower["refused"].startswith("engine_closed: This is rank 1 of a launch")
 
