@@ -47,6 +47,9 @@ from tui.widgets.picture import Picture
 
 log = logging.getLogger(__name__)
 
+MEDIUM, WIDE = 90, 140
+"""Screens from MEDIUM cells on have a rail, from WIDE on all three panes."""
+
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
 
@@ -57,10 +60,11 @@ class AssayApp(App[None]):
     TITLE = "assay"
     CSS_PATH: ClassVar = [f"styles/{name}.tcss" for name in ("app", "models", "chat", "golden", "wire")]
     BINDINGS: ClassVar = bindings("app")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-medium"), (140, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (MEDIUM, "-medium"), (WIDE, "-wide")]  # noqa: RUF012
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
     face: reactive[str] = reactive("chat")
+    maximised: reactive[bool] = reactive(False)
 
     models = getters.query_one(ModelsPane)
     chat = getters.query_one(ChatPane)
@@ -90,6 +94,7 @@ class AssayApp(App[None]):
         self._suite = suite or BUILTIN
         self._when_up = when_up
         self._services: Services | None = None
+        self._panes: dict[str, ModelsPane | ChatPane | GoldenPane | WirePane] = {}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The tiers' colours, for themes that do not know them."""
@@ -108,7 +113,8 @@ class AssayApp(App[None]):
     # -- from the first frame to the last -----------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        self.watch_face(self.face)
+        self._panes = {"models": self.models, "chat": self.chat, "golden": self.golden, "wire": self.wire}
+        self._show_faces()
         self.chat.focus_main()
         self.call_after_refresh(self._open)
 
@@ -122,7 +128,7 @@ class AssayApp(App[None]):
         self._services = services
         services.engine.listen(self._pass_on)
         self.state = replace(self.state, quick=services.quick, full=services.full)
-        for pane in (self.models, self.chat, self.golden, self.wire):
+        for pane in self._panes.values():
             pane.attach(services)
         try:
             await off_loop(services.wait_until_up, "wait")
@@ -198,16 +204,37 @@ class AssayApp(App[None]):
 
     # -- faces --------------------------------------------------------------------------------------------------------
 
-    def watch_face(self, face: str) -> None:
-        if self.screen_stack:
-            for name in FACES:
-                self.screen_stack[0].set_class(name == face, f"-face-{name}")
+    def watch_face(self) -> None:
+        self._show_faces()
+
+    def watch_maximised(self) -> None:
+        self._show_faces()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._show_faces()
+
+    def _show_faces(self) -> None:
+        """Decide which panes show, and mark the chosen one.
+
+        Done here rather than by classes on the screen or :focus-within in a stylesheet: both make Textual style every
+        widget of a long chat anew each time the focus moves.
+        """
+        if not self._panes:
+            return
+        wide = self.size.width >= WIDE
+        side_by_side = wide and not self.maximised and self.face != "wire"
+        colours = self.theme_variables
+        for name, pane in self._panes.items():
+            chosen = name == self.face
+            pane.display = chosen or (side_by_side and name != "wire")
+            pane.styles.border = ("round", colours["border" if chosen else "border-blurred"])
+            pane.styles.border_title_color = colours["primary" if chosen else "foreground-muted"]
+            pane.styles.border_title_style = "bold" if chosen else "none"
+        self.query_one(Faces).display = not wide and not (self.maximised and self.size.width >= MEDIUM)
 
     def action_face(self, face: str) -> None:
         self.face = face
-        pane: ModelsPane | ChatPane | GoldenPane | WirePane
-        pane = {"models": self.models, "chat": self.chat, "golden": self.golden, "wire": self.wire}[face]  # type: ignore
-        pane.focus_main()
+        self._panes[face].focus_main()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         for node in event.widget.ancestors_with_self:
@@ -220,7 +247,7 @@ class AssayApp(App[None]):
         self.action_face(event.face)
 
     def action_maximise_face(self) -> None:
-        self.screen.toggle_class("-maximised")
+        self.maximised = not self.maximised
 
     @work(exclusive=True, group="jump")
     async def action_jump(self) -> None:
@@ -326,6 +353,10 @@ class AssayApp(App[None]):
         model = self.state.quick or "pocket/qwen3"
         self.push_screen(ApiPanel(self.state.api_url, self._services.server.key, model))
 
+    def action_help_quit(self) -> None:
+        """ctrl+c copies in text fields and stops nothing: say what leaves."""
+        self.notify("ctrl+q leaves.", timeout=3)
+
     # -- help, palette, theme -----------------------------------------------------------------------------------------
 
     def action_keys(self) -> None:
@@ -333,6 +364,9 @@ class AssayApp(App[None]):
 
     def action_switch_theme(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def watch_theme(self) -> None:
+        self.call_later(self._show_faces)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """A palette entry for every action of the list, and Textual's own choice of themes."""

@@ -23,7 +23,10 @@ class Progress(StrEnum):
 
 @dataclass
 class Cell:
-    """One case on one tier. `answer` grows while it runs; `attempt` is the record once it has ended."""
+    """One case on one tier. `answer` grows while it runs; `attempt` is the record once it has ended.
+
+    Of repeats, the first answer is followed while it streams, and the first that does not hold is what is shown.
+    """
 
     progress: Progress = Progress.IDLE
     model: str = ""
@@ -69,14 +72,14 @@ class Board:
                 cell = self.cells[planned.case.id, planned.tier]
                 cell.progress = Progress.RUNNING
                 cell.model = planned.model.id if planned.model else ""
-            case AnswerDelta(planned, text):
+            case AnswerDelta(planned, text) if planned.repeat == 0:
                 self.cells[planned.case.id, planned.tier].answer += text
             case AttemptFinished(planned, attempt):
                 cell = self.cells[planned.case.id, planned.tier]
                 cell.progress = Progress.DONE
                 cell.model = planned.model.id if planned.model else ""
-                cell.attempt = attempt
-                cell.answer = attempt.answer
+                if cell.attempt is None or cell.held:
+                    cell.attempt = attempt
             case _:
                 pass
 

@@ -21,7 +21,7 @@ def test_control_characters_are_taken_out() -> None:
 
 
 def test_a_styled_text_has_one_style_from_end_to_end() -> None:
-    assert plain("[x]", "bold") == Content.styled("[x]", "bold")
+    assert plain("[x]", "bold").is_same(Content.styled("[x]", "bold"))
 
 
 @given(st.text(), st.integers(0, 40))

@@ -69,6 +69,12 @@ def test_skips_and_errors_are_not_judged(board: Board) -> None:
     assert board.held(Tier.QUICK) == (0, 0)
 
 
+def test_of_repeats_one_that_fails_is_shown(board: Board) -> None:
+    for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.PASS):
+        board.add(ended(CASES[0], Tier.QUICK, verdict))
+    assert board.cells["case0", Tier.QUICK].held is False
+
+
 def test_an_expected_failure_holds(board: Board) -> None:
     board.add(ended(CASES[0], Tier.QUICK, Verdict.XFAIL))
     assert board.cells["case0", Tier.QUICK].held is True

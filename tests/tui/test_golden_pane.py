@@ -6,12 +6,14 @@ import pytest
 from textual.pilot import Pilot
 
 from core.events import Event
+from core.golden.results import RunFolder
 from core.requests import GenerationRequest
 from core.tiers import Tier
 from tests.tui.conftest import screen_text, until
 from tests.tui.scripted import ScriptedEngine, answer, model_ids
 from tui.app import AssayApp
 from tui.golden_board import Progress
+from tui.golden_keep import runs_folder
 
 
 def golden_answers(request: GenerationRequest) -> list[Event]:
@@ -60,6 +62,9 @@ async def test_capital_r_runs_all_and_n_finds_the_disagreement(workbench: AssayA
         await pilot.press("R")
         await finished_run(pilot, workbench)
         assert len(scripted.requests) == 16
+        folder = RunFolder.open(runs_folder(workbench.settings.data_dir), "last")
+        assert len(folder.attempts()) == 16
+        assert folder.header["outcome"]["exit_code"] == 1
         await pilot.press("n")
         assert workbench.golden.table.selected == "vision/ocr_text"
         await until(pilot, lambda: 'no word "Hello" in this case' in screen_text(workbench))
@@ -81,6 +86,18 @@ async def test_answers_are_seen_while_they_stream_and_escape_stops(
         await until(pilot, lambda: not workbench.golden.busy)
         await until(pilot, lambda: "not run yet" in screen_text(workbench))
         assert all(generation.cancelled for generation in scripted.generations)
+
+
+async def test_a_run_that_breaks_off_is_a_notice_and_the_app_lives(
+    workbench: AssayApp, scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        monkeypatch.setattr("tui.panes.golden.GoldenRun.run", lambda run: 1 / 0)
+        await pilot.press("r")
+        await until(pilot, lambda: any("ZeroDivisionError" in notice.message for notice in workbench._notifications))
+        assert not workbench.golden.busy
+        assert "not run yet" in screen_text(workbench)
 
 
 async def test_a_role_chosen_here_answers_here(workbench: AssayApp, scripted: ScriptedEngine) -> None:

@@ -39,6 +39,7 @@ from tui.widgets.question_view import QuestionView
 from tui.widgets.transcript import MOST_MOUNTED, Transcript
 
 REDRAWS_PER_S = 15
+SLOWEST_REDRAW_S = 0.5
 
 
 @dataclass
@@ -113,9 +114,8 @@ class ChatPane(Vertical):
 
     def focus_last_turn(self) -> None:
         """Go to the newest message, from where tab reaches the others."""
-        turns = list(self.transcript.turns.query_children(".turn"))
-        if turns:
-            turns[-1].focus()
+        if self.transcript.turns:
+            self.transcript.turns[-1].focus()
 
     # -- the line above -----------------------------------------------------------------------------------------------
 
@@ -241,9 +241,13 @@ class ChatPane(Vertical):
         """Drain the engine's events a few times a second; the figures are of its clock, so reading late is harmless."""
         error, result = None, answering.live.result
         with contextlib.suppress(NoMatches):  # the program is ending: the view's parts have gone before this worker
+            pause = 1 / REDRAWS_PER_S
             while not answering.take():
                 await answering.view.show(answering.live)
-                await asyncio.sleep(1 / REDRAWS_PER_S)
+                asked = time.monotonic()
+                await asyncio.sleep(pause)
+                late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys
+                pause = min(max(1 / REDRAWS_PER_S, 2 * late), SLOWEST_REDRAW_S)
             error = answering.generation.error
             figures = answering.live.figures if result.finished else ""
             await answering.view.finish(result, figures, error.message if error else "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,26 +15,30 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
-from textual.timer import Timer
 from textual.widgets import Static
 
 from core.errors import EngineError
 from core.golden.plan import RunOptions, make_plan
 from core.golden.progress import ModelLoading, RunEvent, RunWarning
 from core.golden.reading import load_suite
-from core.golden.run import GoldenRun
+from core.golden.results import RunFolder
+from core.golden.run import GoldenRun, RunResult
 from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.foreign import one_line, plain, shorten
 from tui.golden_board import Board, Cell, Progress
+from tui.golden_keep import close_folder, new_folder
 from tui.services import Services
 from tui.state import WorkbenchState
 from tui.widgets.golden_answer import VERDICT_MARKS
 from tui.widgets.golden_detail import GoldenDetail
 from tui.widgets.picture import Picture
+from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
+
+log = logging.getLogger(__name__)
 
 REDRAWS_PER_S = 15
 COLUMNS = (
@@ -62,7 +68,6 @@ class GoldenPane(Vertical):
         self._board = Board()
         self._run: GoldenRun | None = None
         self._events: deque[RunEvent] = deque()
-        self._redraw_timer: Timer | None = None
         self._says = ""
 
     def compose(self) -> ComposeResult:
@@ -145,7 +150,7 @@ class GoldenPane(Vertical):
             parts.append(Content.styled(self._says or f"running {done}/{all_of_them}", "$warning"))
         elif not any(cell.attempt for cell in self._board.cells.values()):
             parts.append(Content.assemble(("R", "$primary"), (" runs them all", dim)))
-        self.query_one("#golden-bar", Static).update(Content("   ").join(parts))
+        redraw(self.query_one("#golden-bar", Static), Content("   ").join(parts))
 
     @on(RowTable.Moved)
     def _row_moved(self, event: RowTable.Moved) -> None:
@@ -172,34 +177,49 @@ class GoldenPane(Vertical):
 
     @work(exclusive=True, group="golden")
     async def _work_through(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> None:
-        options = RunOptions(cases=tuple(glob.escape(case_id) for case_id in case_ids))
         try:
-            plan = await off_loop(
-                lambda: make_plan(suite, services.chooser(self.state), options, services.engine.status().memory_budget),
-                "golden-plan",
-            )
+            result = await self._carry_out(services, suite, case_ids)
         except EngineError as error:
-            self._board.give_up()
             self.notify(error.message, title="Not run", severity="error")
-            self._redraw()
-            return
-        run = GoldenRun(plan, services.golden_routes(), services.engine, listener=self._events.append)
+        except Exception as error:
+            log.exception("A golden run broke off.")
+            self.notify(f"The run broke off: {error!r}. The log has the details.", severity="error")
+        else:
+            if result.interrupted:
+                self.notify("Stopped; what was done is shown.")
+        self._board.give_up()
+        self._redraw()
+
+    async def _carry_out(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> RunResult:
+        """Plan and run. A run of the whole suite is kept on disk; one without a disk goes on all the same."""
+        whole = len(case_ids) == len(suite.cases)
+        options = RunOptions(cases=() if whole else tuple(glob.escape(case_id) for case_id in case_ids))
+        state, engine = self.state, services.engine
+        plan = await off_loop(
+            lambda: make_plan(suite, services.chooser(state), options, engine.status().memory_budget), "golden-plan"
+        )
+        folder: RunFolder | None = None
+        data_dir = services.settings.data_dir
+        try:
+            if whole:
+                folder = await off_loop(lambda: new_folder(data_dir, plan, engine.status(), state), "golden-folder")
+        except OSError as error:
+            self.notify(f"{data_dir} cannot be written ({error.strerror}): the run is not kept.", severity="warning")
+        run = GoldenRun(plan, services.golden_routes(), engine, listener=self._events.append, folder=folder)
         self._run = run
-        self._redraw_timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)
+        timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)
         try:
             result = await off_loop(run.run, "golden")
-        except EngineError as error:
-            self.notify(error.message, title="The run broke off", severity="error")
-            result = None
         finally:
             self._run = None
-            self._redraw_timer.stop()
-        interrupted = result is None or result.interrupted
-        self._redraw()
-        if interrupted:
-            self._board.give_up()
+            timer.stop()
             self._redraw()
-            self.notify("Stopped; what was done is shown.")
+        if folder is not None:
+            try:
+                await off_loop(partial(close_folder, folder, plan, result), "golden-folder")
+            except OSError as error:
+                self.notify(f"{folder.path} cannot be written ({error.strerror}).", severity="warning")
+        return result
 
     def stop(self) -> bool:
         """Stop the run; False if none is going on."""

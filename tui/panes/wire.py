@@ -20,6 +20,7 @@ from tui.foreign import plain, shorten
 from tui.services import Services
 from tui.state import ApiPhase, WorkbenchState
 from tui.widgets.header_line import short_name
+from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 
 COLUMNS = (
@@ -155,7 +156,7 @@ class WirePane(Vertical):
         ]
         if entry.error:
             lines.append(plain(entry.error, "$error"))
-        detail.update(Content("\n").join(lines))
+        redraw(detail, Content("\n").join(lines))
 
     def action_kill(self) -> None:
         key = self.table.selected

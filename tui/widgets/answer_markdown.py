@@ -11,6 +11,7 @@ from textual.widgets._markdown import MarkdownTable, MarkdownTableContent  # pin
 
 from tui.foreign import clean
 from tui.settle import settled_length
+from tui.widgets.redraw import redraw
 
 
 class _PlainTableContent(MarkdownTableContent):
@@ -78,7 +79,7 @@ class AnswerMarkdown(Vertical):
         if cut > self._cut:
             await self.settled.append(text[self._cut : cut])
             self._cut = cut
-        self.open_block.update(Content(text[cut:]))
+        redraw(self.open_block, Content(text[cut:]))
 
     async def finish(self, text: str) -> None:
         """Render the whole text as Markdown, once."""

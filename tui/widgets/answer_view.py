@@ -16,6 +16,7 @@ from core.events import GenerationResult, ToolCall
 from tui.foreign import plain
 from tui.live_answer import LiveAnswer
 from tui.widgets.answer_markdown import AnswerMarkdown
+from tui.widgets.redraw import redraw
 
 THINKING_LINES = 4
 
@@ -89,7 +90,7 @@ class AnswerView(Vertical, can_focus=True):
         self._result = live.result
         self._draw_parts()
         await self.body.grow(live.result.text)
-        self.query_one(".turn-figures", Static).update(Content.assemble(("▌", "$primary"), plain(live.figures)))
+        redraw(self.query_one(".turn-figures", Static), Content.assemble(("▌", "$primary"), plain(live.figures)))
 
     async def finish(self, result: GenerationResult, figures: str, problem: str = "") -> None:
         """Show the end: the text rendered once as a whole, the final figures, and what went wrong if anything did."""
@@ -108,11 +109,11 @@ class AnswerView(Vertical, can_focus=True):
         thinking.display = bool(self._result.thinking)
         if self._result.thinking:
             now = self._growing and not self._result.text and not self._result.tool_calls
-            thinking.update(thinking_content(self._result.thinking, self.folded, now))
+            redraw(thinking, thinking_content(self._result.thinking, self.folded, now))
         calls = self.query_one(".turn-calls", Static)
         calls.display = bool(self._result.tool_calls)
         if self._result.tool_calls:
-            calls.update(Content("\n").join(call_content(call) for call in self._result.tool_calls))
+            redraw(calls, Content("\n").join(call_content(call) for call in self._result.tool_calls))
 
     def watch_folded(self) -> None:
         if self.is_mounted:

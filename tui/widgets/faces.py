@@ -14,6 +14,7 @@ from tui.figures import size
 from tui.foreign import shorten
 from tui.state import ApiPhase, Phase, WorkbenchState
 from tui.widgets.header_line import short_name
+from tui.widgets.redraw import redraw
 
 FACES = ("models", "chat", "golden", "wire")
 _LABELS = {"models": "Models", "chat": "Chat", "golden": "Golden", "wire": "Wire"}
@@ -81,4 +82,4 @@ class Faces(Container):
                 lines.append(Content.styled("nothing yet", "$foreground 60%"))
             if state.api is ApiPhase.ON:
                 lines += [Content(""), Content.styled("API on", "$success")]
-        self.query_one("#rail-models", Static).update(Content("\n").join(lines))
+        redraw(self.query_one("#rail-models", Static), Content("\n").join(lines))

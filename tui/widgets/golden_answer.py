@@ -15,6 +15,7 @@ from tui.figures import seconds
 from tui.foreign import clean, plain, shorten
 from tui.golden_board import Cell, Progress
 from tui.widgets.header_line import short_name
+from tui.widgets.redraw import redraw
 
 VERDICT_MARKS = {
     Verdict.PASS: ("✓", "$success"),
@@ -100,6 +101,6 @@ class GoldenAnswer(VerticalScroll, can_focus=False):
         name = f" · {shorten(short_name(cell.model), 24)}" if cell.model else ""
         self.border_title = plain(f"{self._tier}{name}")
         self.border_subtitle = verdict_line(cell.attempt) if cell.attempt else ""
-        self.query_one(Static).update(answer_content(case, self._tier, cell))
+        redraw(self.query_one(Static), answer_content(case, self._tier, cell))
         if cell.progress is Progress.RUNNING:
             self.scroll_end(animate=False)

@@ -19,6 +19,7 @@ from tui.foreign import plain
 from tui.golden_board import Board
 from tui.widgets.golden_answer import GoldenAnswer
 from tui.widgets.picture import Picture
+from tui.widgets.redraw import redraw
 
 
 class GoldenDetail(Vertical):
@@ -54,7 +55,7 @@ class GoldenDetail(Vertical):
         if case.tools:
             names = ", ".join(tool.name for tool in case.tools)
             parts.append(Content.assemble(("tools   ", "$foreground 60%"), plain(names, "$secondary")))
-        self.query_one("#golden-prompt", Static).update(Content("\n").join(parts))
+        redraw(self.query_one("#golden-prompt", Static), Content("\n").join(parts))
         self._show_images(case)
 
     @work(exclusive=True)

@@ -10,6 +10,7 @@ from core.status import EngineStatus, LoadedModel
 from tui.figures import number, size
 from tui.fit import CHAT_TOKENS, Fit, fit
 from tui.foreign import plain
+from tui.widgets.redraw import redraw
 
 _SAYS = {
     Fit.LOADED: "in memory",
@@ -67,6 +68,6 @@ class ModelDetail(Static):
     def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
         """Show one model, or the hint that belongs to an empty list."""
         if info is None:
-            self.update(Content.styled("Choose a model to see what it is.", "$foreground 55%"))
+            redraw(self, Content.styled("Choose a model to see what it is.", "$foreground 55%"))
         else:
-            self.update(detail_content(info, status, loaded))
+            redraw(self, detail_content(info, status, loaded))

@@ -18,19 +18,14 @@ from tui.background import off_loop
 from tui.foreign import plain
 from tui.thumbnails import cells, shrunk
 
-CELLS_ONLY = "ASSAY_HALF_CELLS"
-"""Set to 1 to draw with half cells wherever Assay runs: for pixels that are the same everywhere."""
-
-
-def half_cells() -> bool:
-    return os.environ.get(CELLS_ONLY, "") not in ("", "0")
+HALF_CELLS = os.environ.get("ASSAY_HALF_CELLS", "") not in ("", "0")
+"""Set in the environment to draw with half cells everywhere: for pixels that are the same on every terminal."""
 
 
 def _cell_ratio() -> float:
-    if half_cells():
-        return 2.0
+    """A cell's height over its width."""
     size = get_cell_size()
-    return size.height / size.width if size.width else 2.0
+    return size.height / size.width if size.width and not HALF_CELLS else 2.0
 
 
 class Picture(Vertical):
@@ -64,7 +59,7 @@ class Picture(Vertical):
         except Exception as error:  # a header may be sound and the rest of the file not
             await self.mount(Static(plain(f"cannot be shown: {error}", "$error"), markup=False))
             return
-        drawn = HalfcellImage(picture) if half_cells() else Image(picture)
+        drawn = HalfcellImage(picture) if HALF_CELLS else Image(picture)
         drawn.styles.width, drawn.styles.height = self._box
         await self.mount(drawn)
 

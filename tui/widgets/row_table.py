@@ -15,6 +15,8 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.widgets.redraw import redraw
+
 GAP = 2
 FLEXIBLE_MIN = 8
 UNSEEN_CELLS = 40
@@ -140,14 +142,14 @@ class RowTable(Vertical):
         layout = fitted(self._columns, width)
         dim = "$foreground 55%"
         head = row_content([(Content.styled(column.label, dim), cells, column.right) for column, cells in layout])
-        self.query_one(".row-head", Static).update(head)
+        redraw(self.query_one(".row-head", Static), head)
         drawn = {
             key: row_content([(self._cell(key, column, cells), cells, column.right) for column, cells in layout])
             for key in self._keys
         }
         if self._drawn is not None:
             for key, content in drawn.items():
-                if content.markup != self._drawn[key].markup:
+                if not content.is_same(self._drawn[key]):
                     self.rows.replace_option_prompt(key, content)
         else:
             before = None if self._newest_first and self.rows.highlighted == 0 else self.selected
