@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p, greedy_sampler, make_logits_processors
+from mlx_lm.sample_utils import greedy_sampler, make_logits_processors
 
 from core.errors import InvalidRequest
 from core.requests import Sampling
@@ -60,15 +61,34 @@ def make_sampler(sampling: Sampling, defaults: Defaults) -> Sampler:
     def sample(logprobs: mx.array) -> mx.array:
         nonlocal key
         key, use = mx.random.split(key)
-        if 0 < top_p < 1:
-            logprobs = apply_top_p(logprobs, top_p)
-        if min_p > 0:
-            logprobs = apply_min_p(logprobs, min_p)
-        if 0 < top_k < logprobs.shape[-1]:
-            logprobs = apply_top_k(logprobs, top_k)
-        return mx.random.categorical(logprobs * (1 / temperature), key=use)
+        ids, kept = candidates(logprobs, top_k, top_p, min_p)
+        drawn = mx.random.categorical(kept * (1 / temperature), key=use)
+        return drawn if ids is None else mx.take_along_axis(ids, drawn[:, None], axis=-1).squeeze(-1)
 
     return sample
+
+
+def candidates(logprobs: mx.array, top_k: int, top_p: float, min_p: float) -> tuple[mx.array | None, mx.array]:
+    """The tokens that may be drawn, given log-probabilities of shape (1, vocabulary), and theirs; -inf is ruled out.
+
+    Ids are None where they are the positions. What stays is what stays with mlx_lm.sample_utils, one filter after the
+    other. Those are compiled with their limits as constants: a value not seen before stops everything for as long as
+    the compiler takes, more than a second on a CPU. Here, only the few that top_k leaves are sorted and drawn from.
+    """
+    ids = None
+    if 0 < top_k < logprobs.shape[-1]:
+        ids = mx.argpartition(-logprobs, kth=top_k - 1, axis=-1)[..., :top_k]
+        logprobs = mx.take_along_axis(logprobs, ids, axis=-1)
+    kept = logprobs.astype(mx.float32)
+    if 0 < top_p < 1:
+        ordered = -mx.sort(-kept, axis=-1)
+        masses = mx.exp(ordered)
+        above = mx.cumsum(masses, axis=-1) - masses  # of the tokens that are likelier
+        least = mx.min(mx.where(above < top_p, ordered, mx.inf), axis=-1, keepdims=True)
+        kept = mx.where(kept < least, -mx.inf, kept)
+    if min_p > 0:
+        kept = mx.where(kept < mx.max(kept, axis=-1, keepdims=True) + math.log(min_p), -mx.inf, kept)
+    return ids, kept
 
 
 def make_processors(sampling: Sampling, defaults: Defaults, vocabulary: int) -> list[LogitsProcessor]:
