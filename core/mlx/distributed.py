@@ -255,11 +255,11 @@ def connect(rank: int | None) -> Ranks:
     try:
         group = mx.distributed.init()
     except Exception as error:
-        raise EngineClosed(f"Rank {rank} cannot reach the others: {error}") from error
+        raise EngineClosed(f"Rank {rank} cannot reach the others: {error}.") from error
     if group.size() == 1 and rank > 0:
         raise EngineClosed(
-            f"This process was launched as rank {rank}, but none of MLX's back ends found the others. Launch all "
-            "ranks with mlx.launch, and name a --backend that this build of MLX has."
+            f"This process was launched as rank {rank}, but none of MLX's back ends found the others. Give mlx.launch "
+            "a --backend that this build of MLX has."
         )
     return Ranks(group) if group.size() > 1 else ALONE
 

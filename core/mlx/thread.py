@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -88,6 +89,7 @@ class MlxThread:
             scheduler = self._make(ranks)
         except BaseException as error:
             log.exception("the MLX thread could not start")
+            _clear_streams()
             self._give_up(error)
             return
         ranks.watch(self._lost)
@@ -145,6 +147,12 @@ class MlxThread:
             self.failure = error
             self._closing = True
         self._on_death()
+
+
+def _clear_streams() -> None:
+    """Before the thread ends without a scheduler that would do it: live streams would abort the process at its exit."""
+    if "mlx.core" in sys.modules:
+        sys.modules["mlx.core"].clear_streams()
 
 
 def _connect() -> Ranks:
