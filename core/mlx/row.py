@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from core.errors import EngineError
-from core.events import Finished, FinishReason, Timing, TokenLogprob, Usage
+from core.events import Finished, FinishReason, Queued, Timing, TokenLogprob, Usage
 from core.generation import Generation
 from core.mlx.output import OutputParser
 from core.mlx.sampling import LogitsProcessor, Sampler
@@ -25,6 +25,25 @@ class Clock:
     load_s: float = 0.0
     admitted: float = 0.0
     first_token: float = 0.0
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A request in the queue."""
+
+    generation: Generation
+    clock: Clock
+    told: int = 0
+    """The place in the queue that its reader knows of; 0 means none."""
+
+    def tell(self, place: int) -> None:
+        """Pass the place on, in the last ten of the queue every one, further back each that is a tenth nearer.
+
+        A long queue moves with every admission: a thousand requests would be told half a million places.
+        """
+        if place != self.told and (not self.told or place <= 10 or place <= 0.9 * self.told):
+            self.told = place
+            self.generation.feed(Queued(place))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache, trim_prompt_cache
 
 from core.errors import ContextOverflow, EngineError, GenerationFailed, ModelUnloaded
-from core.events import FinishReason, Prefill, Queued
+from core.events import FinishReason, Prefill
 from core.generation import Generation
 from core.mlx.constraint import JsonConstraint
 from core.mlx.inputs import Inputs, next_turn_tail, prepare_inputs
@@ -24,7 +24,7 @@ from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
 from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
 from core.mlx.prefix_cache import PrefixCache, common_prefix
-from core.mlx.row import Clock, Row
+from core.mlx.row import Clock, Row, Waiting
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import ImageRows, VisionPrefill
@@ -60,7 +60,7 @@ class Runtime:
         # Sliding windows and recurrent states cannot be cut back to where the next turn departs: keep a copy there.
         self._snapshots = any(type(layer).__name__ not in TRIMMABLE for layer in make_prompt_cache(self._decoder))
         self._grammar_tokenizer: Any = None
-        self._queue: deque[tuple[Generation, Clock]] = deque()
+        self._queue: deque[Waiting] = deque()
         self._entrants: list[Entrant] = []  # admitted, in that order, and not in the batch yet
         self._rows: dict[int, Row] = {}
         self._chunks = 0
@@ -93,9 +93,9 @@ class Runtime:
 
     def submit(self, generation: Generation, clock: Clock) -> None:
         """Queue a request; it joins the batch when there is room."""
-        self._queue.append((generation, clock))
+        self._queue.append(Waiting(generation, clock))
         if self.running >= self.settings.max_batch or len(self._queue) > 1:
-            generation.feed(Queued(len(self._queue)))
+            self._queue[-1].tell(len(self._queue))
 
     def count_tokens(self, request: GenerationRequest) -> int:
         """Prompt tokens of a request, images included."""
@@ -103,12 +103,11 @@ class Runtime:
 
     def cancel(self, generation: Generation) -> bool:
         """End a request of this model now; returns whether it was here. What it generated so far stays with it."""
-        for entry in self._queue:
-            if entry[0] is generation:
-                self._queue.remove(entry)
-                Row(generation, entry[1], OutputParser(self.loaded.markers), None, None, 0).finish(
-                    FinishReason.CANCELLED
-                )
+        for waiting in self._queue:
+            if waiting.generation is generation:
+                self._queue.remove(waiting)
+                parser = OutputParser(self.loaded.markers)
+                Row(generation, waiting.clock, parser, None, None, 0).finish(FinishReason.CANCELLED)
                 return True
         for entrant in self._entrants:
             if entrant.row.generation is generation:
@@ -130,8 +129,10 @@ class Runtime:
         self._fail_batch(running)
         for entrant in self._entrants:
             entrant.row.generation.fail(running)
-        for generation, _ in self._queue:
-            generation.fail(error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began."))
+        for waiting in self._queue:
+            waiting.generation.fail(
+                error or ModelUnloaded(f"{self.loaded.info.id} was unloaded before the request began.")
+            )
         self._entrants.clear()
         self._queue.clear()
         self._generator.close()
@@ -158,7 +159,8 @@ class Runtime:
     def _admit(self) -> None:
         admitted = False
         while self._queue and self.running < self.settings.max_batch:
-            generation, clock = self._queue.popleft()
+            waiting = self._queue.popleft()
+            generation, clock = waiting.generation, waiting.clock
             generation.admitted = admitted = True
             clock.admitted = time.monotonic()
             try:
@@ -169,8 +171,8 @@ class Runtime:
             if self._entrants[-1].inputs.features is not None:
                 break  # reading an image takes as long as a step: one at a time
         if admitted:
-            for place, (generation, _) in enumerate(self._queue, start=1):
-                generation.feed(Queued(place))
+            for place, waiting in enumerate(self._queue, start=1):
+                waiting.tell(place)
 
     def _read(self, request: GenerationRequest) -> Inputs:
         inputs = prepare_inputs(request, self.loaded)

@@ -190,6 +190,19 @@ def test_requests_are_admitted_first_in_first_out(bench: Bench) -> None:
     assert moved[1:] == [[1], [2]]
 
 
+def test_a_long_queue_is_told_its_places_sparingly_and_at_its_head_exactly(bench: Bench) -> None:
+    handles = [bench.submit(f"Hello! {number}", max_tokens=1) for number in range(120)]
+    while bench.runtime.busy:
+        bench.step()
+    told = [[event.position for event in handle.drain() if isinstance(event, Queued)] for handle in handles]
+    last = told[-1]
+    assert last == sorted(last, reverse=True)
+    assert last[0] == len(handles)
+    assert len(last) < 40
+    assert [place for place in last if place < 10] == sorted({place for place in last if place < 10}, reverse=True)
+    assert min(last) <= 4
+
+
 def test_a_processor_that_raises_ends_its_own_row_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     healthy = bench.submit("Count from 1 to 20.")
     bench.until(healthy, TextDelta)
