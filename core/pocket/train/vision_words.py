@@ -79,7 +79,7 @@ VOWELS = listed("a e i o u ai ea ee ie oa oo ou")
 CODAS = ["", "", "", *listed("b ck d ft g k l ll lm ln m n nd ng nt p r rd rk rn s sh ss st t th x zz")]
 
 CLEAR_UPPER, CLEAR_LOWER, CLEAR_DIGITS = "ABCDEFGHJKLMNPQRSTUVWXYZ", "abcdefghijkmnpqrstuvwxyz", "123456789"
-"""Characters of random strings: without I, l, O, o and 0, which share their form in the fonts used. Words have them all."""
+"""Characters of random strings: without I, l, O, o and 0, which look alike in many fonts. Words have them all."""
 
 ALIKE = frozenset("cCoOsSvVwWxXzZuU0")
 """Characters whose two cases differ by size alone: a random string needs another one beside them to show the scale."""
