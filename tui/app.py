@@ -274,8 +274,10 @@ class AssayApp(App[None]):
 
     @on(ModelsPane.RoleChosen)
     def _role_chosen(self, event: ModelsPane.RoleChosen) -> None:
-        role = {event.tier: event.model_id}
-        self.state = replace(self.state, chosen=self.state.chosen | {event.tier}, **role)  # type: ignore[arg-type]
+        """A tier whose usual model is picked is as if nobody had picked: text prompts go to its text model then."""
+        usual = self._services is not None and getattr(self._services, event.tier) == event.model_id
+        chosen = self.state.chosen - {event.tier} if usual else self.state.chosen | {event.tier}
+        self.state = replace(self.state, chosen=chosen, **{event.tier: event.model_id})  # type: ignore[arg-type]
 
     @on(ModelsPane.ChatWanted)
     def _chat_wanted(self, event: ModelsPane.ChatWanted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from textual import events
 from textual.widgets import Static
 
 from core.errors import EngineClosed, PortInUse, SettingsError
@@ -214,3 +215,12 @@ async def test_an_engine_that_does_not_end_is_left_behind(
         await pilot.press("ctrl+q")
         await until(pilot, lambda: workbench._exit)
     never.set()
+
+
+async def test_keys_typed_ahead_of_the_screen_go_where_they_were_meant(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase is Phase.READY and workbench.models.table.selected)
+        await pilot.press("f2")
+        workbench.post_message(events.Key("f3", None))
+        workbench.post_message(events.Key("x", "x"))
+        await until(pilot, lambda: workbench.chat.input.composer.text == "x")

@@ -114,6 +114,17 @@ async def test_a_role_chosen_here_answers_here(workbench: AssayApp, scripted: Sc
         assert "pocket/gemma3" in model_ids(scripted.requests)
 
 
+async def test_loading_the_usual_model_is_no_choice(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("f2")
+        for model_id, chosen in (("pocket/gemma3", {"quick"}), ("pocket/qwen2-vl", set())):
+            workbench.models.table.select(model_id)
+            await pilot.press("q")
+            await until(pilot, lambda model_id=model_id: workbench.state.quick == model_id)
+            assert workbench.state.chosen == chosen
+
+
 async def test_the_images_of_a_prompt_are_shown_and_open_in_full(workbench: AssayApp, scripted: ScriptedEngine) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench, scripted)

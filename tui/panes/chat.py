@@ -110,7 +110,8 @@ class ChatPane(Vertical):
             self._saver.close()
 
     def focus_main(self) -> None:
-        self.input.composer.focus()
+        # At once, not when the queue gets to it as Widget.focus does: keys typed ahead must not go elsewhere.
+        self.screen.set_focus(self.input.composer)
 
     def focus_last_turn(self) -> None:
         """Go to the newest message, from where tab reaches the others."""

@@ -98,7 +98,7 @@ class GoldenPane(Vertical):
         self._services = services
 
     def focus_main(self) -> None:
-        self.table.rows.focus()
+        self.screen.set_focus(self.table.rows)
 
     @property
     def busy(self) -> bool:

@@ -198,18 +198,18 @@ class ModelsPane(Vertical):
     @on(Input.Submitted, "#model-filter")
     def _filter_done(self, event: Input.Submitted) -> None:
         event.stop()
-        self.table.rows.focus()
+        self.screen.set_focus(self.table.rows)
 
     def clear_filter(self) -> bool:
         """Empty the filter and go back to the rows; False if there was nothing to undo."""
         if not self.filter_box.value and not self.filter_box.has_focus:
             return False
         self.filter_box.value = ""
-        self.table.rows.focus()
+        self.screen.set_focus(self.table.rows)
         return True
 
     def focus_main(self) -> None:
-        self.table.rows.focus()
+        self.screen.set_focus(self.table.rows)
 
     def _usable(self) -> ModelInfo | None:
         """The model under the cursor if it can be loaded; says why not otherwise."""
@@ -223,7 +223,7 @@ class ModelsPane(Vertical):
         return info
 
     def action_filter(self) -> None:
-        self.filter_box.focus()
+        self.screen.set_focus(self.filter_box)
 
     def action_rescan(self) -> None:
         if self._services is not None:

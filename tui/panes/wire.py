@@ -78,7 +78,7 @@ class WirePane(Vertical):
         self.set_interval(1 / REDRAWS_PER_S, self.redraw)
 
     def focus_main(self) -> None:
-        self.table.rows.focus()
+        self.screen.set_focus(self.table.rows)
 
     def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
         if self.is_mounted and before.api is not now.api:

@@ -94,10 +94,10 @@ class SavedChats(ModalScreen[int | None]):
                 return Content.styled(when(chat.updated, time.time()), "$foreground 60%")
 
     def action_to_rows(self) -> None:
-        self.table.rows.focus()
+        self.set_focus(self.table.rows)
 
     def action_to_search(self) -> None:
-        self.search.focus()
+        self.set_focus(self.search)
 
     def action_open(self) -> None:
         if self.table.selected is not None:
