@@ -69,7 +69,7 @@ def check_image(data: bytes, name: str = "") -> ImageData:
             turned = fits and _orientation(picture) >= 5
             animated = fits and bool(getattr(picture, "is_animated", False))
     except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; all of them mean the same here
-        raise InvalidImage(f"{label} is not a readable PNG, JPEG, WebP or GIF image ({error}).") from error
+        raise InvalidImage(f"{label} is not a readable PNG, JPEG, WebP or GIF image.") from error
     if not fits:
         what = f"a {'progressive ' if progressive else ''}{kind} image may have"
         raise InvalidImage(

@@ -22,7 +22,7 @@ SHORTENED = {
     "uv run pytest -q": " --collect-only",
     "uv run pytest -q tests/core/mlx": " --collect-only",
     "uv run python -m tests.lint": " --list",
-    "uv run --extra train python -m core.pocket.train text": " --help",
+    "uv run --extra train python -m core.pocket.train all": " --help",
     "uv run --extra train python -m core.pocket.train measure": " --help",
 }
 """What is appended to commands that run for minutes, or that run this very test."""

@@ -51,8 +51,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("models.rescan", "r", "rescan", "Rescan", "Look at the disk again"),
     ),
     "composer": (
-        Action("chat.send", "enter", "send", "Send", "Send the message", True, True, "⏎"),
-        Action("chat.newline", "ctrl+j", "newline", "Newline", "Begin a new line", True, True),
+        Action("chat.send", "enter", "send", "Send", "Send the message", True, display="⏎"),
+        Action("chat.newline", "ctrl+j", "newline", "Newline", "Begin a new line", True),
         Action(
             "chat.paste", "ctrl+v,alt+v", "paste_image", "Paste image", "Attach the clipboard's image", priority=True
         ),

@@ -163,5 +163,24 @@ def fail_with(error: EngineError) -> NoReturn:
 
 
 def main() -> None:
-    """The entry point of the command."""
-    app(prog_name="assay")
+    """The entry point of the command: what nothing else has put into a sentence becomes one here."""
+    from core.errors import EngineError
+
+    try:
+        app(prog_name="assay")
+    except EngineError as error:
+        _leave(error.message, WRONG_USAGE if error.code in USAGE_CODES else INFRASTRUCTURE)
+    except BrokenPipeError:
+        sys.exit(1)  # whoever read our output has left
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        _leave(
+            f"{named}{error.strerror or error}. ASSAY_DATA_DIR names another folder for what is kept.", INFRASTRUCTURE
+        )
+
+
+def _leave(sentence: str, code: int) -> NoReturn:
+    from core.text_safety import clean
+
+    print(f"assay: {clean(sentence)}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

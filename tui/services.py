@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import EngineError
@@ -25,10 +26,12 @@ class Services:
     server: ApiServer
     quick: str | None
     full: str | None
+    text: Mapping[str, str] = field(default_factory=dict)
+    """By tier, the model for conversations without images, where it is another than the tier's."""
 
     def wait_until_up(self) -> None:
         """Block until MLX has been imported and the engine answers. Raises EngineClosed with the reason if it dies."""
-        self.engine.unload("").result()  # unloading nothing is answered by the engine's thread, first thing
+        self.engine.ready().result()
 
     def chooser(self, state: WorkbenchState) -> Chooser:
         """Which model answers a golden prompt: those that the person put into a role, else the usual ones."""
@@ -62,12 +65,14 @@ def open_services(settings: Settings) -> Services:
     engine = Engine(settings).start()
     try:
         chosen: dict[Tier, str | None] = {}
+        text: dict[str, str] = {}
         for tier in Tier:
             try:
                 chosen[tier] = resolve_tier(engine.catalog, settings, tier).model.id
+                text[tier.value] = resolve_tier(engine.catalog, settings, tier, images=False).model.id
             except EngineError:
                 chosen[tier] = None  # nothing can stand in: the panes say so where it matters
     except BaseException:
         engine.close()
         raise
-    return Services(settings, engine, ApiServer(engine, settings), chosen[Tier.QUICK], chosen[Tier.FULL])
+    return Services(settings, engine, ApiServer(engine, settings), chosen[Tier.QUICK], chosen[Tier.FULL], text)

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 from rapidfuzz.distance import Prefix
 
-from core.errors import InvalidImage, UnsupportedInput
+from core.errors import ContextOverflow, InvalidImage, UnsupportedInput
 from core.images import ImageData, decode
 from core.mlx.loading import LoadedWeights
 from core.mlx.prompt import Prompt, render
@@ -17,6 +17,11 @@ from core.requests import GenerationRequest, Message, Role
 
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""
+
+
+HOPELESS_CHARACTERS = 12
+"""Characters for each token of the window beyond which a text is looked at in pieces; English has about four."""
+PIECE = 16_384
 
 
 @dataclass
@@ -54,10 +59,32 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
             f"Send the {len(images)} image(s) to a vision model."
         )
     prompt = render(request, loaded.tokenizer, loaded.markers, vision=loaded.processor is not None)
+    _refuse_hopeless(prompt.text, loaded)
     if not images:
         tokens = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
         return Inputs(prompt, list(tokens), key=list(tokens))
     return _with_images(prompt, images, loaded)
+
+
+def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
+    """The refusal of a prompt that does not fit; `tokens` says how many it has, in words."""
+    return ContextOverflow(
+        f"The prompt has {tokens} tokens and {model_id} reads at most {window}, the answer included. "
+        "Shorten it, or start a new conversation.",
+        counted,
+        window,
+    )
+
+
+def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
+    """Refuse a text far over the window after tokenizing a little of it: all of it would hold up every model."""
+    window, counted = loaded.context_length, 0
+    if len(text) < HOPELESS_CHARACTERS * window:
+        return
+    for start in range(0, len(text), PIECE):
+        counted += len(loaded.tokenizer.encode(text[start : start + PIECE], add_special_tokens=False))
+        if counted > 2 * window:
+            raise overflow(loaded.info.id, f"more than {counted}", counted, window)
 
 
 def _with_images(prompt: Prompt, images: tuple[ImageData, ...], loaded: LoadedWeights) -> Inputs:

@@ -157,7 +157,7 @@ class Row:
             queued_s=max(clock.admitted - clock.submitted - clock.load_s, 0.0),
             load_s=clock.load_s,
             prefill_s=prefill,
-            ttft_s=first - clock.submitted,
+            ttft_s=first - clock.submitted if clock.first_token else 0.0,
             decode_s=decode,
             total_s=now - clock.submitted,
             batch_size=self.batch_size,

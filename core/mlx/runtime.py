@@ -15,11 +15,11 @@ import numpy as np
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache, trim_prompt_cache
 
-from core.errors import ContextOverflow, EngineError, GenerationFailed, ModelUnloaded
+from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.events import FinishReason, Prefill
 from core.generation import Generation
 from core.mlx.constraint import JsonConstraint
-from core.mlx.inputs import Inputs, next_turn_tail, prepare_inputs
+from core.mlx.inputs import Inputs, next_turn_tail, overflow, prepare_inputs
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
 from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
@@ -178,12 +178,7 @@ class Runtime:
         inputs = prepare_inputs(request, self.loaded)
         window = self.loaded.context_length
         if inputs.length >= window:
-            raise ContextOverflow(
-                f"The prompt has {inputs.length} tokens and {self.loaded.info.id} reads at most {window}, the answer "
-                "included. Shorten it, or start a new conversation.",
-                inputs.length,
-                window,
-            )
+            raise overflow(self.loaded.info.id, str(inputs.length), inputs.length, window)
         return inputs
 
     def _entrant(self, generation: Generation, clock: Clock) -> Entrant:

@@ -267,6 +267,14 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: Engine) -
     assert str(window) in str(caught.value)
 
 
+def test_a_hopeless_prompt_is_refused_without_reading_it_all(engine: Engine) -> None:
+    text = "word " * 200_000
+    handle = engine.generate(request(text))
+    with pytest.raises(ContextOverflow, match="more than") as caught:
+        handle.result()
+    assert caught.value.prompt_tokens < len(text) // 20
+
+
 def test_an_empty_conversation_is_refused(engine: Engine) -> None:
     with pytest.raises(InvalidRequest, match="empty"):
         engine.generate(GenerationRequest(MODEL, ())).result()

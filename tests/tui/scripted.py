@@ -183,6 +183,11 @@ class ScriptedEngine:
         future.set_result(self._models[model_id])
         return future
 
+    def ready(self) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
     def unload(self, model_id: str, *, cancel: bool = False) -> Future[None]:
         self._models.pop(model_id, None)
         self._tell(NoticeKind.MODEL_UNLOADED, model_id)

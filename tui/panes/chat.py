@@ -218,7 +218,7 @@ class ChatPane(Vertical):
     async def _answer(self, services: Services) -> bool:
         """Ask for an answer to the conversation as it stands; False if the engine refuses."""
         choice = self.chosen
-        model = model_of(choice, self.state)
+        model = self._who_answers(choice, services)
         tier = choice if choice in TIERS else ""
         label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
         view = AnswerView(label, tier, folded=not self._unfolded)
@@ -236,6 +236,13 @@ class ChatPane(Vertical):
         self._answering = Answering(generation, LiveAnswer(submitted), view, model)
         self._follow(self._answering)
         return True
+
+    def _who_answers(self, choice: str, services: Services) -> str | None:
+        """The choice's model; for a tier whose model nobody picked by hand, the one that is better at plain text."""
+        model = model_of(choice, self.state)
+        if choice in self.state.chosen or any(turn.message.images for turn in self.conversation.turns):
+            return model
+        return services.text.get(choice, model)
 
     @work(exclusive=True, group="answer")
     async def _follow(self, answering: Answering) -> None:

@@ -79,11 +79,11 @@ class Composer(TextArea):
         self.insert("\n")
 
     def accepted(self, text: str) -> None:
-        """The message has gone out: remember it for the up key and empty the box."""
+        """The message has gone out: remember it for the up key and take it out of the box, not what came since."""
         if text.strip() and (not self._sent or self._sent[-1] != text):
             self._sent.append(text)
         self._recalled = None
-        self.text = ""
+        self.write(self.text.removeprefix(text))
 
     def write(self, text: str) -> None:
         """Put `text` in the box, the cursor behind it."""
@@ -139,6 +139,11 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.post_message(self.CompletionKey("accept" if event.key == "tab" else "close"))
+            return
+        if event.key == "enter":  # in its turn: a priority binding would overtake what was typed before it
+            event.stop()
+            event.prevent_default()
+            self.action_send()
             return
         if event.key == "shift+enter":
             event.stop()
