@@ -65,9 +65,10 @@ def _usable(engine: Engine, settings: Settings, info: ModelInfo) -> ModelInfo:
 
 
 def _default(engine: Engine, settings: Settings, images: bool) -> ModelInfo:
-    """The first loaded model that can answer, else the quick tier's."""
-    for model_id in loaded_ids(engine):
-        info = engine.catalog.get(model_id)
-        if info.images or (not images and info.kind in (ModelKind.TEXT, ModelKind.VISION)):
-            return info
+    """The first loaded model that can answer, a text model first where there is no image; else the quick tier's."""
+    loaded = [engine.catalog.get(model_id) for model_id in loaded_ids(engine)]
+    for kind in (ModelKind.VISION,) if images else (ModelKind.TEXT, ModelKind.VISION):
+        for info in loaded:
+            if info.kind is kind and (info.images or not images):
+                return info
     return resolve_tier(engine.catalog, settings, Tier.QUICK, images).model

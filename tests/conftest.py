@@ -35,6 +35,7 @@ def engine(settings: Settings, catalog: Catalog) -> Iterator[Engine]:
     """One engine for the whole run: models stay loaded between tests, as they do in the product."""
     engine = Engine(settings, catalog)
     engine.start()
+    engine.ready().result()  # a test that imports transformers while the engine does finds half a module
     yield engine
     engine.close()
 
