@@ -211,7 +211,7 @@ class AssayApp(App[None]):
         self._show_faces()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._show_faces()
+        self.call_next(self._show_faces)  # the app's own size follows this handler
 
     def _show_faces(self) -> None:
         """Decide which panes show, and mark the chosen one.

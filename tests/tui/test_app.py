@@ -71,6 +71,14 @@ async def test_the_width_decides_how_many_panes_show(workbench: AssayApp, width:
         assert (faces.size.height == 1) is (width < 90)
 
 
+async def test_another_width_rearranges_the_panes(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(160, 45)) as pilot:
+        for width, panes in ((120, 1), (150, 3), (80, 1), (160, 3)):
+            await pilot.resize_terminal(width, 30)
+            await until(pilot, lambda panes=panes: sum(pane.display for pane in workbench.query(".pane")) == panes)
+            assert workbench.query_one("#faces").display is (width < 140)
+
+
 async def test_f_gives_a_pane_the_whole_width_and_takes_it_back(workbench: AssayApp) -> None:
     async with workbench.run_test(size=(160, 45)) as pilot:
         await pilot.press("f2", "f")

@@ -362,12 +362,12 @@ async def test_a_new_chat_while_answering_keeps_what_came(workbench: AssayApp, s
 
 async def test_a_reader_who_scrolled_up_is_not_moved(workbench: AssayApp, scripted: ScriptedEngine) -> None:
     scripted.held = True
-    scripted.script = lambda request: answer("\n\n".join(f"paragraph {number}" for number in range(60)))
+    scripted.script = lambda request: answer("\n\n".join(f"paragraph {number}" for number in range(30)))
     async with workbench.run_test(size=(80, 24)) as pilot:
         await opened(pilot, workbench)
         await ask(pilot, workbench, "write")
         await until(pilot, lambda: workbench.chat.busy)
-        scripted.release(60)
+        scripted.release(30)
         transcript = workbench.chat.transcript
         await until(pilot, lambda: transcript.max_scroll_y > 5 and transcript.scroll_y == transcript.max_scroll_y)
         transcript.scroll_to(y=2, animate=False)

@@ -88,23 +88,22 @@ def test_the_key_is_printed_and_stays_the_same(environment: dict[str, str]) -> N
     assert assay(environment, "key").stdout == first
 
 
-def test_a_chat_over_a_pipe_answers_with_plain_text(environment: dict[str, str]) -> None:
+def test_a_chat_over_a_pipe_answers_with_plain_text_until_a_message_is_refused(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "red.png").write_bytes(red_square().data)
     run = assay(
         environment,
         *("chat", "--model", "pocket/qwen3", "--temperature", "0"),
-        input="What is the capital of France? Answer in one word.\n",
+        input=f"What is the capital of France? Answer in one word.\nWhat is @{tmp_path / 'red.png'}\n",
     )
-    assert run.returncode == 0, run.stderr
     assert "paris" in run.stdout.lower()
     assert "TTFT" in run.stderr
     assert "\x1b" not in run.stdout
-
-
-def test_an_image_for_a_text_model_is_wrong_usage(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "red.png").write_bytes(red_square().data)
-    run = assay(environment, "chat", "--model", "pocket/qwen3", "--image", str(tmp_path / "red.png"), input="what?\n")
     assert run.returncode == 2
-    assert "pocket/qwen3" in run.stderr.splitlines()[-1]
+    refusal = run.stderr.splitlines()[-1]
+    assert "pocket/qwen3" in refusal
+    assert "image" in refusal
 
 
 def test_a_model_that_is_not_there_is_wrong_usage(environment: dict[str, str]) -> None:

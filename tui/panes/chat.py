@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from textual import getters, on, work
@@ -98,11 +99,8 @@ class ChatPane(Vertical):
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
-        self._saver = ChatSaver(history_file(services.settings.data_dir), self._unsaved)
-
-    def _unsaved(self, sentence: str) -> None:
-        """Called on the saver's thread; notifying is safe from there."""
-        self.notify(sentence, title="The chat is not saved", severity="warning", timeout=15)
+        unsaved = partial(self.notify, title="The chat is not saved", severity="warning", timeout=15)
+        self._saver = ChatSaver(history_file(services.settings.data_dir), unsaved)  # notify may be called on any thread
 
     def close(self) -> None:
         """Finish saving. Blocks, for a bounded time: not for the event loop."""
