@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image, ImageDraw
 
@@ -22,6 +22,8 @@ from core.images import ImageData, check_image
 from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.benchmarks.models import Shape, make_model
+
+Bare = TypeVar("Bare", "BareText", "BareVision")
 
 WORDS = re.findall(
     r"\w+",
@@ -43,7 +45,7 @@ class Lab:
         self.random = random.Random(0)
 
     def _make_engine(self, **changes: Any) -> Engine:
-        options = {
+        options: dict[str, Any] = {
             "model_folders": [self.models],
             "hf_cache": self.folder / "cache",
             "data_dir": self.folder / "data",
@@ -94,6 +96,17 @@ class Lab:
     def load(self, shape: Shape) -> None:
         self.make(shape)
         self.engine.load(shape.name).result()
+
+    def load_beside(self, shape: Shape, bare: type[Bare], ours_first: bool) -> Bare:
+        """Load the model anew into the engine, and once more for the bare library, which is returned."""
+        path = self.make(shape)
+        self.unload(shape)
+        if ours_first:
+            self.load(shape)
+        loaded = bare(path)
+        if not ours_first:
+            self.load(shape)
+        return loaded
 
     def unload(self, shape: Shape) -> None:
         self.engine.unload(shape.name, cancel=True).result()
@@ -208,26 +221,36 @@ def speed(run: Callable[[], int]) -> Speed:
     return Speed(made / (time.perf_counter() - began), made / (time.process_time() - cpu))
 
 
-def compare(ours: Callable[[], Speed], bare: Callable[[], Speed], rounds: int) -> dict[str, float]:
-    """Both measured in every round, each first in every other one, after a round that does not count.
+Run = Callable[[], Speed]
+
+
+def compare(prepare: Callable[[bool], tuple[Run, Run]], rounds: int, loads: int) -> dict[str, float]:
+    """Ours and the bare library's, measured in every round, each first in every other one.
+
+    `prepare` loads both models, ours first if it is given True, and returns both runs. It is called `loads` times, since
+    where weights come to lie in memory changes their speed by some percent. The first round after it does not count.
 
     The value is the median of the rounds' ratios, which drift of the whole machine does not touch. "cpu" is the same by
-    processor time, which other programs do not touch either, but which a GPU's work does not show in.
+    processor time, in which waiting for other programs does not show, nor a GPU's work.
     """
     pairs: list[tuple[Speed, Speed]] = []
-    for number in range(-1, rounds):
-        if number % 2:
-            theirs, mine = bare(), ours()
-        else:
-            mine, theirs = ours(), bare()
-        if number >= 0:
-            pairs.append((mine, theirs))
+    for load in range(loads):
+        ours, bare = prepare(load % 2 == 0)
+        for number in range(-1, rounds // loads):
+            if number % 2:
+                theirs, mine = bare(), ours()
+            else:
+                mine, theirs = ours(), bare()
+            if number >= 0:
+                pairs.append((mine, theirs))
+        del ours, bare
     ratios = [mine.tps / theirs.tps for mine, theirs in pairs]
     return {
         "value": statistics.median(ratios),
         "low": min(ratios),
         "high": max(ratios),
         "cpu": statistics.median(mine.cpu_tps / theirs.cpu_tps for mine, theirs in pairs),
+        "rounds": len(pairs),
         "ours_tps": statistics.median(mine.tps for mine, _ in pairs),
         "bare_tps": statistics.median(theirs.tps for _, theirs in pairs),
     }

@@ -14,8 +14,9 @@ import psutil
 from core.engine import Engine
 from core.events import Event, Finished, FinishReason, Prefill, TextDelta
 from core.generation import Generation
-from core.requests import Message, Role
-from tests.benchmarks.lab import BareText, BareVision, Lab, Speed, compare, finished, request, speed, user
+from core.images import ImageData
+from core.requests import GenerationRequest, Message, Role
+from tests.benchmarks.lab import BareText, BareVision, Lab, Run, Speed, compare, finished, request, speed, user
 from tests.benchmarks.models import Shape
 from tests.benchmarks.shapes import Plan
 
@@ -29,57 +30,66 @@ PICTURE = 448
 
 def one_stream(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of one request: the engine against mlx_lm.stream_generate."""
-    bare = BareText(lab.make(shape))
-    lab.load(shape)
 
-    def ours() -> Speed:
-        text = lab.text(bare.tokenizer, plan.prompt)
-        return speed(lambda: _run(lab.engine, [request(shape, user(text), plan.tokens)]))
+    def prepare(ours_first: bool) -> tuple[Run, Run]:
+        bare = lab.load_beside(shape, BareText, ours_first)
 
-    def theirs() -> Speed:
-        text = lab.text(bare.tokenizer, plan.prompt)
-        return speed(lambda: bare.stream(text, plan.tokens))
+        def ours() -> Speed:
+            text = lab.text(bare.tokenizer, plan.prompt)
+            return speed(lambda: _run(lab.engine, [request(shape, user(text), plan.tokens)]))
 
-    return compare(ours, theirs, plan.rounds)
+        def theirs() -> Speed:
+            text = lab.text(bare.tokenizer, plan.prompt)
+            return speed(lambda: bare.stream(text, plan.tokens))
+
+        return ours, theirs
+
+    return compare(prepare, plan.rounds, plan.loads)
 
 
 def eight_streams(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of eight requests at once: the engine against mlx_lm's BatchGenerator, which makes no text."""
-    bare = BareText(lab.make(shape))
-    lab.load(shape)
 
-    def texts() -> list[str]:
-        return [lab.text(bare.tokenizer, plan.prompt) for _ in range(STREAMS)]
+    def prepare(ours_first: bool) -> tuple[Run, Run]:
+        bare = lab.load_beside(shape, BareText, ours_first)
 
-    def ours() -> Speed:
-        requests = [request(shape, user(text), plan.tokens) for text in texts()]
-        return speed(lambda: _run(lab.engine, requests))
+        def texts() -> list[str]:
+            return [lab.text(bare.tokenizer, plan.prompt) for _ in range(STREAMS)]
 
-    def theirs() -> Speed:
-        prompts = texts()
-        return speed(lambda: bare.batch(prompts, plan.tokens))
+        def ours() -> Speed:
+            requests = [request(shape, user(text), plan.tokens) for text in texts()]
+            return speed(lambda: _run(lab.engine, requests))
 
-    return compare(ours, theirs, plan.rounds)
+        def theirs() -> Speed:
+            prompts = texts()
+            return speed(lambda: bare.batch(prompts, plan.tokens))
+
+        return ours, theirs
+
+    return compare(prepare, plan.rounds, plan.loads)
 
 
 def eight_vision(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of eight requests with an image each: the engine, all at once, against mlx_vlm.stream_generate,
     one after another."""
-    bare = BareVision(lab.make(shape))
-    lab.load(shape)
 
-    def asked() -> list[tuple[str, object]]:
-        return [(lab.text(bare.tokenizer, plan.prompt), lab.picture(PICTURE)) for _ in range(STREAMS)]
+    def prepare(ours_first: bool) -> tuple[Run, Run]:
+        bare = lab.load_beside(shape, BareVision, ours_first)
 
-    def ours() -> Speed:
-        requests = [request(shape, user(text, image), plan.tokens) for text, image in asked()]
-        return speed(lambda: _run(lab.engine, requests))
+        def asked() -> list[tuple[str, ImageData]]:
+            return [(lab.text(bare.tokenizer, plan.prompt), lab.picture(PICTURE)) for _ in range(STREAMS)]
 
-    def theirs() -> Speed:
-        pairs = asked()
-        return speed(lambda: sum(bare.stream(text, image, plan.tokens) for text, image in pairs))
+        def ours() -> Speed:
+            requests = [request(shape, user(text, image), plan.tokens) for text, image in asked()]
+            return speed(lambda: _run(lab.engine, requests))
 
-    return compare(ours, theirs, plan.rounds)
+        def theirs() -> Speed:
+            pairs = asked()
+            return speed(lambda: sum(bare.stream(text, image, plan.tokens) for text, image in pairs))
+
+        return ours, theirs
+
+    return compare(prepare, plan.rounds, plan.loads)
 
 
 def followup_text(lab: Lab, shape: Shape, plan: Plan) -> Figures:
@@ -180,7 +190,9 @@ def cancel_steps(lab: Lab, shape: Shape, plan: Plan) -> Figures:
         victim.cancel()
         victim.wait()
         other.cancel()
-        assert victim.result().finished.reason is FinishReason.CANCELLED
+        end = victim.result().finished
+        assert end is not None
+        assert end.reason is FinishReason.CANCELLED
         steps.append(sum(isinstance(event, TextDelta) and cancelled < event.at <= freed[0] for event in other))
         waits.append(freed[0] - cancelled)
     return {"value": max(steps), "mean": statistics.mean(steps), "wait_s": statistics.median(waits)}
@@ -196,7 +208,7 @@ def _stamps(generation: Generation, kind: type[Event]) -> list[float]:
             stamps.append(time.monotonic())
         feed(event)
 
-    generation.feed = stamped
+    generation.feed = stamped  # type: ignore[method-assign]
     return stamps
 
 
@@ -237,7 +249,7 @@ def queue_growth_mb(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     }
 
 
-def _run(engine: Engine, requests: list[object]) -> int:
+def _run(engine: Engine, requests: list[GenerationRequest]) -> int:
     """Ask all at once, read all to the end; returns the tokens made."""
     generations = [engine.generate(request) for request in requests]
     return sum(finished(generation).usage.completion_tokens for generation in generations)
