@@ -227,7 +227,7 @@ Run = Callable[[], Speed]
 def compare(prepare: Callable[[bool], tuple[Run, Run]], rounds: int, loads: int) -> dict[str, float]:
     """Ours and the bare library's, measured in every round, each first in every other one.
 
-    `prepare` loads both models, ours first if it is given True, and returns both runs. It is called `loads` times, since
+    `prepare` loads both models, ours first if it is given True, and returns both runs. It is called `loads` times:
     where weights come to lie in memory changes their speed by some percent. The first round after it does not count.
 
     The value is the median of the rounds' ratios, which drift of the whole machine does not touch. "cpu" is the same by
