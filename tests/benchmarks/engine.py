@@ -1,6 +1,7 @@
 """The engine against the bare libraries: `python -m tests.benchmarks.engine --json FILE`. See docs/benchmarks.md.
 
-Prints a table and writes one flat JSON object. Exit code 0; with --check, 1 when a bound is missed.
+Prints a table and writes one flat JSON object. A measure that breaks off is reported, and the others are taken. Exit
+code 0, 1 when a measure broke off; with --check, also when a bound is missed.
 """
 
 from __future__ import annotations
@@ -75,12 +76,15 @@ def facts(device: str) -> Facts:
     }
 
 
-def measure(plans: Mapping[str, Plan], only: Sequence[str], models: Sequence[str], console: Console) -> Taken:
-    """Take the measures, one after another, each on all of its models."""
+def measure(
+    plans: Mapping[str, Plan], only: Sequence[str], models: Sequence[str], console: Console
+) -> tuple[Taken, list[str]]:
+    """Take the measures, one after another, each on all of its models; also returns those that broke off."""
     from tests.benchmarks.lab import Lab
     from tests.benchmarks.measures import MEASURES
 
     taken: Taken = {}
+    broken: list[str] = []
     for variable in [variable for variable in os.environ if variable.startswith("ASSAY_")]:
         del os.environ[variable]
     with tempfile.TemporaryDirectory(prefix="assay-benchmark-") as folder:
@@ -91,11 +95,16 @@ def measure(plans: Mapping[str, Plan], only: Sequence[str], models: Sequence[str
                 for shape in plan.shapes:
                     if name not in only or (models and shape.name not in models):
                         continue
-                    with console.status(f"{name} on {shape.name}"):
-                        taken.setdefault(name, {})[shape.name] = MEASURES[name](lab, shape, plan)
-                        lab.unload(shape)
-                        gc.collect()
-    return taken
+                    try:
+                        with console.status(f"{name} on {shape.name}"):
+                            figures = MEASURES[name](lab, shape, plan)
+                        taken.setdefault(name, {})[shape.name] = figures
+                    except Exception:
+                        console.print_exception()
+                        broken.append(f"{name} on {shape.name}")
+                    lab.unload(shape)
+                    gc.collect()
+    return taken, broken
 
 
 def flat(taken: Taken, limits: Mapping[str, Bound]) -> Facts:
@@ -158,13 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     results = facts(device)
     plans = QUICK if options.quick else GPU if device == "gpu" else CPU
-    taken = measure(plans, options.only, options.models, console)
+    taken, broken = measure(plans, options.only, options.models, console)
     results |= flat(taken, limits)
     results["load_after"] = round(os.getloadavg()[0], 2)
     console.print(table(taken, limits))
     if options.json:
         options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 1 if options.check and missed(results, limits) else 0
+    for name in broken:
+        console.print(f"[red]{name} broke off; what was raised stands above.")
+    return 1 if broken or (options.check and missed(results, limits)) else 0
 
 
 if __name__ == "__main__":
