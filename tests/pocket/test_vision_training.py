@@ -1,6 +1,7 @@
 """Training of the vision models: the batched forward pass is the class's own, and a run resumes as if never stopped."""
 
 import random
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten, tree_map
 from mlx_vlm.utils import prepare_inputs, should_add_special_tokens
+from PIL import Image
 
 from core.pocket import MODELS_DIR
 from core.pocket.train import loop, vision_full, vision_quick
 from core.pocket.train import vision_conversations as talk
 from core.pocket.train.vision_answers import Answerer
-from core.pocket.train.vision_batch import FULL, QUICK, Geometry, encode, make_batch
+from core.pocket.train.vision_batch import FULL, QUICK, Geometry, encode, lesson, make_batch
 from core.pocket.train.vision_scenes import Look, any_scene
 from core.pocket.train.vision_train import normal
 
@@ -57,6 +59,22 @@ def test_training_writes_prompts_as_template_and_processor_do(
         row = encode(geometry.chat, conversation, 256 // geometry.merge**2, last_only=True)
         asked = [token for token, graded in zip(row.ids, row.graded, strict=True) if not graded]
         assert inputs["input_ids"][0].tolist() == asked
+
+
+def test_pictures_of_any_aspect_come_on_the_grid_that_the_processor_gives_them() -> None:
+    processor = Answerer(MODELS_DIR / "qwen2-vl").processor.image_processor
+    rng = random.Random(4)
+    seen = set()
+    for index in range(6000, 6060):
+        grid = QUICK.grid(index)
+        picture = any_scene(rng, lesson(rng, QUICK, index), 0.5).drawing.image
+        found = processor([picture])["image_grid_thw"].tolist()[0][1:]
+        assert tuple(found) == grid or min(abs(a - b) for a, b in zip(found, grid, strict=True)) <= 2
+        seen.add(grid)
+    assert seen == set(QUICK.grids)
+    for size in ((640, 480), (480, 640), (1280, 720), (720, 1280), (600, 400), (400, 600), (512, 512)):
+        found = processor([Image.new("RGB", size)])["image_grid_thw"].tolist()[0][1:]
+        assert tuple(found) == QUICK.grid_of(size[0] / size[1])
 
 
 @pytest.mark.parametrize("grid", QUICK.grids[:3])
@@ -119,6 +137,17 @@ def test_a_resumed_run_gives_the_same_weights(tmp_path: Path) -> None:
         tree_flatten(whole.parameters()), tree_flatten(resumed.parameters()), strict=True
     ):
         assert (one == other).all().item(), name
+
+
+def test_workers_make_the_same_batches_and_leave_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    here = list(loop.batches(vision_quick.make_batch, 5, 2, 0, 4, workers=0))
+    there = list(loop.batches(vision_quick.make_batch, 5, 2, 0, 4, workers=2))
+    assert len(here) == 4
+    for one, other in zip(here, there, strict=True):
+        assert one.keys() == other.keys()
+        assert all((one[name] == other[name]).all() for name in one)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_exported_model_can_be_trained_further(tmp_path: Path) -> None:

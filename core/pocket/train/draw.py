@@ -48,8 +48,12 @@ DARK: tuple[Rgb, ...] = ((0, 0, 0), (25, 25, 35), (20, 40, 90), (110, 20, 20), (
 SHAPES = (
     "square", "rectangle", "circle", "oval", "triangle", "star", "diamond", "pentagon", "hexagon", "cross", "heart",
 )  # fmt: skip
-SIDE_BOUND = ("square", "rectangle", "circle", "oval", "diamond")
-"""Shapes that change their name when a picture is squashed: drawn on nearly square canvases only."""
+EVEN = ("square", "circle")
+"""Shapes that a picture's squashing makes into others: not drawn where they would be longer than NEARLY_EVEN."""
+NEARLY_EVEN = 1.36
+"""Up to this ratio of its sides, as the model sees it, a square is a square: those of a 4:3 picture are."""
+LONG = 1.4
+"""From this ratio on it is a rectangle. What lies between is not drawn."""
 
 SIDE = 256
 
@@ -108,19 +112,23 @@ def _regular(count: int, turn: float) -> list[Point]:
     return [(math.sin(turn + 2 * math.pi * i / count), -math.cos(turn + 2 * math.pi * i / count)) for i in range(count)]
 
 
-def outline(rng: Random, shape: str) -> list[Point]:
-    """The shape's outline as a polygon within the unit circle (roughly), turned by a random angle."""
+def outline(rng: Random, shape: str, squash: float = 1.0) -> list[Point]:
+    """The shape's outline as a polygon within the unit circle (roughly), turned by a random angle.
+
+    `squash`: how much narrower the model sees it than it is drawn; rectangles and ovals stay long in its eyes.
+    """
     small = rng.choice((0.0, 0.0, rng.uniform(-0.2, 0.2)))
     anywhere = rng.choice((0.0, 0.0, rng.uniform(-math.pi, math.pi)))
     if shape == "square":
         points, turn = [(-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)], small
     elif shape == "rectangle":
-        thin = rng.uniform(0.4, 0.7)
-        points, turn = [(-1.0, -thin), (1.0, -thin), (1.0, thin), (-1.0, thin)], small + rng.choice((0.0, math.pi / 2))
-    elif shape in ("circle", "oval"):
-        thin = 1.0 if shape == "circle" else rng.uniform(0.42, 0.7)
-        points = [(x, y * thin) for x, y in _regular(48, 0.0)]
-        turn = 0.0 if shape == "circle" else small + rng.choice((0.0, math.pi / 2))
+        thin, quarter_turn = _long(rng, 0.4, squash)
+        points, turn = [(-1.0, -thin), (1.0, -thin), (1.0, thin), (-1.0, thin)], small + quarter_turn
+    elif shape == "circle":
+        points, turn = _regular(48, 0.0), 0.0
+    elif shape == "oval":
+        thin, quarter_turn = _long(rng, 0.42, squash)
+        points, turn = [(x, y * thin) for x, y in _regular(48, 0.0)], small + quarter_turn
     elif shape == "triangle":
         points, turn = rng.choice((_regular(3, 0.0), [(0.0, -0.9), (-0.9, 0.9), (0.9, 0.9)])), anywhere
     elif shape == "star":
@@ -146,6 +154,15 @@ def outline(rng: Random, shape: str) -> list[Point]:
     return [_turn(point, turn) for point in points]
 
 
+def _long(rng: Random, least: float, squash: float) -> tuple[float, float]:
+    """Width over length of a long shape, and the angle it lies at: along the picture or upright."""
+    while True:
+        thin, angle = rng.uniform(least, 0.7), rng.choice((0.0, math.pi / 2))
+        seen = 1 / thin / squash if angle == 0.0 else squash / thin
+        if max(seen, 1 / seen) >= LONG:
+            return thin, angle
+
+
 def _heart_height(angle: float) -> float:
     """The usual parametric heart: y for x = 16 sin^3 (mathworld.wolfram.com/HeartCurve.html)."""
     return 13 * math.cos(angle) - 5 * math.cos(2 * angle) - 2 * math.cos(3 * angle) - math.cos(4 * angle)
@@ -156,13 +173,17 @@ def _turn(point: Point, angle: float) -> Point:
     return x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)
 
 
-def shape_drawing(rng: Random, shape: str, fill: Rgb, ground: Rgb, size: tuple[int, int] = (SIDE, SIDE)) -> Drawing:
-    """One shape of one colour, anywhere, of any size that can still be told apart."""
+def shape_drawing(
+    rng: Random, shape: str, fill: Rgb, ground: Rgb, size: tuple[int, int] = (SIDE, SIDE), squash: float = 1.0
+) -> Drawing:
+    """One shape of one colour, anywhere, of any size that can still be told apart; `squash` as in `outline`."""
     width, height = size
     side = min(size)
     style = rng.random()
     hollow, rimmed = style < 0.12, 0.12 <= style < 0.24
     least = 0.11 if hollow or shape in ("pentagon", "hexagon") else 0.07
+    if shape in EVEN and not 0.85 < squash < 1.18:
+        least = 0.15  # smaller, 4:3 cannot be told from LONG
     radius = side * math.exp(rng.uniform(math.log(least), math.log(0.47)))
     fine = 2 if rng.random() < 0.5 else 1  # drawn twice as large and halved: smooth edges
     reach = radius + 3
@@ -175,7 +196,7 @@ def shape_drawing(rng: Random, shape: str, fill: Rgb, ground: Rgb, size: tuple[i
         x, y, radius = round(x / unit) * unit, round(y / unit) * unit, max(2, round(0.8 * radius / unit)) * unit / 0.8
     image = Image.new("RGB", (width * fine, height * fine), ground)
     pen = ImageDraw.Draw(image)
-    points = [((x + radius * px) * fine, (y + radius * py) * fine) for px, py in outline(rng, shape)]
+    points = [((x + radius * px) * fine, (y + radius * py) * fine) for px, py in outline(rng, shape, squash)]
     if hollow:
         line = max(4.0, radius * rng.uniform(0.09, 0.2)) * fine
         pen.line([*points, points[0], points[1]], fill=fill, width=round(line), joint="curve")

@@ -32,6 +32,8 @@ TEXT_ONE, TEXT_TWO = 120, 136
 MISHEARD = 0.3
 """How often a colour that the model has just named is another one in the text it goes on from: the shape that it names
 next must come from the picture. Otherwise it learns that a colour never goes with the shape held out for it."""
+ASPECTS = (4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3, 9 / 16)
+"""Aspects, beside the square, that pictures usually have."""
 LABELS = 4
 """Per patch: up to three characters whose centres lie in it, and the place of the first in the text, from 1."""
 
@@ -46,32 +48,49 @@ class Geometry:
     merge: int
     """Patches on the side of the square that becomes one token."""
     grids: tuple[tuple[int, int], ...]
-    """Rows and columns of patches: the usual grid first, then those that every eighth batch takes in turn."""
+    """Rows and columns of patches: the usual grid first, then those that every third batch takes in turn."""
     resample: Image.Resampling
     texts: float
     """Share of texts among the pictures."""
     squashed: float
-    """Share of pictures of another aspect than the grid: how the model meets them depends on its processor."""
+    """Share of pictures of quite another aspect than the grid, where the processor squashes all to one grid."""
+    largest: int = 0
+    """The most pixels that the processor leaves of a picture whose aspect it keeps; 0 where it squashes all to one."""
     mrope: bool = False
     """Whether positions have three axes."""
 
     def grid(self, index: int) -> tuple[int, int]:
         """The grid of a batch."""
         others = self.grids[1:]
-        return others[index // 8 % len(others)] if others and index % 8 == 7 else self.grids[0]
+        return others[index // 3 % len(others)] if others and index % 3 == 2 else self.grids[0]
+
+    def grid_of(self, aspect: float) -> tuple[int, int]:
+        """The grid that the processor puts a picture of `aspect` on: it rounds sides down to whole tokens, as it does
+        for pictures of more than `largest` pixels."""
+        if not self.largest:
+            return self.grids[0]
+        token = self.patch * self.merge
+        rows, columns = (int(math.sqrt(self.largest * ratio) // token) for ratio in (1 / aspect, aspect))
+        return rows * self.merge, columns * self.merge
 
 
 FULL = Geometry(
-    GEMMA, patch=16, merge=1, grids=((16, 16),), resample=Image.Resampling.BILINEAR, texts=0.72, squashed=0.3
+    GEMMA, patch=16, merge=1, grids=((16, 16),), resample=Image.Resampling.BILINEAR, texts=0.72, squashed=0.35
 )
 QUICK = Geometry(
     QWEN,
     patch=12,
     merge=2,
-    grids=((16, 16), (14, 18), (18, 14), (12, 20), (20, 12), (10, 24), (14, 16), (16, 14), (8, 32), (12, 18)),
+    grids=(
+        (16, 16),
+        *((12, 18), (18, 12), (12, 20), (20, 12), (14, 16), (16, 14)),
+        *((12, 18), (18, 12), (12, 20), (20, 12), (14, 18), (18, 14)),
+        *((10, 22), (22, 10), (10, 20), (20, 10), (8, 32)),
+    ),
     resample=Image.Resampling.BICUBIC,
-    texts=0.7,
+    texts=0.72,
     squashed=0.0,
+    largest=(12 * 16) ** 2 + 400,
     mrope=True,
 )
 
@@ -234,18 +253,30 @@ def make_batch(geometry: Geometry, seed: int, index: int, size: int) -> Batch:
 
 def lesson(rng: random.Random, geometry: Geometry, index: int) -> Look:
     """What the next picture is like. The curriculum: short and large texts first."""
-    rows, columns = geometry.grid(index)
-    squash = 1.0
-    if rng.random() < geometry.squashed:
-        squash = math.exp(rng.uniform(-0.6, 0.6))
-    elif rng.random() < 0.2:
-        squash = math.exp(rng.uniform(-0.06, 0.06))
-    aspect = columns / rows * squash
+    grid = geometry.grid(index)
+    aspect = _aspect(rng, geometry, grid)
+    squash = aspect * grid[0] / grid[1]
     if index < 500:
         return Look(aspect, squash, (28, 56), 5)
     if index < 1200:
         return Look(aspect, squash, (22, 56), 9)
-    return Look(aspect, squash)
+    return Look(aspect, squash, (18, 28) if rng.random() < 0.25 else (18, 56))
+
+
+def _aspect(rng: random.Random, geometry: Geometry, grid: tuple[int, int]) -> float:
+    """The aspect of a picture that the processor would put on this grid."""
+    if geometry.largest:
+        usual = [aspect for aspect in (1.0, *ASPECTS) if geometry.grid_of(aspect) == grid]
+        if usual and rng.random() < 0.5:
+            return rng.choice(usual)
+        while geometry.grid_of(aspect := grid[1] / grid[0] * math.exp(rng.uniform(-0.15, 0.15))) != grid:
+            pass
+        return aspect
+    kind = rng.random()
+    if kind < geometry.squashed / 2:
+        return rng.choice(ASPECTS)
+    spread = 0.65 if kind < geometry.squashed else 0.06 if kind < geometry.squashed + 0.14 else 0.0
+    return math.exp(rng.uniform(-spread, spread))
 
 
 def _rows(

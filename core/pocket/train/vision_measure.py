@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.pocket.train import vision_conversations as talk
 from core.pocket.train import vision_words as words
+from core.pocket.train.draw import COLOURS, SHAPES
 from core.pocket.train.measure import TaskResult
 from core.pocket.train.vision_answers import Answerer, Ask, ask
 from core.pocket.train.vision_conversations import answer_text
 from core.pocket.train.vision_scenes import RESERVED_PAIRS, Look, blank_scene, noun, shape_scene, text_scene
 
 SEED = "measure"
+WIDE = (16 / 9, 9 / 16)
+BOUND = ("circle", "oval", "square", "rectangle")
+"""Shapes that squashing makes into one another: of a wide picture, a model that squashes it cannot tell them apart."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,10 @@ def _says(*parts: str) -> Callable[[str], bool]:
 # --- shapes
 
 
-def describe(rng: Random, pairs: tuple[tuple[str, str], ...] = ()) -> Case:
+def describe(rng: Random, pairs: tuple[tuple[str, str], ...] = (), aspects: tuple[float, ...] = (1.0,)) -> Case:
     """Shape and colour of one object, asked as the golden prompt does."""
-    scene = shape_scene(rng, Look(), rng.choice(pairs) if pairs else None)
+    aspect = rng.choice(aspects) if len(aspects) > 1 else aspects[0]
+    scene = shape_scene(rng, Look(aspect), rng.choice(pairs) if pairs else None)
     return Case(ask(talk.GOLDEN_DESCRIBE, scene.drawing.image, system=_system(rng)), _says(f" {noun(scene)} on "))
 
 
@@ -107,10 +112,14 @@ def compare(rng: Random) -> Case:
 
 
 def reading(
-    rng: Random, make: Callable[[Random], str], font_size: tuple[int, int] = (18, 56), aspect: float = 1.0
+    rng: Random,
+    make: Callable[[Random], str],
+    font_size: tuple[int, int] = (18, 56),
+    aspects: tuple[float, ...] = (1.0,),
 ) -> Case:
     """An unseen text, exact to the case."""
     text = words.held_out_text(rng, make, 10)
+    aspect = rng.choice(aspects) if len(aspects) > 1 else aspects[0]
     scene = text_scene(rng, Look(aspect, 1.0, font_size), text)
     return Case(ask(talk.GOLDEN_READ, scene.drawing.image, system=_system(rng)), _exactly(text))
 
@@ -186,6 +195,14 @@ def golden(rng: Random) -> Case:
     return Case(ask(talk.GOLDEN_READ, text, system=system), _exactly("Hello MLX"))
 
 
+def pairs_of(shapes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The pairs of colour and one of these shapes that training shows."""
+    return tuple((colour, shape) for shape in shapes for colour in COLOURS if (colour, shape) not in RESERVED_PAIRS)
+
+
+FIRM = pairs_of(shape for shape in SHAPES if shape not in BOUND)
+LOOSE = pairs_of(BOUND)
+
 TASKS: tuple[Task, ...] = (
     Task("golden prompts", 32, golden, 0.75, 1.0),
     Task("shape and colour", 200, describe, 0.95, 0.99),
@@ -204,7 +221,13 @@ TASKS: tuple[Task, ...] = (
     Task("strings of 2-6, font 18-24", 100, partial(reading, make=strings(2, 6), font_size=(18, 24)), 0.6, 0.95),
     Task("strings of 2-6, font 25-36", 100, partial(reading, make=strings(2, 6), font_size=(25, 36)), 0.6, 0.95),
     Task("strings of 2-6, font 37-56", 100, partial(reading, make=strings(2, 6), font_size=(37, 56)), 0.6, 0.95),
-    Task("one word on a 4:3 image", 80, partial(reading, make=words.one_word, aspect=4 / 3), 0.6, 0.9),
+    Task("one word on a 4:3 image", 80, partial(reading, make=words.one_word, aspects=(4 / 3,)), 0.6, 0.9),
+    Task("one word on a 3:4 image", 80, partial(reading, make=words.one_word, aspects=(3 / 4,)), 0.6, 0.9),
+    Task("one word on 3:2 and 2:3", 80, partial(reading, make=words.one_word, aspects=(3 / 2, 2 / 3)), 0.6, 0.9),
+    Task("one word on 16:9 and 9:16", 80, partial(reading, make=words.one_word, aspects=WIDE), 0.6, 0.9),
+    Task("shape and colour on 4:3 and 3:4", 100, partial(describe, aspects=(4 / 3, 3 / 4)), 0.9, 0.9),
+    Task("firm shapes and colour on 16:9 and 9:16", 100, partial(describe, pairs=FIRM, aspects=WIDE), 0.9, 0.95),
+    Task("round and even shapes on 16:9 and 9:16", 80, partial(describe, pairs=LOOSE, aspects=WIDE), 0.9, 0.5),
     Task("reading in free words", 80, read_freely, 0.6, 0.9),
     Task("blank image", 60, blank, 0.95, 0.98),
     Task("no image", 40, withheld, 0.95, 0.98),

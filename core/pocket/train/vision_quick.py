@@ -179,7 +179,7 @@ def export(trainee: Trainee, folder: Path) -> None:
             "merge_size": QUICK.merge,
             # A little below and above SIDE squared: rounding must not cost a square image a row of patches.
             "min_pixels": SIDE * SIDE - 400,
-            "max_pixels": SIDE * SIDE + 400,
+            "max_pixels": QUICK.largest,
             "image_mean": [0.5] * 3,
             "image_std": [0.5] * 3,
             "do_rescale": True,

@@ -66,12 +66,12 @@ def canvas(rng: Random, aspect: float) -> tuple[int, int]:
 def shape_scene(rng: Random, look: Look, pair: tuple[str, str] | None = None) -> Scene:
     """One shape; `pair` (colour, shape) asks for a particular one, otherwise any that is not reserved."""
     name, shape = pair or training_pair(rng)
-    if pair is None and shape in draw.SIDE_BOUND and not 0.85 < look.squash < 1.18:
-        while shape in draw.SIDE_BOUND:
+    if pair is None and shape in draw.EVEN and not 1 / draw.NEARLY_EVEN < look.squash < draw.NEARLY_EVEN:
+        while shape in draw.EVEN:
             name, shape = training_pair(rng)
     fill = draw.colour(rng, name)
     background, ground = draw.background(rng, fill)
-    drawing = draw.shape_drawing(rng, shape, fill, ground, canvas(rng, look.aspect))
+    drawing = draw.shape_drawing(rng, shape, fill, ground, canvas(rng, look.aspect), look.squash)
     return Scene("shape", drawing, background, name, shape)
 
 

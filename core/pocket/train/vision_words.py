@@ -171,10 +171,12 @@ def any_text(rng: Random, longest: int = LONGEST) -> str:
         kind = rng.random()
         if kind < 0.3:
             text = one_word(rng)
-        elif kind < 0.55:
+        elif kind < 0.52:
             text = phrase(rng)
         elif kind < 0.92:
-            text = random_string(rng, rng.randint(2, max(2, min(10, longest))))
+            most = max(2, min(10, longest))
+            length = max(rng.randint(2, most), rng.randint(2, most))  # the long ones are the hard ones
+            text = random_string(rng, length)
         else:
             text = code(rng)
         if len(text) <= longest:
