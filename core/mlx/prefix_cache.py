@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
+from mlx_lm.models.cache import trim_prompt_cache
+
+from core.mlx.cutting import can_cut
 
 MIN_SHARED = 16
 """Tokens below which prefilling again is cheaper than copying a cache."""
@@ -71,11 +73,7 @@ class PrefixCache:
                 continue
             shared = common_prefix(entry.key, wanted)
             whole = shared == len(entry.key)
-            if (
-                shared >= MIN_SHARED
-                and (best is None or shared > best[0])
-                and (whole or can_trim_prompt_cache(entry.cache))
-            ):
+            if shared >= MIN_SHARED and (best is None or shared > best[0]) and (whole or can_cut(entry.cache)):
                 best = (shared, entry)
         return best
 
@@ -85,7 +83,7 @@ class PrefixCache:
         if not key or nbytes > self.budget:
             return
         entry = _Entry(model, np.asarray(key, np.int64), cache, nbytes)
-        trims = can_trim_prompt_cache(cache)
+        trims = can_cut(cache)
         for other in [other for other in self._entries if other.model == model]:
             covered = common_prefix(other.key, entry.key) == len(other.key)
             if covered and (trims or len(other.key) == len(entry.key)):

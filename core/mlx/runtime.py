@@ -18,7 +18,9 @@ from mlx_lm.models.cache import make_prompt_cache, trim_prompt_cache
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.events import FinishReason, Prefill
 from core.generation import Generation
+from core.mlx.batching import Batching, find_batching
 from core.mlx.constraint import JsonConstraint
+from core.mlx.cutting import always_cuttable
 from core.mlx.inputs import Inputs, next_turn_tail, overflow, prepare_inputs
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
@@ -26,6 +28,7 @@ from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
 from core.mlx.prefix_cache import PrefixCache, common_prefix
 from core.mlx.row import Clock, Row, Waiting
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
+from core.mlx.solo import SoloDecoder, packed, unpacked
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import ImageRows, VisionPrefill
 from core.requests import GenerationRequest
@@ -33,7 +36,6 @@ from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
-TRIMMABLE = ("KVCache", "RopeOffset")
 JOINT_ROWS = 8
 """Rows whose prompts are prefilled together, if they fit one chunk."""
 PATIENCE = 3
@@ -58,7 +60,12 @@ class Runtime:
         self._decoder = self._vision or loaded.model
         self._image_rows = ImageRows()
         # Sliding windows and recurrent states cannot be cut back to where the next turn departs: keep a copy there.
-        self._snapshots = any(type(layer).__name__ not in TRIMMABLE for layer in make_prompt_cache(self._decoder))
+        self._snapshots = not all(map(always_cuttable, make_prompt_cache(self._decoder)))
+        with mx.stream(stream):
+            batching = Batching(loaded.ranks.least(find_batching(self._decoder, loaded.vocabulary)))
+        self._solo = batching is Batching.NEVER
+        self._most_rows = 1 if self._solo else settings.max_batch
+        self._joint_rows = min(JOINT_ROWS, self._most_rows) if batching is Batching.ALWAYS else 1
         self._grammar_tokenizer: Any = None
         self._queue: deque[Waiting] = deque()
         self._entrants: list[Entrant] = []  # admitted, in that order, and not in the batch yet
@@ -69,10 +76,10 @@ class Runtime:
 
     def _make_generator(self) -> BatchGenerator:
         return BatchGenerator(
-            self._decoder,
+            SoloDecoder(self._decoder) if self._solo else self._decoder,
             stop_tokens=[[token] for token in self.loaded.eos_ids],
-            completion_batch_size=self.settings.max_batch,
-            prefill_batch_size=min(JOINT_ROWS, self.settings.max_batch),
+            completion_batch_size=self._most_rows,
+            prefill_batch_size=self._joint_rows,
             prefill_step_size=self.settings.prefill_chunk,
             stream=self._stream,
         )
@@ -94,7 +101,7 @@ class Runtime:
     def submit(self, generation: Generation, clock: Clock) -> None:
         """Queue a request; it joins the batch when there is room."""
         self._queue.append(Waiting(generation, clock))
-        if self.running >= self.settings.max_batch or len(self._queue) > 1:
+        if self.running >= self._most_rows or len(self._queue) > 1:
             self._queue[-1].tell(len(self._queue))
 
     def count_tokens(self, request: GenerationRequest) -> int:
@@ -158,7 +165,7 @@ class Runtime:
 
     def _admit(self) -> None:
         admitted = False
-        while self._queue and self.running < self.settings.max_batch:
+        while self._queue and self.running < self._most_rows:
             waiting = self._queue.popleft()
             generation, clock = waiting.generation, waiting.clock
             generation.admitted = admitted = True
@@ -214,7 +221,7 @@ class Runtime:
         alone = next_alone(self._entrants, chunk, self._chunks)
         if alone is None or self._passed_over < PATIENCE:
             pending = any(row.prefilled < row.prompt_tokens - 1 for row in self._rows.values())
-            group = [] if pending else next_group(self._entrants, chunk, JOINT_ROWS)
+            group = [] if pending else next_group(self._entrants, chunk, self._joint_rows)
             for entrant in group:
                 with self._owner(entrant):
                     self._insert(entrant)
@@ -276,7 +283,7 @@ class Runtime:
             return self._prefixes.fetch(self.loaded.info.id, key)
         if leader.uid is not None:
             found, tokens = self._generator.extract_cache([leader.uid])[leader.uid]
-            held = len(tokens)
+            found, held = unpacked(found), len(tokens)
         else:
             work = next(entrant.work for entrant in self._entrants if entrant.row is leader)
             assert work is not None
@@ -295,7 +302,7 @@ class Runtime:
         uids = self._generator.insert_segments(
             [[tokens[work.done : cut], tokens[cut:]]],
             max_tokens=[min(sampling.max_tokens or room, room)],
-            caches=[work.cache],
+            caches=[packed(work.cache) if self._solo else work.cache],
             all_tokens=[tokens[: work.done]],
             samplers=[row.sampler],
             logits_processors=[row.processors],
@@ -344,7 +351,7 @@ class Runtime:
                 row.generation.feed(Prefill(done, row.prompt_tokens, row.cached))
                 if self._snapshots and progress.end_of_segment and done == row.boundary:
                     for cache, tokens in self._generator.extract_cache([progress.uid]).values():
-                        self._keep(row, cache, row.key[: len(tokens)])
+                        self._keep(row, unpacked(cache), row.key[: len(tokens)])
         for answer in answers:
             row = self._rows.get(answer.uid)
             if row is None:
@@ -356,7 +363,7 @@ class Runtime:
             stopped = row.token(answer.token, answer.logprobs, answer.finish_reason, len(answers))
             if answer.finish_reason is not None:
                 self._rows.pop(answer.uid)
-                self._keep(row, answer.prompt_cache, row.tokens_key(answer.all_tokens))
+                self._keep(row, unpacked(answer.prompt_cache), row.tokens_key(answer.all_tokens))
             elif stopped:
                 self._take_out(row)
             if stopped or answer.finish_reason is not None:
@@ -370,7 +377,7 @@ class Runtime:
         taken = self._generator.remove([row.uid], return_prompt_caches=True)
         for cache, tokens in taken.values():
             if cache is not None and tokens:
-                self._keep(row, cache, row.tokens_key(tokens))
+                self._keep(row, unpacked(cache), row.tokens_key(tokens))
 
     def _keep(self, row: Row, cache: list[Any], key: list[int]) -> None:
         if row.error is None:
