@@ -24,7 +24,7 @@ with number color time what year remember current from need today look before te
 WORDS = SOME.split()
 TOLERANCE = 2e-3
 QUANTISED = "qwen3-4bit"
-ONE_BY_ONE = {"gemma2", "llama4"}
+ONE_BY_ONE = {"afm7", "deepseek_v41", "gemma2", "llama4", "longcat_flash_ngram"}
 
 
 @dataclass
