@@ -27,8 +27,8 @@ from core.mlx.output import OutputParser
 from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
 from core.mlx.prefix_cache import PrefixCache, common_prefix
 from core.mlx.row import Clock, Row, Waiting
+from core.mlx.row_caches import RowsDecoder, packed, unpacked
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
-from core.mlx.solo import SoloDecoder, packed, unpacked
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import ImageRows, VisionPrefill
 from core.requests import GenerationRequest
@@ -63,8 +63,7 @@ class Runtime:
         self._snapshots = not all(map(always_cuttable, make_prompt_cache(self._decoder)))
         with mx.stream(stream):
             batching = Batching(loaded.ranks.least(find_batching(self._decoder, loaded.vocabulary)))
-        self._solo = batching is Batching.NEVER
-        self._most_rows = 1 if self._solo else settings.max_batch
+        self._most_rows = 1 if batching is Batching.NEVER else settings.max_batch
         self._joint_rows = min(JOINT_ROWS, self._most_rows) if batching is Batching.ALWAYS else 1
         self._grammar_tokenizer: Any = None
         self._queue: deque[Waiting] = deque()
@@ -76,7 +75,7 @@ class Runtime:
 
     def _make_generator(self) -> BatchGenerator:
         return BatchGenerator(
-            SoloDecoder(self._decoder) if self._solo else self._decoder,
+            RowsDecoder(self._decoder),
             stop_tokens=[[token] for token in self.loaded.eos_ids],
             completion_batch_size=self._most_rows,
             prefill_batch_size=self._joint_rows,
@@ -302,7 +301,7 @@ class Runtime:
         uids = self._generator.insert_segments(
             [[tokens[work.done : cut], tokens[cut:]]],
             max_tokens=[min(sampling.max_tokens or room, room)],
-            caches=[packed(work.cache) if self._solo else work.cache],
+            caches=[packed(work.cache)],
             all_tokens=[tokens[: work.done]],
             samplers=[row.sampler],
             logits_processors=[row.processors],
