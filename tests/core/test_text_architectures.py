@@ -134,27 +134,29 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
 
     bare = Bare(*load(str(folder / "models" / name))[:2])
 
-    def ask(prompt: str, tokens: int = 12) -> Generation:
+    def ask(prompt: str, tokens: int = 8) -> Generation:
         sampling = Sampling(temperature=0.0, max_tokens=tokens, logprobs=0, logit_bias=bare.bias)
         return engine.generate(GenerationRequest(name, prompt=prompt, sampling=sampling))
 
     # Alone, then on from there: the whole of it is reused.
     opening = words(70, 1)
-    alone = ask(opening, 32).result()
-    agree(alone, bare.answer(opening, 32), "alone")
-    later = f"{opening} {alone.text.strip()}{words(9, 2)}"
+    alone = ask(opening, 32)
+    expected = bare.answer(opening, 32)
+    agree(first := alone.result(), expected, "alone")
+    later = f"{opening} {first.text.strip()}{words(9, 2)}"
     onward = ask(later).result()
     assert cached(onward) >= 70 + 31
-    agree(onward, bare.answer(later, 12), "follow-up")
+    agree(onward, bare.answer(later, 8), "follow-up")
 
     # Five that share a batch, if the model can: three join while two are decoded.
     prompts = [words(count, 10 + count) for count in (5, 100, 33, 1, 64)]
-    early = [ask(prompt, 20) for prompt in prompts[:2]]
-    read = [until_text(generation) for generation in early[:1]]
-    late = [ask(prompt, 20) for prompt in prompts[2:]]
-    results = [rest(early[0], read[0]), *[generation.result() for generation in (*early[1:], *late)]]
-    for prompt, result in zip(prompts, results, strict=True):
-        agree(result, bare.answer(prompt, 20), f"one of five, {len(prompt.split())} tokens")
+    early = [ask(prompt, 14) for prompt in prompts[:2]]
+    read = until_text(early[0])
+    late = [ask(prompt, 14) for prompt in prompts[2:]]
+    answers = [bare.answer(prompt, 14) for prompt in prompts]
+    results = [rest(early[0], read), *[generation.result() for generation in (*early[1:], *late)]]
+    for prompt, result, answer in zip(prompts, results, answers, strict=True):
+        agree(result, answer, f"one of five, {len(prompt.split())} tokens")
     together = max(result.finished.timing.batch_size for result in results if result.finished)
     assert together == 1 if name in ONE_BY_ONE else together > 1
 
@@ -163,14 +165,14 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
     dropped = ask(prompt, 200)
     until_text(dropped)
     dropped.cancel()
-    again = ask(prompt).result()
-    agree(again, bare.answer(prompt, 12), "retry")
+    again = ask(prompt)
+    agree(again.result(), bare.answer(prompt, 8), "retry")
 
     # Two at once whose prompts begin alike.
-    shared = words(80, 4)
-    pair = [ask(shared + words(count, 5 + count)) for count in (7, 12)]
-    for generation, count in zip(pair, (7, 12), strict=True):
-        agree(generation.result(), bare.answer(shared + words(count, 5 + count), 12), "shared prefix")
+    pair = [words(80, 4) + words(count, 5 + count) for count in (7, 12)]
+    handles = [ask(prompt) for prompt in pair]
+    for handle, answer in zip(handles, [bare.answer(prompt, 8) for prompt in pair], strict=True):
+        agree(handle.result(), answer, "shared prefix")
 
     # A conversation, whose second turn departs before the answer's first token.
     sampling = Sampling(temperature=0.0, max_tokens=6, logprobs=0, logit_bias=bare.bias)
