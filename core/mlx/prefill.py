@@ -11,6 +11,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from core.mlx.inputs import Inputs, as_array
 from core.mlx.row import Row
+from core.mlx.scratch import release_scratch
 from core.mlx.vision_prefill import VisionPrefill
 
 OLDEST_EVERY = 4
@@ -41,7 +42,7 @@ class TextPrefill:
         self._decoder(self._tokens[:, self.done : end], cache=self.cache)
         mx.eval([layer.state for layer in self.cache])
         self.done = end
-        mx.clear_cache()
+        release_scratch()
         return self.done == last
 
 

@@ -9,6 +9,7 @@ import mlx.core as mx
 from mlx_vlm.generate.common import _chunked_prefill_enabled
 
 from core.mlx.inputs import Inputs, as_array
+from core.mlx.scratch import release_scratch
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 
 SELF_CONTAINED = {"inputs_embeds", "position_ids", "rope_deltas", "attention_mask_4d"}
@@ -81,7 +82,7 @@ class VisionPrefill:
             self._tokens[:, self.done : end], self._embeddings[:, self.done : end], self.cache, self._more
         )
         self.done = end
-        mx.clear_cache()
+        release_scratch()
         return self.done == last
 
     def _encode(self) -> None:
