@@ -104,7 +104,13 @@ class Settings(BaseSettings):
     """A model unused for this long is unloaded, unless it is pinned; None keeps models until memory is short."""
 
     cache_budget_gb: float = Field(default=1.0, ge=0)
-    """For KV kept for later turns; 0 keeps nothing."""
+    """For KV kept for later turns, and an eighth more for the images in them; 0 keeps nothing."""
+
+    cache_on_disk_gb: float = Field(default=0.0, ge=0)
+    """For KV that outlives the program, in data_dir/kv; 0 writes and reads nothing. Prompts can be told from KV, so the
+    folder is its owner's alone; to forget them, delete it. What cache_budget_gb keeps in memory is written there when
+    the engine has been idle for half a minute, on unloading and at the end, and read when nothing in memory serves a
+    prompt as well. No effect under mlx.launch with several ranks: what they found on their disks would part them."""
 
     @classmethod
     def settings_customise_sources(

@@ -42,6 +42,10 @@ class EngineStatus:
     cache_memory: int = 0
     peak_memory: int = 0
     memory_budget: int = 0
+    kept_memory: int = 0
+    """The part of `active_memory` that is kept for later turns, and gives way before a model does."""
+    kept_on_disk: int = 0
+    """Bytes of KV in data_dir/kv, as last seen."""
 
 
 class NoticeKind(StrEnum):

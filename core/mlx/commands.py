@@ -93,6 +93,17 @@ class UnloadIdle:
 
 
 @dataclass(frozen=True)
+class Save:
+    """Write a piece of what is kept for later turns to disk. Never sent to other ranks: with these nothing is."""
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.save()
+
+    def refuse(self, error: EngineError) -> None:
+        """Nobody waits for it."""
+
+
+@dataclass(frozen=True)
 class Count:
     """Count a request's prompt tokens."""
 

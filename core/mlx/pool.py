@@ -7,7 +7,7 @@ import mlx.core as mx
 from core.catalog import ModelInfo
 from core.errors import OutOfMemory
 from core.mlx.distributed import Ranks
-from core.mlx.prefix_cache import PrefixCache
+from core.mlx.kept import make_kept
 from core.mlx.runtimes import ModelRuntime
 from core.settings import Settings
 
@@ -41,30 +41,32 @@ class Pool:
     def __init__(self, settings: Settings, ranks: Ranks) -> None:
         self._parts = ranks.size
         self.budget = ranks.least(memory_budget(settings))
-        self.prefixes = PrefixCache(int(settings.cache_budget_gb * 1e9))
+        self.kept = make_kept(settings, self.budget, alone=ranks.size == 1)
         self.runtimes: dict[str, ModelRuntime] = {}
         self.pinned: set[str] = set()
 
-    def victims(self, info: ModelInfo) -> list[str]:
-        """The models to evict before `info` is loaded, least recently used first; empty when it fits as it is.
+    def room_for(self, info: ModelInfo) -> tuple[int, list[str]]:
+        """What has to give way before `info` is loaded: the bytes of `kept` that may stay, and the models to evict.
 
+        KV kept for later goes first, then models, the least recently used first; none when it fits as it is.
         Raises OutOfMemory when evicting every model that is neither pinned nor busy would not be enough.
         """
         need = (info.memory.total(CONTEXT_FOR_FIT) if info.memory else info.size_bytes) // self._parts
-        active = mx.get_active_memory()
-        short = active + need - self.budget
-        if short <= 0:
-            return []
+        left = self.kept.left_beside(need)
+        if left >= 0:
+            return left, []
         idle = [(r.last_used, name, r) for name, r in self.runtimes.items() if not r.busy and name not in self.pinned]
         chosen: list[str] = []
+        short = -left
         for _, name, runtime in sorted(idle, key=lambda entry: entry[0]):
             chosen.append(name)
             short -= runtime.memory_bytes
             if short <= 0:
-                return chosen
+                return 0, chosen
         kept = [name for name in self.runtimes if name not in chosen]
         advice = f"Unload {' or '.join(kept)}" if kept else "Use a smaller or more quantised model"
         raise OutOfMemory(
-            f"{info.id} needs about {need / 1e9:.2f} GB; {active / 1e9:.2f} of the {self.budget / 1e9:.2f} GB budget "
-            f"are in use and {len(chosen)} idle model(s) could be evicted. {advice}, or raise memory_budget_gb."
+            f"{info.id} needs about {need / 1e9:.2f} GB; {(self.budget - left - need) / 1e9:.2f} of the "
+            f"{self.budget / 1e9:.2f} GB budget are in use and {len(chosen)} idle model(s) could be evicted. "
+            f"{advice}, or raise memory_budget_gb."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,8 @@ class Entrant:
     row: Row
     inputs: Inputs
     work: TextPrefill | VisionPrefill | None = None
+    recall: Generator[None, None, None] | None = None
+    """Reads what is on disk of the prompt, before `work` begins."""
     finished: bool = False
     """Nothing is left for `work` to do."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import mlx.core as mx
@@ -12,7 +13,7 @@ from core.catalog import ModelInfo, ModelKind
 from core.errors import EngineError, ModelBroken, UnsupportedInput
 from core.mlx import loading
 from core.mlx.distributed import Ranks
-from core.mlx.prefix_cache import PrefixCache
+from core.mlx.kept import Kept
 from core.mlx.row import Clock
 from core.settings import Settings
 
@@ -74,9 +75,7 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks) -> Generator[flo
     raise ModelBroken(f"{info.id} cannot be loaded: {info.problem or 'nothing tells what kind of model it is'}")
 
 
-def make_runtime(
-    info: ModelInfo, loaded: Any, settings: Settings, stream: mx.Stream, prefixes: PrefixCache
-) -> ModelRuntime:
+def make_runtime(info: ModelInfo, loaded: Any, settings: Settings, stream: mx.Stream, kept: Kept) -> ModelRuntime:
     """The runtime for what `load_steps` returned."""
     match info.kind:
         case ModelKind.EMBEDDINGS:
@@ -87,9 +86,10 @@ def make_runtime(
             from core.mlx.audio import AudioRuntime
 
             return AudioRuntime(loaded, stream)
+    from core.mlx.prefix_cache import PrefixCache
     from core.mlx.runtime import Runtime
 
     if loaded.own_layers:  # ranks with unlike layers would not drop the same entries, nor be able to cut the same ones
         log.info("%s keeps no prompts for later turns: each rank holds layers of its own", info.id)
-        prefixes = PrefixCache(0)
-    return Runtime(loaded, settings, stream, prefixes)
+        kept = replace(kept, prefixes=PrefixCache(0))
+    return Runtime(loaded, settings, stream, kept)

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 
-from core.catalog import Catalog
+from core.catalog import Catalog, ModelKind
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
 from core.mlx.distributed import ALONE, Ranks, fingerprint
 from core.mlx.loading import quiet_transformers
 from core.mlx.offline import stay_offline
 from core.mlx.pool import Pool
+from core.mlx.prefix_cache import SAVE_S
 from core.mlx.row import Clock
 from core.mlx.runtimes import ModelRuntime, load_steps, make_runtime
 from core.requests import GenerationRequest
@@ -30,6 +31,9 @@ from core.stream import Work
 log = logging.getLogger(__name__)
 
 STATUS_INTERVAL_S = 0.1
+
+QUIET_S = 30.0
+"""Seconds without work after which KV is written to disk: in a conversation that goes on, every turn would be."""
 
 SHARED_SETTINGS = ("max_batch", "prefill_chunk", "cache_budget_gb")
 """What a step consists of follows from these: under mlx.launch rank 0's hold on every rank."""
@@ -165,7 +169,11 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        return bool(self._loads) or any(runtime.busy for runtime in self._pool.runtimes.values())
+        return bool(self._loads) or self._working
+
+    @property
+    def _working(self) -> bool:
+        return any(runtime.busy for runtime in self._pool.runtimes.values())
 
     def step(self) -> None:
         """One step of every busy model, then one piece of the first load."""
@@ -186,6 +194,19 @@ class Scheduler:
         if minutes is None or not idle:
             return None
         return max(min(runtime.last_used for runtime in idle.values()) + 60 * minutes - time.monotonic(), 0.0)
+
+    def until_save(self) -> float | None:
+        """Seconds until it is quiet enough to write KV to disk; None when all is there that shall be."""
+        if not self._pool.kept.prefixes.unsaved:
+            return None
+        last = max((runtime.last_used for runtime in self._pool.runtimes.values()), default=0.0)
+        return max(last + QUIET_S - time.monotonic(), 0.0)
+
+    def save(self) -> None:
+        """Write a piece of KV to disk."""
+        self._pool.kept.prefixes.save_piece()
+        if not self._pool.kept.prefixes.unsaved:
+            self.publish()
 
     def expired(self) -> tuple[str, ...]:
         """The models whose time is up."""
@@ -225,7 +246,9 @@ class Scheduler:
             return
         try:
             if load.steps is None:
-                for victim in self._ranks.decide(lambda: self._pool.victims(self._catalog.get(load.model_id))):
+                left, victims = self._ranks.decide(lambda: self._pool.room_for(self._catalog.get(load.model_id)))
+                self._pool.kept.shrink(left, 0.0 if self._working else SAVE_S)
+                for victim in victims:
                     self._free(victim)
                 load.memory_before = mx.get_active_memory()
                 load.steps = self._ranks.together(
@@ -241,9 +264,11 @@ class Scheduler:
 
     def _load_steps(self, model_id: str) -> Generator[float, None, ModelRuntime]:
         info = self._catalog.get(model_id)
+        if (disk := self._pool.kept.prefixes.disk) is not None and info.kind in (ModelKind.TEXT, ModelKind.VISION):
+            disk.open(info)
         loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks)
         try:
-            return make_runtime(info, loaded, self._settings, self._stream, self._pool.prefixes)
+            return make_runtime(info, loaded, self._settings, self._stream, self._pool.kept)
         except Exception as error:
             raise LoadFailed(f"{model_id} could not be set up: {type(error).__name__}: {error}") from error
 
@@ -303,6 +328,8 @@ class Scheduler:
                 cache_memory=mx.get_cache_memory(),
                 peak_memory=mx.get_peak_memory(),
                 memory_budget=self._pool.budget,
+                kept_memory=self._pool.kept.nbytes,
+                kept_on_disk=disk.nbytes if (disk := self._pool.kept.prefixes.disk) is not None else 0,
             )
         )
         self._notify(Notice(NoticeKind.STATUS))

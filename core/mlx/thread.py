@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from core.catalog import Catalog
 from core.errors import EngineClosed, EngineError
 from core.launch import launched_rank
-from core.mlx.commands import Close, Command, UnloadIdle
+from core.mlx.commands import Close, Command, Save, UnloadIdle
 from core.settings import Settings
 from core.status import EngineStatus, Notice
 
@@ -118,11 +118,13 @@ class MlxThread:
         """What was posted, once there is something to do."""
         with self._wake:
             while not self._commands and not scheduler.busy and not ranks.owed:
-                patience = scheduler.until_idle()
+                patience, rest = scheduler.until_idle(), scheduler.until_save()
                 if patience == 0:
                     return [UnloadIdle(scheduler.expired())]
+                if rest == 0:
+                    return [Save()]
                 if ranks.size == 1:
-                    self._wake.wait(patience)
+                    self._wake.wait(min((wait for wait in (patience, rest) if wait is not None), default=None))
                 else:
                     self._wake.wait(ranks.nap_s)
                     break  # the followers want a word, even if it is that there is nothing to do

@@ -25,6 +25,11 @@ class RopeOffset:
         self.values = mx.zeros((1,), mx.int32) if values is None else values
 
     @classmethod
+    def from_state(cls, values: mx.array) -> Self:
+        """As mlx-lm makes its caches of what `state` returned."""
+        return cls(values)
+
+    @classmethod
     def merge(cls, members: list[Self]) -> Self:
         return cls(mx.concatenate([member.values for member in members]))
 

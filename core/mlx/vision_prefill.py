@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import mlx.core as mx
 from mlx_vlm.generate.common import _chunked_prefill_enabled
 
+from core.mlx.image_rows import ImageRows
 from core.mlx.inputs import Inputs, as_array
 from core.mlx.scratch import release_scratch
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
@@ -16,33 +16,11 @@ SELF_CONTAINED = {"inputs_embeds", "position_ids", "rope_deltas", "attention_mas
 """With nothing but these from `get_input_embeddings`, the rows of an image depend on that image alone."""
 
 
-class ImageRows:
-    """The embedding rows of images seen lately, by the number that stands for the image, least recent first."""
-
-    def __init__(self, limit: int = 32) -> None:
-        self._limit = limit
-        self._rows: OrderedDict[int, mx.array] = OrderedDict()
-        self.trusted = False
-        """Set once the model has shown that its rows are self-contained."""
-
-    def get(self, image: int) -> mx.array | None:
-        """The rows of shape (tokens, hidden), or None."""
-        rows = self._rows.get(image)
-        if rows is not None:
-            self._rows.move_to_end(image)
-        return rows
-
-    def put(self, image: int, rows: mx.array) -> None:
-        self.trusted = True
-        self._rows[image] = rows
-        while len(self._rows) > self._limit:
-            self._rows.popitem(last=False)
-
-
 class VisionPrefill:
     """Call `step` until it returns True; then `cache` holds all prompt tokens but the last, ready for the batch.
 
-    `done` counts the tokens in the cache; it starts at `reused` when `cache` came from the prefix cache.
+    `rows` are kept under the model's `name`. `done` counts the tokens in the cache; it starts at `reused` when `cache`
+    came from the prefix cache.
     """
 
     def __init__(
@@ -52,6 +30,7 @@ class VisionPrefill:
         inputs: Inputs,
         chunk: int,
         rows: ImageRows,
+        name: str,
         cache: list[Any] | None = None,
         reused: int = 0,
     ) -> None:
@@ -62,6 +41,7 @@ class VisionPrefill:
         self._model = model
         self._chunk = chunk
         self._rows = rows
+        self._name = name
         self._tokens = as_array(inputs.tokens)
         self._embeddings: mx.array | None = None
         self._more: dict[str, Any] = {}
@@ -98,7 +78,7 @@ class VisionPrefill:
             extra = {name: value for name, value in found.to_dict().items() if value is not None}
             if extra.keys() <= SELF_CONTAINED:
                 for start, end in self.inputs.runs:
-                    self._rows.put(self.inputs.key[start], mx.contiguous(self._embeddings[0, start:end]))
+                    self._rows.put(self._name, self.inputs.key[start], self._embeddings[0, mx.arange(start, end)])
         extra.pop("inputs_embeds", None)
         deltas = extra.pop("rope_deltas", None)
         self.cache[-1] = RopeOffset(None if deltas is None else mx.array(deltas).reshape(-1).astype(mx.int32))
@@ -119,11 +99,11 @@ class VisionPrefill:
         for start, end in self.inputs.runs:
             if end <= self.done:
                 continue
-            rows = self._rows.get(self.inputs.key[start])
+            rows = self._rows.get(self._name, self.inputs.key[start])
             if rows is None or rows.shape[0] != end - start:
                 return None
             found.append((start, rows))
-        return found if self._rows.trusted else None
+        return found if self._rows.trusts(self._name) else None
 
     def _assemble(
         self, known: list[tuple[int, mx.array]], features: dict[str, Any], mask: Any

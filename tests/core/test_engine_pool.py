@@ -62,6 +62,28 @@ def test_the_least_recently_used_model_makes_room(tight: Settings) -> None:
         assert engine.status().active_memory < before
 
 
+def test_kv_kept_for_later_gives_way_before_a_model_does(settings: Settings, catalog: Catalog) -> None:
+    text, quick = catalog.get(TEXT), catalog.get(QUICK)
+    assert quick.memory is not None
+    spare = 1_000_000
+    budget = mx.get_active_memory() + text.size_bytes + quick.memory.total(CONTEXT_FOR_FIT) + 2 * spare
+    with Engine(settings.model_copy(update={"memory_budget_gb": budget / 1e9})) as engine:
+        for word in ("cat", "dog", "cow"):
+            engine.generate(request(TEXT, f"{word} " * 500)).result()
+        before = engine.status()
+        assert before.kept_memory > 3 * spare
+        engine.load(QUICK).result(timeout=60)
+        after = engine.status()
+        assert loaded(engine) == {TEXT, QUICK}
+        assert 0 < after.kept_memory < before.kept_memory
+        recent = engine.generate(request(TEXT, "cow " * 500)).result().finished
+        oldest = engine.generate(request(TEXT, "cat " * 500)).result().finished
+        assert recent is not None
+        assert oldest is not None
+        assert recent.usage.cached_tokens > 400
+        assert oldest.usage.cached_tokens < 100
+
+
 def test_a_pinned_model_stays_and_a_refusal_names_the_numbers(only_text: Settings) -> None:
     with Engine(only_text) as engine:
         engine.load(TEXT, pin=True).result(timeout=60)

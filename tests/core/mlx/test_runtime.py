@@ -13,7 +13,10 @@ from core.errors import GenerationFailed, InvalidRequest
 from core.events import Event, Finished, FinishReason, Prefill, Queued, TextDelta
 from core.generation import Generation
 from core.images import ImageData
+from core.mlx.image_rows import ImageRows
+from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights, load_steps
+from core.mlx.pool import memory_budget
 from core.mlx.prefix_cache import PrefixCache
 from core.mlx.row import Clock
 from core.mlx.runtime import Runtime
@@ -44,7 +47,8 @@ class Bench:
     """A runtime on this thread, and the events of its generations as each step brings them."""
 
     def __init__(self, weights: LoadedWeights, settings: Settings) -> None:
-        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), PrefixCache(10**9))
+        kept = Kept(PrefixCache(10**9), ImageRows(10**8), memory_budget(settings))
+        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), kept)
 
     def submit(self, text: str, *images: ImageData, **sampling: Any) -> Generation:
         options = {"temperature": 0.0, "max_tokens": 200} | sampling
