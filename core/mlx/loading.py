@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,10 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Gener
             own_layers = ranks.split(model, info.id)
         yield from evaluate(model)
         tokenizer = tokenizer_utils.load(
-            info.path, {"trust_remote_code": True} if allow_code else None, eos_token_ids=_eos_ids(info.path, config)
+            info.path,
+            {"trust_remote_code": True} if allow_code else None,
+            eos_token_ids=_eos_ids(info.path, config),
+            defaults=getattr(sys.modules.get(type(model).__module__), "TOKENIZER_DEFAULTS", None),
         )
     template = getattr(processor, "chat_template", None)
     if tokenizer.chat_template is None and template:

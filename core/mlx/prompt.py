@@ -57,7 +57,7 @@ def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, visi
             f"{request.model} has no chat template: it completes text and cannot chat. "
             "Load an instruction-tuned model, or use the plain completion endpoint."
         )
-    tools = _offered(request, tokenizer)
+    tools = _offered(request, markers)
     turns = _normalised(request.messages)
     if not turns:
         raise InvalidRequest("The conversation is empty: send at least one message.", "messages")
@@ -94,7 +94,7 @@ def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, visi
     return Prompt(text, initial, request.json_schema, tools)
 
 
-def _offered(request: GenerationRequest, tokenizer: Any) -> tuple[dict[str, Any], ...]:
+def _offered(request: GenerationRequest, markers: Markers) -> tuple[dict[str, Any], ...]:
     choice = request.tool_choice
     if choice.name is not None and choice.name not in {tool.name for tool in request.tools}:
         raise InvalidRequest(f"tool_choice names {choice.name}, which is not among the tools.", "tool_choice")
@@ -102,9 +102,9 @@ def _offered(request: GenerationRequest, tokenizer: Any) -> tuple[dict[str, Any]
         raise InvalidRequest("tool_choice requires a call, but no tools were given.", "tool_choice")
     if not request.tools or choice.mode is ToolMode.NONE:
         return ()
-    if not tokenizer.has_tool_calling:
+    if markers.tool_start is None:
         raise UnsupportedInput(
-            f"{request.model} cannot call tools: its chat template has no place for them. "
+            f"{request.model} cannot call tools: its chat template names no format of calls that is known here. "
             "Use a model whose details list tools, or leave them out."
         )
     return tuple(tool_schema(tool) for tool in request.tools if choice.name in (None, tool.name))
