@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import random
 import re
 import statistics
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from core.engine import Engine
 from core.events import Finished
 from core.generation import Generation
 from core.images import ImageData, check_image
+from core.mlx.prefix_cache import common_prefix
 from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.benchmarks.models import Shape, make_model
@@ -156,6 +159,35 @@ class BareText:
         for answer in stream_generate(self.model, self.tokenizer, self._prompt(text), max_tokens=tokens):
             made = answer.generation_tokens
         return made
+
+    def follow_up(self, first: str, answer: str, second: str, tokens: int) -> tuple[float, float]:
+        """Seconds to the first token of two turns, the second of which goes on with the KV of the first by hand.
+
+        NaN for the second where the KV cannot be cut back to what both turns have in common.
+        """
+        from mlx_lm import stream_generate
+        from mlx_lm.models.cache import can_trim_prompt_cache, make_prompt_cache, trim_prompt_cache
+
+        cache = make_prompt_cache(self.model)
+        prompt = self._prompt(first)
+        began = time.perf_counter()
+        waited: list[float] = []
+        made = []
+        for given in stream_generate(self.model, self.tokenizer, prompt, max_tokens=tokens, prompt_cache=cache):
+            waited = waited or [time.perf_counter() - began]
+            made.append(given.token)
+        roles = (("user", first), ("assistant", answer), ("user", second))
+        turns = [{"role": role, "content": text} for role, text in roles]
+        began = time.perf_counter()
+        following: list[int] = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True)
+        held = next(layer.offset for layer in cache)
+        known = common_prefix(np.array((prompt + made)[:held]), np.array(following))
+        if known < held:
+            if not can_trim_prompt_cache(cache):
+                return waited[0], math.nan
+            trim_prompt_cache(cache, held - known)
+        next(stream_generate(self.model, self.tokenizer, following[known:], max_tokens=2, prompt_cache=cache))
+        return waited[0], time.perf_counter() - began
 
     def batch(self, texts: list[str], tokens: int) -> int:
         """Tokens that one BatchGenerator made for all texts at once."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import psutil
 
@@ -93,7 +95,10 @@ def eight_vision(lab: Lab, shape: Shape, plan: Plan) -> Figures:
 
 
 def followup_text(lab: Lab, shape: Shape, plan: Plan) -> Figures:
-    """Time to the first token of a second turn over that of the first, which has a long prompt."""
+    """Time to the first token of a second turn over that of the first, which has a long prompt.
+
+    "bare" is the same ratio of mlx_lm.stream_generate, given its own KV again: what the device leaves possible.
+    """
     return _followup(lab, shape, plan, with_image=False)
 
 
@@ -105,16 +110,20 @@ def followup_vision(lab: Lab, shape: Shape, plan: Plan) -> Figures:
 def _followup(lab: Lab, shape: Shape, plan: Plan, with_image: bool) -> Figures:
     tokenizer = lab.tokenizer(shape)
     lab.load(shape)
-    firsts, seconds, prompts, fresh = [], [], [], []
+    bare = None if with_image else BareText(lab.make(shape))
+    firsts, seconds, prompts, fresh, bare_ratios = [], [], [], [], []
     for number in range(-1, plan.rounds):
         length = plan.prompt if number >= 0 else plan.prompt // 16  # the first conversation only warms up
         images = [lab.picture(PICTURE)] if with_image else []
-        turns = user(lab.text(tokenizer, length), *images)
-        answer = lab.engine.generate(request(shape, turns, plan.tokens)).result()
+        question, more = lab.text(tokenizer, length), lab.text(tokenizer, 12)
+        turns = user(question, *images)
+        answer = lab.engine.generate(request(shape, turns, plan.tokens, logit_bias=_one_word(tokenizer))).result()
         assert answer.finished is not None
-        turns = [*turns, Message.text(Role.ASSISTANT, answer.text), *user(lab.text(tokenizer, 12))]
+        turns = [*turns, Message.text(Role.ASSISTANT, answer.text), *user(more)]
         second = finished(lab.engine.generate(request(shape, turns, plan.tokens)))
+        waits = bare.follow_up(question, answer.text, more, plan.tokens) if bare else (math.nan, math.nan)
         if number >= 0:
+            bare_ratios.append(waits[1] / waits[0])
             firsts.append(answer.finished.timing.ttft_s)
             seconds.append(second.timing.ttft_s)
             prompts.append(answer.finished.usage.prompt_tokens)
@@ -128,6 +137,7 @@ def _followup(lab: Lab, shape: Shape, plan: Plan, with_image: bool) -> Figures:
         "second_ttft_s": statistics.median(seconds),
         "first_prompt_tokens": statistics.median(prompts),
         "second_fresh_tokens": statistics.median(fresh),
+        **({} if math.isnan(bare_ratios[0]) else {"bare": statistics.median(bare_ratios)}),
     }
 
 
@@ -174,8 +184,7 @@ def cancel_steps(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Steps that the other rows of a batch make between a cancel and the end of the cancelled one: the worst case."""
     tokenizer = lab.tokenizer(shape)
     lab.load(shape)
-    # One word over and over: every token is then text at once, and every step an event of the other row.
-    word = {tokenizer.encode(" the", add_special_tokens=False)[-1]: 100.0}
+    word = _one_word(tokenizer)
     steps: list[int] = []
     waits: list[float] = []
     for _ in range(plan.rounds):
@@ -196,6 +205,12 @@ def cancel_steps(lab: Lab, shape: Shape, plan: Plan) -> Figures:
         steps.append(sum(isinstance(event, TextDelta) and cancelled < event.at <= freed[0] for event in other))
         waits.append(freed[0] - cancelled)
     return {"value": max(steps), "mean": statistics.mean(steps), "wait_s": statistics.median(waits)}
+
+
+def _one_word(tokenizer: Any) -> dict[int, float]:
+    """A bias that makes every answer one word over and over: each token is text at once, and comes back as itself when
+    the answer is part of the next prompt."""
+    return {tokenizer.encode(" the", add_special_tokens=False)[-1]: 100.0}
 
 
 def _stamps(generation: Generation, kind: type[Event]) -> list[float]:
