@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mlx.core as mx
+from mlx_vlm.generate.common import _chunked_prefill_enabled
 from rapidfuzz.distance import Prefix
 
-from core.errors import ContextOverflow, InvalidImage, UnsupportedInput
-from core.images import ImageData, decode
+from core.errors import ContextOverflow, UnsupportedInput
+from core.images import ImageData
+from core.mlx.image_inputs import image_number, name_images, run_count, see
 from core.mlx.loading import LoadedWeights
 from core.mlx.prompt import Prompt, render
-from core.requests import GenerationRequest, Message, Role
+from core.mlx.vision_decoder import crossing_layers
+from core.requests import GenerationRequest, ImagePart, Message, Role
 
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""
@@ -22,11 +25,14 @@ NEIGHBOURHOOD = 200
 HOPELESS_CHARACTERS = 12
 """Characters for each token of the window beyond which a text is looked at in pieces; English has about four."""
 PIECE = 16_384
+REMEMBERED = 4096
+"""Images whose number of tokens is kept in mind."""
 
 
 @dataclass
 class Inputs:
-    """A tokenized prompt. `features` are the processor's arrays (pixel values, grids) or None without images.
+    """A tokenized prompt. `features` are the processor's arrays (pixel values, grids) or None where the tokens alone
+    are prefilled: without images, unless the model has to be given the prompt as a whole.
 
     `key` names the prompt for the prefix cache: each image token is replaced by a negative number made of its image's
     digest, since two images of one size give the same tokens.
@@ -35,6 +41,7 @@ class Inputs:
     prompt: Prompt
     tokens: list[int]
     features: dict[str, Any] | None = None
+    images: int = 0
     image_tokens: int = 0
     key: list[int] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
@@ -58,12 +65,19 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
             f"{loaded.info.id} is a text model and cannot see images. "
             f"Send the {len(images)} image(s) to a vision model."
         )
-    prompt = render(request, loaded.tokenizer, loaded.markers, vision=loaded.processor is not None)
+    prompt = render(
+        request, loaded.tokenizer, loaded.markers, vision=loaded.processor is not None, image=loaded.image_text
+    )
+    bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
+    if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
+        prompt = replace(prompt, add_special_tokens=True)
     _refuse_hopeless(prompt.text, loaded)
-    if not images:
-        tokens = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
-        return Inputs(prompt, list(tokens), key=list(tokens))
-    return _with_images(prompt, images, loaded)
+    if images:
+        return _with_images(prompt, request, loaded)
+    tokens = list(loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
+    if _cut_anywhere(loaded):
+        return Inputs(prompt, tokens, key=list(tokens))
+    return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
 
 
 def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
@@ -87,52 +101,60 @@ def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
             raise overflow(loaded.info.id, f"more than {counted}", counted, window)
 
 
-def _with_images(prompt: Prompt, images: tuple[ImageData, ...], loaded: LoadedWeights) -> Inputs:
-    from mlx_vlm.utils import prepare_inputs as processed
-
-    config = loaded.model.config
-    names = ("image_token_index", "image_token_id")
-    marker = next((int(getattr(config, name)) for name in names if getattr(config, name, None) is not None), -1)
-    try:
-        features = processed(
-            loaded.processor,
-            images=[decode(image) for image in images],
-            prompts=prompt.text,
-            image_token_index=marker,
-            add_special_tokens=prompt.add_special_tokens,
-        )
-    except InvalidImage:
-        raise
-    except Exception as error:  # processors raise what they like on images or counts they cannot place
-        raise InvalidImage(
-            f"{loaded.info.id} could not take the {len(images)} image(s): {type(error).__name__}: {error}"
-        ) from error
-    tokens = features.pop("input_ids").reshape(-1).tolist()
-    features = {name: value for name, value in features.items() if value is not None}
-    count = tokens.count(marker)
-    if count == 0:
-        raise UnsupportedInput(
-            f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
-        )
-    key, runs = _key(tokens, marker, images)
-    return Inputs(prompt, tokens, features, count, key, runs)
+def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
+    images = request.images
+    seen = see(prompt.text, images, loaded, special=prompt.add_special_tokens)
+    count = len(seen.places)
+    if not count:
+        plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
+        count = max(len(seen.tokens) - len(plain), 0)
+        if not count:
+            raise UnsupportedInput(
+                f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
+            )
+        # Its image tokens are not known, so that the prompt can only be named after all of its images.
+        return Inputs(prompt, seen.tokens, seen.features, len(images), count, _as_a_whole(seen.tokens, images))
+    key, runs = name_images(seen, images, _counts(seen.places, request, loaded))
+    if not _cut_anywhere(loaded):
+        key = _as_a_whole(key, images)
+    elif crossing_layers(loaded.model.language_model):  # tokens before an image attend to it as well, to all alike
+        key = [_as_a_whole([], images)[0], *key[1:]]
+    return Inputs(prompt, seen.tokens, seen.features, len(images), count, key, runs)
 
 
-def _key(tokens: list[int], marker: int, images: tuple[ImageData, ...]) -> tuple[list[int], list[tuple[int, int]]]:
-    """Each run of image tokens stands for the next image. Where runs and images do not pair up, for all images."""
-    starts = [i for i, token in enumerate(tokens) if token == marker and (i == 0 or tokens[i - 1] != marker)]
-    names = [image.sha256 for image in images]
-    if len(starts) != len(images):
-        names = [f"{run}/{'/'.join(names)}" for run in range(len(starts))]
-    key, runs = list(tokens), []
-    for start, name in zip(starts, names, strict=True):
-        end = start
-        number = -1 - int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)
-        while end < len(tokens) and tokens[end] == marker:
-            key[end] = number
-            end += 1
-        runs.append((start, end))
-    return key, runs
+def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights) -> list[int] | None:
+    """How many tokens each image has; None where nothing tells.
+
+    Images come in one run of tokens each, or in as many as they have rows or tiles, with or without a gap between two
+    images. Where the runs do not tell, each image is shown to the processor alone.
+    """
+    images = request.images
+    if len(images) == 1:
+        return [len(places)]
+    if run_count(places) == len(images):
+        starts = [i for i, place in enumerate(places) if i == 0 or places[i - 1] != place - 1]
+        return [end - start for start, end in zip(starts, [*starts[1:], len(places)], strict=True)]
+    counts = []
+    for image in images:
+        if image.sha256 not in loaded.image_tokens:
+            alone = replace(request, messages=(Message(Role.USER, (ImagePart(image),)),), tools=(), prompt=None)
+            prompt = render(alone, loaded.tokenizer, loaded.markers, vision=True, image=loaded.image_text)
+            seen = see(prompt.text, (image,), loaded, special=False)
+            if len(loaded.image_tokens) >= REMEMBERED:
+                loaded.image_tokens.clear()
+            loaded.image_tokens[image.sha256] = len(seen.places)
+        counts.append(loaded.image_tokens[image.sha256])
+    return counts if sum(counts) == len(places) else None
+
+
+def _cut_anywhere(loaded: LoadedWeights) -> bool:
+    """Whether a prompt's first tokens mean the same whatever follows; not so where all tokens see one another."""
+    return loaded.processor is None or bool(_chunked_prefill_enabled(loaded.model, prefill_kwargs={}))
+
+
+def _as_a_whole(key: list[int], images: Sequence[ImageData]) -> list[int]:
+    """A key that shares no beginning with the key of any other prompt."""
+    return [image_number(f"{key}{[image.sha256 for image in images]}"), *key[1:]]
 
 
 def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> int:
@@ -144,7 +166,8 @@ def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWei
         replace(request, messages=(*request.messages, *more)),
         loaded.tokenizer,
         loaded.markers,
-        vision=bool(inputs.runs),
+        vision=loaded.processor is not None,
+        image=loaded.image_text,
     )
     # Tokens depend on their neighbourhood alone, so a long conversation is not tokenized once more for its last words.
     start = max(Prefix.similarity(inputs.prompt.text, later.text) - NEIGHBOURHOOD, 0)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from core.catalog import ModelInfo, ModelKind
 from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.distributed import ALONE, Ranks
 from core.mlx.formats import find_markers
+from core.mlx.image_text import find_image_text
 from core.mlx.output import Markers
 from core.mlx.sampling import Defaults
 
@@ -48,6 +49,10 @@ class LoadedWeights:
     """Who else holds a part of the model."""
     own_layers: bool = False
     """Whether this rank's part is some of the layers, instead of a part of every layer."""
+    image_text: str | None = None
+    """What stands for an image in a turn's text, where the chat template takes nothing but text."""
+    image_tokens: dict[str, int] = field(default_factory=dict)
+    """How many tokens an image has, by its digest, as far as that had to be found out."""
 
 
 def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Generator[float, None, LoadedWeights]:
@@ -83,7 +88,7 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Gener
     template = getattr(processor, "chat_template", None)
     if tokenizer.chat_template is None and template:
         tokenizer.chat_template = template
-    text_config = config.get("text_config") or config
+    text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
         model=model,
@@ -96,6 +101,7 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Gener
         vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
         ranks=ranks,
         own_layers=own_layers,
+        image_text=None if processor is None else find_image_text(tokenizer, str(config.get("model_type"))),
     )
 
 

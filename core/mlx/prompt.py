@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,9 +46,13 @@ def tool_schema(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, vision: bool) -> Prompt:
+def render(
+    request: GenerationRequest, tokenizer: Any, markers: Markers, *, vision: bool, image: str | None = None
+) -> Prompt:
     """Render a request with the template of `tokenizer` (mlx-lm's TokenizerWrapper).
 
+    `vision` says that the model sees images. `image` is what stands for one in the text of a turn, where the template
+    takes nothing but text; a "1" in it counts the images.
     Raises UnsupportedInput when the model cannot take what is asked, InvalidRequest when the template refuses it.
     """
     if request.prompt is not None:
@@ -62,6 +67,8 @@ def render(request: GenerationRequest, tokenizer: Any, markers: Markers, *, visi
     if not turns:
         raise InvalidRequest("The conversation is empty: send at least one message.", "messages")
     messages = [entry for turn in turns for entry in _template_messages(turn, vision)]
+    if image is not None:
+        _write_images(messages, image)
     options: dict[str, Any] = {}
     demanded = bool(tools) and (request.tool_choice.mode is ToolMode.REQUIRED or request.tool_choice.name is not None)
     if demanded:
@@ -173,6 +180,17 @@ def _results(turn: Message, vision: bool) -> list[dict[str, Any]]:
     if rest:
         entries.append({"role": "user", "content": _content(rest, vision)})
     return entries
+
+
+def _write_images(messages: list[dict[str, Any]], image: str) -> None:
+    """Replace the lists of parts by text in which `image`, counted where it counts, stands for each image."""
+    numbers = itertools.count(1)
+    for message in messages:
+        if isinstance(message["content"], list):
+            message["content"] = "".join(
+                image.replace("1", str(next(numbers))) if part["type"] == "image" else part["text"]
+                for part in message["content"]
+            )
 
 
 def _content(parts: Iterable[Part], vision: bool) -> str | list[dict[str, str]]:
