@@ -18,15 +18,16 @@ from mlx_lm.models.cache import make_prompt_cache, trim_prompt_cache
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.events import FinishReason, Prefill
 from core.generation import Generation
+from core.mlx.admission import make_room
 from core.mlx.batching import Batching, find_batching
 from core.mlx.constraint import JsonConstraint
 from core.mlx.cutting import always_cuttable
-from core.mlx.image_rows import ImageRows
 from core.mlx.inputs import Inputs, next_turn_tail, overflow, prepare_inputs
+from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
 from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
-from core.mlx.prefix_cache import PrefixCache, common_prefix
+from core.mlx.prefix_cache import common_prefix
 from core.mlx.row import Clock, Row, Waiting
 from core.mlx.row_caches import RowsDecoder, packed, unpacked
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
@@ -37,8 +38,6 @@ from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
-IMAGE_BYTES = 256 * 1024 * 1024
-"""What the vision tower made of images seen lately."""
 JOINT_ROWS = 8
 """Rows whose prompts are prefilled together, if they fit one chunk."""
 PATIENCE = 3
@@ -50,7 +49,7 @@ WORTH_WAITING = 64
 class Runtime:
     """All methods run on the MLX thread. `step` does one decode step and at most one chunk of prefill."""
 
-    def __init__(self, loaded: LoadedWeights, settings: Settings, stream: mx.Stream, prefixes: PrefixCache) -> None:
+    def __init__(self, loaded: LoadedWeights, settings: Settings, stream: mx.Stream, kept: Kept) -> None:
         self.loaded = loaded
         self.settings = settings
         self.last_used = time.monotonic()
@@ -58,10 +57,10 @@ class Runtime:
         self.load_s = 0.0
         self.memory_bytes = 0
         self._stream = stream
-        self._prefixes = prefixes
+        self._kept = kept
+        self._prefixes = kept.prefixes
         self._vision = VisionDecoder(loaded.model) if loaded.processor is not None else None
         self._decoder = self._vision or loaded.model
-        self._image_rows = ImageRows(IMAGE_BYTES)
         # Sliding windows and recurrent states cannot be cut back to where the next turn departs: keep a copy there.
         self._snapshots = not all(map(always_cuttable, make_prompt_cache(self._decoder)))
         with mx.stream(stream):
@@ -70,6 +69,7 @@ class Runtime:
         self._joint_rows = min(JOINT_ROWS, self._most_rows) if batching is Batching.ALWAYS else 1
         self._grammar_tokenizer: Any = None
         self._queue: deque[Waiting] = deque()
+        self._next: Entrant | None = None  # the first of the queue, while there is no room for its KV
         self._entrants: list[Entrant] = []  # admitted, in that order, and not in the batch yet
         self._rows: dict[int, Row] = {}
         self._chunks = 0
@@ -115,6 +115,7 @@ class Runtime:
         for waiting in self._queue:
             if waiting.generation is generation:
                 self._queue.remove(waiting)
+                self._next = None
                 parser = OutputParser(self.loaded.markers)
                 Row(generation, waiting.clock, parser, None, None, 0).finish(FinishReason.CANCELLED)
                 return True
@@ -145,8 +146,8 @@ class Runtime:
         self._entrants.clear()
         self._queue.clear()
         self._generator.close()
-        self._prefixes.forget(self.loaded.info.id)
-        del self._generator, self._decoder, self._vision, self._image_rows, self.loaded
+        self._kept.forget(self.loaded.info.id)
+        del self._generator, self._decoder, self._vision, self.loaded
 
     # -- work --------------------------------------------------------------------------------------------------------
 
@@ -168,16 +169,19 @@ class Runtime:
     def _admit(self) -> None:
         admitted = False
         while self._queue and self.running < self._most_rows:
-            waiting = self._queue.popleft()
-            generation, clock = waiting.generation, waiting.clock
-            generation.admitted = admitted = True
-            clock.admitted = time.monotonic()
+            waiting, entrant = self._queue[0], None
+            waiting.clock.admitted = time.monotonic()
             try:
-                self._entrants.append(self._entrant(generation, clock))
+                entrant = self._next = self._next or self._entrant(waiting.generation, waiting.clock)
+                if not make_room(entrant, self._rows.values(), self._entrants, self.loaded, self._kept):
+                    break
+                self._entrants.append(entrant)
             except Exception as error:
-                generation.fail(error if isinstance(error, EngineError) else self._failure(error))
-                continue
-            if self._entrants[-1].inputs.features is not None:
+                waiting.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
+            self._queue.popleft()
+            self._next = None
+            waiting.generation.admitted = admitted = True
+            if entrant is not None and entrant.inputs.features is not None:
                 break  # reading an image takes as long as a step: one at a time
         if admitted:
             for place, waiting in enumerate(self._queue, start=1):
@@ -212,7 +216,7 @@ class Runtime:
             # The last token is fed for its logits, and an answer seldom comes back token by token as it was generated.
             tail = loaded.ranks.decide(lambda: next_turn_tail(request, inputs, loaded))
             row.boundary = inputs.length - max(tail, 1)
-        return Entrant(row, inputs)
+        return Entrant(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
 
     def _prefill(self) -> None:
         """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk."""
@@ -253,11 +257,14 @@ class Runtime:
         leader, shared = self._leader(row.key)
         if leader is not None and leader.prefilled < shared:
             return
+        if leader is None:
+            for _ in entrant.recall or ():
+                return  # a piece of it was read from disk
         cache, row.cached = self._reusable(row.key, leader, shared)
         row.prefilled = row.cached
         row.generation.feed(Prefill(row.cached, inputs.length, row.cached))
         if self._vision is not None and inputs.features is not None:
-            rows, name = self._image_rows, self.loaded.info.id
+            rows, name = self._kept.images, self.loaded.info.id
             entrant.work = VisionPrefill(self._vision, self.loaded.model, inputs, chunk, rows, name, cache, row.cached)
             return
         if cache is not None and self._vision is not None:
