@@ -31,6 +31,7 @@ def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:
     need = info.memory.total(CHAT_TOKENS)
     if need > status.memory_budget:
         return Fit.NO
-    if need > status.memory_budget - status.active_memory:
+    used = status.active_memory - status.kept_memory
+    if need > status.memory_budget - used:
         return Fit.EVICTS
-    return Fit.TIGHT if need + status.active_memory > TIGHT * status.memory_budget else Fit.OK
+    return Fit.TIGHT if need + used > TIGHT * status.memory_budget else Fit.OK

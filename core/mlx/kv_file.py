@@ -171,12 +171,14 @@ def _told(layer: Any, arrays: list[mx.array]) -> list[Any]:
 
 
 def _plain(value: Any, arrays: list[mx.array]) -> Any:
-    """`value` as JSON has it, each array replaced by {"array": its number}."""
+    """`value` as JSON has it: an array becomes {"array": its number}, a dictionary {"items": ...}."""
     if isinstance(value, mx.array):
         arrays.append(value)
         return {"array": len(arrays) - 2}  # the first is the key
     if isinstance(value, list | tuple):
         return [_plain(item, arrays) for item in value]
+    if isinstance(value, dict):
+        return {"items": {str(name): _plain(item, arrays) for name, item in value.items()}}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise UnknownLayer(f"a state of type {type(value).__name__}")
@@ -192,6 +194,8 @@ def _restored(layer: list[Any], loaded: dict[str, mx.array]) -> Any:
 
 
 def _filled(value: Any, loaded: dict[str, mx.array]) -> Any:
+    if isinstance(value, dict) and "items" in value:
+        return {name: _filled(item, loaded) for name, item in value["items"].items()}
     if isinstance(value, dict):
         return loaded[str(value["array"])]
     return [_filled(item, loaded) for item in value] if isinstance(value, list) else value

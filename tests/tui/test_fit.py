@@ -38,5 +38,9 @@ def test_the_cache_for_a_conversation_counts() -> None:
     assert fit(hungry, status(1000 + CHAT_TOKENS - 1)) is Fit.NO
 
 
+def test_what_is_kept_for_later_makes_room() -> None:
+    assert fit(MODEL, replace(status(10_000, used=9_500), kept_memory=9_000)) is Fit.OK
+
+
 def test_a_broken_model_does_not_fit() -> None:
     assert fit(replace(MODEL, problem="incomplete"), status(10_000)) is Fit.NO
