@@ -13,7 +13,7 @@ from core.errors import InvalidImage
 from core.images import ImageData, decode
 from core.mlx.loading import LoadedWeights
 
-MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id")
+MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")
 """Names under which configurations keep the token that an image's embeddings replace."""
 
 

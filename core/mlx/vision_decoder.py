@@ -7,6 +7,7 @@ mlx-lm's batch for decoding, where every row keeps its own sampler, stops and ca
 
 from __future__ import annotations
 
+import logging
 import math
 from enum import Enum
 from functools import cached_property
@@ -14,6 +15,8 @@ from typing import Any, Self
 
 import mlx.core as mx
 from mlx_vlm.models.cache import make_prompt_cache
+
+log = logging.getLogger(__name__)
 
 
 class RopeOffset:
@@ -153,13 +156,16 @@ class VisionDecoder:
         more = {name: value for name, value in self.embed(tokens).items() if value is not None}
         embeddings = more.pop("inputs_embeds")
         width = math.sqrt(embeddings.shape[-1])
-        wanted = self.language_model(tokens).logits
 
         def distance(scale: float) -> float:
             logits = self.language_model(tokens, inputs_embeds=embeddings * scale, **more).logits
-            return float(mx.linalg.norm((logits - wanted).astype(mx.float32)))
+            return float(mx.linalg.norm((logits - self.language_model(tokens).logits).astype(mx.float32)))
 
-        return width if 10 * distance(width) < distance(1.0) else 1.0
+        try:
+            return width if 10 * distance(width) < distance(1.0) else 1.0
+        except Exception as error:  # a language model that wants more than can be made up here is no Gemma either
+            log.info("the scale of this model's embeddings was not tried out", exc_info=error)
+            return 1.0
 
     def embed(self, tokens: mx.array) -> dict[str, Any]:
         """What the model's `get_input_embeddings` returns for tokens (1, n) of text alone, by name."""

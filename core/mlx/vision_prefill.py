@@ -116,6 +116,12 @@ class VisionPrefill:
             given = extra["inputs_embeds"]
             text = mx.all(self._decoder.embed(self._tokens)["inputs_embeds"] == given, axis=-1, keepdims=True)
             extra["inputs_embeds"] = mx.where(text, given * self._decoder.text_scale, given)
+        if extra["inputs_embeds"].shape[1] != self._tokens.shape[1]:
+            made, length = extra["inputs_embeds"].shape[1], self._tokens.shape[1]
+            raise UnsupportedInput(
+                f"{self._name} cannot be shown images: mlx-vlm makes {made} embeddings of a prompt of {length} tokens, "
+                "which leaves no telling what belongs where. Use another vision model."
+            )
         for name, argument in LEFT_BEHIND.items():
             value = getattr(language_model, name, None)
             if value is not None:

@@ -19,7 +19,7 @@ CLIP = {
 SIGLIP = CLIP | {"model_type": "siglip_vision_model"}
 
 
-def _image_files(kind: str, processor: dict[str, Any] | None = None, **changed: Any) -> dict[str, dict[str, Any]]:
+def image_files(kind: str, processor: dict[str, Any] | None = None, **changed: Any) -> dict[str, dict[str, Any]]:
     """preprocessor_config.json for one of transformers' image processors, and processor_config.json."""
     size = {"size": {"height": 32, "width": 32}}
     steps = {"do_resize": True, "do_rescale": True, "do_normalize": True, "do_convert_rgb": True}
@@ -138,7 +138,7 @@ GEMMAS = {
             },
         },
         "<image_soft_token>",
-        _image_files("SiglipImageProcessor", {"image_seq_length": 16}, size={"height": 64, "width": 64}),
+        image_files("SiglipImageProcessor", {"image_seq_length": 16}, size={"height": 64, "width": 64}),
         _GEMMA_TOKENIZER,
     ),
     "paligemma": Shape(
@@ -155,7 +155,7 @@ GEMMAS = {
             "vision_config": SIGLIP,
         },
         "<image>",
-        _image_files("SiglipImageProcessor", None, image_seq_length=16),
+        image_files("SiglipImageProcessor", None, image_seq_length=16),
     ),
 }
 _PIXTRAL_VISION = {
@@ -168,13 +168,13 @@ _PIXTRAL_VISION = {
     "image_size": 64,
     "patch_size": 8,
 }
-_PIXTRAL_FILES = _image_files(
+_PIXTRAL_FILES = image_files(
     "PixtralImageProcessor",
     {"patch_size": 8, "image_token": "[IMG]", "image_break_token": "[IMG_BREAK]", "image_end_token": "[IMG_END]"},
     size={"longest_edge": 64},
     patch_size={"height": 8, "width": 8},
 )
-_LLAVA_FILES = _image_files(
+_LLAVA_FILES = image_files(
     "CLIPImageProcessor",
     {"patch_size": 8, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
     size={"shortest_edge": 32},
@@ -215,7 +215,7 @@ OTHERS = {
             "vision_config": SIGLIP,
         },
         "<image>",
-        _image_files(
+        image_files(
             "SmolVLMImageProcessor",
             {"image_seq_len": 4},
             size={"longest_edge": 64},
@@ -234,7 +234,7 @@ OTHERS = {
             "vision_config": SIGLIP,
         },
         "<image>",
-        _image_files(
+        image_files(
             "Idefics3ImageProcessor",
             {"image_seq_len": 4},
             size={"longest_edge": 64},
@@ -264,7 +264,7 @@ OTHERS = {
             "vision_config": SIGLIP | {"model_type": "siglip2_vision_model", "num_patches": 64},
         },
         "<image>",
-        _image_files(
+        image_files(
             "Lfm2VlImageProcessor",
             None,
             encoder_patch_size=8,
@@ -323,7 +323,7 @@ OTHERS = {
             },
         },
         "<|begin_of_image|><|image|><|end_of_image|>",
-        _image_files(
+        image_files(
             "Glm4vImageProcessor",
             None,
             size={"shortest_edge": 2 * 16 * 64, "longest_edge": 2 * 64 * 64},
@@ -353,7 +353,7 @@ OTHERS = {
             },
         },
         "<|image|>",
-        _image_files("MllamaImageProcessor", None, max_image_tiles=4),
+        image_files("MllamaImageProcessor", None, max_image_tiles=4),
         {"image_token": "<|image|>"},
     ),
 }
