@@ -17,11 +17,6 @@ class ImageRows:
         self.budget = budget
         self.nbytes = 0
         self._rows: OrderedDict[tuple[str, int], mx.array] = OrderedDict()
-        self._trusted: set[str] = set()
-
-    def trusts(self, model: str) -> bool:
-        """Whether the model has shown that the rows of an image depend on that image alone: some were put here."""
-        return model in self._trusted
 
     def get(self, model: str, image: int) -> mx.array | None:
         """The rows of shape (tokens, hidden), or None."""
@@ -32,7 +27,6 @@ class ImageRows:
 
     def put(self, model: str, image: int, rows: mx.array) -> None:
         """Keep rows that are no part of a larger array, which would stay in memory with them."""
-        self._trusted.add(model)
         self._drop((model, image))
         self._rows[model, image] = rows
         self.nbytes += rows.nbytes
@@ -40,7 +34,6 @@ class ImageRows:
 
     def forget(self, model: str) -> None:
         """Drop everything of a model that is being unloaded."""
-        self._trusted.discard(model)
         for name in [name for name in self._rows if name[0] == model]:
             self._drop(name)
 

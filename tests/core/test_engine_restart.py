@@ -19,8 +19,12 @@ from core.settings import Settings
 from core.status import Notice
 from tests import pictures
 from tests.benchmarks.models import Shape, make_model
+from tests.core.tiny_texts import make_text_model
+from tests.core.tiny_visions import make_vision_model
 
 WINDOWED = Shape("windowed", "gemma3", {"text_config": {"sliding_window": 48}})
+OTHERS = ("deepseek_v32", "jamba", "llama4")
+"""Layers with several caches each, with states, and with chunks."""
 LONG = "the cat walks over the small red house and sees a tree " * 8
 SQUARE = pictures.shape("square", (0, 160, 0), (40, 90, 150, 200))
 CIRCLE = pictures.shape("circle", (255, 215, 0), (120, 30, 220, 130))
@@ -31,6 +35,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of the models that the built-in ones are not enough for."""
     folder = tmp_path_factory.mktemp("models")
     make_model(WINDOWED, folder)
+    for name in OTHERS:
+        make_text_model(name, folder / name)
+    make_vision_model("mllama", folder)
     return folder
 
 
@@ -72,6 +79,8 @@ def kept(settings: Settings) -> list[Path]:
         ("pocket/gemma3", (SQUARE,)),
         ("windowed", ()),
         ("windowed", (SQUARE,)),
+        ("mllama", (SQUARE,)),
+        *((name, ()) for name in OTHERS),
     ],
 )
 def test_a_follow_up_after_a_restart_prefills_only_what_is_new(

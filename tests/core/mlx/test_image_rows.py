@@ -40,9 +40,7 @@ def test_rows_belong_to_their_model_and_go_with_it() -> None:
     kept.put("a", -1, rows())
     kept.put("b", -1, rows())
     assert kept.get("c", -1) is None
-    assert kept.trusts("a")
     kept.forget("a")
-    assert not kept.trusts("a")
     assert kept.get("a", -1) is None
     assert kept.get("b", -1) is not None
     assert kept.nbytes == rows().nbytes

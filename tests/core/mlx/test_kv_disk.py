@@ -21,7 +21,7 @@ from core.catalog import ModelInfo, ModelKind
 from core.mlx import kv_disk, kv_file, prefix_cache
 from core.mlx.kv_disk import KvDisk
 from core.mlx.prefix_cache import PrefixCache
-from core.mlx.vision_decoder import RopeOffset
+from core.mlx.vision_decoder import RopeOffset, Unused
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,8 @@ def test_every_kind_of_layer_comes_back_as_it_was(tmp_path: Path) -> None:
     state[2] = mx.array([[True, False]])
     vision = VisionKVCache()
     vision.update_and_fetch(mx.ones((1, 2, 5, 4), mx.float16), mx.zeros((1, 2, 5, 4), mx.float16))
-    layers = [window, state, vision, KVCache(), RopeOffset(mx.array([-7], mx.int32))]
+    crossing = RopeOffset(beside={"states": mx.ones((1, 2, 3), mx.bfloat16)})
+    layers = [window, state, vision, KVCache(), RopeOffset(mx.array([-7], mx.int32)), Unused(), crossing]
     path = tmp_path / "layers.safetensors"
     with path.open("wb") as file:
         drain(kv_file.write_steps(file, "me", np.arange(3), layers, False))
@@ -104,6 +105,8 @@ def test_every_kind_of_layer_comes_back_as_it_was(tmp_path: Path) -> None:
     assert restored[2].offset == 5
     assert restored[3].empty()
     assert restored[4].values.item() == -7
+    assert restored[4].beside is None
+    assert mx.array_equal(restored[6].beside["states"], crossing.beside["states"])  # type: ignore[index]
     for ours, theirs in ((restored[0].keys, window.keys), (restored[1][0], state[0]), (restored[1][2], state[2])):
         assert mx.array_equal(ours, theirs)
     more = mx.full((1, 2, 1, 4), 5.0)
