@@ -23,7 +23,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("what", choices=[*RECIPES, "all", "average", "measure"])
     top.add_argument("--steps", type=int, help="optimiser steps (default: the recipe's)")
     top.add_argument("--batch", type=int, help="tokens (text) or samples (vision) in a batch (default: the recipe's)")
-    top.add_argument("--out", type=Path, default=MODELS_DIR, help="folder of model folders to write (default: shipped)")
+    top.add_argument(
+        "--out",
+        type=Path,
+        default=MODELS_DIR,
+        help="folder of model folders to write, or to measure (default: shipped)",
+    )
     top.add_argument("--work", type=Path, default=Path(".training"), help="folder for checkpoints")
     top.add_argument(
         "--start", type=Path, help="begin with the weights in this folder of model folders, not with new ones"
@@ -53,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.device:
         mx.set_default_device(mx.cpu if arguments.device == "cpu" else mx.gpu)
     if arguments.what == "measure":
-        results = measure.measure_all(arguments.only)
+        results = measure.measure_all(arguments.out, arguments.only)
         measure.show(results, console)
         if arguments.json:
             measure.write_json(results, arguments.json)

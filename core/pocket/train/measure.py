@@ -44,12 +44,13 @@ def load_function(where: str) -> Callable[..., Any]:
     return function
 
 
-def measure_all(only: str | None = None) -> dict[str, list[TaskResult]]:
-    """Measure every pocket model that has weights, or the one whose id contains `only`."""
+def measure_all(models: Path, only: str | None = None) -> dict[str, list[TaskResult]]:
+    """Measure every pocket model that has weights in the folder `models`, or the one whose id contains `only`."""
     results: dict[str, list[TaskResult]] = {}
     for model in POCKET_MODELS:
-        if (only is None or only in model.id) and (model.folder / "model.safetensors").is_file():
-            results[model.id] = load_function(MEASURES[model.id])(model.folder)
+        folder = models / model.folder.name
+        if (only is None or only in model.id) and (folder / "model.safetensors").is_file():
+            results[model.id] = load_function(MEASURES[model.id])(folder)
     return results
 
 
