@@ -71,8 +71,9 @@ class Row:
     key: list[int] = field(default_factory=list)
     prefilled: int = 0
     """Prompt tokens whose KV the row holds so far."""
-    boundary: int = 0
-    """Prompt tokens that the next turn of the conversation is expected to repeat; 0 where nobody asked."""
+    boundaries: list[int] = field(default_factory=list)
+    """Prompt tokens, ascending, after which the cache is copied for prompts that depart there; none where it can be
+    cut back."""
 
     def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
         """`processor` so that what it raises ends this row after the step, and no other row of the batch."""

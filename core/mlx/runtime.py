@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import mlx.core as mx
@@ -22,7 +23,8 @@ from core.mlx.admission import make_room
 from core.mlx.batching import Batching, find_batching
 from core.mlx.constraint import JsonConstraint
 from core.mlx.cutting import always_cuttable
-from core.mlx.inputs import Inputs, next_turn_tail, overflow, prepare_inputs
+from core.mlx.departures import departures
+from core.mlx.inputs import Inputs, overflow, prepare_inputs
 from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
@@ -213,9 +215,8 @@ class Runtime:
         row.sampler = loaded.ranks.agreed(make_sampler(request.sampling, loaded.defaults))
         row.processors = self._processors(row, inputs)
         if self._snapshots:
-            # The last token is fed for its logits, and an answer seldom comes back token by token as it was generated.
-            tail = loaded.ranks.decide(lambda: next_turn_tail(request, inputs, loaded))
-            row.boundary = inputs.length - max(tail, 1)
+            known = self._prefixes.longest(loaded.info.id, row.key)
+            row.boundaries = loaded.ranks.decide(lambda: departures(request, inputs, loaded, known))
         return Entrant(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
 
     def _prefill(self) -> None:
@@ -257,6 +258,8 @@ class Runtime:
         leader, shared = self._leader(row.key)
         if leader is not None and leader.prefilled < shared:
             return
+        if self._snapshots:
+            leader = None  # what it left at a boundary is kept
         if leader is None:
             for _ in entrant.recall or ():
                 return  # a piece of it was read from disk
@@ -272,15 +275,20 @@ class Runtime:
         entrant.work = TextPrefill(self._decoder, inputs, chunk, cache, row.cached)
 
     def _leader(self, key: list[int]) -> tuple[Row | None, int]:
-        """The running row whose KV begins as `key` does, further than any that is kept, and how far."""
+        """The running row whose KV begins as `key` does, further than any that is kept, and how far.
+
+        Where caches cannot be cut back, how far it shares is where it will leave a copy.
+        """
         running = [*self._rows.values(), *(entrant.row for entrant in self._entrants if entrant.work is not None)]
-        if self._snapshots or not running:
+        if not running or (self._snapshots and not self._prefixes.budget):
             return None, 0
         wanted = np.asarray(key[:-1], np.int64)
         best = self._prefixes.longest(self.loaded.info.id, key) + WORTH_WAITING
         leader = None
         for row in running:
             shared = common_prefix(np.asarray(row.key[:-1], np.int64), wanted)
+            if self._snapshots:
+                shared = max((end for end in row.boundaries if row.prefilled < end <= shared), default=0)
             if shared >= best:
                 leader, best = row, shared
         return leader, best if leader else 0
@@ -306,9 +314,9 @@ class Runtime:
         assert work is not None
         sampling = row.generation.request.sampling
         room = self.loaded.context_length - len(tokens)
-        cut = row.boundary if work.done < row.boundary < len(tokens) - 1 else work.done
+        cuts = [work.done, *(end for end in row.boundaries if work.done < end < len(tokens) - 1), len(tokens)]
         uids = self._generator.insert_segments(
-            [[tokens[work.done : cut], tokens[cut:]]],
+            [[tokens[start:end] for start, end in pairwise(cuts)]],
             max_tokens=[min(sampling.max_tokens or room, room)],
             caches=[packed(work.cache)],
             all_tokens=[tokens[: work.done]],
@@ -340,12 +348,13 @@ class Runtime:
         """Prefill a chunk of a prompt that is too long, or has images to encode, for BatchGenerator."""
         row, work = entrant.row, entrant.work
         assert work is not None
+        before = work.done
         with mx.stream(self._stream):
-            entrant.finished = work.step(row.boundary)
+            entrant.finished = work.step(next((end for end in row.boundaries if end > before), 0))
         row.prefilled = work.done
         row.cached = min(row.cached, work.done)  # a model that cannot go on from there has begun anew
         row.generation.feed(Prefill(work.done, row.prompt_tokens, row.cached))
-        if self._snapshots and work.done == row.boundary:
+        if before != work.done and work.done in row.boundaries:
             self._keep(row, copy.deepcopy(work.cache), row.key[: work.done])
 
     def _advance_batch(self) -> None:
@@ -358,7 +367,7 @@ class Runtime:
             if not progress.end_of_prompt:
                 done = row.prefilled = row.prompt_tokens - progress.progress[1] + progress.progress[0]
                 row.generation.feed(Prefill(done, row.prompt_tokens, row.cached))
-                if self._snapshots and progress.end_of_segment and done == row.boundary:
+                if progress.end_of_segment and done in row.boundaries:
                     for cache, tokens in self._generator.extract_cache([progress.uid]).values():
                         self._keep(row, unpacked(cache), row.key[: len(tokens)])
         for answer in answers:
