@@ -96,6 +96,46 @@ RARER = {
         },
         {"image_token": "<|image|>", "video_token": "<|video|>"},
     ),
+    "llama4": Shape(
+        {
+            "model_type": "llama4",
+            "architectures": ["Llama4ForConditionalGeneration"],
+            "image_token_id": ID["<|patch|>"],
+            "text_config": TEXT
+            | {
+                "model_type": "llama4_text",
+                "num_hidden_layers": 4,
+                "head_dim": 16,
+                "intermediate_size_mlp": 96,
+                "num_local_experts": 4,
+                "attention_chunk_size": 32,
+                "interleave_moe_layer_step": 2,
+                "no_rope_layers": [1, 1, 1, 0],
+            },
+            "vision_config": {
+                "model_type": "llama4_vision_model",
+                "hidden_size": 48,
+                "intermediate_size": 192,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "num_channels": 3,
+                "image_size": 32,
+                "patch_size": 8,
+                "norm_eps": 1e-5,
+                "initializer_range": 0.02,
+                "pixel_shuffle_ratio": 0.5,
+                "projector_dropout": 0.0,
+                "projector_input_dim": 64,
+                "projector_output_dim": 64,
+                "rope_theta": 100.0,
+                "vision_feature_layer": -1,
+                "vision_feature_select_strategy": "default",
+                "vision_output_dim": 64,
+            },
+        },
+        "<|image|>",
+        {"preprocessor_config.json": {"size": {"height": 32, "width": 32}, "max_patches": 4}},
+    ),
 }
 
 MISMATCHED = {

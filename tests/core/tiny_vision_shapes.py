@@ -42,6 +42,9 @@ _SPECIAL = [
     "<|media_end|>",
     "<|media_content|>",
     "<pad>",
+    "<|patch|>",
+    "<|tile_x_separator|>",
+    "<|tile_y_separator|>",
 ]
 ADDED = {704 + place: token for place, token in enumerate(_SPECIAL)} | {END: "<|never|>"}
 ID = {token: place for place, token in ADDED.items()}
