@@ -22,12 +22,14 @@ _LATENT = {
     "deepseek_v3",
     "deepseek_v32",
     "glm4_moe_lite",
+    "glm_moe_dsa",
     "joyai_llm_flash",
     "kimi_k2",
     "kimi_k25",
     "kimi_k3",
     "kimi_linear",
     "longcat_flash",
+    "longcat_flash_ngram",
     "mistral4",
 }
 _STATE_ONLY = {"mamba", "mamba2", "falcon_mamba", "rwkv7"}
@@ -73,8 +75,14 @@ def estimate(
         else:
             key = (number(text, "qk_nope_head_dim") or head_size) + rotary
             per_layer = heads * (key + (number(text, "v_head_dim") or head_size)) * float_bytes
+    if latent and (index := number(text, "index_head_dim")):  # mlx-lm keeps as many zeros beside the index's keys
+        per_layer += 2 * index * float_bytes
+    per_full = per_layer
+    if wide := field("global_head_dim"):  # Gemma 4: other heads where there is no window
+        shared = number(text, "num_global_key_value_heads") if text.get("attention_k_eq_v") else None
+        per_full = 2 * (shared or kv_heads) * wide * float_bytes
     full, sliding, state = _layer_counts(text, layers, library_file)
-    window = field("sliding_window", "attention_window_size", "attention_chunk_size") or 4096
+    window = field("sliding_window", "sliding_window_size", "attention_window_size", "attention_chunk_size") or 4096
     intermediate = field("intermediate_size", "n_inner", "ffn_dim", "hidden_dim") or 4 * hidden
     if experts := number(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"):
         intermediate = max(intermediate, experts * (number(text, "moe_intermediate_size") or intermediate))
@@ -83,7 +91,7 @@ def estimate(
     scores = heads * prefill_chunk * _SCORED_TOKENS * float_bytes
     fixed = sliding * per_layer * (window + _CACHE_STEP) + state * _state_bytes(text, hidden, float_bytes)
     peak = activations + scores + 4 * vocabulary + fixed + (_vision_peak(config, float_bytes) if images else 0)
-    return MemoryEstimate(weights_bytes, full * per_layer, peak)
+    return MemoryEstimate(weights_bytes, full * per_full, peak)
 
 
 def _layer_counts(text: Mapping[str, Any], layers: int, library_file: Path | None) -> tuple[int, int, int]:
@@ -93,15 +101,24 @@ def _layer_counts(text: Mapping[str, Any], layers: int, library_file: Path | Non
     layers = max(layers - (number(text, "num_kv_shared_layers") or 0), 1)
     types = text.get("layer_types") or text.get("layers_block_type") or text.get("block_types")
     if isinstance(types, list) and types:
-        names = [str(name) for name in types[:layers]]
+        names = [str(types[index % len(types)]) for index in range(layers)]
         state = sum(any(word in name for word in ("linear", "mamba", "conv", "recurrent")) for name in names)
         sliding = sum(any(word in name for word in ("sliding", "chunked", "local")) for name in names)
         return len(names) - state - sliding, sliding, state
     pattern = text.get("hybrid_override_pattern")
     if isinstance(pattern, str) and pattern:  # nemotron-h: * attention, M mamba, - and E feed-forward only
         return pattern.count("*"), 0, pattern.count("M")
-    if every := number(text, "full_attention_interval"):
+    linear = text.get("linear_attn_config")
+    named = linear.get("full_attn_layers") if isinstance(linear, dict) else text.get("full_attn_idxs")
+    if isinstance(named, list):  # Kimi Linear and LFM2 number the layers with full attention
+        return len(named), 0, layers - len(named)
+    if every := number(text, "full_attention_interval", "layer_group_size"):
         return layers // every, 0, layers - layers // every
+    windows = text.get("hybrid_layer_pattern")
+    if isinstance(windows, list):  # MiMo-V2: 1 where there is a window
+        return windows.count(0), windows.count(1), 0
+    if number(text, "attention_chunk_size"):  # Llama 4: every fourth layer sees all chunks
+        return layers // 4, layers - layers // 4, 0
     if period := number(text, "attn_layer_period"):
         full = len(range(int(text.get("attn_layer_offset") or 0), layers, period))
         return full, 0, layers - full

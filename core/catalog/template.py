@@ -10,7 +10,7 @@ from core.catalog.config import read_json
 _BLOCKS = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
 _USES_TOOLS = re.compile(r"\b(tools|available_tools|builtin_tools|custom_tools)\b")
 _THINKS = re.compile(
-    r"</?think>|<\|channel\|>|<\|channel>thought|enable_thinking|\[/?THINK\]|<seed:think>|<longcat_think>|<\|think"
+    r"</?think>|<\|channel\|>|<\|channel>thought|enable_thinking|\[/?THINK\]|<seed:think>|<longcat_think>|<\|think|<mm:think>|<\|START_THINKING\|>"
 )
 MAX_TEMPLATE_BYTES = 2 * 1024 * 1024
 

@@ -35,8 +35,24 @@ LLAMA_8B = {
         ({**LLAMA_8B, "hybrid_override_pattern": "M-*-M-*-"}, 2 * 2 * 8 * 128 * 2),
         ({**LLAMA_8B, "attn_layer_period": 8, "attn_layer_offset": 4}, 4 * 2 * 8 * 128 * 2),
         ({**LLAMA_8B, "num_kv_shared_layers": 16}, 16 * 2 * 8 * 128 * 2),
+        ({**LLAMA_8B, "full_attn_idxs": [2, 5, 8]}, 3 * 2 * 8 * 128 * 2),
+        ({**LLAMA_8B, "linear_attn_config": {"full_attn_layers": [4, 8]}}, 2 * 2 * 8 * 128 * 2),
+        ({**LLAMA_8B, "attention_chunk_size": 8192}, 8 * 2 * 8 * 128 * 2),
+        ({**LLAMA_8B, "hybrid_layer_pattern": [0, *[1] * 30, 0]}, 2 * 2 * 8 * 128 * 2),
+        ({**LLAMA_8B, "global_head_dim": 512}, 32 * 2 * 8 * 512 * 2),
+        ({**LLAMA_8B, "block_types": ["recurrent", "recurrent", "attention"]}, 10 * 2 * 8 * 128 * 2),
         ({**LLAMA_8B, "model_type": "mamba"}, 0),
         ({**LLAMA_8B, "model_type": "deepseek_v3", "kv_lora_rank": 512, "qk_rope_head_dim": 64}, 32 * 576 * 2),
+        (
+            {
+                **LLAMA_8B,
+                "model_type": "deepseek_v32",
+                "kv_lora_rank": 512,
+                "qk_rope_head_dim": 64,
+                "index_head_dim": 128,
+            },
+            32 * (576 + 2 * 128) * 2,
+        ),
         (
             {
                 **LLAMA_8B,
