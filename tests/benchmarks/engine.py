@@ -14,7 +14,7 @@ import platform
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -77,9 +77,16 @@ def facts(device: str) -> Facts:
 
 
 def measure(
-    plans: Mapping[str, Plan], only: Sequence[str], models: Sequence[str], console: Console
+    plans: Mapping[str, Plan],
+    only: Sequence[str],
+    models: Sequence[str],
+    console: Console,
+    save: Callable[[Taken], None],
 ) -> tuple[Taken, list[str]]:
-    """Take the measures, one after another, each on all of its models; also returns those that broke off."""
+    """Take the measures, one after another, each on all of its models, and `save` what there is after each.
+
+    Also returns those that broke off.
+    """
     from tests.benchmarks.lab import Lab
     from tests.benchmarks.measures import MEASURES
 
@@ -99,6 +106,7 @@ def measure(
                         with console.status(f"{name} on {shape.name}"):
                             figures = MEASURES[name](lab, shape, plan)
                         taken.setdefault(name, {})[shape.name] = figures
+                        save(taken)
                     except Exception:
                         console.print_exception()
                         broken.append(f"{name} on {shape.name}")
@@ -167,12 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     results = facts(device)
     plans = QUICK if options.quick else GPU if device == "gpu" else CPU
-    taken, broken = measure(plans, options.only, options.models, console)
-    results |= flat(taken, limits)
-    results["load_after"] = round(os.getloadavg()[0], 2)
+
+    def save(taken: Taken) -> None:
+        results.update(flat(taken, limits), load_after=round(os.getloadavg()[0], 2))
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    taken, broken = measure(plans, options.only, options.models, console, save)
     console.print(table(taken, limits))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in broken:
         console.print(f"[red]{name} broke off; what was raised stands above.")
     return 1 if broken or (options.check and missed(results, limits)) else 0
