@@ -428,8 +428,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"},
         "attention_bias": False,
     },
-    "afmoe": SLIDING
-    | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "num_dense_layers": 1},
+    "afmoe": SLIDING | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "num_dense_layers": 1},
     "olmoe": {"num_experts": 4, "num_experts_per_tok": 2},
     "step3p5": SLIDING
     | {
