@@ -14,7 +14,8 @@ from core.generation import Generation
 from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.core.bare import Bare, words
-from tests.core.tiny_texts import ARCHITECTURES, make_text_model
+from tests.core.tiny_text_shapes import ARCHITECTURES
+from tests.core.tiny_texts import make_text_model
 
 CHUNK = 32
 TOLERANCE = 2e-3

@@ -12,7 +12,8 @@ from mlx_lm.models.cache import ArraysCache, CacheList, ChunkedKVCache, KVCache,
 
 from core.mlx.batching import Batching, find_batching
 from core.mlx.cutting import always_cuttable, can_cut
-from tests.core.tiny_texts import VOCABULARY, make_text_model
+from tests.core.tiny_text_shapes import VOCABULARY
+from tests.core.tiny_texts import make_text_model
 
 
 @pytest.mark.parametrize(
