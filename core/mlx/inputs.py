@@ -10,7 +10,7 @@ import mlx.core as mx
 from mlx_vlm.generate.common import _chunked_prefill_enabled
 from rapidfuzz.distance import Prefix
 
-from core.errors import ContextOverflow, UnsupportedInput
+from core.errors import ContextOverflow, EngineError, UnsupportedInput
 from core.images import ImageData
 from core.mlx.image_inputs import image_number, name_images, run_count, see
 from core.mlx.loading import LoadedWeights
@@ -137,9 +137,12 @@ def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights
     counts = []
     for image in images:
         if image.sha256 not in loaded.image_tokens:
-            alone = replace(request, messages=(Message(Role.USER, (ImagePart(image),)),), tools=(), prompt=None)
-            prompt = render(alone, loaded.tokenizer, loaded.markers, vision=True, image=loaded.image_text)
-            seen = see(prompt.text, (image,), loaded, special=False)
+            alone = GenerationRequest(request.model, (Message(Role.USER, (ImagePart(image),)),))
+            try:
+                prompt = render(alone, loaded.tokenizer, loaded.markers, vision=True, image=loaded.image_text)
+                seen = see(prompt.text, (image,), loaded, special=False)
+            except EngineError:  # a template or processor that takes no image alone
+                return None
             if len(loaded.image_tokens) >= REMEMBERED:
                 loaded.image_tokens.clear()
             loaded.image_tokens[image.sha256] = len(seen.places)

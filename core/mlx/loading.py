@@ -19,7 +19,7 @@ from core.catalog import ModelInfo, ModelKind
 from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.distributed import ALONE, Ranks
 from core.mlx.formats import find_markers
-from core.mlx.image_text import find_image_text
+from core.mlx.image_text import find_image_text, find_template
 from core.mlx.output import Markers
 from core.mlx.sampling import Defaults
 
@@ -79,15 +79,16 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Gener
             model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
             own_layers = ranks.split(model, info.id)
         yield from evaluate(model)
+        extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
+        template = None if processor is None else find_template(processor)
+        if template is not None:
+            extra["chat_template"] = template
         tokenizer = tokenizer_utils.load(
             info.path,
-            {"trust_remote_code": True} if allow_code else None,
+            extra,
             eos_token_ids=_eos_ids(info.path, config),
             defaults=getattr(sys.modules.get(type(model).__module__), "TOKENIZER_DEFAULTS", None),
         )
-    template = getattr(processor, "chat_template", None)
-    if tokenizer.chat_template is None and template:
-        tokenizer.chat_template = template
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,

@@ -75,6 +75,19 @@ def test_a_template_that_takes_text_alone_gets_a_placeholder(usage: Callable[...
     assert usage("paligemma", write_template(TEXT_ALONE), RED).image_tokens == 16
 
 
+@pytest.mark.parametrize("images", [(), (RED,)], ids=["text", "image"])
+def test_a_template_in_a_file_that_tokenizers_do_not_read(
+    usage: Callable[..., Usage], images: tuple[ImageData, ...]
+) -> None:
+    def move(path: Path) -> None:
+        file = path / "chat_template.jinja"
+        (path / "chat_template.json").write_text(json.dumps({"chat_template": file.read_text()}))
+        file.unlink()
+
+    for shape in ("smolvlm", "llava", "mllama"):
+        assert usage(shape, move, *images) == usage(shape, None, *images)
+
+
 def test_a_template_that_drops_images_is_named(usage: Callable[..., Usage]) -> None:
     drops = "{%- for message in messages -%}{{- message.role + '\n' -}}{%- endfor -%}"
     with pytest.raises(UnsupportedInput, match="left out the image"):
