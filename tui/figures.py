@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.golden.results import Attempt
+
 
 def size(count: float) -> str:
     """Bytes in four or five cells: 84K, 2.9G. Powers of 1000, as disks and the Hub count."""
@@ -38,3 +43,15 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes}:{rest:02d}"
+
+
+def golden_rate(attempt: Attempt) -> str:
+    """The tokens per second of an answer to a golden prompt; "–" where it was too short to tell."""
+    value = attempt.perf.get("decode_tps")
+    return f"{value:.0f}" if value else "–"
+
+
+def loaded_in(attempt: Attempt) -> str:
+    """`loaded in 2.31 s` for the answer that its model was loaded for, else ""; other times leave it out."""
+    value = attempt.perf.get("load_s") or 0.0
+    return f"loaded in {seconds(value)}" if value >= 0.05 else ""

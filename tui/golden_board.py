@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
-from core.golden.results import Attempt, Verdict
+from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Case
 from core.tiers import Tier
+from tui.figures import golden_rate
 
 HELD = (Verdict.PASS, Verdict.XFAIL, Verdict.XPASS)
 
@@ -41,10 +42,9 @@ class Cell:
         return self.attempt.verdict in HELD
 
     @property
-    def rate(self) -> float:
-        """Tokens per second of decoding, 0 where nothing was measured."""
-        value = self.attempt.perf.get("decode_tps") if self.attempt else None
-        return float(value or 0.0)
+    def rate(self) -> str:
+        """Tokens per second of decoding; "–" for an answer too short to tell, "" where there is none."""
+        return golden_rate(self.attempt) if self.attempt and self.attempt.status is Status.OK else ""
 
 
 @dataclass

@@ -15,7 +15,7 @@ from core.golden.plan import Plan
 from core.golden.results import Attempt, Status, Verdict
 from core.text_safety import clean
 from core.tiers import Tier
-from tui.figures import seconds
+from tui.figures import golden_rate, loaded_in, seconds
 
 MARKS = {
     Verdict.PASS: ("✓", "green"),
@@ -163,7 +163,7 @@ def _missed(attempt: Attempt) -> str:
 
 
 def _figures(attempts: Sequence[Attempt]) -> str:
-    """`TTFT 0.31 s · 88 tok/s`, for several routes `TTFT 0.31 / 0.35 s · 88 / 85 tok/s`."""
+    """`TTFT 0.31 s · 88 tok/s`, for several routes `TTFT 0.31 / 0.35 s · 88 / – tok/s`; loading stands apart."""
     waits = " / ".join(f"{attempt.perf['ttft_s']:.2f}" for attempt in attempts)
-    rates = " / ".join(f"{attempt.perf['decode_tps']:.0f}" for attempt in attempts)
-    return f"TTFT {waits} s · {rates} tok/s"
+    rates = " / ".join(golden_rate(attempt) for attempt in attempts)
+    return " · ".join(filter(None, (f"TTFT {waits} s", f"{rates} tok/s", *map(loaded_in, attempts))))

@@ -18,6 +18,10 @@ from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Control, Limits
 
 
+RATE_TOKENS = 16
+"""Answers of fewer tokens have no rate: the few steps say more of the moment than of the model."""
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """What is known of an attempt besides its answer. `load_s` is seconds if the run loaded the model, else 0.
@@ -65,7 +69,7 @@ def judge(planned: Planned, run: str, result: GenerationResult, around: Circumst
             "image": usage.image_tokens,
             "thinking": usage.thinking_tokens,
         },
-        perf=_perf(finished.timing, around),
+        perf=_perf(finished.timing, usage.completion_tokens, around),
         checks=checks,
     )
 
@@ -169,13 +173,14 @@ def _sent(planned: Planned, timing: Timing) -> dict[str, Any]:
     }
 
 
-def _perf(timing: Timing, around: Circumstances) -> dict[str, Any]:
+def _perf(timing: Timing, tokens: int, around: Circumstances) -> dict[str, Any]:
+    """Times without loading, which stands by itself: the run's own load, or one that the request waited for."""
     return {
         "cold": around.cold,
-        "load_s": round(around.load_s, 4),
-        "ttft_s": round(timing.ttft_s, 4),
-        "total_s": round(timing.total_s, 4),
+        "load_s": round(around.load_s or timing.load_s, 4),
+        "ttft_s": round(max(timing.ttft_s - timing.load_s, 0.0), 4),
+        "total_s": round(max(timing.total_s - timing.load_s, 0.0), 4),
         "prefill_tps": round(timing.prefill_tps, 1),
-        "decode_tps": round(timing.decode_tps, 1),
+        "decode_tps": round(timing.decode_tps, 1) if tokens >= RATE_TOKENS and timing.decode_tps else None,
         "peak_gb": None if around.peak_bytes is None else round(around.peak_bytes / 1e9, 3),
     }

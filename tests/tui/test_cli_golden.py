@@ -275,8 +275,8 @@ def test_list_shows_cases_expectations_and_models(golden: Any) -> None:
 
 def attempt(answer: str, **changes: Any) -> Attempt:
     perf = {"ttft_s": 0.3, "decode_tps": 88.0, "load_s": 0.0}
-    values = {"tier": "quick", "route": "openai", "repeat": 0, "verdict": Verdict.PASS} | changes
-    return Attempt(id="r.0", key="k", case="p", case_sha="c", status=Status.OK, answer=answer, perf=perf, **values)
+    values = {"tier": "quick", "route": "openai", "repeat": 0, "verdict": Verdict.PASS, "perf": perf} | changes
+    return Attempt(id="r.0", key="k", case="p", case_sha="c", status=Status.OK, answer=answer, **values)
 
 
 def rendered(*attempts: Attempt, verbose: bool = False, width: int = 80) -> str:
@@ -306,6 +306,14 @@ def test_routes_that_agree_share_a_row() -> None:
     apart = rendered(attempt("red"), attempt("blue", route="anthropic"))
     assert "openai, anthropic" not in apart
     assert "blue" in apart
+
+
+def test_short_answers_have_no_rate_and_loading_stands_apart() -> None:
+    perf = {"ttft_s": 0.3, "decode_tps": None, "load_s": 2.31}
+    shown = rendered(attempt("red", perf=perf), attempt("red", tier="full"), width=120)
+    assert "TTFT 0.30 s · – tok/s · loaded in 2.31 s" in shown
+    assert "TTFT 0.30 s · 88 tok/s" in shown
+    assert shown.count("loaded in") == 1
 
 
 def test_the_table_fits_a_narrow_terminal() -> None:

@@ -48,7 +48,7 @@ def test_an_answer_grows_while_it_runs(board: Board) -> None:
 def test_the_end_brings_verdict_and_rate(board: Board) -> None:
     board.add(ended(CASES[0], Tier.QUICK, Verdict.PASS))
     cell = board.cells["case0", Tier.QUICK]
-    assert (cell.progress, cell.held, cell.rate) == (Progress.DONE, True, 92.0)
+    assert (cell.progress, cell.held, cell.rate) == (Progress.DONE, True, "92")
     assert board.ended() == (1, 6)
 
 

@@ -257,7 +257,7 @@ def _verdict_content(cell: Cell) -> Content:
     """A cell of the table: the verdict's mark and tokens per second."""
     if cell.attempt is not None:
         mark, style = VERDICT_MARKS[cell.attempt.verdict]
-        return Content.assemble((mark, style), (f" {cell.rate:>3.0f}" if cell.rate else "", "$foreground 60%"))
+        return Content.assemble((mark, style), (f" {cell.rate:>3}" if cell.rate else "", "$foreground 60%"))
     glyph = {Progress.IDLE: "·", Progress.WAITING: "…", Progress.RUNNING: "▸"}.get(cell.progress, "")
     style = "$warning" if cell.progress is Progress.RUNNING else "$foreground 50%"
     return Content.styled(one_line(glyph), style)

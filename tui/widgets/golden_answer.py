@@ -8,10 +8,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.golden.expressions import describe
-from core.golden.results import Attempt, Verdict
+from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Case
 from core.tiers import Tier
-from tui.figures import seconds
+from tui.figures import golden_rate, loaded_in, seconds
 from tui.foreign import clean, plain, shorten
 from tui.golden_board import Cell, Progress
 from tui.widgets.header_line import short_name
@@ -75,15 +75,16 @@ def answer_content(case: Case, tier: Tier, cell: Cell) -> Content:
         lines.append(Content.assemble(("matched  ", dim), plain(", ".join(hits), "$success")))
     ttft = attempt.perf.get("ttft_s")
     if ttft is not None:
-        lines.append(Content.styled(f"TTFT {seconds(ttft)} · {attempt.usage.get('completion', 0)} tokens", dim))
+        tokens = f"{attempt.usage.get('completion', 0)} tokens"
+        lines.append(Content.styled(" · ".join(filter(None, (f"TTFT {seconds(ttft)}", tokens, loaded_in(attempt)))), dim))
     return Content("\n").join(lines)
 
 
 def verdict_line(attempt: Attempt) -> Content:
     """Verdict and figures, for the border."""
     mark, style = VERDICT_MARKS[attempt.verdict]
-    tps = attempt.perf.get("decode_tps")
-    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (f" · {tps:.0f} t/s" if tps else "", _DIM))
+    rate = f" · {golden_rate(attempt)} t/s" if attempt.status is Status.OK else ""
+    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (rate, _DIM))
 
 
 class GoldenAnswer(VerticalScroll, can_focus=False):

@@ -14,7 +14,7 @@ from core.catalog import ModelInfo, ModelKind
 from core.errors import LoadFailed
 from core.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
 from core.golden.expressions import parse_expression
-from core.golden.judge import Circumstances, failed, judge, skipped
+from core.golden.judge import RATE_TOKENS, Circumstances, failed, judge, skipped
 from core.golden.outcome import ExitCode, Outcome, outcome
 from core.golden.parity import Break, Parity, compare_routes
 from core.golden.plan import Planned
@@ -41,9 +41,11 @@ def planned(expect: Any = "red", **changes: Any) -> Planned:
     return Planned(3, case, **values)
 
 
-def said(text: str, finish: FinishReason = FinishReason.STOP, **timing: float) -> GenerationResult:
+def said(
+    text: str, finish: FinishReason = FinishReason.STOP, tokens: int = RATE_TOKENS, **timing: float
+) -> GenerationResult:
     result = GenerationResult(text=text, thinking="hm")
-    usage = Usage(prompt_tokens=11, completion_tokens=4)
+    usage = Usage(prompt_tokens=11, completion_tokens=tokens)
     result.finished = Finished(finish, usage, Timing(ttft_s=0.5, total_s=1.0, decode_tps=40.0, batch_size=2, **timing))
     return result
 
@@ -120,6 +122,16 @@ def test_an_answer_that_was_cut_fails_with_the_reason() -> None:
 def test_loading_and_queueing_do_not_count_against_a_limit() -> None:
     slow = planned(limits={Tier.FULL: Limits(ttft_s=0.3)})
     assert judge(slow, "run", said("red", load_s=0.15, queued_s=0.1), Circumstances()).verdict is Verdict.PASS
+
+
+def test_a_rate_is_told_of_answers_that_are_long_enough_for_one() -> None:
+    long, short = (judge(planned(), "run", said("red", tokens=n), Circumstances()).perf for n in (16, 15))
+    assert (long["decode_tps"], short["decode_tps"]) == (40.0, None)
+
+
+def test_loading_is_in_no_other_time() -> None:
+    perf = judge(planned(), "run", said("red", load_s=0.4), Circumstances()).perf
+    assert (perf["load_s"], perf["ttft_s"], perf["total_s"]) == (0.4, 0.1, 0.6)
 
 
 def test_a_killed_run_loses_nothing_that_had_ended(tmp_path: Path) -> None:
