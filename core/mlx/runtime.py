@@ -191,10 +191,13 @@ class Runtime:
 
     def _read(self, request: GenerationRequest) -> Inputs:
         inputs = prepare_inputs(request, self.loaded)
+        self._check_window(inputs)
+        return inputs
+
+    def _check_window(self, inputs: Inputs) -> None:
         window = self.loaded.context_length
         if inputs.length >= window:
             raise overflow(self.loaded.info.id, str(inputs.length), inputs.length, window)
-        return inputs
 
     def _entrant(self, generation: Generation, clock: Clock) -> Entrant:
         request, loaded = generation.request, self.loaded
@@ -351,6 +354,10 @@ class Runtime:
         before = work.done
         with mx.stream(self._stream):
             entrant.finished = work.step(next((end for end in row.boundaries if end > before), 0))
+        inputs = entrant.inputs
+        if inputs.length != row.prompt_tokens:  # an image has another number of tokens than its processor said
+            self._check_window(inputs)
+            row.prompt_tokens, row.image_tokens = inputs.length, inputs.image_tokens
         row.prefilled = work.done
         row.cached = min(row.cached, work.done)  # a model that cannot go on from there has begun anew
         row.generation.feed(Prefill(work.done, row.prompt_tokens, row.cached))

@@ -117,16 +117,40 @@ class VisionPrefill:
             text = mx.all(self._decoder.embed(self._tokens)["inputs_embeds"] == given, axis=-1, keepdims=True)
             extra["inputs_embeds"] = mx.where(text, given * self._decoder.text_scale, given)
         if extra["inputs_embeds"].shape[1] != self._tokens.shape[1]:
-            made, length = extra["inputs_embeds"].shape[1], self._tokens.shape[1]
-            raise UnsupportedInput(
-                f"{self._name} cannot be shown images: mlx-vlm makes {made} embeddings of a prompt of {length} tokens, "
-                "which leaves no telling what belongs where. Use another vision model."
-            )
+            self._stretch(extra["inputs_embeds"])
         for name, argument in LEFT_BEHIND.items():
             value = getattr(language_model, name, None)
             if value is not None:
                 extra.setdefault(argument, value)
         return extra
+
+    def _stretch(self, embeddings: mx.array) -> None:
+        """Give the image as many tokens as it has embeddings, where that is another number than its processor's.
+
+        mlx-vlm's LLaVA 1.6 is such a model. Raises UnsupportedInput where the embeddings are not the text's with one
+        image between.
+        """
+        inputs, plain = self.inputs, self._decoder.embed(self._tokens)["inputs_embeds"]
+        made, length = embeddings.shape[1], inputs.length
+        if inputs.images == len(inputs.runs) == 1:
+            (start, end), more = inputs.runs[0], made - length
+            rest = length - end
+            fits = end + more > start and made >= start + rest
+            if (
+                fits
+                and _same(embeddings[:, :start], plain[:, :start])
+                and _same(embeddings[:, made - rest :], plain[:, end:])
+            ):
+                for numbers in (inputs.tokens, inputs.key):
+                    numbers[start:end] = [numbers[start]] * (end + more - start)
+                inputs.runs[0] = (start, end + more)
+                inputs.image_tokens += more
+                self._tokens = as_array(inputs.tokens)
+                return
+        raise UnsupportedInput(
+            f"{self._name} cannot be shown {inputs.images} image(s) at once: mlx-vlm makes {made} embeddings of "
+            f"{length} tokens, which leaves no telling what belongs where. Show it one, or use another vision model."
+        )
 
     def _keep_rows(self, extra: dict[str, Any], features: dict[str, Any], mask: Any) -> None:
         """Keep the embeddings of each image, if they and the text's make up all that the model was given.

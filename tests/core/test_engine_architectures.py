@@ -38,6 +38,9 @@ over, as in transformers."""
 ALL_IMAGES_OR_NONE = {"mllama"}
 """The tokens before an image attend to it too, so that another image changes what became of them."""
 
+ONE_IMAGE = {"llava_next"}
+"""mlx-vlm shows them the first image and no other."""
+
 Conversation = tuple[Message, ...]
 
 
@@ -173,7 +176,7 @@ def test_alone_without_an_image(pair: Pair) -> None:
 
 
 def test_four_at_once(pair: Pair) -> None:
-    conversations = (OTHER, NONE, BOTH, ONE)
+    conversations = (OTHER, NONE, OTHER if pair.name in ONE_IMAGE else BOTH, ONE)
     for conversation, result in zip(conversations, pair.ask(*conversations), strict=True):
         if conversation is not NONE or pair.name not in NOTHING_TO_SEE:
             pair.compare(conversation, result.logprobs)
@@ -181,6 +184,8 @@ def test_four_at_once(pair: Pair) -> None:
 
 @pytest.mark.parametrize("images", [(), (BLUE,)], ids=["text", "image"])
 def test_a_second_turn_reuses_the_first(pair: Pair, images: tuple[ImageData, ...]) -> None:
+    if pair.name in ONE_IMAGE and images:
+        pytest.skip("it sees one image")
     pair.ask(ONE)
     later = (*ONE, Message.text(Role.ASSISTANT, "It is a square."), *asked("And what colour is it?", *images))
     result = pair.ask(later)[0]
@@ -189,5 +194,7 @@ def test_a_second_turn_reuses_the_first(pair: Pair, images: tuple[ImageData, ...
     cached = result.finished.usage.cached_tokens
     if pair.name in SEEN_AS_A_WHOLE or (pair.name in IMAGES_SEEN_AS_A_WHOLE | ALL_IMAGES_OR_NONE and images):
         assert cached == 0
+    elif pair.name in ONE_IMAGE:  # up to where the number of tokens that its processor gives the image ends
+        assert cached > 0
     else:
         assert cached >= result.finished.usage.image_tokens // (1 + len(images))

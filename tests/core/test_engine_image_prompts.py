@@ -95,8 +95,8 @@ def test_a_template_that_drops_images_is_named(usage: Callable[..., Usage]) -> N
 
 
 def test_embeddings_that_do_not_match_the_tokens_are_refused(usage: Callable[..., Usage]) -> None:
-    with pytest.raises(UnsupportedInput, match=r"makes \d+ embeddings of a prompt of \d+ tokens"):
-        usage("llava_next", None, RED)
+    with pytest.raises(UnsupportedInput, match=r"makes \d+ embeddings of \d+ tokens"):
+        usage("llava_next", None, RED, BLUE)
 
 
 @pytest.mark.parametrize("images", [(), (RED,)], ids=["text", "image"])

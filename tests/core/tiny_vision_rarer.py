@@ -136,9 +136,6 @@ RARER = {
         "<|image|>",
         {"preprocessor_config.json": {"size": {"height": 32, "width": 32}, "max_patches": 4}},
     ),
-}
-
-MISMATCHED = {
     "llava_next": Shape(
         {
             "model_type": "llava_next",
@@ -157,4 +154,3 @@ MISMATCHED = {
         ),
     ),
 }
-"""For these mlx-vlm makes more embeddings of a prompt than it has tokens."""

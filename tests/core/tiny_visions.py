@@ -19,7 +19,7 @@ from mlx.utils import tree_flatten
 
 from core.pocket import MODELS_DIR
 from tests.core.tiny_vision_others import GEMMAS, OTHERS
-from tests.core.tiny_vision_rarer import MISMATCHED, RARER
+from tests.core.tiny_vision_rarer import RARER
 from tests.core.tiny_vision_shapes import ADDED, END, QWENS, TEMPLATE, VOCABULARY, Shape
 
 BASE = MODELS_DIR / "qwen2-vl"
@@ -27,8 +27,8 @@ SHAPES: dict[str, Shape] = {**QWENS, **GEMMAS, **OTHERS, **RARER}
 
 
 def make_vision_model(name: str, folder: Path) -> Path:
-    """Write the model of that name in `SHAPES` or `MISMATCHED` to folder/<name> and return that path."""
-    shape = (SHAPES | MISMATCHED)[name]
+    """Write the model of `SHAPES[name]` to folder/<name> and return that path."""
+    shape = SHAPES[name]
     path = folder / name
     path.mkdir(parents=True)
     _write(path / "config.json", {"vocab_size": VOCABULARY, "eos_token_id": END} | dict(shape.config))
