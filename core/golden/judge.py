@@ -17,7 +17,6 @@ from core.golden.plan import Planned
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Control, Limits
 
-
 RATE_TOKENS = 16
 """Answers of fewer tokens have no rate: the few steps say more of the moment than of the model."""
 

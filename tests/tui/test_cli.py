@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.scripted import red_square
+from tui.cli_models import fitting
 
 ASSAY = (sys.executable, "-c", "from tui.cli import main; main()")
 
@@ -32,6 +33,25 @@ def assay(
     return subprocess.run(
         [*ASSAY, *arguments], env=environment | more, input=input, capture_output=True, text=True, timeout=120
     )
+
+
+def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
+    """What a command writes to a terminal of its own."""
+    here, there = os.openpty()
+    run = subprocess.Popen([*ASSAY, *arguments], env=environment, stdin=there, stdout=there, stderr=there)
+    os.close(there)
+    written = b""
+    with open(here, "rb", buffering=0) as terminal:
+        while True:
+            try:
+                piece = terminal.read(4096)
+            except OSError:  # the other end has closed, as Linux tells it
+                break
+            if not piece:
+                break
+            written += piece
+    assert run.wait(timeout=60) == 0
+    return written.decode()
 
 
 def test_the_version_is_one_line(environment: dict[str, str]) -> None:
@@ -80,6 +100,43 @@ def test_broken_models_are_listed_when_all_are_asked_for(environment: dict[str, 
     assert "half" not in assay(environment, "models", "list", ASSAY_MODEL_FOLDERS=folders).stdout.split()
     listed = json.loads(assay(environment, "models", "list", "--all", "--json", ASSAY_MODEL_FOLDERS=folders).stdout)
     assert any("half" in model["id"] and model["problem"] for model in listed)
+
+
+LONG_ID = "mlx-community/Qwen2.5-Coder-32B-Instruct-4bit-DWQ-of-late"
+
+
+def test_in_a_pipe_each_model_is_one_whole_line(environment: dict[str, str], tmp_path: Path) -> None:
+    half = tmp_path / "models" / LONG_ID
+    half.mkdir(parents=True)
+    (half / "config.json").write_text('{"model_type": "qwen3"}')
+    run = assay(
+        environment, "models", "list", "--all", COLUMNS="30", ASSAY_MODEL_FOLDERS=json.dumps([str(tmp_path / "models")])
+    )
+    lines = run.stdout.splitlines()
+    assert lines[0].split() == ["model", "kind", "family", "quant", "params", "context", "disk", "problem"]
+    assert [line.split()[0] for line in lines[1:]] == ["pocket/gemma3", "pocket/qwen2-vl", "pocket/qwen3", LONG_ID]
+    assert "incomplete: " in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (120, ["kind", "family", "quant", "params", "context", "disk"]),
+        (70, ["kind", "quant", "params", "disk"]),
+        (59, ["kind", "quant", "disk"]),
+        (45, ["disk"]),
+        (30, []),
+    ],
+)
+def test_a_narrow_terminal_loses_columns_before_ids(width: int, columns: list[str]) -> None:
+    row = {"model": LONG_ID, "kind": "vision", "family": "qwen2_vl", "quant": "4-bit", "params": "33B"}
+    assert fitting([row | {"context": "131K", "disk": "18G"}], width) == columns
+
+
+def test_on_a_narrow_terminal_ids_are_whole(environment: dict[str, str]) -> None:
+    shown = on_a_terminal(environment | {"COLUMNS": "24"}, "models", "list")
+    assert {"pocket/gemma3", "pocket/qwen2-vl", "pocket/qwen3"} <= set(shown.split())
+    assert "vision" not in shown
 
 
 def test_the_key_is_printed_and_stays_the_same(environment: dict[str, str]) -> None:

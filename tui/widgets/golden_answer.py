@@ -76,7 +76,9 @@ def answer_content(case: Case, tier: Tier, cell: Cell) -> Content:
     ttft = attempt.perf.get("ttft_s")
     if ttft is not None:
         tokens = f"{attempt.usage.get('completion', 0)} tokens"
-        lines.append(Content.styled(" · ".join(filter(None, (f"TTFT {seconds(ttft)}", tokens, loaded_in(attempt)))), dim))
+        lines.append(
+            Content.styled(" · ".join(filter(None, (f"TTFT {seconds(ttft)}", tokens, loaded_in(attempt)))), dim)
+        )
     return Content("\n").join(lines)
 
 
