@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,12 +37,16 @@ def list_models(
     """List the models of the Hugging Face cache, of your folders, and the built-in ones."""
     from core.catalog import Catalog
     from core.errors import EngineError
+    from core.text_safety import clean
     from tui.cli import fail_with, settings_with
 
+    catalog = Catalog(settings_with())
     try:
-        found = Catalog(settings_with()).list()
+        found = catalog.list()
     except EngineError as error:
         fail_with(error)
+    for note in catalog.notes():
+        print(clean(note), file=sys.stderr)  # noqa: T201
     shown = [info for info in found if everything or not info.problem]
     if as_json:
         import json

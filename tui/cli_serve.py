@@ -38,6 +38,8 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     launched = launched_rank() is not None
     _on_end(signal.SIG_DFL if launched else on_signal)
     engine = Engine(settings)
+    for note in engine.catalog.notes():
+        _say(note)
     for model in models:
         engine.catalog.get(model)
     server = ApiServer(engine, settings)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from core.catalog.describe import describe, look
 from core.catalog.model_info import ModelInfo
@@ -34,7 +36,8 @@ class Catalog:
             models = self._scanned()
         if model_id in models:
             return models[model_id]
-        raise ModelNotFound(_not_found(model_id, [info.id for info in models.values() if not info.foreign]))
+        told = _not_found(model_id, [info.id for info in models.values() if not info.foreign])
+        raise ModelNotFound(" ".join((told, *self.notes())))
 
     def refresh(self) -> builtins.list[ModelInfo]:
         """Look at the disk again; a model none of whose files changed is not read again."""
@@ -42,6 +45,11 @@ class Catalog:
             self._models = None
             self._scanned()
         return self.list()
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each folder of the settings that is not there, as when a disk is unplugged."""
+        folders = (folder.expanduser() for folder in self.settings.model_folders)
+        return tuple(told for folder in folders if (told := _absence(folder)))
 
     def _scanned(self) -> dict[str, ModelInfo]:
         if self._models is not None:
@@ -79,6 +87,19 @@ def _unique(places: Iterator[Found]) -> Iterator[Found]:
             model_id = f"{found.path.parent.name}/{found.path.name}" if number == 2 else f"{found.id}-{number - 1}"
         taken.add(model_id)
         yield dataclasses.replace(found, id=model_id)
+
+
+def _absence(folder: Path) -> str:
+    """That a model folder cannot be looked into, and why; "" for one that can."""
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return f"The model folder {folder} does not exist."
+    except NotADirectoryError:
+        return f"The model folder {folder} is a file."
+    except OSError as error:
+        return f"The model folder {folder} cannot be read: {error.strerror}."
+    return ""
 
 
 def _not_found(model_id: str, known: builtins.list[str]) -> str:

@@ -85,9 +85,13 @@ class ScriptedCatalog:
     def __init__(self, models: Sequence[ModelInfo] = MODELS) -> None:
         self.models = list(models)
         self.refreshed = 0
+        self.absent: tuple[str, ...] = ()
 
     def list(self) -> list[ModelInfo]:
         return list(self.models)
+
+    def notes(self) -> tuple[str, ...]:
+        return self.absent
 
     def refresh(self) -> list[ModelInfo]:
         self.refreshed += 1

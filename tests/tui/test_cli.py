@@ -139,6 +139,14 @@ def test_on_a_narrow_terminal_ids_are_whole(environment: dict[str, str]) -> None
     assert "vision" not in shown
 
 
+def test_a_model_folder_that_is_not_there_is_noted(environment: dict[str, str], tmp_path: Path) -> None:
+    gone = tmp_path / "unplugged"
+    run = assay(environment, "models", "list", ASSAY_MODEL_FOLDERS=str(gone))
+    assert run.returncode == 0
+    assert "pocket/qwen3" in run.stdout
+    assert run.stderr == f"The model folder {gone} does not exist.\n"
+
+
 def test_the_key_is_printed_and_stays_the_same(environment: dict[str, str]) -> None:
     first = assay(environment, "key").stdout
     assert first.startswith("assay-")
@@ -170,6 +178,7 @@ def test_a_model_that_is_not_there_is_wrong_usage(environment: dict[str, str]) -
 
 
 def test_serve_answers_until_it_is_interrupted(environment: dict[str, str]) -> None:
+    environment |= {"ASSAY_MODEL_FOLDERS": "/unplugged"}
     server = subprocess.Popen(
         [*ASSAY, "serve", "--port", "0", "--model", "pocket/qwen3"],
         env=environment,
@@ -199,6 +208,7 @@ def test_serve_answers_until_it_is_interrupted(environment: dict[str, str]) -> N
         server.kill()
         server.wait()
     assert server.returncode == 0
+    assert said.startswith("The model folder /unplugged does not exist.\n")
     assert "Loaded pocket/qwen3" in said
     assert key not in said.split("# openai")[0]
 

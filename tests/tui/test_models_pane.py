@@ -126,3 +126,15 @@ async def test_an_empty_disk_says_what_to_do(workbench: AssayApp, scripted: Scri
     async with workbench.run_test(size=(120, 40)) as pilot:
         await pilot.press("f2")
         await until(pilot, lambda: "No models on disk." in screen_text(workbench))
+
+
+async def test_a_folder_that_is_not_there_is_noted_until_it_is_back(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    scripted.catalog.absent = ("The model folder /unplugged does not exist.",)
+    async with workbench.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, workbench)
+        await until(pilot, lambda: "The model folder /unplugged does not exist." in screen_text(workbench))
+        scripted.catalog.absent = ()
+        await pilot.press("r")
+        await until(pilot, lambda: "unplugged" not in screen_text(workbench))

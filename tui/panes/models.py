@@ -12,7 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from core.catalog import ModelInfo, ModelKind
 from core.errors import EngineError
@@ -91,6 +91,7 @@ class ModelsPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Input(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
+        yield Static(id="model-notes", markup=False)
         yield RowTable(COLUMNS, self._cell, empty="Looking for models…", id="model-table")
         with VerticalScroll(id="model-detail-scroll", can_focus=False):
             yield ModelDetail(id="model-detail")
@@ -113,10 +114,17 @@ class ModelsPane(Vertical):
             self.notify(error.message, severity="error")
             return
         self._models = {info.id: info for info in models}
+        self._show_notes(await off_loop(catalog.notes, "catalog"))
         self._filter()
         self.post_message(self.Listed(models))
         if refresh:
             self.notify(f"{len(models)} models on disk.")
+
+    def _show_notes(self, notes: tuple[str, ...]) -> None:
+        """What is wrong with the folders, over the rows; it takes no room when nothing is."""
+        line = self.query_one("#model-notes", Static)
+        line.display = bool(notes)
+        line.update(plain("\n".join(map(one_line, notes))))
 
     def _filter(self) -> None:
         needle = self.filter_box.value

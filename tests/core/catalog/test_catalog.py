@@ -157,3 +157,16 @@ def test_an_unreadable_folder_does_not_hide_the_others(cache_dir, build, tmp_pat
     good = build(tmp_path / "good" / "model").parent
     catalog = Catalog(Settings(hf_cache=cache_dir, model_folders=[tmp_path / "missing", Path("/proc/1/root"), good]))
     assert catalog.get("model").kind is ModelKind.TEXT
+
+
+def test_folders_that_are_not_there_are_noted_and_named_when_a_model_is_missed(tmp_path):
+    (tmp_path / "file").write_text("")
+    folders = [tmp_path / "gone", tmp_path, tmp_path / "file"]
+    catalog = Catalog(Settings(hf_cache=tmp_path / "cache", model_folders=folders))
+    gone = f"The model folder {tmp_path / 'gone'} does not exist."
+    assert catalog.notes() == (gone, f"The model folder {tmp_path / 'file'} is a file.")
+    with pytest.raises(ModelNotFound) as caught:
+        catalog.get("big/model")
+    assert gone in caught.value.message
+    (tmp_path / "gone").mkdir()
+    assert len(catalog.notes()) == 1
