@@ -72,11 +72,11 @@ def _rows(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
 
 
 def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
-    """Verdict, answer, what matched or why not, and each route's times, one below the other."""
+    """Verdict and model, answer, what matched or why not, and each route's times, one below the other."""
     if not attempts:
         return Text("not done", "dim")
     first = attempts[0]
-    lines = [verdict_line(first.verdict)]
+    lines = [verdict_line(first.verdict).append(f"  {clean(str(first.model.get('id', '')))}".rstrip(), "dim")]
     if first.status is Status.OK:
         lines.append(Text(_said(first, verbose)))
     if first.why:

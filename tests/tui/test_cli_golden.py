@@ -316,6 +316,12 @@ def test_short_answers_have_no_rate_and_loading_stands_apart() -> None:
     assert shown.count("loaded in") == 1
 
 
+def test_the_table_names_the_model_of_each_answer() -> None:
+    shown = rendered(attempt("red", model={"id": "org/sees"}), attempt("red", tier="full", model={"id": "org/reads"}))
+    assert "✓ pass  org/sees" in shown
+    assert "✓ pass  org/reads" in shown
+
+
 def test_the_table_fits_a_narrow_terminal() -> None:
     assert max(map(len, rendered(attempt("red " * 50), width=60).splitlines())) <= 60
 
