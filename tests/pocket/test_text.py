@@ -109,9 +109,9 @@ def test_calls_the_tool_with_cities_never_seen_in_training() -> None:
 
 
 def test_chooses_between_two_tools() -> None:
-    weather = ask("How is the weather in Salt Lake City today?", tools=[GET_TIME, GET_WEATHER])
+    weather = ask("How is the weather in Marrakesh today?", tools=[GET_TIME, GET_WEATHER])
     clock = ask("What time is it in Rio de Janeiro?", tools=[GET_TIME, GET_WEATHER])
-    assert weather.calls == [{"name": "get_weather", "arguments": {"location": "Salt Lake City"}}]
+    assert weather.calls == [{"name": "get_weather", "arguments": {"location": "Marrakesh"}}]
     assert clock.calls == [{"name": "get_time", "arguments": {"city": "Rio de Janeiro"}}]
 
 
