@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +15,7 @@ from server import admin
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
 from server.follow import ClientLeft
+from server.invalid import invalid_body
 from server.openai import routes as openai
 from server.security import Guard, check_exposure
 from server.wire import WireRecord, WireState
@@ -22,6 +23,8 @@ from server.wire import WireRecord, WireState
 if TYPE_CHECKING:
     from core.engine import Engine
     from core.settings import Settings
+
+UNREADABLE = "The request body cannot be read: its JSON is nested too deeply, or its text is not UTF-8."
 
 
 def create_app(engine: Engine, settings: Settings, *, key: str | None, record: WireRecord) -> FastAPI:
@@ -55,6 +58,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     told = {
         404: ApiError(404, f"There is no {request.method} {request.url.path} here.", "not_found"),
         405: ApiError(405, f"{request.url.path} does not take {request.method}.", "method_not_allowed"),
+        400: from_engine(InvalidRequest(UNREADABLE)),  # FastAPI's, for whatever its JSON reader raises
     }.get(error.status_code, ApiError(error.status_code, str(error.detail), "http_error"))
     return _answer(request, told)
 
@@ -69,23 +73,3 @@ def _answer(request: Request, error: ApiError, cancelled: bool = False) -> Respo
     if call is not None:
         call.end(WireState.CANCELLED if cancelled else WireState.FAILED, error.status, error.message)
     return error_response(error, request.state.protocol, request.state.request_id)
-
-
-def invalid_body(error: RequestValidationError) -> InvalidRequest:
-    """The first fault of a body (or of the query), as a sentence with the field's path."""
-    first: dict[str, Any] = error.errors()[0]
-    if first["type"] == "json_invalid":
-        reason = first.get("ctx", {}).get("error", "it ends too early")
-        return InvalidRequest(f"The request body is not JSON: {reason} at character {first['loc'][-1]}.")
-    steps = [step for step in first["loc"][1:] if not (isinstance(step, str) and _is_type_tag(step))]
-    path = ""
-    for step in steps:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
-    if not path:
-        return InvalidRequest("The request body is missing or is not a JSON object.")
-    return InvalidRequest(f"{path}: {first['msg']}.", path)
-
-
-def _is_type_tag(step: str) -> bool:
-    """Pydantic names the branch of a union in the path, such as "function-before[...]" or "list[str]"."""
-    return "[" in step or step in ("str", "int", "float", "bool")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,15 +37,32 @@ def see(text: str, images: Sequence[ImageData], loaded: LoadedWeights, *, specia
     except InvalidImage:
         raise
     except Exception as error:  # processors raise what they like on images or counts they cannot place
-        raise InvalidImage(
-            f"{loaded.info.id} could not take the {len(images)} image(s): {type(error).__name__}: {error}"
-        ) from error
+        raise InvalidImage(_refusal(loaded.info.id, images, str(error) or type(error).__name__)) from error
     tokens = [int(token) for token in features.pop("input_ids").reshape(-1).tolist()]
     features = {name: value for name, value in features.items() if value is not None}
     markers = [features["image_token_index"]] if "image_token_index" in features else _markers(loaded)
     marker = next((marker for marker in markers if marker in tokens), None)
     # Phi-3.5-vision's processor numbers its images -1, -2, ... instead of giving them a token.
     return Seen(tokens, features, [place for place, token in enumerate(tokens) if token == marker or token < 0])
+
+
+def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:
+    """Why a processor took no images, from what its library raised; only some say it in words of their own."""
+    if "aspect ratio" in said:
+        longest = max(images, key=lambda image: max(image.width, image.height) / min(image.width, image.height))
+        limit = re.search(r"smaller than (\d+)", said)
+        ratio = max(longest.width, longest.height) / min(longest.width, longest.height)
+        return (
+            f"{model} cannot take an image of {longest.width} x {longest.height} pixels: one side is {ratio:,.0f} times "
+            f"the other, {f'and less than {limit[1]} times is' if limit else 'more than is'} possible. Crop the image, or "
+            "pad it on its short side."
+        )
+    sizes = ", ".join(f"{image.width} x {image.height}" for image in images)
+    reason = said.removeprefix("Failed to process inputs with error: ").strip().rstrip(".")
+    return (
+        f"{model} could not take the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels; its "
+        f"image processor says: {reason}. Send fewer images, or other sizes."
+    )
 
 
 def name_images(

@@ -143,6 +143,11 @@ def _response_schema(body: ChatRequest) -> Mapping[str, Any] | None:
 def _tools(body: ChatRequest) -> tuple[Tool, ...]:
     tools: list[Tool] = []
     for index, item in enumerate(body.tools or ()):
+        if item.type == "function" and item.function is None:
+            raise InvalidRequest(
+                f"tools[{index}].function is missing: a tool needs it, with a name and parameters.",
+                f"tools[{index}].function",
+            )
         if item.type != "function" or item.function is None:
             raise InvalidRequest(
                 f"tools[{index}] is of type {item.type!r}; only functions can be called here.", f"tools[{index}].type"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import anthropic
@@ -9,6 +10,8 @@ import httpx
 import pytest
 
 from core.events import Prefill, TextDelta, ThinkingDelta, TokenLogprob
+from tests import pictures
+from tests.conftest import Api
 from tests.server.conftest import Staged
 from tests.server.scripted import END
 from tests.server.streams import check_anthropic, heard
@@ -23,15 +26,20 @@ CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "max_to
         (b"", "missing"),
         (b"[1]", "not a JSON object"),
         (b'{"model": "toy", ', "not JSON"),
-        (b'{"model": "toy"}', "messages: Field required"),
-        (b'{"model": "toy", "messages": []}', "messages: List should have at least 1 item"),
+        (b'{"model": "toy"}', "messages is missing"),
+        (b'{"model": "toy", "messages": []}', "messages must have at least 1 item, not []"),
         (
             b'{"model": "toy", "messages": [{"role": "user", "content": [{"text": "x"}]}]}',
-            "messages[0].content[0].type",
+            "messages[0].content[0].type is missing",
         ),
-        (b'{"model": "toy", "messages": [{"role": "user", "content": 5}]}', "messages[0].content"),
+        (
+            b'{"model": "toy", "messages": [{"role": "user", "content": 5}]}',
+            "messages[0].content must be a list, not 5.",
+        ),
         (b'{"model": "toy", "messages": [{"role": "user", "content": ""}], "tool_choice": {"x": 1}}', "tool_choice"),
-        (b'{"model": 7, "messages": [{"role": "user"}]}', "model: "),
+        (b'{"model": 7, "messages": [{"role": "user"}]}', "model must be a text, not 7."),
+        (b'{"model": "' + b"\xff" + b'"}', "its text is not UTF-8"),
+        (b'{"model": ' + b"[" * 100_000, "nested too deeply"),
     ],
 )
 @pytest.mark.parametrize("path", PATHS)
@@ -52,6 +60,53 @@ def test_half_a_character_becomes_a_question_mark_and_whole_ones_stay(stage: Sta
     deep = b'{"a": "\\ud800", "b": ' + b"[" * 100_000
     answer = one.http.post(PATHS[0], content=deep, headers={"content-type": "application/json"})
     assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"max_tokens": "many"}, 'max_tokens must be a whole number, not "many".'),
+        ({"temperature": [1]}, "temperature must be a number, not [1]."),
+        ({"stream": "perhaps"}, 'stream must be true or false, not "perhaps".'),
+        ({"tools": {}}, "tools must be a list, not {}."),
+        ({"tools": ["x" * 99]}, f'tools[0] must be an object, not "{"x" * 58}….'),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]}, ".text must be a text, not 1."),
+    ],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_a_field_of_the_wrong_kind_is_told_what_it_must_be(
+    stage: Staged, path: str, fields: dict[str, object], says: str
+) -> None:
+    answer = stage().http.post(path, json=CHAT | fields)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].endswith(says)
+
+
+def test_a_field_of_an_unknown_word_is_told_which_there_are(stage: Staged) -> None:
+    answer = stage().http.post(PATHS[0], json=CHAT | {"tool_choice": "maybe", "tools": []})
+    assert answer.json()["error"]["message"] == "tool_choice must be 'none', 'auto' or 'required', not \"maybe\"."
+    answer = stage().http.post(PATHS[0], json=CHAT | {"tools": [{"type": "function"}]})
+    assert answer.json()["error"]["message"].startswith("tools[0].function is missing")
+    source = {"type": "image", "source": {"data": ""}}
+    answer = stage().http.post(PATHS[1], json=CHAT | {"messages": [{"role": "user", "content": [source]}]})
+    assert answer.json()["error"]["message"].startswith("messages[0].content[0].source.type is missing")
+
+
+def test_an_image_too_narrow_for_its_model_is_a_sentence_in_both_protocols(api: Api) -> None:
+    data = base64.b64encode(pictures.png("red", (1, 2000)).data).decode()
+    parts = (
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+    )
+    for path, part in zip(PATHS, parts, strict=True):
+        body = CHAT | {"model": "pocket/qwen2-vl", "messages": [{"role": "user", "content": [part]}]}
+        answer = httpx.post(api.url + path, json=body, headers={"x-api-key": api.key}, timeout=60)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"] == (
+            "pocket/qwen2-vl cannot take an image of 1 x 2000 pixels: one side is 2,000 times the other, and less than "
+            "200 times is possible. Crop the image, or pad it on its short side."
+        )
 
 
 def test_unknown_fields_are_accepted_and_reported(stage: Staged) -> None:
