@@ -37,9 +37,10 @@ def _lines() -> Iterator[str]:
 
 
 def chat_plainly(settings: Settings, model: str | None, chosen: ChatSettings, images: Sequence[Path]) -> None:
-    """Answer line after line; an error about one message is said and the chat goes on.
+    """Answer line after line. At a terminal, an error about one message is said and the chat goes on.
 
-    Raises EngineError when nothing can be answered at all: no such model, an image that cannot be read.
+    Raises EngineError when nothing can be answered at all: no such model, an image that cannot be read; and for any
+    message that comes through a pipe.
     """
     attached = [read_image(path) for path in images]
     catalog = Catalog(settings)
@@ -54,9 +55,9 @@ def chat_plainly(settings: Settings, model: str | None, chosen: ChatSettings, im
                 _exchange(engine, model, chosen, conversation, line, attached)
                 attached = []
             except EngineError as error:
-                _note(error.message)
                 if not sys.stdin.isatty():
-                    raise
+                    raise  # the command line says it
+                _note(error.message)
 
 
 def _exchange(

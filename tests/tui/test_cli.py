@@ -169,6 +169,7 @@ def test_a_chat_over_a_pipe_answers_with_plain_text_until_a_message_is_refused(
     refusal = run.stderr.splitlines()[-1]
     assert "pocket/qwen3" in refusal
     assert "image" in refusal
+    assert run.stderr.count(refusal.removeprefix("assay: ")) == 1
 
 
 def test_a_model_that_is_not_there_is_wrong_usage(environment: dict[str, str]) -> None:
