@@ -52,10 +52,10 @@ def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:
         longest = max(images, key=lambda image: max(image.width, image.height) / min(image.width, image.height))
         limit = re.search(r"smaller than (\d+)", said)
         ratio = max(longest.width, longest.height) / min(longest.width, longest.height)
+        possible = f"and less than {limit[1]} times is possible" if limit else "which is too much"
         return (
-            f"{model} cannot take an image of {longest.width} x {longest.height} pixels: one side is {ratio:,.0f} times "
-            f"the other, {f'and less than {limit[1]} times is' if limit else 'more than is'} possible. Crop the image, or "
-            "pad it on its short side."
+            f"{model} cannot take an image of {longest.width} x {longest.height} pixels: one side is {ratio:,.0f} "
+            f"times the other, {possible}. Crop the image, or pad it on its short side."
         )
     sizes = ", ".join(f"{image.width} x {image.height}" for image in images)
     reason = said.removeprefix("Failed to process inputs with error: ").strip().rstrip(".")
