@@ -53,17 +53,27 @@ def workbench(
     if context.invoked_subcommand is None:
         leave_to_rank_0()
         open_workbench(suite)
+    elif suite is not None:
+        fail(f"--suite before {context.invoked_subcommand} has no effect: it is for the workbench alone.", WRONG_USAGE)
 
 
 def open_workbench(suite: Path | None = None) -> None:
-    """Run the workbench until it is left. Exits with a sentence where there is no terminal."""
+    """Run the workbench until it is left. Exits with a sentence where there is no terminal or no such suite."""
+    from core.errors import EngineError
+
+    if suite is not None:
+        from core.golden.reading import require_suite
+
+        try:
+            require_suite(suite)
+        except EngineError as error:
+            fail(error.message, WRONG_USAGE)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         fail(
             "The workbench needs a terminal. Without one there are: assay serve, assay golden run, assay chat, "
             "assay models list.",
             WRONG_USAGE,
         )
-    from core.errors import EngineError
     from core.settings import load_settings
 
     try:

@@ -48,12 +48,14 @@ class RouteName(StrEnum):
 SuiteFolder = Annotated[
     Path | None, typer.Argument(metavar="[SUITE]", help="A folder of prompts; the built-in suite when left out.")
 ]
+SuiteOption = Annotated[Path | None, typer.Option("--suite", metavar="FOLDER", help="The same as SUITE.")]
 
 
 @app.command()
 def run(
     context: typer.Context,
     suite: SuiteFolder = None,
+    suite_option: SuiteOption = None,
     quick: Annotated[str | None, typer.Option(metavar="ID", help="The quick tier's model.")] = None,
     full: Annotated[str | None, typer.Option(metavar="ID", help="The full tier's model.")] = None,
     route: Annotated[
@@ -85,6 +87,7 @@ def run(
     Exit codes: 0 all hold, 1 a golden failed, 2 the suite or the command line is wrong, 3 only the routes disagree,
     4 something else went wrong, 130 stopped.
     """
+    suite = _one_of(suite, suite_option)
     asked = {
         "suite": str(suite.resolve()) if suite else None,
         "quick": quick,
@@ -107,14 +110,14 @@ def run(
 
 
 @app.command()
-def lint(suite: SuiteFolder = None) -> None:
+def lint(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
     """Look for faults in a suite without asking a model. Exit code 2 when it cannot be run as it is."""
     from core.golden.lint import lint_folder
     from core.golden.suite import BUILTIN
     from core.text_safety import clean
 
     with _sentences():
-        found, problems = lint_folder(suite or BUILTIN)
+        found, problems = lint_folder(_one_of(suite, suite_option) or BUILTIN)
         for problem in problems:
             print(clean(f"{'warning' if problem.warning else 'error'}: {problem}"))  # noqa: T201
         errors = sum(not problem.warning for problem in problems)
@@ -124,7 +127,7 @@ def lint(suite: SuiteFolder = None) -> None:
 
 
 @app.command("list")
-def list_cases(suite: SuiteFolder = None) -> None:
+def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
     """List a suite's cases, what they expect, and the models that would answer."""
     from rich.table import Table
     from rich.text import Text
@@ -139,7 +142,9 @@ def list_cases(suite: SuiteFolder = None) -> None:
 
     with _sentences():
         settings = load_settings()
-        plan = make_plan(_open_suite(suite), from_disk(Catalog(settings), settings), RunOptions())
+        plan = make_plan(
+            _open_suite(_one_of(suite, suite_option)), from_disk(Catalog(settings), settings), RunOptions()
+        )
         table = Table(expand=True, show_lines=True)
         for column in ("case", "images", *Tier):
             table.add_column(column, overflow="fold")
@@ -260,12 +265,22 @@ def _write_json(file: Path, text: str) -> None:
 # -- what a person sees ----------------------------------------------------------------------------------------------
 
 
+def _one_of(argument: Path | None, option: Path | None) -> Path | None:
+    """The suite, by whichever of the two ways it was named."""
+    if argument is not None and option is not None:
+        _fail(f"Two suites are named, {argument} and {option}: name one.")
+    return option if argument is None else argument
+
+
 def _open_suite(folder: Path | None) -> Suite:
     """The suite, linted: warnings are shown, errors end the command."""
     from core.golden.lint import lint_folder
+    from core.golden.reading import require_suite
     from core.golden.suite import BUILTIN
     from core.text_safety import clean
 
+    if folder is not None:
+        require_suite(folder)
     suite, problems = lint_folder(folder or BUILTIN)
     for problem in problems:
         typer.echo(clean(f"{'warning' if problem.warning else 'error'}: {problem}"), err=True)
@@ -366,7 +381,7 @@ def _refuse_beside_resume(context: typer.Context) -> None:
     """A resumed run is what it was: options that would change it are refused."""
     free = {"resume", "json_file", "strict", "verbose", "key"}
     given = [
-        name
+        name.removesuffix("_option")
         for name in context.params
         if name not in free and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     ]

@@ -46,9 +46,20 @@ def read_suite(folder: Path) -> tuple[Suite | None, list[Problem]]:
     """The suite as far as it can be read, and everything that is wrong with it; None when there is no folder."""
     folder = folder.expanduser()
     if not folder.is_dir():
-        what = "is a file; a suite is a folder of .txt prompts" if folder.exists() else "does not exist"
-        return None, [Problem(f"The suite {what}.", folder)]
+        return None, [Problem(_no_folder(folder), folder)]
     return _Reader(folder).read()
+
+
+def require_suite(folder: Path) -> None:
+    """Raises SuiteError when there is no folder of that name, before anything is read."""
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise SuiteError(_no_folder(folder))
+
+
+def _no_folder(folder: Path) -> str:
+    what = "is a file" if folder.exists() else "does not exist"
+    return f"The suite {folder} {what}: a suite is a folder of .txt prompts."
 
 
 @dataclass

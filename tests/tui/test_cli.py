@@ -77,6 +77,18 @@ def test_without_a_terminal_the_workbench_says_what_there_is(environment: dict[s
     assert len(run.stderr.splitlines()) == 1
 
 
+def test_a_suite_that_is_not_there_is_said_before_anything_opens(environment: dict[str, str]) -> None:
+    run = assay(environment, "--suite", "/nope")
+    assert run.returncode == 2
+    assert run.stderr == "assay: The suite /nope does not exist: a suite is a folder of .txt prompts.\n"
+
+
+def test_a_suite_named_for_the_wrong_command_is_not_ignored(environment: dict[str, str]) -> None:
+    run = assay(environment, "--suite", "/nope", "models", "list")
+    assert run.returncode == 2
+    assert "it is for the workbench alone" in run.stderr
+
+
 def test_a_wrong_setting_is_one_sentence(environment: dict[str, str]) -> None:
     run = assay(environment, "models", "list", ASSAY_PORT="many")
     assert run.returncode == 2

@@ -237,7 +237,11 @@ def test_a_faulty_suite_is_not_run(golden: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("run", "nowhere"), "The suite does not exist."),
+        (("run", "/nowhere"), "The suite /nowhere does not exist: a suite is a folder of .txt prompts.\n"),
+        (("run", "--suite", "/nowhere"), "The suite /nowhere does not exist: a suite is a folder of .txt prompts.\n"),
+        (("list", "--suite", "/nowhere"), "The suite /nowhere does not exist"),
+        (("run", "one", "--suite", "two"), "Two suites are named, one and two: name one."),
+        (("run", "--resume", "last", "--suite", "x"), "leave out suite."),
         (("run", "--case", "ocr_txt"), "No case matches ocr_txt"),
         (("run", "--quick", "pocket/qwn3"), "pocket/qwn3"),
         (("run", "--route", "carrier-pigeon"), "carrier-pigeon"),
