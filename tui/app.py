@@ -307,12 +307,16 @@ class AssayApp(App[None]):
     @work(group="api")
     async def action_toggle_api(self) -> None:
         services, phase = self._services, self.state.api
+        if isinstance(self.screen, Confirm) or self.state.phase is Phase.CLOSING:
+            return  # the question comes first
         if services is None:
             self.notify("The engine is still starting.")
         elif phase is ApiPhase.OFF:
             await self._start_api(services)
         elif phase is ApiPhase.ON:
             await self._stop_api(services)
+        else:
+            self.notify(phase.says, timeout=3)
 
     async def _start_api(self, services: Services, port: int | None = None) -> None:
         self.state = replace(self.state, api=ApiPhase.STARTING)
@@ -350,7 +354,9 @@ class AssayApp(App[None]):
     @on(WirePane.SnippetsWanted)
     def action_api_panel(self) -> None:
         if self._services is None or self.state.api is not ApiPhase.ON:
-            self.notify("The API is off: ^t starts it.")
+            self.notify(self.state.api.says)
+            return
+        if isinstance(self.screen, ApiPanel):
             return
         model = self.state.quick or "pocket/qwen3"
         self.push_screen(ApiPanel(self.state.api_url, self._services.server.key, model))

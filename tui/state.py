@@ -23,6 +23,16 @@ class ApiPhase(StrEnum):
     ON = "on"
     STOPPING = "stopping"
 
+    @property
+    def says(self) -> str:
+        """What goes on, for someone whose key has no effect now."""
+        return {
+            ApiPhase.OFF: "The API is off: ^t starts it.",
+            ApiPhase.STARTING: "The API is still starting.",
+            ApiPhase.ON: "The API is on.",
+            ApiPhase.STOPPING: "The API is still stopping; ^t starts it again once it is off.",
+        }[self]
+
 
 @dataclass(frozen=True)
 class WorkbenchState:

@@ -238,7 +238,7 @@ class ScriptedEngine:
 
 
 class ScriptedServer:
-    """Stands where ApiServer stands; listens nowhere."""
+    """Stands where ApiServer stands; listens nowhere. Starting and stopping wait for `may_go`."""
 
     def __init__(self) -> None:
         self.record = WireRecord()
@@ -246,9 +246,12 @@ class ScriptedServer:
         self.started_on: list[int | None] = []
         self.stopped = 0
         self.error: EngineError | None = None
+        self.may_go = threading.Event()
+        self.may_go.set()
 
     def start(self, port: int | None = None) -> str:
         self.started_on.append(port)
+        assert self.may_go.wait(20)
         if self.error is not None:
             error, self.error = self.error, None
             raise error
@@ -256,6 +259,7 @@ class ScriptedServer:
 
     def stop(self, drain_s: float = 0.0) -> None:
         self.stopped += 1
+        assert self.may_go.wait(20)
 
 
 def picture(name: str, draw: Callable[[object], None] | None = None, colour: str = "white") -> ImageData:

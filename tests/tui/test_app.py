@@ -142,6 +142,41 @@ async def test_ctrl_t_starts_and_stops_the_api(workbench: AssayApp, server: Scri
         assert server.stopped == 1
 
 
+async def test_keys_of_the_api_while_it_starts_or_stops_say_so_and_do_nothing(
+    workbench: AssayApp, server: ScriptedServer
+) -> None:
+    server.may_go.clear()
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase is Phase.READY)
+        await pilot.press("ctrl+t", "ctrl+t", "f6")
+        await until(pilot, lambda: notices(workbench).count("The API is still starting.") == 2)
+        server.may_go.set()
+        await until(pilot, lambda: workbench.state.api is ApiPhase.ON)
+        assert server.started_on == [None]
+        await pilot.press("f6", "f6")
+        await until(pilot, lambda: len(workbench.screen_stack) == 2, "one panel")
+        await pilot.press("escape")
+        server.may_go.clear()
+        await pilot.press("ctrl+t", "ctrl+t", "f6")
+        await until(pilot, lambda: notices(workbench).count("The API is still stopping") == 2)
+        server.may_go.set()
+        await until(pilot, lambda: workbench.state.api is ApiPhase.OFF)
+        assert (server.started_on, server.stopped) == ([None], 1)
+
+
+async def test_a_question_about_the_api_is_asked_once(workbench: AssayApp, server: ScriptedServer) -> None:
+    server.error = PortInUse("Port 8484 on 127.0.0.1 is in use by another program.", 8484, 8485)
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase is Phase.READY)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "Use 8485" in screen_text(workbench))
+        await pilot.press("ctrl+t", "ctrl+t")
+        assert len(workbench.screen_stack) == 2
+        await pilot.press("y")
+        await until(pilot, lambda: workbench.state.api is ApiPhase.ON)
+        assert server.started_on == [None, 8485]
+
+
 async def test_a_port_in_use_offers_a_free_one(workbench: AssayApp, server: ScriptedServer) -> None:
     server.error = PortInUse("Port 8484 on 127.0.0.1 is in use by another program.", 8484, 8485)
     async with workbench.run_test(size=(120, 40)) as pilot:
