@@ -21,18 +21,16 @@ from core.events import FinishReason, Prefill
 from core.generation import Generation
 from core.mlx.admission import make_room
 from core.mlx.batching import Batching, find_batching
-from core.mlx.constraint import JsonConstraint
 from core.mlx.cutting import always_cuttable
-from core.mlx.departures import departures
-from core.mlx.inputs import Inputs, overflow, prepare_inputs
+from core.mlx.inputs import prepare_inputs
 from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
 from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
 from core.mlx.prefix_cache import common_prefix
+from core.mlx.reader import RequestReader, check_window
 from core.mlx.row import Clock, Row, Waiting
 from core.mlx.row_caches import RowsDecoder, packed, unpacked
-from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import VisionPrefill
 from core.requests import GenerationRequest
@@ -69,7 +67,7 @@ class Runtime:
             batching = Batching(loaded.ranks.least(find_batching(self._decoder, loaded.vocabulary)))
         self._most_rows = 1 if batching is Batching.NEVER else settings.max_batch
         self._joint_rows = min(JOINT_ROWS, self._most_rows) if batching is Batching.ALWAYS else 1
-        self._grammar_tokenizer: Any = None
+        self._reader = RequestReader(loaded, self._prefixes, self._snapshots, self._failure)
         self._queue: deque[Waiting] = deque()
         self._next: Entrant | None = None  # the first of the queue, while there is no room for its KV
         self._entrants: list[Entrant] = []  # admitted, in that order, and not in the batch yet
@@ -149,7 +147,7 @@ class Runtime:
         self._queue.clear()
         self._generator.close()
         self._kept.forget(self.loaded.info.id)
-        del self._generator, self._decoder, self._vision, self.loaded
+        del self._generator, self._decoder, self._vision, self._reader, self.loaded
 
     # -- work --------------------------------------------------------------------------------------------------------
 
@@ -174,7 +172,7 @@ class Runtime:
             waiting, entrant = self._queue[0], None
             waiting.clock.admitted = time.monotonic()
             try:
-                entrant = self._next = self._next or self._entrant(waiting.generation, waiting.clock)
+                entrant = self._next = self._next or self._reader.entrant(waiting.generation, waiting.clock)
                 if not make_room(entrant, self._rows.values(), self._entrants, self.loaded, self._kept):
                     break
                 self._entrants.append(entrant)
@@ -188,39 +186,6 @@ class Runtime:
         if admitted:
             for place, waiting in enumerate(self._queue, start=1):
                 waiting.tell(place)
-
-    def _read(self, request: GenerationRequest) -> Inputs:
-        inputs = prepare_inputs(request, self.loaded)
-        self._check_window(inputs)
-        return inputs
-
-    def _check_window(self, inputs: Inputs) -> None:
-        window = self.loaded.context_length
-        if inputs.length >= window:
-            raise overflow(self.loaded.info.id, str(inputs.length), inputs.length, window)
-
-    def _entrant(self, generation: Generation, clock: Clock) -> Entrant:
-        request, loaded = generation.request, self.loaded
-        inputs = loaded.ranks.decide(lambda: self._read(request))
-        parser = OutputParser(
-            loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
-        )
-        row = Row(
-            generation,
-            clock,
-            parser,
-            loaded.tokenizer,
-            loaded.tokenizer.detokenizer,
-            inputs.length,
-            image_tokens=inputs.image_tokens,
-            key=inputs.key,
-        )
-        row.sampler = loaded.ranks.agreed(make_sampler(request.sampling, loaded.defaults))
-        row.processors = self._processors(row, inputs)
-        if self._snapshots:
-            known = self._prefixes.longest(loaded.info.id, row.key)
-            row.boundaries = loaded.ranks.decide(lambda: departures(request, inputs, loaded, known))
-        return Entrant(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
 
     def _prefill(self) -> None:
         """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk."""
@@ -329,24 +294,6 @@ class Runtime:
         row.uid = uids[0]
         self._rows[uids[0]] = row
 
-    def _processors(self, row: Row, inputs: Inputs) -> list[LogitsProcessor]:
-        request, loaded = row.generation.request, self.loaded
-        processors = make_processors(request.sampling, loaded.defaults, loaded.vocabulary)
-        if inputs.prompt.schema is not None:
-            if self._grammar_tokenizer is None:
-                import llguidance.hf
-
-                self._grammar_tokenizer = llguidance.hf.from_tokenizer(loaded.tokenizer._tokenizer)
-            ends = loaded.tokenizer.think_end_tokens if inputs.prompt.initial == "reasoning" else None
-            constraint = JsonConstraint(
-                self._grammar_tokenizer,
-                inputs.prompt.schema,
-                wait_for=ends[-1] if ends else None,
-                open_end=inputs.prompt.initial == "tool",
-            )
-            processors.append(constraint)
-        return [row.guarded(processor, self._failure) for processor in processors]
-
     def _advance(self, entrant: Entrant) -> None:
         """Prefill a chunk of a prompt that is too long, or has images to encode, for BatchGenerator."""
         row, work = entrant.row, entrant.work
@@ -356,7 +303,7 @@ class Runtime:
             entrant.finished = work.step(next((end for end in row.boundaries if end > before), 0))
         inputs = entrant.inputs
         if inputs.length != row.prompt_tokens:  # an image has another number of tokens than its processor said
-            self._check_window(inputs)
+            check_window(inputs, self.loaded)
             row.prompt_tokens, row.image_tokens = inputs.length, inputs.image_tokens
         row.prefilled = work.done
         row.cached = min(row.cached, work.done)  # a model that cannot go on from there has begun anew

@@ -218,7 +218,7 @@ def test_a_processor_that_raises_ends_its_own_row_only(bench: Bench, monkeypatch
         return [processor]
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.mlx.runtime.make_processors", broken)
+        patch.setattr("core.mlx.reader.make_processors", broken)
         cursed = bench.submit("Count from 1 to 20.")
         for _ in range(5):
             bench.step()
