@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,9 @@ import openai
 import pytest
 
 from core.engine import Engine
+from core.pocket import POCKET_MODELS
+from core.settings import Settings
+from server.lifecycle import ApiServer
 from tests.conftest import Api
 from tests.server.pictures import png
 from tests.server.streams import check_openai, heard
@@ -147,6 +152,39 @@ def test_a_seed_makes_an_answer_repeatable_and_choices_differ(client: openai.Ope
     texts = [choice.message.content for choice in first.choices]
     assert texts == [choice.message.content for choice in second.choices]
     assert len(set(texts)) > 1
+
+
+@pytest.fixture
+def narrow(settings: Settings, tmp_path: Path) -> Iterator[openai.OpenAI]:
+    """A client of a server with "narrow": the text model with a window of 96 tokens."""
+    folder = tmp_path / "models" / "narrow"
+    shutil.copytree(next(model.folder for model in POCKET_MODELS if model.id == TEXT), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 96}))
+    wider = settings.model_copy(update={"model_folders": [folder.parent], "data_dir": tmp_path / "data"})
+    with Engine(wider) as engine:
+        server = ApiServer(engine, wider)
+        with openai.OpenAI(base_url=server.start(0) + "/v1", api_key=server.key, max_retries=0) as client:
+            yield client
+        server.stop()
+
+
+def test_a_schema_without_max_tokens_goes_on_to_the_window_and_says_that_it_was_cut(narrow: openai.OpenAI) -> None:
+    endless = {"type": "array", "items": {"type": "integer"}, "minItems": 96}
+    asked: dict[str, Any] = {
+        "model": "narrow",
+        "messages": CAPITAL,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "numbers", "schema": endless}},
+        "reasoning_effort": "none",
+        "temperature": 0,
+    }
+    done = narrow.chat.completions.create(**asked)
+    assert done.choices[0].finish_reason == "length"
+    assert done.usage is not None
+    assert done.usage.total_tokens == 96
+    *_, last, usage = narrow.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+    assert last.choices[0].finish_reason == "length"
+    assert usage.usage.total_tokens == 96
 
 
 def test_json_schema_constrains_the_answer(client: openai.OpenAI) -> None:
