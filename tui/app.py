@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, getters, on, work
 from textual.app import App, ComposeResult, SystemCommand
@@ -17,7 +17,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 
 MEDIUM, WIDE = 90, 140
 """Screens from MEDIUM cells on have a rail, from WIDE on all three panes."""
+
+OPENS: dict[str, type[ModalScreen[Any]]] = {"keys": KeysScreen, "api_panel": ApiPanel, "jump": ModalScreen}
+"""Actions, and the screens over which they open nothing."""
 
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
@@ -354,9 +357,7 @@ class AssayApp(App[None]):
     @on(WirePane.SnippetsWanted)
     def action_api_panel(self) -> None:
         if self._services is None or self.state.api is not ApiPhase.ON:
-            self.notify(self.state.api.says)
-            return
-        if isinstance(self.screen, ApiPanel):
+            self.notify(self.state.api.says, timeout=3)
             return
         model = self.state.quick or "pocket/qwen3"
         self.push_screen(ApiPanel(self.state.api_url, self._services.server.key, model))
@@ -366,6 +367,10 @@ class AssayApp(App[None]):
         self.notify("ctrl+q leaves.", timeout=3)
 
     # -- help, palette, theme -----------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing opens twice, nor over a question: keys of the whole workbench reach it through any screen."""
+        return action not in OPENS or not isinstance(self.screen, (Confirm, OPENS[action]))
 
     def action_keys(self) -> None:
         self.push_screen(KeysScreen(log_file(self.settings.data_dir)))

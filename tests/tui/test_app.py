@@ -153,9 +153,6 @@ async def test_keys_of_the_api_while_it_starts_or_stops_say_so_and_do_nothing(
         server.may_go.set()
         await until(pilot, lambda: workbench.state.api is ApiPhase.ON)
         assert server.started_on == [None]
-        await pilot.press("f6", "f6")
-        await until(pilot, lambda: len(workbench.screen_stack) == 2, "one panel")
-        await pilot.press("escape")
         server.may_go.clear()
         await pilot.press("ctrl+t", "ctrl+t", "f6")
         await until(pilot, lambda: notices(workbench).count("The API is still stopping") == 2)
@@ -170,7 +167,8 @@ async def test_a_question_about_the_api_is_asked_once(workbench: AssayApp, serve
         await until(pilot, lambda: workbench.state.phase is Phase.READY)
         await pilot.press("ctrl+t")
         await until(pilot, lambda: "Use 8485" in screen_text(workbench))
-        await pilot.press("ctrl+t", "ctrl+t")
+        await pilot.press("ctrl+t", "ctrl+t", "f6", "f1", "ctrl+o")
+        await pilot.pause()
         assert len(workbench.screen_stack) == 2
         await pilot.press("y")
         await until(pilot, lambda: workbench.state.api is ApiPhase.ON)
@@ -228,6 +226,21 @@ async def test_the_panel_shows_key_and_programs_and_copies_them(workbench: Assay
         await until(pilot, lambda: "from anthropic import Anthropic" in workbench.clipboard)
         await pilot.press("k")
         await until(pilot, lambda: workbench.clipboard == "assay-scripted-key")
+
+
+async def test_the_key_that_opens_a_screen_closes_it_and_none_opens_over_another(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase is Phase.READY)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: workbench.state.api is ApiPhase.ON)
+        for key in ("f1", "f6"):
+            await pilot.press(key)
+            await until(pilot, lambda: len(workbench.screen_stack) == 2)
+            await pilot.press("ctrl+o")
+            await pilot.pause()
+            assert len(workbench.screen_stack) == 2
+            await pilot.press(key)
+            await until(pilot, lambda: len(workbench.screen_stack) == 1)
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------
