@@ -12,9 +12,10 @@ from core.errors import EngineError
 from core.events import GenerationResult, TextDelta
 from core.images import ImageData, read_image
 from core.settings import Settings
+from core.text_safety import clean
 from core.tiers import Tier, resolve_tier
 from tui.conversation import ChatSettings, Conversation, Turn, answer_message
-from tui.dropped import mentioned_images
+from tui.dropped import absent_images, mentioned_images
 from tui.live_answer import final_figures
 
 
@@ -70,6 +71,8 @@ def _exchange(
 ) -> None:
     """One message and its answer; ctrl+c stops the answer and keeps what came."""
     text, named = mentioned_images(line)
+    for sentence in absent_images(line):
+        _note(clean(sentence))
     question = conversation.question(text, [*attached, *(read_image(path) for path in named)])
     conversation.turns.append(Turn(question))
     result = GenerationResult()

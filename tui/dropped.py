@@ -50,8 +50,7 @@ def mentioned_images(text: str) -> tuple[str, list[Path]]:
     found: list[Path] = []
 
     def take(match: re.Match[str]) -> str:
-        word = match[1] or re.sub(r"\\(.)", r"\1", match[2])
-        path = _as_path(word)
+        path = _as_path(_word(match))
         if path is None:
             return match[0]
         found.append(path)
@@ -59,3 +58,18 @@ def mentioned_images(text: str) -> tuple[str, list[Path]]:
 
     rest = _MENTION.sub(take, text)
     return (re.sub(r"[ \t]{2,}", " ", rest).strip(), found) if found else (text, [])
+
+
+def absent_images(text: str) -> list[str]:
+    """A sentence for each @path mention that is spelt as an image file where there is none: it stays text."""
+    words = [_word(match) for match in _MENTION.finditer(text)]
+    return [
+        f"There is no image file {word}: it was sent as text."
+        for word in words
+        if Path(word).suffix.lower() in SUFFIXES and _as_path(word) is None
+    ]
+
+
+def _word(match: re.Match[str]) -> str:
+    """What a mention says, without quotes and backslashes."""
+    return match[1] or re.sub(r"\\(.)", r"\1", match[2])

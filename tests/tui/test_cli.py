@@ -172,7 +172,7 @@ def test_a_chat_over_a_pipe_answers_with_plain_text_until_a_message_is_refused(
     run = assay(
         environment,
         *("chat", "--model", "pocket/qwen3", "--temperature", "0"),
-        input=f"What is the capital of France? Answer in one word.\nWhat is @{tmp_path / 'red.png'}\n",
+        input=f"Hello! @none.png\nWhat is the capital of France? Answer in one word.\nWhat is @{tmp_path / 'red.png'}\n",
     )
     assert "paris" in run.stdout.lower()
     assert "TTFT" in run.stderr
@@ -182,6 +182,7 @@ def test_a_chat_over_a_pipe_answers_with_plain_text_until_a_message_is_refused(
     assert "pocket/qwen3" in refusal
     assert "image" in refusal
     assert run.stderr.count(refusal.removeprefix("assay: ")) == 1
+    assert "There is no image file none.png: it was sent as text." in run.stderr
 
 
 def test_a_model_that_is_not_there_is_wrong_usage(environment: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.dropped import dropped_images, mentioned_images
+from tui.dropped import absent_images, dropped_images, mentioned_images
 
 
 @pytest.fixture
@@ -52,3 +52,11 @@ def test_mentions_are_taken_out_of_the_message(cat: Path) -> None:
 
 def test_mentions_of_what_is_no_image_stay() -> None:
     assert mentioned_images("write to @anna or a@b.png") == ("write to @anna or a@b.png", [])
+
+
+def test_a_mention_of_an_image_that_is_not_there_is_told(cat: Path) -> None:
+    said = absent_images(f'See @"{cat}", @/no/such.png and @anna, a@b.png, @\\~x/y\\ z.gif')
+    assert said == [
+        "There is no image file /no/such.png: it was sent as text.",
+        "There is no image file ~x/y z.gif: it was sent as text.",
+    ]

@@ -15,7 +15,7 @@ from core.errors import EngineError
 from core.images import ImageData, read_image
 from tui.background import off_loop
 from tui.clipboard import clipboard_image
-from tui.dropped import mentioned_images
+from tui.dropped import absent_images, mentioned_images
 from tui.widgets.attachments import Attachments
 from tui.widgets.completions import Completions
 from tui.widgets.composer import Composer
@@ -55,6 +55,8 @@ class ChatInput(Vertical):
         except EngineError as error:
             self.notify(error.message, title="Not sent", severity="error")
             return
+        for sentence in absent_images(event.text):
+            self.notify(sentence, severity="warning")
         if text.strip() or images:
             self.post_message(self.Sent(text.strip(), images, event.text))
 
