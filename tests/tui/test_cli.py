@@ -172,7 +172,8 @@ def test_a_chat_over_a_pipe_answers_with_plain_text_until_a_message_is_refused(
     run = assay(
         environment,
         *("chat", "--model", "pocket/qwen3", "--temperature", "0"),
-        input=f"Hello! @none.png\nWhat is the capital of France? Answer in one word.\nWhat is @{tmp_path / 'red.png'}\n",
+        input="Hello! @none.png\nWhat is the capital of France? Answer in one word.\n"
+        f"What is @{tmp_path / 'red.png'}\n",
     )
     assert "paris" in run.stdout.lower()
     assert "TTFT" in run.stderr
