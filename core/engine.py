@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -15,7 +18,7 @@ from core.embedding import Embedding, EmbeddingResult
 from core.errors import EngineClosed, EngineError, QueueFull, UnsupportedInput
 from core.generation import Generation
 from core.launch import launched_rank
-from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload
+from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
 from core.request_checks import check_embedding, check_speech, check_transcription
 from core.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
@@ -24,7 +27,19 @@ from core.speech import Speech, Transcription
 from core.status import EngineStatus, LoadedModel, Notice
 from core.stream import Work
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+_started: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A program that ends with a busy engine: MLX aborts the process if its thread is still at work by then."""
+    for engine in list(_started):
+        if engine.rank == 0:
+            engine.close()
 
 
 class Engine:
@@ -44,12 +59,18 @@ class Engine:
         self._refusing = False
 
     def start(self) -> Self:
-        """Start the MLX thread (which imports MLX there). Idempotent; `with Engine() as engine` does it too."""
+        """Start the MLX thread (which imports MLX there). Idempotent; `with Engine() as engine` does it too.
+
+        An engine that has died is started anew, without its models.
+        """
+        if self._thread is not None and self._thread.failure is not None and launched_rank() is None:
+            self.close()
         with self._lock:
             if self._thread is None:
                 self._refusing = False
                 self._thread = MlxThread(self.settings, self.catalog, self._notify, self._publish, self._died)
                 self._thread.start()
+                _started.add(self)
         return self
 
     def ready(self) -> Future[None]:
@@ -75,6 +96,7 @@ class Engine:
         self._abandon()
         with self._lock:
             self._thread = None
+            _started.discard(self)
 
     def follow(self) -> None:
         """On a rank above 0: do what rank 0 does until it closes its engine. Blocks; raises EngineClosed if it dies."""
@@ -139,9 +161,18 @@ class Engine:
         return future
 
     def unload(self, model_id: str, *, cancel: bool = False) -> Future[None]:
-        """Free a model when its requests have ended, or at once with `cancel` (they end with ModelUnloaded)."""
+        """Free a model when its requests have ended, or at once with `cancel` (they end with ModelUnloaded).
+
+        The future raises ModelNotFound for a model that is neither in memory nor on disk.
+        """
         future: Future[None] = self._track(Future())
         self._post(Unload(model_id, cancel, future))
+        return future
+
+    def unpin(self, model_id: str) -> Future[None]:
+        """Let a model that was loaded with `pin` be evicted again when memory is short."""
+        future: Future[None] = self._track(Future())
+        self._post(Unpin(model_id, future))
         return future
 
     def count_tokens(self, request: GenerationRequest) -> Future[int]:
@@ -156,7 +187,10 @@ class Engine:
         return self._status
 
     def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
-        """Call `listener` on every notice, on the MLX thread; returns the function that ends it."""
+        """Call `listener` on every notice, on the MLX thread, which waits for it; returns the function that ends it.
+
+        One that raises is not called again.
+        """
         with self._lock:
             self._listeners = [*self._listeners, listener]
 
@@ -224,7 +258,12 @@ class Engine:
 
     def _notify(self, notice: Notice) -> None:
         for listener in self._listeners:
-            listener(notice)
+            try:
+                listener(notice)
+            except Exception:
+                log.exception("a listener raised, and is not called again")
+                with self._lock:
+                    self._listeners = [other for other in self._listeners if other is not listener]
 
     def _publish(self, status: EngineStatus) -> None:
         self._status = status

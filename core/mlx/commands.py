@@ -80,6 +80,20 @@ class Unload:
 
 
 @dataclass(frozen=True)
+class Unpin:
+    """Let a model be evicted again."""
+
+    model: str
+    future: Future[None]
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.unpin(self.model, self.future)
+
+    def refuse(self, error: EngineError) -> None:
+        _refuse(self.future, error)
+
+
+@dataclass(frozen=True)
 class UnloadIdle:
     """Free models that nobody has used for long."""
 

@@ -116,6 +116,7 @@ class Runtime:
             if waiting.generation is generation:
                 self._queue.remove(waiting)
                 self._next = None
+                self._tell_places()
                 parser = OutputParser(self.loaded.markers)
                 Row(generation, waiting.clock, parser, None, None, 0).finish(FinishReason.CANCELLED)
                 return True
@@ -184,8 +185,11 @@ class Runtime:
             if entrant is not None and entrant.inputs.features is not None:
                 break  # reading an image takes as long as a step: one at a time
         if admitted:
-            for place, waiting in enumerate(self._queue, start=1):
-                waiting.tell(place)
+            self._tell_places()
+
+    def _tell_places(self) -> None:
+        for place, waiting in enumerate(self._queue, start=1):
+            waiting.tell(place)
 
     def _prefill(self) -> None:
         """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk."""

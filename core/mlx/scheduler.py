@@ -49,7 +49,8 @@ class _Load:
     began: float
     steps: Generator[float, None, ModelRuntime] | None = None
     fraction: float = 0.0
-    memory_before: int = 0
+    memory: int = 0
+    """Bytes that its pieces took so far; others prefill and decode between them."""
     waiters: list[Callable[[ModelRuntime | EngineError], None]] = field(default_factory=list)
 
 
@@ -120,6 +121,12 @@ class Scheduler:
 
         self._with_model(model_id, ready)
 
+    def unpin(self, model_id: str, future: Future[None]) -> None:
+        """Let a model be evicted again."""
+        self._pool.pinned.discard(model_id)
+        self.publish()
+        _done(future)
+
     def count(self, request: GenerationRequest, future: Future[int]) -> None:
         """Count a request's prompt tokens with its model's tokenizer."""
 
@@ -138,7 +145,14 @@ class Scheduler:
             self.publish()
         runtime = self._pool.runtimes.get(model_id)
         if runtime is None:
-            _done(future)
+            try:
+                if load is None:
+                    self._catalog.get(model_id)
+            except EngineError as error:
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error.detached())
+            else:
+                _done(future)
             return
         self._leaving.setdefault(model_id, []).append(future)
         if cancel or not runtime.busy:
@@ -182,8 +196,9 @@ class Scheduler:
                 runtime.step()
             if model_id in self._leaving and not runtime.busy:
                 self._free(model_id)
-        if self._loads:
-            self._advance(next(iter(self._loads.values())))
+        # A model that was asked for again while its last requests end holds up no other.
+        if (load := next((load for name, load in self._loads.items() if name not in self._leaving), None)) is not None:
+            self._advance(load)
         if time.monotonic() - self._published >= STATUS_INTERVAL_S or not self.busy:
             self.publish()
 
@@ -242,20 +257,21 @@ class Scheduler:
         load.waiters.append(ready)
 
     def _advance(self, load: _Load) -> None:
-        if load.model_id in self._leaving:  # asked for again while its last requests end
-            return
+        active = mx.get_active_memory()
         try:
             if load.steps is None:
                 left, victims = self._ranks.decide(lambda: self._pool.room_for(self._catalog.get(load.model_id)))
                 self._pool.kept.shrink(left, 0.0 if self._working else SAVE_S)
                 for victim in victims:
                     self._free(victim)
-                load.memory_before = mx.get_active_memory()
+                active = mx.get_active_memory()
                 load.steps = self._ranks.together(
                     self._load_steps(load.model_id), lambda: fingerprint(self._catalog.get(load.model_id).path)
                 )
             load.fraction = next(load.steps)
+            load.memory += mx.get_active_memory() - active
         except StopIteration as finished:
+            load.memory += mx.get_active_memory() - active
             self._loaded(load, finished.value)
         except EngineError as error:
             self._drop(load, error)
@@ -275,7 +291,7 @@ class Scheduler:
     def _loaded(self, load: _Load, runtime: ModelRuntime) -> None:
         runtime.loaded_at = runtime.last_used = time.monotonic()
         runtime.load_s = runtime.loaded_at - load.began
-        runtime.memory_bytes = max(mx.get_active_memory() - load.memory_before, 0)
+        runtime.memory_bytes = max(load.memory, 0)
         self._load_counts[load.model_id] = self._load_counts.get(load.model_id, 0) + 1
         self._pool.runtimes[load.model_id] = runtime
         del self._loads[load.model_id]

@@ -187,6 +187,13 @@ class ScriptedEngine:
         future.set_result(self._models[model_id])
         return future
 
+    def unpin(self, model_id: str) -> Future[None]:
+        self._models[model_id] = replace(self._models[model_id], pinned=False)
+        self._tell(NoticeKind.STATUS, model_id)
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
     def ready(self) -> Future[None]:
         future: Future[None] = Future()
         future.set_result(None)

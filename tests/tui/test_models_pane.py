@@ -93,12 +93,14 @@ async def test_a_model_that_does_not_chat_takes_no_role(workbench: AssayApp) -> 
         assert workbench.state.full == FULL
 
 
-async def test_p_pins_and_u_unloads(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+async def test_p_pins_and_lets_go_and_u_unloads(workbench: AssayApp, scripted: ScriptedEngine) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)
         workbench.models.table.select(QUICK)
         await pilot.press("p")
         await until(pilot, lambda: (entry := workbench.state.loaded(QUICK)) and entry.pinned)
+        await pilot.press("p")
+        await until(pilot, lambda: (entry := workbench.state.loaded(QUICK)) and not entry.pinned)
         await pilot.press("u")
         await until(pilot, lambda: workbench.state.loaded(QUICK) is None)
 

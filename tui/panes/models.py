@@ -272,7 +272,7 @@ class ModelsPane(Vertical):
             return
         loaded = self.state.loaded(info.id)
         if loaded is not None and loaded.pinned:
-            self.notify(f"{info.id} is pinned; u unloads it and lets it go.")
+            self._unpin(info.id)
         else:
             self.load(info.id, pin=True)
 
@@ -289,6 +289,14 @@ class ModelsPane(Vertical):
             return
         if before is None or before.state is not ModelState.READY:
             self.notify(f"{model_id} loaded in {loaded.load_s:.1f} s, {size(loaded.memory_bytes)}.", timeout=3)
+
+    @work(group="loading")
+    async def _unpin(self, model_id: str) -> None:
+        assert self._services is not None
+        try:
+            await _answer(self._services.engine.unpin(model_id))
+        except EngineError as error:
+            self.notify(error.message, title="Still pinned", severity="error")
 
     @work(group="loading")
     async def _unload(self, model_id: str) -> None:
