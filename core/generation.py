@@ -18,7 +18,7 @@ class Generation(Stream[GenerationRequest, Event]):
         return folded
 
     async def aresult(self) -> GenerationResult:
-        """As `result`, for a coroutine."""
+        """As `result`, for a coroutine; cancelling it cancels the request."""
         folded = GenerationResult()
         async for event in self:
             folded.add(event)

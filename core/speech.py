@@ -18,7 +18,7 @@ class Speech(Stream[SpeechRequest, SpeechEvent]):
         return folded
 
     async def aresult(self) -> SpeechResult:
-        """As `result`, for a coroutine."""
+        """As `result`, for a coroutine; cancelling it cancels the request."""
         folded = SpeechResult()
         async for event in self:
             folded.add(event)
@@ -36,7 +36,7 @@ class Transcription(Stream[TranscriptionRequest, TranscriptionEvent]):
         return folded
 
     async def aresult(self) -> TranscriptionResult:
-        """As `result`, for a coroutine."""
+        """As `result`, for a coroutine; cancelling it cancels the request."""
         folded = TranscriptionResult()
         async for event in self:
             folded.add(event)

@@ -6,7 +6,8 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from core.errors import EngineError
 from core.events import Finished
@@ -49,6 +50,10 @@ class Stream(Generic[Request, Item]):
 
     Events are kept until read, so nothing is lost by reading late. Iteration ends after `Finished`, or raises the
     EngineError that ended the request. Feeding costs the engine a deque append: a slow reader delays nobody.
+
+    A handle that is merely forgotten runs on to its end: `with` or `async with` it, and leaving the block cancels what
+    has not ended. A `break` out of a loop cancels nothing, so that `result()` can go on from there. A coroutine that
+    is cancelled (by `asyncio.wait_for`, too) while it waits for an event or for `aresult()` cancels the request.
     """
 
     def __init__(self, request: Request, on_cancel: Callable[[Any], None]) -> None:
@@ -89,6 +94,23 @@ class Stream(Generic[Request, Item]):
         if not self._cancelled:
             self._cancelled = True
             self._on_cancel(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._ended:
+            self.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
 
     # -- the engine's side -------------------------------------------------------------------------------------------
 
@@ -167,6 +189,10 @@ class Stream(Generic[Request, Item]):
             if waiting:
                 try:
                     await ready.wait()
+                except asyncio.CancelledError:
+                    if not self._ended:
+                        self.cancel()
+                    raise
                 finally:
                     with self._condition:
                         if waker in self._wakers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -221,6 +222,25 @@ def test_a_queued_request_can_be_cancelled(settings: Settings) -> None:
         waiting.cancel()
         assert finish(waiting.result()).reason is FinishReason.CANCELLED
         assert finish(running.result()).reason in (FinishReason.STOP, FinishReason.LENGTH)
+
+
+async def test_a_time_out_of_the_reader_ends_the_generation(engine: Engine) -> None:
+    with engine.generate(request("Count from 1 to 40.", max_tokens=200)) as generation:
+        await asyncio.wait_for(anext(aiter(generation)), 60)
+        task = asyncio.create_task(generation.aresult())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert finish(generation.result()).reason is FinishReason.CANCELLED
+
+
+def test_leaving_the_block_of_a_generation_ends_it(engine: Engine) -> None:
+    with engine.generate(request("Count from 1 to 40.", max_tokens=200)) as generation:
+        for event in generation:
+            if isinstance(event, TextDelta):
+                break
+    assert finish(generation.result()).reason is FinishReason.CANCELLED
 
 
 def test_a_full_queue_is_refused_with_the_numbers(settings: Settings) -> None:

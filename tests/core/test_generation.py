@@ -95,6 +95,67 @@ async def test_a_coroutine_that_is_cancelled_leaves_no_waker() -> None:
     assert handle._wakers == []
 
 
+async def test_a_coroutine_that_is_cancelled_while_it_waits_cancels_the_request() -> None:
+    awaited, awaited_cancelled = make()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(awaited.aresult(), 0.01)
+    assert awaited_cancelled == [awaited]
+
+    iterated, iterated_cancelled = make()
+    iterated.feed(TextDelta("a"))
+
+    async def read() -> None:
+        async for _ in iterated:
+            pass
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert iterated_cancelled == [iterated]
+
+
+async def test_a_coroutine_that_is_cancelled_after_the_end_cancels_no_request() -> None:
+    handle, cancelled = make()
+    task = asyncio.create_task(handle.aresult())
+    await asyncio.sleep(0)
+    handle.feed(END)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cancelled == []
+
+
+def test_a_loop_that_is_left_goes_on_with_the_result() -> None:
+    handle, cancelled = make()
+    handle.feed(TextDelta("a"))
+    handle.feed(TextDelta("b"))
+    for _ in handle:
+        break
+    handle.feed(END)
+    assert handle.result().text == "b"
+    assert cancelled == []
+
+
+async def test_leaving_the_block_cancels_what_has_not_ended() -> None:
+    running, running_cancelled = make()
+    with running:
+        running.feed(TextDelta("a"))
+    assert running_cancelled == [running]
+
+    broken, broken_cancelled = make()
+    with pytest.raises(KeyError):
+        async with broken:
+            raise KeyError
+    assert broken_cancelled == [broken]
+
+    ended, ended_cancelled = make()
+    async with ended as handle:
+        handle.feed(END)
+    assert ended_cancelled == []
+
+
 def test_wait_says_whether_it_ended() -> None:
     handle, _ = make()
     assert handle.wait(0.001) is False
