@@ -9,6 +9,7 @@ from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights
 from core.mlx.prefill import Entrant
 from core.mlx.row import Row
+from core.sizes import readable_size
 
 ANSWER_FOR_FIT = 1024
 """Tokens of an answer that are counted at most: few are longer, whatever `max_tokens` allows."""
@@ -34,7 +35,8 @@ def make_room(
     prompt = entrant.row.prompt_tokens
     raise OutOfMemory(
         f"The KV cache of a prompt of {prompt} tokens and an answer of {_expected(entrant.row) - prompt} takes about "
-        f"{need / 1e9:.2f} GB, and {max(left + need, 0) / 1e9:.2f} of the {kept.memory / 1e9:.2f} GB budget are free. "
+        f"{readable_size(need)}, and {readable_size(max(left + need, 0))} of the budget of "
+        f"{readable_size(kept.memory)} are free. "
         "Shorten the conversation, unload another model, or raise memory_budget_gb."
     )
 

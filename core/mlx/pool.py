@@ -10,6 +10,7 @@ from core.mlx.distributed import Ranks
 from core.mlx.kept import make_kept
 from core.mlx.runtimes import ModelRuntime
 from core.settings import Settings
+from core.sizes import readable_size
 
 CONTEXT_FOR_FIT = 4096
 """Tokens of KV cache that a model is expected to need when it is asked whether it fits."""
@@ -66,7 +67,7 @@ class Pool:
         kept = [name for name in self.runtimes if name not in chosen]
         advice = f"Unload {' or '.join(kept)}" if kept else "Use a smaller or more quantised model"
         raise OutOfMemory(
-            f"{info.id} needs about {need / 1e9:.2f} GB; {(self.budget - left - need) / 1e9:.2f} of the "
-            f"{self.budget / 1e9:.2f} GB budget are in use and {len(chosen)} idle model(s) could be evicted. "
+            f"{info.id} needs about {readable_size(need)}; {readable_size(self.budget - left - need)} of the budget of "
+            f"{readable_size(self.budget)} are in use and {len(chosen)} idle model(s) could be evicted. "
             f"{advice}, or raise memory_budget_gb."
         )
