@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from core.catalog import Catalog, ModelKind
 from core.embedding import Embedding, EmbeddingResult
-from core.errors import EngineClosed, EngineError, QueueFull, UnsupportedInput
+from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, UnsupportedInput
 from core.generation import Generation
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
@@ -121,10 +121,19 @@ class Engine:
         Raises ModelNotFound, UnsupportedInput, InvalidRequest, QueueFull or EngineClosed at once; what can only be
         known later (LoadFailed, ContextOverflow, GenerationFailed, ...) is raised by the handle.
         """
-        check_request(request, self.catalog)
-        generation = Generation(request, self._cancel)
-        self._submit(generation)
+        (generation,) = self.generate_all([request])
         return generation
+
+    def generate_all(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
+        """Queue requests that belong together, such as the choices of one answer: all of them or none.
+
+        Raises as `generate` does.
+        """
+        for request in requests:
+            check_request(request, self.catalog)
+        generations = [Generation(request, self._cancel) for request in requests]
+        self._submit(*generations)
+        return generations
 
     def embed(self, request: EmbeddingRequest) -> Future[EmbeddingResult]:
         """Turn texts into vectors of length 1; an unloaded model is loaded first. `cancel` the future to stop.
@@ -202,16 +211,22 @@ class Engine:
 
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _submit(self, work: Work) -> None:
+    def _submit(self, *works: Work) -> None:
         with self._lock:
             self._open = [other for other in self._open if not other.done]
-            waiting = sum(not other.admitted for other in self._open)
-            if waiting >= self.settings.max_queue:
-                raise QueueFull(
-                    f"{waiting} requests wait already and the queue holds {self.settings.max_queue}. Try again shortly."
+            waiting, places = sum(not other.admitted for other in self._open), self.settings.max_queue
+            if len(works) > places:
+                raise InvalidRequest(
+                    f"{len(works)} requests at once do not fit into a queue that holds {places}. Ask for fewer."
                 )
-            self._open.append(work)
-        self._post(Submit(work, time.monotonic()))
+            if waiting + len(works) > places:
+                more = f", and {len(works)} more do not fit" if len(works) > 1 else ""
+                raise QueueFull(
+                    f"{waiting} requests wait already and the queue holds {places}{more}. Try again shortly."
+                )
+            self._open.extend(works)
+        for work in works:
+            self._post(Submit(work, time.monotonic()))
 
     def _post(self, command: Command) -> None:
         if self.rank > 0:

@@ -65,16 +65,11 @@ async def fetch_images(urls: Sequence[str], settings: Settings) -> dict[str, Ima
 def submit(engine: Engine, request: GenerationRequest, choices: int) -> list[Generation]:
     """Queue one generation for each choice: the same request with seeds that follow one another."""
     seed = request.sampling.seed
-    generations: list[Generation] = []
-    try:
-        for choice in range(choices):
-            sampling = request.sampling if seed is None else replace(request.sampling, seed=seed + choice)
-            generations.append(engine.generate(replace(request, id=uuid.uuid4().hex, sampling=sampling)))
-    except EngineError:
-        for generation in generations:
-            generation.cancel()
-        raise
-    return generations
+    requests: list[GenerationRequest] = []
+    for choice in range(choices):
+        sampling = request.sampling if seed is None else replace(request.sampling, seed=seed + choice)
+        requests.append(replace(request, id=uuid.uuid4().hex, sampling=sampling))
+    return engine.generate_all(requests)
 
 
 async def answer(

@@ -256,6 +256,22 @@ def test_a_full_queue_is_refused_with_the_numbers(settings: Settings) -> None:
         assert {finish(handle.result()).reason for handle in accepted} <= {FinishReason.CANCELLED, FinishReason.STOP}
 
 
+def test_requests_that_belong_together_are_queued_all_or_none(settings: Settings) -> None:
+    narrow = settings.model_copy(update={"max_batch": 1, "max_queue": 4})
+    with Engine(narrow) as engine:
+        long = request("Count from 1 to 40.", max_tokens=200)
+        with engine.generate(long) as running:
+            for event in running:
+                if isinstance(event, TextDelta):
+                    break
+            waiting = engine.generate_all([request("Hello!"), request("Hello!")])
+            with pytest.raises(QueueFull, match="^2 requests wait already .* holds 4, and 3 more do not fit"):
+                engine.generate_all([long] * 3)
+            with pytest.raises(InvalidRequest, match="^5 requests at once do not fit into a queue that holds 4"):
+                engine.generate_all([long] * 5)
+        assert all(handle.result().text for handle in waiting)
+
+
 def test_an_unknown_model_is_refused_at_once(engine: Engine) -> None:
     with pytest.raises(ModelNotFound, match="pocket/qwen"):
         engine.generate(GenerationRequest("pocket/qwen", (Message.text(Role.USER, "hi"),)))

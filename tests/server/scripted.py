@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -69,6 +69,9 @@ class ScriptedEngine:
         self.plays: list[Play] = []
         self.refusal: EngineError | None = None
         self.alive = True
+
+    def generate_all(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
+        return [self.generate(request) for request in requests]
 
     def generate(self, request: GenerationRequest) -> Generation:
         if self.refusal is not None:

@@ -206,6 +206,9 @@ class ScriptedEngine:
         future.set_result(None)
         return future
 
+    def generate_all(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
+        return [self.generate(request) for request in requests]
+
     def generate(self, request: GenerationRequest) -> Generation:
         info = self.catalog.get(request.model)
         if request.images and not info.images:
