@@ -13,10 +13,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from core.catalog import Catalog, ModelKind
+from core.catalog import Catalog
 from core.embedding import Embedding, EmbeddingResult
-from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, UnsupportedInput
+from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull
 from core.generation import Generation
+from core.generation_checks import check_request
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
@@ -282,21 +283,3 @@ class Engine:
 
     def _publish(self, status: EngineStatus) -> None:
         self._status = status
-
-
-def check_request(request: GenerationRequest, catalog: Catalog) -> None:
-    """What can be said of a request without its model in memory.
-
-    Raises ModelNotFound, UnsupportedInput or InvalidRequest.
-    """
-    from core.sampling_limits import check_sampling
-
-    info = catalog.get(request.model)
-    if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
-        raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
-    if request.images and not info.images:
-        raise UnsupportedInput(
-            f"{info.id} is a {info.kind.value} model and cannot see images. "
-            f"Send the {len(request.images)} image(s) to a vision model."
-        )
-    check_sampling(request.sampling)

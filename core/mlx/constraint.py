@@ -36,7 +36,7 @@ class JsonConstraint:
         end = " /(.|\\n)*/" if open_end else ""
         try:
             grammar = llguidance.LLMatcher.grammar_from_lark(f"start: value{end}\nvalue: %json {value}")
-            self._matcher = llguidance.LLMatcher(tokenizer, grammar)
+            self._matcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0)  # it would write to the terminal
             problem = self._matcher.get_error()
         except ValueError as error:
             problem = str(error)
@@ -59,9 +59,8 @@ class JsonConstraint:
             self._matcher.consume_token(last)
         self._begun = True
         if self._matcher.get_error():
-            raise InvalidRequest(
-                f"The JSON schema could not be followed: {self._matcher.get_error()}", "response_format"
-            )
+            reason = self._matcher.get_error().splitlines()[0][:200]  # what follows is the library's inner state
+            raise InvalidRequest(f"The JSON schema could not be followed: {reason}", "response_format")
         if self._open_end and self._matcher.is_accepting():
             self._free = True
             return logits

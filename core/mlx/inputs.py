@@ -10,7 +10,7 @@ import mlx.core as mx
 from mlx_vlm.generate.common import _chunked_prefill_enabled
 from rapidfuzz.distance import Prefix
 
-from core.errors import ContextOverflow, EngineError, UnsupportedInput
+from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
 from core.images import ImageData
 from core.mlx.image_inputs import image_number, name_images, run_count, see
 from core.mlx.loading import LoadedWeights
@@ -56,8 +56,8 @@ class Inputs:
 def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     """Render and tokenize a request for a loaded model.
 
-    Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, and what
-    `core.mlx.prompt.render` raises.
+    Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, ContextOverflow
+    for a prompt that is plainly too long, InvalidRequest for an empty one, and what `core.mlx.prompt.render` raises.
     """
     images = request.images
     if images and loaded.processor is None:
@@ -65,6 +65,8 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
             f"{loaded.info.id} is a text model and cannot see images. "
             f"Send the {len(images)} image(s) to a vision model."
         )
+    if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
+        raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
     prompt = render(
         request, loaded.tokenizer, loaded.markers, vision=loaded.processor is not None, image=loaded.image_text
     )
@@ -75,6 +77,8 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     if images:
         return _with_images(prompt, request, loaded)
     tokens = list(loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
+    if not tokens:
+        raise InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
     if _cut_anywhere(loaded):
         return Inputs(prompt, tokens, key=list(tokens))
     return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))

@@ -56,7 +56,7 @@ def render(
     Raises UnsupportedInput when the model cannot take what is asked, InvalidRequest when the template refuses it.
     """
     if request.prompt is not None:
-        return Prompt(request.prompt, add_special_tokens=True)
+        return Prompt(_without_surrogates(request.prompt), add_special_tokens=True)
     if not tokenizer.has_chat_template:
         raise UnsupportedInput(
             f"{request.model} has no chat template: it completes text and cannot chat. "
@@ -86,7 +86,7 @@ def render(
         raise InvalidRequest(
             f"The chat template of {request.model} refuses the conversation: {error}.", "messages"
         ) from error
-    text = text.encode("utf-8", "replace").decode()  # lone surrogates are no text, and tokenizers refuse them
+    text = _without_surrogates(text)
     initial = markers.initial
     if markers.think_start and markers.think_end and text.rfind(markers.think_start) > text.rfind(markers.think_end):
         initial = "reasoning"
@@ -99,6 +99,11 @@ def render(
             text += f"\n{markers.think_end}\n\n"
         return Prompt(f"{text}{markers.tool_start}\n", "tool", _call_schema(tools), tools)
     return Prompt(text, initial, request.json_schema, tools)
+
+
+def _without_surrogates(text: str) -> str:
+    """Lone surrogates are no text, and tokenizers refuse them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _offered(request: GenerationRequest, markers: Markers) -> tuple[dict[str, Any], ...]:
@@ -135,17 +140,19 @@ def _normalised(messages: Iterable[Message]) -> list[Message]:
 
     Many templates accept nothing else, and clients send anything.
     """
-    turns: list[Message] = []
+    turns: list[tuple[Role, list[Part]]] = []
+    opened = False
     for message in messages:
         role = message.role
-        if role is Role.SYSTEM and any(turn.role is not Role.SYSTEM for turn in turns):
+        if role is not Role.SYSTEM:
+            opened = True
+        elif opened:
             role = Role.USER
-        if turns and turns[-1].role is role and role in (Role.SYSTEM, Role.USER):
-            parts: tuple[Part, ...] = (*turns[-1].parts, TextPart("\n\n"), *message.parts)
-            turns[-1] = Message(role, parts)
+        if turns and turns[-1][0] is role and role in (Role.SYSTEM, Role.USER):
+            turns[-1][1].extend((TextPart("\n\n"), *message.parts))
         else:
-            turns.append(Message(role, message.parts))
-    return [turn for turn in turns if turn.parts]
+            turns.append((role, list(message.parts)))
+    return [Message(role, tuple(parts)) for role, parts in turns if parts]
 
 
 def _template_messages(turn: Message, vision: bool) -> list[dict[str, Any]]:

@@ -80,7 +80,9 @@ def candidates(logprobs: mx.array, top_k: int, top_p: float, min_p: float) -> tu
         ids = mx.argpartition(-logprobs, kth=top_k - 1, axis=-1)[..., :top_k]
         logprobs = mx.take_along_axis(logprobs, ids, axis=-1)
     kept = logprobs.astype(mx.float32)
-    if 0 < top_p < 1:
+    if top_p <= 0:  # the strictest: nothing but the likeliest
+        kept = mx.where(kept < mx.max(kept, axis=-1, keepdims=True), -mx.inf, kept)
+    elif top_p < 1:
         ordered = -mx.sort(-kept, axis=-1)
         masses = mx.exp(ordered)
         above = mx.cumsum(masses, axis=-1) - masses  # of the tokens that are likelier

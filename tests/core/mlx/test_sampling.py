@@ -21,7 +21,7 @@ def logprobs(seed: int) -> mx.array:
 
 
 @pytest.mark.parametrize("top_k", [0, 1, 5, VOCABULARY])
-@pytest.mark.parametrize("top_p", [0.0, 0.01, 0.9, 1.0])
+@pytest.mark.parametrize("top_p", [0.01, 0.9, 1.0])
 @pytest.mark.parametrize("min_p", [0.0, 0.1, 1.0])
 def test_what_may_be_drawn_is_what_the_librarys_filters_leave(top_k: int, top_p: float, min_p: float) -> None:
     for seed in range(3):

@@ -1,0 +1,105 @@
+"""What can be said of a request for an answer without its model in memory: values, types and sizes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from core.catalog import Catalog, ModelKind
+from core.errors import InvalidRequest, UnsupportedInput
+from core.requests import GenerationRequest, Role, Sampling
+
+MAX_STOPS = 64
+MAX_STOP_CHARACTERS = 1_000
+"""Every piece of every answer is compared with every stop string."""
+MAX_SCHEMA_BYTES = 128 * 1024
+"""JSON of a schema: it is compiled between two steps, which all models wait for."""
+
+_RANGES = {
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "repetition_penalty": (0.01, 10.0),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+}
+
+
+def check_request(request: GenerationRequest, catalog: Catalog) -> None:
+    """Raises ModelNotFound, UnsupportedInput or InvalidRequest, with the value and what is allowed."""
+    info = catalog.get(request.model)
+    if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
+        raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
+    for place, message in enumerate(request.messages):
+        if not isinstance(message.role, Role):
+            raise InvalidRequest(
+                f"messages[{place}] has the role {message.role!r}, which is no core.requests.Role.", "messages"
+            )
+    if request.images and not info.images:
+        count = len(request.images)
+        raise UnsupportedInput(
+            f"{info.id} is a {info.kind.value} model and cannot see images. "
+            f"Send the {'image' if count == 1 else f'{count} images'} to a vision model."
+        )
+    check_sampling(request.sampling)
+    if request.json_schema is not None:
+        _check_schema(request.json_schema, "The JSON schema", "response_format")
+    for tool in request.tools:
+        _check_schema(tool.parameters, f"The schema of the tool {tool.name}", "tools")
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Raises InvalidRequest for a field of a wrong type or out of range."""
+    for name, (low, high) in _RANGES.items():
+        value = getattr(sampling, name)
+        if value is not None and not _is_number(value):
+            raise InvalidRequest(f"{name} is {value!r}; it must be a number.", name)
+        if value is not None and not low <= value <= high:
+            raise InvalidRequest(f"{name} is {value}; it must lie between {low:g} and {high:g}.", name)
+    for name in ("top_k", "logprobs", "max_tokens", "seed"):
+        value = getattr(sampling, name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InvalidRequest(f"{name} is {value!r}; it must be a whole number.", name)
+        if value < 0 and name != "seed":
+            raise InvalidRequest(f"{name} is {value}; it must not be negative.", name)
+    if sampling.logprobs is not None and sampling.logprobs > 20:
+        raise InvalidRequest(f"logprobs is {sampling.logprobs}; at most 20 alternatives are reported.", "logprobs")
+    if sampling.max_tokens == 0:
+        raise InvalidRequest("max_tokens is 0; it must be at least 1.", "max_tokens")
+    for token, bias in (sampling.logit_bias or {}).items():
+        if not isinstance(token, int) or not _is_number(bias) or math.isnan(bias):
+            raise InvalidRequest(
+                f"logit_bias gives token {token!r} the bias {bias!r}; it takes numbers for whole numbers.", "logit_bias"
+            )
+    _check_stop(sampling.stop)
+
+
+def _check_stop(stop: Any) -> None:
+    if isinstance(stop, str) or not all(isinstance(text, str) for text in stop):
+        raise InvalidRequest("stop must be a sequence of strings.", "stop")
+    if any(not text for text in stop):
+        raise InvalidRequest("A stop string is empty; leave it out.", "stop")
+    if len(stop) > MAX_STOPS:
+        raise InvalidRequest(f"There are {len(stop)} stop strings; at most {MAX_STOPS} are looked for.", "stop")
+    longest = max(map(len, stop), default=0)
+    if longest > MAX_STOP_CHARACTERS:
+        raise InvalidRequest(
+            f"A stop string has {longest} characters; at most {MAX_STOP_CHARACTERS} are looked for.", "stop"
+        )
+
+
+def _check_schema(schema: Mapping[str, Any], what: str, param: str) -> None:
+    try:
+        size = len(json.dumps(schema))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"{what} is no JSON: {error}.", param) from error
+    if size > MAX_SCHEMA_BYTES:
+        raise InvalidRequest(f"{what} has {size:,} bytes as JSON; at most {MAX_SCHEMA_BYTES:,} can be used.", param)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

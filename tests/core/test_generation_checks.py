@@ -1,0 +1,100 @@
+"""What is refused before a model is touched, and what odd requests become: a sentence, never a stopped engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from core.engine import Engine
+from core.errors import ContextOverflow, InvalidRequest
+from core.generation_checks import MAX_SCHEMA_BYTES, MAX_STOP_CHARACTERS, MAX_STOPS
+from core.mlx.prompt import _normalised
+from core.mlx.sampling import candidates
+from core.requests import GenerationRequest, Message, Role, Sampling, Tool
+
+TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
+HELLO = (Message.text(Role.USER, "Hello!"),)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "sentence"),
+    [
+        ({"stop": ("x",) * (MAX_STOPS + 1)}, "There are 65 stop strings; at most 64"),
+        ({"stop": ("x" * (MAX_STOP_CHARACTERS + 1),)}, "A stop string has 1001 characters; at most 1000"),
+        ({"stop": "Paris"}, "stop must be a sequence of strings"),
+        ({"logit_bias": {5: float("nan")}}, "logit_bias gives token 5 the bias nan"),
+        ({"logit_bias": {5.0: 1.0}}, "logit_bias gives token 5.0"),
+        ({"temperature": "1"}, "temperature is '1'; it must be a number"),
+        ({"temperature": float("nan")}, "temperature is nan; it must lie between 0 and 2"),
+        ({"seed": 1.5}, "seed is 1.5; it must be a whole number"),
+        ({"logprobs": 2.0}, "logprobs is 2.0; it must be a whole number"),
+        ({"max_tokens": 0}, "max_tokens is 0; it must be at least 1"),
+        ({"max_tokens": -4}, "max_tokens is -4; it must not be negative"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(engine: Engine, sampling: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        engine.generate(GenerationRequest(TEXT, HELLO, sampling=Sampling(**sampling)))
+    assert sentence in caught.value.message
+
+
+def test_as_much_as_is_allowed_passes(engine: Engine) -> None:
+    stop = ("never said " * 90,) * MAX_STOPS
+    request = GenerationRequest(TEXT, HELLO, sampling=Sampling(stop=stop, max_tokens=2, logit_bias={5: -100}))
+    assert engine.generate(request).result().finished is not None
+
+
+def test_a_role_that_is_none_is_refused(engine: Engine) -> None:
+    message = Message("user", ())  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="role 'user'"):
+        engine.generate(GenerationRequest(TEXT, (message,)))
+
+
+def test_a_huge_schema_is_refused_with_its_size(engine: Engine) -> None:
+    schema = {"enum": [f"value {number}" for number in range(20_000)]}
+    with pytest.raises(InvalidRequest, match=rf"bytes as JSON; at most {MAX_SCHEMA_BYTES:,}"):
+        engine.generate(GenerationRequest(TEXT, HELLO, json_schema=schema))
+    with pytest.raises(InvalidRequest, match="schema of the tool look_up has"):
+        engine.generate(GenerationRequest(TEXT, HELLO, tools=(Tool("look_up", "", schema),)))
+
+
+def test_a_schema_that_cannot_be_followed_is_told_in_one_line(engine: Engine) -> None:
+    request = GenerationRequest(TEXT, HELLO, json_schema={"$ref": "#"}, sampling=Sampling(max_tokens=8))
+    with pytest.raises(InvalidRequest) as caught:
+        engine.generate(request).result()
+    assert len(caught.value.message) < 300
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("model", [TEXT, VISION])
+def test_an_empty_prompt_is_refused(engine: Engine, model: str) -> None:
+    with pytest.raises(InvalidRequest, match="The prompt is empty"):
+        engine.generate(GenerationRequest(model, prompt="")).result()
+
+
+def test_a_prompt_with_half_a_character_is_read_without_it(engine: Engine) -> None:
+    request = GenerationRequest(TEXT, prompt="The capital \ud83d of", sampling=Sampling(max_tokens=2))
+    assert engine.generate(request).result().finished is not None
+
+
+def test_more_messages_than_the_window_has_tokens_are_not_even_rendered(engine: Engine) -> None:
+    with pytest.raises(ContextOverflow, match="at least 5000 tokens") as caught:
+        engine.generate(GenerationRequest(TEXT, HELLO * 5000)).result()
+    assert caught.value.prompt_tokens == 5000
+
+
+def test_many_turns_of_one_role_become_one_without_joining_what_was_joined() -> None:
+    turns = _normalised([*HELLO * 3, Message.text(Role.ASSISTANT, "Hi."), Message.text(Role.SYSTEM, "Be brief.")])
+    assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT, Role.USER]
+    assert turns[0].plain_text == "Hello!\n\nHello!\n\nHello!"
+    (joined,) = _normalised(HELLO * 200_000)  # quadratic work would not end here
+    assert len(joined.parts) == 399_999
+
+
+def test_a_top_p_of_zero_leaves_the_likeliest() -> None:
+    logprobs = mx.log(mx.array([[0.1, 0.6, 0.3]]))
+    ids, kept = candidates(logprobs, 0, 0.0, 0.0)
+    assert ids is None
+    assert mx.isfinite(kept).tolist() == [[False, True, False]]
