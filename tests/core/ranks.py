@@ -12,7 +12,7 @@ from typing import Any
 from core.engine import Engine
 from core.errors import EngineError
 from core.events import TextDelta
-from core.requests import GenerationRequest, Message, Role, Sampling
+from core.requests import GenerationRequest, Message, Role, Sampling, ToolCallPart
 from core.settings import load_settings
 
 MODEL = "pocket/qwen3"
@@ -87,7 +87,8 @@ def sentence(call: Any) -> str:
 
 def refusals(engine: Engine) -> dict[str, Any]:
     """What several ranks do not do."""
-    unlike = request("Hello!", schema={"type": "object", "x-note": threading.Lock()})
+    call = ToolCallPart("1", "look_up", {"note": threading.Lock()})
+    unlike = request("Hello!", Message(Role.ASSISTANT, (call,)), Message.text(Role.USER, "And now?"))
     return {
         "vision": sentence(lambda: engine.load("pocket/gemma3").result(60)),
         "missing": sentence(lambda: engine.load("tiny/missing").result(60)),
