@@ -60,6 +60,8 @@ class JsonConstraint:
         self._begun = True
         if self._matcher.get_error():
             reason = self._matcher.get_error().splitlines()[0][:200]  # what follows is the library's inner state
+            if reason.startswith("NoExtension"):
+                reason = f"it allows no next token here ({reason})."
             raise InvalidRequest(f"The JSON schema could not be followed: {reason}", "response_format")
         if self._open_end and self._matcher.is_accepting():
             self._free = True

@@ -47,7 +47,7 @@ def make_sampler(sampling: Sampling, defaults: Defaults) -> Sampler:
     Each sampled row holds its own PRNG key, so that a seed gives the same draws alone and in a batch.
     """
     temperature = _first(sampling.temperature, defaults.temperature)
-    if temperature == 0:
+    if temperature == 0 or _first(sampling.top_p, defaults.top_p) <= 0:  # top_p 0 leaves one token, even of equals
         shared: Sampler = greedy_sampler  # one object for all: a batch of greedy rows is then sampled in one call
         return shared
     top_p, top_k, min_p = (
@@ -80,9 +80,7 @@ def candidates(logprobs: mx.array, top_k: int, top_p: float, min_p: float) -> tu
         ids = mx.argpartition(-logprobs, kth=top_k - 1, axis=-1)[..., :top_k]
         logprobs = mx.take_along_axis(logprobs, ids, axis=-1)
     kept = logprobs.astype(mx.float32)
-    if top_p <= 0:  # the strictest: nothing but the likeliest
-        kept = mx.where(kept < mx.max(kept, axis=-1, keepdims=True), -mx.inf, kept)
-    elif top_p < 1:
+    if top_p < 1:
         ordered = -mx.sort(-kept, axis=-1)
         masses = mx.exp(ordered)
         above = mx.cumsum(masses, axis=-1) - masses  # of the tokens that are likelier
