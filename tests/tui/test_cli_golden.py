@@ -106,6 +106,7 @@ def line(attempt, done, total, told=tui.golden_table.progress_line):
     return told(attempt, done, total)
 
 tui.golden_table.progress_line = line
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell has put in the background
 app(prog_name="assay golden")
 """
 """The command line with a ctrl+c at its third attempt: from another process it could come after the last."""
