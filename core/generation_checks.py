@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from core.catalog import Catalog, ModelKind
 from core.errors import InvalidRequest, UnsupportedInput
-from core.requests import GenerationRequest, Role, Sampling
+from core.requests import (
+    GenerationRequest,
+    Message,
+    Part,
+    Role,
+    Sampling,
+    TextPart,
+    ThinkingPart,
+    Tool,
+    ToolChoice,
+)
 
 MAX_STOPS = 64
 MAX_STOP_CHARACTERS = 1_000
 """Every piece of every answer is compared with every stop string."""
+LARGEST_BIAS = 1e4
+"""OpenAI's limit is 100. Infinity forbids a token where it is negative; else it leaves no probabilities to draw by."""
 MAX_SCHEMA_BYTES = 128 * 1024
 """JSON of a schema: it is compiled between two steps, which all models wait for."""
 
@@ -29,6 +41,7 @@ _RANGES = {
 
 def check_request(request: GenerationRequest, catalog: Catalog) -> None:
     """Raises ModelNotFound, UnsupportedInput or InvalidRequest, with the value and what is allowed."""
+    _check_types(request)
     info = catalog.get(request.model)
     if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
         raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
@@ -70,8 +83,9 @@ def check_sampling(sampling: Sampling) -> None:
         raise InvalidRequest(f"logprobs is {sampling.logprobs}; at most 20 alternatives are reported.", "logprobs")
     if sampling.max_tokens == 0:
         raise InvalidRequest("max_tokens is 0; it must be at least 1.", "max_tokens")
+    _expect(sampling.logit_bias, (Mapping, NoneType), "logit_bias", "a mapping of tokens to numbers", "logit_bias")
     for token, bias in (sampling.logit_bias or {}).items():
-        if not isinstance(token, int) or not _is_number(bias) or math.isnan(bias):
+        if not isinstance(token, int) or isinstance(token, bool) or not _is_number(bias) or not bias <= LARGEST_BIAS:
             raise InvalidRequest(
                 f"logit_bias gives token {token!r} the bias {bias!r}; it takes numbers for whole numbers.", "logit_bias"
             )
@@ -79,8 +93,8 @@ def check_sampling(sampling: Sampling) -> None:
 
 
 def _check_stop(stop: Any) -> None:
-    if isinstance(stop, str) or not all(isinstance(text, str) for text in stop):
-        raise InvalidRequest("stop must be a sequence of strings.", "stop")
+    if not isinstance(stop, tuple | list) or not all(isinstance(text, str) for text in stop):
+        raise InvalidRequest("stop must be a sequence of strings, a tuple or a list.", "stop")
     if any(not text for text in stop):
         raise InvalidRequest("A stop string is empty; leave it out.", "stop")
     if len(stop) > MAX_STOPS:
@@ -92,7 +106,32 @@ def _check_stop(stop: Any) -> None:
         )
 
 
+def _check_types(request: GenerationRequest) -> None:
+    """What Python lets through where the fields' types do not."""
+    _expect(request.model, str, "model", "a string", "model")
+    _expect(request.prompt, (str, NoneType), "prompt", "a string", "prompt")
+    _expect(request.sampling, Sampling, "sampling", "a Sampling", "sampling")
+    _expect(request.tool_choice, ToolChoice, "tool_choice", "a ToolChoice", "tool_choice")
+    _expect(request.messages, (tuple, list), "messages", "a tuple of Message", "messages")
+    _expect(request.tools, (tuple, list), "tools", "a tuple of Tool", "tools")
+    for place, tool in enumerate(request.tools):
+        _expect(tool, Tool, f"tools[{place}]", "a Tool", "tools")
+    for place, message in enumerate(request.messages):
+        _expect(message, Message, f"messages[{place}]", "a Message", "messages")
+        _expect(message.parts, (tuple, list), f"messages[{place}].parts", "a tuple of parts", "messages")
+        for part in message.parts:
+            _expect(part, Part, f"A part of messages[{place}]", "one of core.requests.Part", "messages")
+            if isinstance(part, TextPart | ThinkingPart):
+                _expect(part.text, str, f"The text of a part of messages[{place}]", "a string", "messages")
+
+
+def _expect(value: Any, kinds: Any, what: str, wanted: str, param: str) -> None:
+    if not isinstance(value, kinds):
+        raise InvalidRequest(f"{what} is of type {type(value).__name__}; it must be {wanted}.", param)
+
+
 def _check_schema(schema: Mapping[str, Any], what: str, param: str) -> None:
+    _expect(schema, Mapping, what, "a mapping, as JSON objects are", param)
     try:
         size = len(json.dumps(schema))
     except (TypeError, ValueError, RecursionError) as error:

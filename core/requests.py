@@ -116,9 +116,10 @@ class ToolChoice:
 class Sampling:
     """How tokens are chosen. None means: the model's own generation_config, else the library's default.
 
-    `temperature` 0 is greedy. `max_tokens` None means up to the context window. `stop` strings end the answer and
-    are not part of it; they are looked for in its text alone, neither in thinking nor in tool calls. `logprobs` is how
-    many alternatives to report for each token; None reports nothing. Limits: `core.generation_checks`.
+    `temperature` 0 is greedy, and `top_p` 0 leaves the likeliest token alone. `max_tokens` None means up to the context
+    window. `stop` strings end the answer and are not part of it; they are looked for in its text alone, neither in
+    thinking nor in tool calls. `logprobs` is how many alternatives to report for each token; None reports nothing.
+    Limits: `core.generation_checks`.
     """
 
     temperature: float | None = None

@@ -12,7 +12,7 @@ from core.errors import ContextOverflow, InvalidRequest
 from core.generation_checks import MAX_SCHEMA_BYTES, MAX_STOP_CHARACTERS, MAX_STOPS
 from core.mlx.prompt import _normalised
 from core.mlx.sampling import Defaults, make_sampler
-from core.requests import GenerationRequest, Message, Role, Sampling, Tool
+from core.requests import GenerationRequest, Message, Role, Sampling, TextPart, Tool
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
 HELLO = (Message.text(Role.USER, "Hello!"),)
@@ -26,6 +26,11 @@ HELLO = (Message.text(Role.USER, "Hello!"),)
         ({"stop": "Paris"}, "stop must be a sequence of strings"),
         ({"logit_bias": {5: float("nan")}}, "logit_bias gives token 5 the bias nan"),
         ({"logit_bias": {5.0: 1.0}}, "logit_bias gives token 5.0"),
+        ({"logit_bias": {5: float("inf")}}, "logit_bias gives token 5 the bias inf"),
+        ({"logit_bias": {True: 1.0}}, "logit_bias gives token True"),
+        ({"logit_bias": {5: 10**400}}, "logit_bias gives token 5"),
+        ({"logit_bias": [5]}, "logit_bias is of type list; it must be a mapping"),
+        ({"stop": None}, "stop must be a sequence"),
         ({"temperature": "1"}, "temperature is '1'; it must be a number"),
         ({"temperature": float("nan")}, "temperature is nan; it must lie between 0 and 2"),
         ({"seed": 1.5}, "seed is 1.5; it must be a whole number"),
@@ -50,6 +55,28 @@ def test_a_role_that_is_none_is_refused(engine: Engine) -> None:
     message = Message("user", ())  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match="role 'user'"):
         engine.generate(GenerationRequest(TEXT, (message,)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"model": 5}, "model is of type int; it must be a string"),
+        ({"prompt": b"x"}, "prompt is of type bytes; it must be a string"),
+        ({"sampling": {"seed": 1}}, "sampling is of type dict; it must be a Sampling"),
+        ({"messages": "Hello!"}, "messages is of type str; it must be a tuple of Message"),
+        ({"messages": ({"role": "user"},)}, "messages[0] is of type dict; it must be a Message"),
+        ({"messages": (Message(Role.USER, "Hi"),)}, "messages[0].parts is of type str"),  # type: ignore[arg-type]
+        ({"messages": (Message(Role.USER, ("Hi",)),)}, "A part of messages[0] is of type str"),  # type: ignore[arg-type]
+        ({"messages": (Message(Role.USER, (TextPart(None),)),)}, "is of type NoneType"),  # type: ignore[arg-type]
+        ({"tools": ({"name": "a"},)}, "tools[0] is of type dict; it must be a Tool"),
+        ({"tool_choice": "auto"}, "tool_choice is of type str; it must be a ToolChoice"),
+        ({"json_schema": [1]}, "The JSON schema is of type list; it must be a mapping"),
+    ],
+)
+def test_wrong_types_are_told_by_name(engine: Engine, fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        engine.generate(GenerationRequest(**{"model": TEXT, "messages": HELLO, **fields}))
+    assert sentence in caught.value.message
 
 
 def test_a_huge_schema_is_refused_with_its_size(engine: Engine) -> None:
