@@ -70,12 +70,6 @@ class RowCaches:
         for layer in self.layers if self.merged else ():
             layer.finalize()
 
-    def size(self) -> int:
-        return max((layer.size() for layer in self.layers if hasattr(layer, "size")), default=0)
-
-    def empty(self) -> bool:
-        return all(layer.empty() for layer in self.layers)
-
     @property
     def state(self) -> list[Any]:
         return [layer.state for layer in self.layers]

@@ -19,7 +19,26 @@ from mlx_vlm.models.cache import make_prompt_cache
 log = logging.getLogger(__name__)
 
 
-class RopeOffset:
+class _Tokenless:
+    """A member of a row's cache list that holds nothing of any token: padding and cutting back do not concern it."""
+
+    def prepare(self, **_: Any) -> None:
+        """Nothing is padded."""
+
+    def finalize(self) -> None:
+        """As `prepare`."""
+
+    def is_trimmable(self) -> bool:
+        return True
+
+    def trim(self, count: int) -> int:
+        return count
+
+    def size(self) -> int:
+        return 0
+
+
+class RopeOffset(_Tokenless):
     """Travels at the end of a row's cache list: how far the row's rotary positions run ahead of its token count.
 
     Models with multimodal rotary positions (the Qwen-VL family) give a whole image fewer positions than tokens. As a
@@ -57,21 +76,6 @@ class RopeOffset:
     def extract(self, index: int) -> Self:
         return type(self)(self.values[index : index + 1], self.beside)
 
-    def prepare(self, **_: Any) -> None:
-        """Padding does not concern the offsets."""
-
-    def finalize(self) -> None:
-        """As `prepare`."""
-
-    def is_trimmable(self) -> bool:
-        return True
-
-    def trim(self, count: int) -> int:
-        return count
-
-    def size(self) -> int:
-        return 0
-
     def empty(self) -> bool:
         return False
 
@@ -88,7 +92,7 @@ class RopeOffset:
         return int(self.values.nbytes) + sum(array.nbytes for array in (self.beside or {}).values())
 
 
-class Unused:
+class Unused(_Tokenless):
     """Stands in the cache list for a layer that keeps nothing, because it attends to an image and not to the text."""
 
     offset = 0
@@ -111,21 +115,6 @@ class Unused:
 
     def extend(self, other: Self) -> None:
         """As `filter`."""
-
-    def prepare(self, **_: Any) -> None:
-        """As `filter`."""
-
-    def finalize(self) -> None:
-        """As `filter`."""
-
-    def is_trimmable(self) -> bool:
-        return True
-
-    def trim(self, count: int) -> int:
-        return count
-
-    def size(self) -> int:
-        return 0
 
     def empty(self) -> bool:
         return True
