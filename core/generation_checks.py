@@ -45,11 +45,6 @@ def check_request(request: GenerationRequest, catalog: Catalog) -> None:
     info = catalog.get(request.model)
     if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
         raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
-    for place, message in enumerate(request.messages):
-        if not isinstance(message.role, Role):
-            raise InvalidRequest(
-                f"messages[{place}] has the role {message.role!r}, which is no core.requests.Role.", "messages"
-            )
     if request.images and not info.images:
         count = len(request.images)
         raise UnsupportedInput(
@@ -118,6 +113,10 @@ def _check_types(request: GenerationRequest) -> None:
         _expect(tool, Tool, f"tools[{place}]", "a Tool", "tools")
     for place, message in enumerate(request.messages):
         _expect(message, Message, f"messages[{place}]", "a Message", "messages")
+        if not isinstance(message.role, Role):
+            raise InvalidRequest(
+                f"messages[{place}] has the role {message.role!r}, which is no core.requests.Role.", "messages"
+            )
         _expect(message.parts, (tuple, list), f"messages[{place}].parts", "a tuple of parts", "messages")
         for part in message.parts:
             _expect(part, Part, f"A part of messages[{place}]", "one of core.requests.Part", "messages")
