@@ -158,6 +158,31 @@ GEMMAS = {
         image_files("SiglipImageProcessor", None, image_seq_length=16),
     ),
 }
+
+
+def _tiled(kind: str, family: str) -> Shape:
+    """An image as tiles of 32 pixels and the whole, each of four tokens."""
+    return Shape(
+        {
+            "model_type": kind,
+            "architectures": [f"{family}ForConditionalGeneration"],
+            "image_token_id": ID["<image>"],
+            "scale_factor": 2,
+            "text_config": TEXT | {"model_type": "llama"},
+            "vision_config": SIGLIP,
+        },
+        "<image>",
+        image_files(
+            f"{family}ImageProcessor",
+            {"image_seq_len": 4},
+            size={"longest_edge": 64},
+            max_image_size={"longest_edge": 32},
+            do_image_splitting=True,
+            do_pad=True,
+        ),
+    )
+
+
 _PIXTRAL_VISION = {
     "model_type": "pixtral",
     "hidden_size": 48,
@@ -205,44 +230,8 @@ OTHERS = {
         "[IMG]",
         _PIXTRAL_FILES,
     ),
-    "smolvlm": Shape(
-        {
-            "model_type": "smolvlm",
-            "architectures": ["SmolVLMForConditionalGeneration"],
-            "image_token_id": ID["<image>"],
-            "scale_factor": 2,
-            "text_config": TEXT | {"model_type": "llama"},
-            "vision_config": SIGLIP,
-        },
-        "<image>",
-        image_files(
-            "SmolVLMImageProcessor",
-            {"image_seq_len": 4},
-            size={"longest_edge": 64},
-            max_image_size={"longest_edge": 32},
-            do_image_splitting=True,
-            do_pad=True,
-        ),
-    ),
-    "idefics3": Shape(
-        {
-            "model_type": "idefics3",
-            "architectures": ["Idefics3ForConditionalGeneration"],
-            "image_token_id": ID["<image>"],
-            "scale_factor": 2,
-            "text_config": TEXT | {"model_type": "llama"},
-            "vision_config": SIGLIP,
-        },
-        "<image>",
-        image_files(
-            "Idefics3ImageProcessor",
-            {"image_seq_len": 4},
-            size={"longest_edge": 64},
-            max_image_size={"longest_edge": 32},
-            do_image_splitting=True,
-            do_pad=True,
-        ),
-    ),
+    "smolvlm": _tiled("smolvlm", "SmolVLM"),
+    "idefics3": _tiled("idefics3", "Idefics3"),
     "lfm2_vl": Shape(
         {
             "model_type": "lfm2_vl",
