@@ -82,10 +82,11 @@ def measure(
     models: Sequence[str],
     console: Console,
     save: Callable[[Taken], None],
+    kept: Path | None = None,
 ) -> tuple[Taken, list[str]]:
     """Take the measures, one after another, each on all of its models, and `save` what there is after each.
 
-    Also returns those that broke off.
+    Models that an earlier run made in the folder `kept` are used again. Also returns the measures that broke off.
     """
     from tests.benchmarks.lab import Lab
     from tests.benchmarks.measures import MEASURES
@@ -96,7 +97,7 @@ def measure(
         del os.environ[variable]
     with tempfile.TemporaryDirectory(prefix="assay-benchmark-") as folder:
         os.environ["ASSAY_CONFIG"] = str(Path(folder) / "settings.toml")  # the defaults, whatever this user has set
-        lab = Lab(Path(folder))
+        lab = Lab(Path(folder), kept)
         with lab.engine:
             for name, plan in plans.items():
                 for shape in plan.shapes:
@@ -157,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "gpu"), help="sizes for it; the default is what MLX computes on")
     parser.add_argument("--only", nargs="+", choices=list(limits), default=list(limits), metavar="NAME")
     parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="those of the device's models alone")
+    parser.add_argument("--models-in", type=Path, metavar="FOLDER", help="keep the models there, for the next run")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: that it runs, not how fast")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a bound is missed")
     options = parser.parse_args(arguments)
@@ -181,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    taken, broken = measure(plans, options.only, options.models, console, save)
+    taken, broken = measure(plans, options.only, options.models, console, save, options.models_in)
     console.print(table(taken, limits))
     for name in broken:
         console.print(f"[red]{name} broke off; what was raised stands above.")

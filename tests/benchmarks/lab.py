@@ -36,13 +36,13 @@ WORDS = re.findall(
 
 
 class Lab:
-    """Makes models in `folder` when they are first asked for; the engine finds them there through its catalog."""
+    """Makes models in `models`, or in `folder`, when they are first asked for; the engine finds them there."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, models: Path | None = None, **settings: Any) -> None:
         self.folder = folder
-        self.models = folder / "models"
-        for name in ("models", "cache", "data"):
-            (folder / name).mkdir(exist_ok=True)
+        self.models = models or folder / "models"
+        for path in (self.models, folder / "cache", folder / "data"):
+            path.mkdir(exist_ok=True, parents=True)
         self._settings = settings
         self.engine = self._make_engine()
         self.random = random.Random(0)

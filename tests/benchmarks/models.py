@@ -46,7 +46,8 @@ class Shape:
 
 def make_model(shape: Shape, folder: Path) -> Path:
     """Write the model to folder/<name> and return that path."""
-    path = folder / shape.name
+    finished, path = folder / shape.name, folder / f".{shape.name}"
+    shutil.rmtree(path, ignore_errors=True)  # what a run that broke off left there
     shutil.copytree(MODELS_DIR / shape.base, path, ignore=shutil.ignore_patterns("*.safetensors"))
     config = _merged(_read(path / "config.json"), shape.config)
     vocabulary = int(config.get("text_config", config)["vocab_size"])
@@ -63,7 +64,7 @@ def make_model(shape: Shape, folder: Path) -> Path:
                 _write(path / name, _merged(known, changes))
     _resize_tokenizer(path, vocabulary, int(config.get("text_config", config)["max_position_embeddings"]))
     _save_weights(_build(shape, config), shape.quantised, path)
-    return path
+    return path.rename(finished)
 
 
 def _build(shape: Shape, config: dict[str, Any]) -> nn.Module:
