@@ -98,13 +98,15 @@ class Settings(BaseSettings):
     """Prompt tokens processed between two decode steps: smaller keeps streams smoother, larger prefills faster."""
 
     memory_budget_gb: float | None = Field(default=None, gt=0)
-    """For all loaded models; None means what Metal recommends on a Mac, else 75 % of the free memory."""
+    """For all loaded models; None means what Metal recommends on a Mac, else 75 % of the memory that is free on the
+    device that computes."""
 
     idle_unload_minutes: float | None = Field(default=None, gt=0)
     """A model unused for this long is unloaded, unless it is pinned; None keeps models until memory is short."""
 
-    cache_budget_gb: float = Field(default=1.0, ge=0)
-    """For KV kept for later turns, and an eighth more for the images in them; 0 keeps nothing."""
+    cache_budget_gb: float | None = Field(default=None, ge=0)
+    """For KV kept for later turns, and an eighth more for the images in them; None means an eighth of the memory for
+    models, to which it gives way; 0 keeps nothing."""
 
     cache_on_disk_gb: float = Field(default=0.0, ge=0)
     """For KV that outlives the program, in data_dir/kv; 0 writes and reads nothing. Prompts can be told from KV, so the

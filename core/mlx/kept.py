@@ -15,6 +15,10 @@ from core.settings import Settings
 IMAGE_SHARE = 8
 """Part of the budget for rows of images: a token's row takes a small fraction of the bytes that its KV takes."""
 
+MEMORY_SHARE = 8
+"""Part of the memory for models that is for KV, where the settings do not say. A fixed number would keep whole evenings
+of a small model and not one turn of a large one: 4,000 tokens of Gemma 3 27B take 1 GB."""
+
 FOLDER = "kv"
 
 
@@ -53,7 +57,7 @@ class Kept:
 
 def make_kept(settings: Settings, memory: int, alone: bool) -> Kept:
     """As the settings say. With several ranks nothing is kept on disk: what is found there would part them."""
-    budget = int(settings.cache_budget_gb * 1e9)
+    budget = memory // MEMORY_SHARE if settings.cache_budget_gb is None else int(settings.cache_budget_gb * 1e9)
     on_disk = int(settings.cache_on_disk_gb * 1e9)
     disk = KvDisk(Path(settings.data_dir) / FOLDER, on_disk) if on_disk and budget and alone else None
     return Kept(PrefixCache(budget, disk), ImageRows(budget // IMAGE_SHARE), memory)

@@ -22,15 +22,16 @@ def memory_budget(settings: Settings) -> int:
         return int(settings.memory_budget_gb * 1e9)
     if mx.metal.is_available():
         return int(mx.device_info()["max_recommended_working_set_size"])
-    if mx.default_device() == mx.Device(mx.gpu):
-        return int(0.75 * int(mx.device_info().get("memory_size", 0))) or _free_memory()
-    return _free_memory()
+    return int(0.75 * _free_memory())
 
 
 def _free_memory() -> int:
+    """Bytes: a CUDA device's own, else the machine's."""
     import psutil
 
-    return int(0.75 * psutil.virtual_memory().available)
+    if mx.default_device() == mx.Device(mx.gpu):
+        return int(mx.device_info()["free_memory"])
+    return int(psutil.virtual_memory().available)
 
 
 class Pool:

@@ -10,73 +10,123 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Self
 
 import mlx.core as mx
 
 
-class RowCaches:
-    """All caches of all rows, as the only member of BatchGenerator's cache list."""
+@dataclass
+class _Part:
+    """Caches of one row as the model makes them, or of several rows in merged form."""
 
-    def __init__(self, layers: list[Any], merged: bool = False) -> None:
-        self.layers = layers
-        self.merged = merged
+    layers: list[Any]
+    rows: int = 1
+
+    @property
+    def merged(self) -> bool:
+        return self.rows > 1
+
+    def extract(self, index: int) -> list[Any]:
+        """A copy of one row's caches."""
+        if self.merged:
+            return [layer.extract(index) for layer in self.layers]
+        return copy.deepcopy(self.layers)  # arrays share their memory until one of them is written
+
+
+class RowCaches:
+    """All caches of all rows, as the only member of BatchGenerator's cache list.
+
+    Rows that come together stay apart until the model is called: BatchGenerator lets prompts in beside rows that are
+    about to leave, and what is merged with a long row is padded to its length for good.
+    """
+
+    def __init__(self, parts: list[_Part]) -> None:
+        self._parts = parts
+        self._shared = False  # another batch is about to take some of these rows
 
     @classmethod
     def merge(cls, members: Sequence[Self]) -> Self:
-        if len(members) == 1:
-            return members[0]
-        rows = [member.layers for member in members]
-        return cls([layers[0].merge(list(layers)) for layers in zip(*rows, strict=True)], merged=True)
+        return cls([part for member in members for part in member._parts])
 
-    def _merge(self) -> list[Any]:
-        if not self.merged:
-            self.layers = [layer.merge([layer]) for layer in self.layers]
-            self.merged = True
-        return self.layers
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self._parts)
+
+    @property
+    def layers(self) -> list[Any]:
+        """What the model is given: a list with a member for each of its layers, of all rows."""
+        if len(self._parts) > 1:
+            self._parts = [_Part(self._join(), self.rows)]
+        return self._parts[0].layers
+
+    def _join(self) -> list[Any]:
+        batches: list[list[Any]] = []
+        for merged, parts in groupby(self._parts, key=lambda part: part.merged):
+            if merged:
+                batches += [part.layers for part in parts]
+            else:
+                alike = zip(*(part.layers for part in parts), strict=True)
+                batches.append([layers[0].merge(list(layers)) for layers in alike])
+        first, *others = batches
+        for other in others:
+            for layer, more in zip(first, other, strict=True):
+                layer.extend(more)
+        return first
 
     def extend(self, other: Self) -> None:
-        for layer, more in zip(self._merge(), other._merge(), strict=True):
-            layer.extend(more)
+        self._parts = self._parts + other._parts
 
     def filter(self, keep: Sequence[int]) -> None:
-        """Keep these rows. One that is left alone gets caches of its own again."""
-        if not self.merged:
-            return
-        if len(keep) == 1:
-            self.layers = [layer.extract(keep[0]) for layer in self.layers]
-            self.merged = False
-            return
-        for layer in self.layers:
-            layer.filter(keep)
+        """Keep these rows, given in ascending order. One that is left alone gets caches of its own again."""
+        left: list[_Part] = []
+        start = 0
+        for part in self._parts:
+            here = [index - start for index in keep if start <= index < start + part.rows]
+            start += part.rows
+            if len(here) == part.rows:
+                left.append(part)
+            elif len(here) == 1:
+                left.append(_Part(part.extract(here[0])))
+            elif here:
+                layers = copy.deepcopy(part.layers) if self._shared else part.layers
+                for layer in layers:
+                    layer.filter(here)
+                left.append(_Part(layers, len(here)))
+        self._parts = left
+        self._shared = False
 
     def extract(self, index: int) -> Self:
-        if self.merged:
-            return type(self)([layer.extract(index) for layer in self.layers])
-        return type(self)(copy.deepcopy(self.layers))  # arrays share their memory until one of them is written
+        for part in self._parts:
+            if index < part.rows:
+                return type(self)([_Part(part.extract(index))])
+            index -= part.rows
+        raise IndexError(index)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """BatchGenerator copies a batch to split it: the rows of the copy leave the original. A row that is alone
-        leaves nothing behind, so that its caches need no copy."""
-        return type(self)(copy.deepcopy(self.layers, memo) if self.merged else self.layers, self.merged)
+        """BatchGenerator copies a batch to split it, whereupon each half keeps its own rows: nothing is copied yet."""
+        copied = type(self)(list(self._parts))
+        self._shared = copied._shared = True
+        return copied
 
     def prepare(self, **padding: Any) -> None:
-        """Rows of different lengths are about to be read; one row is never padded."""
-        for layer in self.layers if self.merged else ():
+        """Rows of different lengths are about to be read."""
+        for layer in self.layers:
             layer.prepare(**padding)
 
     def finalize(self) -> None:
         """The padding that `prepare` announced has been read."""
-        for layer in self.layers if self.merged else ():
+        for layer in self.layers:
             layer.finalize()
 
     @property
     def state(self) -> list[Any]:
-        return [layer.state for layer in self.layers]
+        return [layer.state for part in self._parts for layer in part.layers]
 
     @property
     def nbytes(self) -> int:
-        return sum(layer.nbytes for layer in self.layers if not layer.empty())
+        return sum(layer.nbytes for part in self._parts for layer in part.layers if not layer.empty())
 
 
 class RowsDecoder:
@@ -92,7 +142,7 @@ class RowsDecoder:
 
 def packed(layers: list[Any]) -> list[RowCaches]:
     """One row's caches as BatchGenerator takes them."""
-    return [RowCaches(layers)]
+    return [RowCaches([_Part(layers)])]
 
 
 def unpacked(cache: list[RowCaches]) -> list[Any]:
