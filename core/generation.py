@@ -12,6 +12,7 @@ class Generation(Stream[GenerationRequest, Event]):
 
     def result(self) -> GenerationResult:
         """Wait for the end and fold all unread events. Raises the EngineError that ended it."""
+        self.wait()  # to be woken for every event would cost the engine time
         folded = GenerationResult()
         for event in self:
             folded.add(event)
@@ -19,6 +20,7 @@ class Generation(Stream[GenerationRequest, Event]):
 
     async def aresult(self) -> GenerationResult:
         """As `result`, for a coroutine; cancelling it cancels the request."""
+        await self.await_end()
         folded = GenerationResult()
         async for event in self:
             folded.add(event)

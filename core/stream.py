@@ -61,7 +61,9 @@ class Stream(Generic[Request, Item]):
         self._on_cancel = on_cancel
         self._events: deque[Item] = deque()
         self._condition = threading.Condition()
+        self._over = threading.Event()
         self._wakers: list[Callable[[], None]] = []
+        self._farewells: list[Callable[[], None]] = []
         self._error: EngineError | None = None
         self._ended = False
         self._cancelled = False
@@ -133,17 +135,23 @@ class Stream(Generic[Request, Item]):
             self._wake()
 
     def _wake(self) -> None:
+        """Wake who waits for an event, and at the end who waits for that: waking a reader costs the engine time."""
         self._condition.notify_all()
-        wakers, self._wakers = self._wakers, []
-        for waker in wakers:
-            waker()
+        if self._ended:
+            self._over.set()
+        for wakers in (self._wakers, self._farewells) if self._ended else (self._wakers,):
+            while wakers:
+                wakers.pop()()
 
     # -- the reader's side -------------------------------------------------------------------------------------------
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the engine has finished with it, for at most `timeout` seconds; returns whether it has."""
-        with self._condition:
-            return self._condition.wait_for(lambda: self._ended, timeout)
+        return self._over.wait(timeout)
+
+    async def await_end(self) -> None:
+        """As `wait`, for a coroutine; cancelling it cancels the request."""
+        await self._told(self._farewells, lambda: self._ended)
 
     def drain(self) -> list[Item]:
         """The events that have come since the last read, without waiting; raises nothing. For a UI's timer."""
@@ -170,34 +178,37 @@ class Stream(Generic[Request, Item]):
             yield event
 
     async def __aiter__(self) -> AsyncIterator[Item]:
-        loop = asyncio.get_running_loop()
         while True:
-            ready = asyncio.Event()
-
-            def waker(ready: asyncio.Event = ready) -> None:
-                try:
-                    loop.call_soon_threadsafe(ready.set)
-                except RuntimeError:
-                    pass  # the reader's loop has closed: nobody is left to wake
-
+            await self._told(self._wakers, lambda: bool(self._events) or self._ended)
             with self._condition:
-                waiting = not self._events and not self._ended
-                if waiting:
-                    self._wakers.append(waker)
-                else:
-                    event = self._next()
-            if waiting:
-                try:
-                    await ready.wait()
-                except asyncio.CancelledError:
-                    if not self._ended:
-                        self.cancel()
-                    raise
-                finally:
-                    with self._condition:
-                        if waker in self._wakers:
-                            self._wakers.remove(waker)
-                continue
+                event = self._next()
             if event is None:
                 return
             yield event
+
+    async def _told(self, wakers: list[Callable[[], None]], there: Callable[[], bool]) -> None:
+        """Wait until `there`, of which one of `wakers` tells."""
+        loop = asyncio.get_running_loop()
+        while True:
+            with self._condition:
+                if there():
+                    return
+                ready = asyncio.Event()
+
+                def waker(ready: asyncio.Event = ready) -> None:
+                    try:
+                        loop.call_soon_threadsafe(ready.set)
+                    except RuntimeError:
+                        pass  # the reader's loop has closed: nobody is left to wake
+
+                wakers.append(waker)
+            try:
+                await ready.wait()
+            except asyncio.CancelledError:
+                if not self._ended:
+                    self.cancel()
+                raise
+            finally:
+                with self._condition:
+                    if waker in wakers:
+                        wakers.remove(waker)
