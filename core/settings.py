@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     prefill_chunk: int = Field(default=512, ge=16)
     """Prompt tokens processed between two decode steps: smaller keeps streams smoother, larger prefills faster."""
 
+    prefill_ms: float = Field(default=50.0, ge=0)
+    """Milliseconds that may go by between two decode steps where that is time for more than `prefill_chunk` tokens, or
+    for several images; 0 processes one chunk or image at a time. No effect under mlx.launch with several ranks."""
+
     memory_budget_gb: float | None = Field(default=None, gt=0)
     """For all loaded models; None means what Metal recommends on a Mac, else 75 % of the memory that is free on the
     device that computes."""

@@ -21,6 +21,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         for name in [name for name in os.environ if name.startswith("ASSAY_")]:
             patch.delenv(name)
         patch.setenv("ASSAY_CONFIG", str(tmp_path_factory.mktemp("config") / "settings.toml"))
+        patch.setenv("ASSAY_PREFILL_MS", "0")  # how much is prefilled in a step would depend on what else runs here
         yield load_settings(data_dir=tmp_path_factory.mktemp("data"), hf_cache=tmp_path_factory.mktemp("cache"), port=0)
 
 

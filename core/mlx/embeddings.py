@@ -16,6 +16,7 @@ from core.embedding import Embedding, EmbeddingResult
 from core.errors import ContextOverflow, EngineError, GenerationFailed, InvalidRequest, ModelUnloaded, UnsupportedInput
 from core.events import Timing
 from core.mlx.loading import evaluate, loading
+from core.mlx.pace import Pace
 from core.mlx.row import Clock
 from core.settings import Settings
 
@@ -125,8 +126,7 @@ class EmbeddingRuntime:
         self.loaded_at = 0.0
         self.load_s = 0.0
         self.memory_bytes = 0
-        self._limit = settings.prefill_chunk
-        self._largest = 8 * settings.prefill_chunk
+        self.pace = Pace(settings.prefill_chunk, SMALLEST_BATCH, 8 * settings.prefill_chunk, STEP_S)
         self._stream = stream
         self._jobs: deque[_Job] = deque()
 
@@ -180,7 +180,7 @@ class EmbeddingRuntime:
             self._fail({id(job): job for job, _ in batch}.values(), self._failure(error))
             mx.clear_cache()
             return
-        self._adapt(len(rows) * max(len(row) for row in rows), time.monotonic() - began)
+        self.pace.saw(len(rows) * max(len(row) for row in rows), time.monotonic() - began)
         for (job, place), vector in zip(batch, vectors, strict=True):
             size = job.embedding.request.dimensions
             if size is not None and size < len(vector):
@@ -191,12 +191,6 @@ class EmbeddingRuntime:
             if not job.todo and not job.tokens:
                 self._finish(job)
 
-    def _adapt(self, tokens: int, seconds: float) -> None:
-        """Move the batch's size half way to what would have taken STEP_S; a small batch tells little of a large one."""
-        if tokens >= self._limit // 2 or seconds > STEP_S:
-            fitting = int(tokens * STEP_S / max(seconds, 1e-6))
-            self._limit = max(SMALLEST_BATCH, min((self._limit + fitting) // 2, self._largest))
-
     def _batch(self) -> list[tuple[_Job, int]]:
         """The next texts in the order of their requests: rows x longest is at most the limit, or one row."""
         batch: list[tuple[_Job, int]] = []
@@ -206,7 +200,7 @@ class EmbeddingRuntime:
                 while job.todo:
                     place = job.todo[0]
                     length = len(self._tokens(job, place))
-                    if batch and (len(batch) + 1) * max(longest, length) > self._limit:
+                    if batch and (len(batch) + 1) * max(longest, length) > self.pace.limit:
                         return batch
                     batch.append((job, job.todo.popleft()))
                     longest = max(longest, length)

@@ -25,18 +25,17 @@ class TextPrefill:
     `done` starts at `reused` when `cache` came from another row.
     """
 
-    def __init__(self, decoder: Any, inputs: Inputs, chunk: int, cache: list[Any] | None, reused: int) -> None:
+    def __init__(self, decoder: Any, inputs: Inputs, cache: list[Any] | None, reused: int) -> None:
         self.cache: list[Any] = cache if cache is not None else make_prompt_cache(decoder)
         self.done = reused
         self._decoder = decoder
-        self._chunk = chunk
         self._tokens = as_array(inputs.tokens)
 
-    def step(self, boundary: int = 0) -> bool:
-        """Process a chunk, not beyond `boundary`, so that the cache can be copied there; True when only the prompt's
-        last token is left."""
+    def step(self, chunk: int, boundary: int = 0) -> bool:
+        """Process `chunk` tokens, not beyond `boundary`, so that the cache can be copied there; True when only the
+        prompt's last token is left."""
         last = self._tokens.shape[1] - 1
-        end = min(self.done + self._chunk, last)
+        end = min(self.done + chunk, last)
         if self.done < boundary < end:
             end = boundary
         self._decoder(self._tokens[:, self.done : end], cache=self.cache)

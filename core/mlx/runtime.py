@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +26,7 @@ from core.mlx.inputs import prepare_inputs
 from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights
 from core.mlx.output import OutputParser
+from core.mlx.pace import Pace
 from core.mlx.prefill import Entrant, TextPrefill, next_alone, next_group
 from core.mlx.prefix_cache import common_prefix
 from core.mlx.reader import RequestReader, check_window
@@ -42,6 +43,8 @@ JOINT_ROWS = 8
 """Rows whose prompts are prefilled together, if they fit one chunk."""
 PATIENCE = 3
 """Steps for which a prompt of many chunks makes way: a short one that joins takes as many to its first token."""
+LARGEST = 4
+"""Times `prefill_chunk` that are processed at once where that is quick; with its default, as many as mlx-lm's 2,048."""
 WORTH_WAITING = 64
 """Prompt tokens in common with a running row for which its prefill is awaited rather than done again."""
 
@@ -67,6 +70,9 @@ class Runtime:
             batching = Batching(loaded.ranks.least(find_batching(self._decoder, loaded.vocabulary)))
         self._most_rows = 1 if batching is Batching.NEVER else settings.max_batch
         self._joint_rows = min(JOINT_ROWS, self._most_rows) if batching is Batching.ALWAYS else 1
+        alone, chunk = loaded.ranks.size == 1, settings.prefill_chunk  # ranks would part where the clock decides
+        self._spell_s = settings.prefill_ms / 1000 if alone else 0.0
+        self._pace = Pace(chunk, chunk, LARGEST * chunk, self._spell_s)
         self._reader = RequestReader(loaded, self._prefixes, self._snapshots, self._failure)
         self._queue: deque[Waiting] = deque()
         self._next: Entrant | None = None  # the first of the queue, while there is no room for its KV
@@ -82,7 +88,7 @@ class Runtime:
             stop_tokens=[[token] for token in self.loaded.eos_ids],
             completion_batch_size=self._most_rows,
             prefill_batch_size=self._joint_rows,
-            prefill_step_size=self.settings.prefill_chunk,
+            prefill_step_size=LARGEST * self.settings.prefill_chunk,  # no group is larger than `_pace` allows
             stream=self._stream,
         )
 
@@ -150,6 +156,11 @@ class Runtime:
         self._kept.forget(self.loaded.info.id)
         del self._generator, self._decoder, self._vision, self._reader, self.loaded
 
+    @property
+    def _entering(self) -> bool:
+        """Whether a row of the batch has no token yet."""
+        return any(row.completion_tokens == 0 for row in self._rows.values())
+
     # -- work --------------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -192,8 +203,17 @@ class Runtime:
             waiting.tell(place)
 
     def _prefill(self) -> None:
-        """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk."""
-        chunk = self.settings.prefill_chunk
+        """Let prompts into the batch, or prefill a chunk of one, and more while no spell is over."""
+        until = time.monotonic() + self._spell_s
+        while self._prefill_piece() and time.monotonic() < until:
+            pass
+
+    def _prefill_piece(self) -> bool:
+        """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk.
+
+        Returns whether there may be more to do before the batch's turn.
+        """
+        chunk = self._pace.limit
         for entrant in [entrant for entrant in self._entrants if entrant.work is None]:
             with self._owner(entrant):
                 self._begin(entrant)
@@ -205,15 +225,15 @@ class Runtime:
                 with self._owner(entrant):
                     self._insert(entrant)
                     self._entrants.remove(entrant)
-            entering = any(row.completion_tokens == 0 for row in self._rows.values())
-            if group or (entering and alone is not None and alone.left > chunk):
+            if group or (self._entering and alone is not None and alone.left > chunk):
                 self._passed_over += 1
-                return
+                return False
         self._passed_over = 0
         if alone is not None:
             self._chunks += 1
             with self._owner(alone):
                 self._advance(alone)
+        return alone is not None
 
     @contextmanager
     def _owner(self, entrant: Entrant) -> Iterator[None]:
@@ -226,7 +246,7 @@ class Runtime:
 
     def _begin(self, entrant: Entrant) -> None:
         """Give an entrant what is known of its prompt already, unless another row is still at it."""
-        row, inputs, chunk = entrant.row, entrant.inputs, self.settings.prefill_chunk
+        row, inputs = entrant.row, entrant.inputs
         leader, shared = self._leader(row.key)
         if leader is not None and leader.prefilled < shared:
             return
@@ -240,11 +260,11 @@ class Runtime:
         row.generation.feed(Prefill(row.cached, inputs.length, row.cached))
         if self._vision is not None and inputs.features is not None:
             rows, name = self._kept.images, self.loaded.info.id
-            entrant.work = VisionPrefill(self._vision, self.loaded.model, inputs, chunk, rows, name, cache, row.cached)
+            entrant.work = VisionPrefill(self._vision, self.loaded.model, inputs, rows, name, cache, row.cached)
             return
         if cache is not None and self._vision is not None:
             cache[-1] = RopeOffset()
-        entrant.work = TextPrefill(self._decoder, inputs, chunk, cache, row.cached)
+        entrant.work = TextPrefill(self._decoder, inputs, cache, row.cached)
 
     def _leader(self, key: list[int]) -> tuple[Row | None, int]:
         """The running row whose KV begins as `key` does, further than any that is kept, and how far.
@@ -302,9 +322,11 @@ class Runtime:
         """Prefill a chunk of a prompt that is too long, or has images to encode, for BatchGenerator."""
         row, work = entrant.row, entrant.work
         assert work is not None
-        before = work.done
+        before, began = work.done, time.monotonic()
         with mx.stream(self._stream):
-            entrant.finished = work.step(next((end for end in row.boundaries if end > before), 0))
+            entrant.finished = work.step(self._pace.limit, next((end for end in row.boundaries if end > before), 0))
+        if work.done > before:
+            self._pace.saw(work.done - before, time.monotonic() - began)
         inputs = entrant.inputs
         if inputs.length != row.prompt_tokens:  # an image has another number of tokens than its processor said
             check_window(inputs, self.loaded)
@@ -316,7 +338,10 @@ class Runtime:
             self._keep(row, copy.deepcopy(work.cache), row.key[: work.done])
 
     def _advance_batch(self) -> None:
-        prompts, answers = self._generator.next()
+        with self._generator.stats() if self._entering else nullcontext() as stats:
+            prompts, answers = self._generator.next()
+        if stats is not None and stats.prompt_tokens:
+            self._pace.saw(stats.prompt_tokens, stats.prompt_time)
         for progress in prompts:
             row = self._rows.get(progress.uid)
             if row is None:

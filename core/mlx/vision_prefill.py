@@ -34,7 +34,6 @@ class VisionPrefill:
         decoder: VisionDecoder,
         model: Any,
         inputs: Inputs,
-        chunk: int,
         rows: ImageRows,
         name: str,
         cache: list[Any] | None = None,
@@ -45,19 +44,19 @@ class VisionPrefill:
         self.done = self.reused = reused
         self._decoder = decoder
         self._model = model
-        self._chunk = chunk
         self._rows = rows
         self._name = name
         self._tokens = as_array(inputs.tokens)
         self._embeddings: mx.array | None = None
         self._more: dict[str, Any] = {}
-        self._undivided = False
+        self._whole = False  # all that is left is prefilled at once
+        self._undivided = False  # together with the last token, because every token sees every other one
         self._together = 0  # so many of the first tokens are prefilled at once, because some see later ones
 
-    def step(self, boundary: int = 0) -> bool:
-        """Encode the images on the first call, process one chunk on each later one; True when nothing is left.
+    def step(self, chunk: int, boundary: int = 0) -> bool:
+        """Encode the images on the first call, process `chunk` tokens on each later one; True when nothing is left.
 
-        A chunk never crosses `boundary`, so that the cache can be copied there.
+        It never goes beyond `boundary`, so that the cache can be copied there.
         """
         length = self._tokens.shape[1]
         last = length - 1
@@ -69,8 +68,7 @@ class VisionPrefill:
             trim_prompt_cache(self.cache, 1)  # the batch reads the last token once more, for its logits
             self.done = last
             return True
-        end = min(self.done + self._chunk, last)
-        end = min(max(end, self._together), last)
+        end = last if self._whole else min(max(self.done + chunk, self._together), last)
         if max(self.done, self._together - 1) < boundary < end:
             end = boundary
         self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, self.done, end)
@@ -186,7 +184,7 @@ class VisionPrefill:
             return
         if not self._divisible({}):  # every token sees every other one
             self._undivided = self.done == 0 and can_trim_prompt_cache(self.cache)
-            self._chunk = self._tokens.shape[1]
+            self._whole = True
             return
         if self.done:  # what masks images does so for whole prompts alone
             self.cache[:] = self._decoder.make_cache()

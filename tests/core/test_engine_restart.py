@@ -49,6 +49,7 @@ def settings(tmp_path: Path, models: Path) -> Settings:
         hf_cache=tmp_path / "cache",
         data_dir=tmp_path,
         prefill_chunk=32,
+        prefill_ms=0,
         cache_on_disk_gb=0.1,
     )
 

@@ -64,6 +64,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
         "hf_cache": folder / "cache",
         "data_dir": folder,
         "prefill_chunk": 16,
+        "prefill_ms": 0,
     }
     with Engine(Settings(**common)) as keeping, Engine(Settings(**common, cache_budget_gb=0.0)) as fresh:
         for engine in (keeping, fresh):  # one after the other: transformers is not imported on two threads at once

@@ -37,6 +37,7 @@ def engine(folder: Path) -> Iterator[Engine]:
         hf_cache=folder / "cache",
         data_dir=folder,
         prefill_chunk=CHUNK,
+        prefill_ms=0,
         max_batch=6,
         cache_budget_gb=0.5,
     )

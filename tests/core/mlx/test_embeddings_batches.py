@@ -16,6 +16,7 @@ from core.embedding import Embedding
 from core.errors import GenerationFailed
 from core.mlx import embeddings
 from core.mlx.embeddings import STEP_S, EmbeddingRuntime, LoadedEmbedder, _context
+from core.mlx.pace import Pace
 from core.mlx.row import Clock
 from core.requests import EmbeddingRequest
 from core.settings import Settings
@@ -51,7 +52,7 @@ def runtime(settings: Settings) -> EmbeddingRuntime:
     loaded = LoadedEmbedder(INFO, None, Tokenizer(), 64, 0, 2)
     stream = mx.default_stream(mx.default_device())
     made = EmbeddingRuntime(loaded, settings.model_copy(update={"prefill_chunk": 40}), stream)
-    made._largest = 40
+    made.pace = Pace(40, 32, 40, STEP_S)
     return made
 
 
@@ -109,20 +110,13 @@ def test_a_cancelled_request_leaves_at_the_next_step(runtime: EmbeddingRuntime, 
     assert not runtime.cancel(third)
 
 
-def test_the_batch_follows_the_clock(settings: Settings) -> None:
-    loaded = LoadedEmbedder(INFO, None, Tokenizer(), 64, 0, 2)
-    runtime = EmbeddingRuntime(loaded, settings, mx.default_stream(mx.default_device()))
-    start = runtime._limit
-    assert start == settings.prefill_chunk
-    for _ in range(20):
-        runtime._adapt(runtime._limit, STEP_S / 100)
-    assert runtime._limit == 8 * start, "a fast model is given more"
-    for _ in range(20):
-        runtime._adapt(runtime._limit, 10 * STEP_S)
-    assert runtime._limit < start / 10, "a slow one less, so that nobody waits for it"
-    before = runtime._limit
-    runtime._adapt(2, STEP_S / 1000)
-    assert runtime._limit == before, "two tokens tell nothing of a full batch"
+def test_the_batch_follows_the_clock(runtime: EmbeddingRuntime, batches: list[list[int]]) -> None:
+    runtime.pace = Pace(80, 32, 400, STEP_S)
+    submit(runtime, *[8] * 100)
+    runtime.step()
+    runtime.step()
+    assert len(batches[0]) == 10
+    assert len(batches[1]) > 10, "what is embedded here takes no tenth of a second"
 
 
 def test_what_fails_fails_alone(

@@ -91,6 +91,22 @@ def test_a_long_prompt_costs_a_running_stream_one_chunk_a_step(bench: Bench) -> 
     assert tokens >= steps - 2  # a space is held back until a word follows; no step passes the stream by
 
 
+def test_where_chunks_are_quick_a_step_takes_more_and_larger_ones(weights: LoadedWeights, settings: Settings) -> None:
+    changes = {"prefill_chunk": CHUNK, "prefill_ms": 60_000, "max_batch": 4}
+    bench = Bench(weights, settings.model_copy(update=changes))
+    long = bench.submit("word " * 900)
+    done = [event.done for event in bench.step(long)[0] if isinstance(event, Prefill)]
+    assert done[:3] == [0, CHUNK, 5 * CHUNK]
+    assert done[-1] > 800
+    bench.runtime.cancel(long)
+    together = [bench.submit(f"{word} " * 50, max_tokens=1) for word in ("red", "blue", "green", "word")]
+    steps = 0
+    while not all(handle.done for handle in together):
+        bench.step()
+        steps += 1
+    assert steps == 3, "apart, the last would end three steps after the first"
+
+
 def test_a_short_request_does_not_wait_for_a_long_prompt(bench: Bench) -> None:
     long = bench.submit("word " * 900)
     bench.step(long)

@@ -32,6 +32,7 @@ def engine(folder: Path, cache_budget_gb: float) -> Engine:
         hf_cache=folder / "cache",
         data_dir=folder,
         prefill_chunk=32,
+        prefill_ms=0,
         cache_budget_gb=cache_budget_gb,
     )
     return Engine(settings)
