@@ -4,15 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
+
 WHOLE = frozenset({"KVCache", "RopeOffset"})
 """Caches that hold every token for as long as they live. Windows slide, chunks drop what lies before them, and a
 recurrent state never had tokens."""
 
 
-def always_cuttable(cache: Any) -> bool:
-    """Whether a layer's cache can be cut back to any length, however long it has become."""
-    parts = getattr(cache, "caches", None)
-    return all(map(always_cuttable, parts)) if parts is not None else type(cache).__name__ in WHOLE
+WINDOW = "RotatingKVCache"
+"""Drops what has slid out of the window only when the next tokens come in: right after these, all are still there that
+the first of them looked back on."""
+
+
+def always_cuttable(cache: list[Any]) -> bool:
+    """Whether a row's caches can be cut back to any length, however long they have become."""
+    return all(type(layer).__name__ in WHOLE for layer in _flat(cache))
+
+
+def cuttable_after_prefill(cache: list[Any]) -> bool:
+    """Whether `cut_back` can be used on a row's caches."""
+    return all(type(layer).__name__ in {*WHOLE, WINDOW} for layer in _flat(cache))
+
+
+def cut_back(cache: list[Any], count: int) -> None:
+    """Take the last `count` tokens out of caches, fewer than they were given last, and those in one go."""
+    for layer in _flat(cache):
+        if type(layer).__name__ == WINDOW:
+            layer._idx -= count
+            layer.offset -= count
+            # `trim` would leave them in the arrays, where a window that has slid takes them for its oldest.
+            layer.keys = mx.contiguous(layer.keys[..., : layer._idx, :])
+            layer.values = mx.contiguous(layer.values[..., : layer._idx, :])
+        else:
+            layer.trim(count)
 
 
 def can_cut(cache: list[Any]) -> bool:

@@ -25,6 +25,8 @@ class TextPrefill:
     `done` starts at `reused` when `cache` came from another row.
     """
 
+    together = 0
+
     def __init__(self, decoder: Any, inputs: Inputs, cache: list[Any] | None, reused: int) -> None:
         self.cache: list[Any] = cache if cache is not None else make_prompt_cache(decoder)
         self.done = reused

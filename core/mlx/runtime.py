@@ -6,8 +6,9 @@ import copy
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +22,7 @@ from core.events import FinishReason, Prefill
 from core.generation import Generation
 from core.mlx.admission import make_room
 from core.mlx.batching import Batching, find_batching
-from core.mlx.cutting import always_cuttable
+from core.mlx.cutting import always_cuttable, cut_back, cuttable_after_prefill
 from core.mlx.inputs import prepare_inputs
 from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights
@@ -65,7 +66,10 @@ class Runtime:
         self._vision = VisionDecoder(loaded.model) if loaded.processor is not None else None
         self._decoder = self._vision or loaded.model
         # Sliding windows and recurrent states cannot be cut back to where the next turn departs: keep a copy there.
-        self._snapshots = not all(map(always_cuttable, make_prompt_cache(self._decoder)))
+        # Windows can be while a prompt is read, so that only states make prefill stop where the copy is made.
+        empty = make_prompt_cache(self._decoder)
+        self._snapshots = not always_cuttable(empty)
+        self._stops = not cuttable_after_prefill(empty)
         with mx.stream(stream):
             batching = Batching(loaded.ranks.least(find_batching(self._decoder, loaded.vocabulary)))
         self._most_rows = 1 if batching is Batching.NEVER else settings.max_batch
@@ -306,7 +310,8 @@ class Runtime:
         assert work is not None
         sampling = row.generation.request.sampling
         room = self.loaded.context_length - len(tokens)
-        cuts = [work.done, *(end for end in row.boundaries if work.done < end < len(tokens) - 1), len(tokens)]
+        stops = row.boundaries if self._stops else []
+        cuts = [work.done, *(end for end in stops if work.done < end < len(tokens) - 1), len(tokens)]
         uids = self._generator.insert_segments(
             [[tokens[start:end] for start, end in pairwise(cuts)]],
             max_tokens=[min(sampling.max_tokens or room, room)],
@@ -323,8 +328,9 @@ class Runtime:
         row, work = entrant.row, entrant.work
         assert work is not None
         before, began = work.done, time.monotonic()
+        stop = next((end for end in row.boundaries if end > before), 0) if self._stops else 0
         with mx.stream(self._stream):
-            entrant.finished = work.step(self._pace.limit, next((end for end in row.boundaries if end > before), 0))
+            entrant.finished = work.step(self._pace.limit, stop)
         if work.done > before:
             self._pace.saw(work.done - before, time.monotonic() - began)
         inputs = entrant.inputs
@@ -334,8 +340,16 @@ class Runtime:
         row.prefilled = work.done
         row.cached = min(row.cached, work.done)  # a model that cannot go on from there has begun anew
         row.generation.feed(Prefill(work.done, row.prompt_tokens, row.cached))
-        if before != work.done and work.done in row.boundaries:
-            self._keep(row, copy.deepcopy(work.cache), row.key[: work.done])
+        self._keep_departures(row, max(before, work.together - 1), work.done, lambda: copy.deepcopy(work.cache))
+
+    def _keep_departures(self, row: Row, before: int, done: int, copied: Callable[[], list[Any]]) -> None:
+        """Keep the KV of each boundary that prefill has just passed; `copied` makes copies of `done` tokens' KV."""
+        for end in row.boundaries:
+            if before < end <= done and (end == done or not self._stops):
+                cache = copied()
+                if done > end:
+                    cut_back(cache, done - end)
+                self._keep(row, cache, row.key[:end])
 
     def _advance_batch(self) -> None:
         with self._generator.stats() if self._entering else nullcontext() as stats:
@@ -346,13 +360,11 @@ class Runtime:
             row = self._rows.get(progress.uid)
             if row is None:
                 continue
-            row.prefilled = row.prompt_tokens - 1
+            before, row.prefilled = row.prefilled, row.prompt_tokens - 1
             if not progress.end_of_prompt:
                 done = row.prefilled = row.prompt_tokens - progress.progress[1] + progress.progress[0]
                 row.generation.feed(Prefill(done, row.prompt_tokens, row.cached))
-                if progress.end_of_segment and done in row.boundaries:
-                    for cache, tokens in self._generator.extract_cache([progress.uid]).values():
-                        self._keep(row, unpacked(cache), row.key[: len(tokens)])
+                self._keep_departures(row, before, done, partial(self._extracted, progress.uid))
         for answer in answers:
             row = self._rows.get(answer.uid)
             if row is None:
@@ -370,6 +382,10 @@ class Runtime:
             if stopped or answer.finish_reason is not None:
                 length = answer.finish_reason == "length" and not stopped
                 row.finish(FinishReason.LENGTH if length else FinishReason.STOP)
+
+    def _extracted(self, uid: int) -> list[Any]:
+        """A copy of a row's caches."""
+        return unpacked(self._generator.extract_cache([uid])[uid][0])
 
     def _take_out(self, row: Row) -> None:
         """Remove a row that has not ended by itself; its KV is kept, so that a retry resumes."""

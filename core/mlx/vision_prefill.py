@@ -42,6 +42,8 @@ class VisionPrefill:
         self.inputs = inputs
         self.cache = cache if cache is not None else decoder.make_cache()
         self.done = self.reused = reused
+        self.together = 0
+        """So many of the first tokens are prefilled at once, because some of them see later ones."""
         self._decoder = decoder
         self._model = model
         self._rows = rows
@@ -51,7 +53,6 @@ class VisionPrefill:
         self._more: dict[str, Any] = {}
         self._whole = False  # all that is left is prefilled at once
         self._undivided = False  # together with the last token, because every token sees every other one
-        self._together = 0  # so many of the first tokens are prefilled at once, because some see later ones
 
     def step(self, chunk: int, boundary: int = 0) -> bool:
         """Encode the images on the first call, process `chunk` tokens on each later one; True when nothing is left.
@@ -68,8 +69,8 @@ class VisionPrefill:
             trim_prompt_cache(self.cache, 1)  # the batch reads the last token once more, for its logits
             self.done = last
             return True
-        end = last if self._whole else min(max(self.done + chunk, self._together), last)
-        if max(self.done, self._together - 1) < boundary < end:
+        end = last if self._whole else min(max(self.done + chunk, self.together), last)
+        if max(self.done, self.together - 1) < boundary < end:
             end = boundary
         self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, self.done, end)
         self.done = end
@@ -185,13 +186,14 @@ class VisionPrefill:
         if not self._divisible({}):  # every token sees every other one
             self._undivided = self.done == 0 and can_trim_prompt_cache(self.cache)
             self._whole = True
+            self.together = self._tokens.shape[1]
             return
         if self.done:  # what masks images does so for whole prompts alone
             self.cache[:] = self._decoder.make_cache()
             self.done = self.reused = 0
             self._encode()
             return
-        self._together = self.inputs.runs[-1][1] if self.inputs.runs else self._tokens.shape[1] - 1
+        self.together = self.inputs.runs[-1][1] if self.inputs.runs else self._tokens.shape[1] - 1
 
     def _divisible(self, more: dict[str, Any]) -> bool:
         divisible: bool = _chunked_prefill_enabled(

@@ -54,4 +54,4 @@ def filled(cache: Any, tokens: int) -> Any:
 )
 def test_a_cache_is_cut_only_where_it_holds_what_lies_before(cache: Any, now: bool, always: bool) -> None:
     assert can_cut([cache]) is now
-    assert always_cuttable(cache) is always
+    assert always_cuttable([cache]) is always
