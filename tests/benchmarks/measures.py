@@ -208,9 +208,9 @@ def cancel_steps(lab: Lab, shape: Shape, plan: Plan) -> Figures:
 
 
 def _one_word(tokenizer: Any) -> dict[int, float]:
-    """A bias that makes every answer one word over and over: each token is text at once, and comes back as itself when
+    """A bias that makes every answer one digit over and over: each token is text at once, and comes back as itself when
     the answer is part of the next prompt."""
-    return {tokenizer.encode(" the", add_special_tokens=False)[-1]: 100.0}
+    return {tokenizer.encode("7", add_special_tokens=False)[-1]: 100.0}
 
 
 def _stamps(generation: Generation, kind: type[Event]) -> list[float]:

@@ -168,12 +168,12 @@ CPU = {
     "cancel_steps": Plan((LONG_TEXT,), rounds=20, prompt=16, tokens=2000),
     "queue_growth_mb": Plan((SMALL_TEXT,), rounds=1000, prompt=32, tokens=2),
 }
-GPU = {
-    "one_stream": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=128, tokens=128),
-    "eight_streams": Plan((QWEN3_06B, GEMMA3_27B), rounds=3, prompt=128, tokens=128),
-    "eight_vision": Plan((QWEN2_VL_2B, GEMMA3_27B), rounds=3, prompt=32, tokens=128),
-    "followup_text": Plan((QWEN3_06B, GEMMA3_27B), rounds=3, prompt=4096, tokens=32),
-    "followup_vision": Plan((QWEN2_VL_2B, GEMMA3_27B), rounds=3, prompt=4096, tokens=32),
+GPU = {  # more rounds where a shape's first use, which captures its kernels as a graph, would show
+    "one_stream": Plan((QWEN3_06B, GEMMA3_27B), rounds=9, prompt=128, tokens=128),
+    "eight_streams": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=128, tokens=128),
+    "eight_vision": Plan((QWEN2_VL_2B, GEMMA3_27B), rounds=5, prompt=32, tokens=128),
+    "followup_text": Plan((QWEN3_06B, GEMMA3_27B), rounds=9, prompt=4096, tokens=32),
+    "followup_vision": Plan((QWEN2_VL_2B, GEMMA3_27B), rounds=9, prompt=4096, tokens=32),
     "short_behind_long": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=16384, tokens=8),
     "cancel_steps": Plan((QWEN3_06B, GEMMA3_27B), rounds=20, prompt=32, tokens=4000),
     "queue_growth_mb": Plan((QWEN3_06B,), rounds=1000, prompt=32, tokens=2),
