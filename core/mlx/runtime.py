@@ -207,10 +207,12 @@ class Runtime:
             waiting.tell(place)
 
     def _prefill(self) -> None:
-        """Let prompts into the batch, or prefill a chunk of one, and more while no spell is over."""
-        until = time.monotonic() + self._spell_s
-        while self._prefill_piece() and time.monotonic() < until:
-            pass
+        """Let prompts into the batch, or prefill a chunk of one; again while another as long would half fit a spell."""
+        began, spent = time.monotonic(), 0.0
+        while self._prefill_piece():
+            before, spent = spent, time.monotonic() - began
+            if spent + (spent - before) / 2 > self._spell_s:
+                return
 
     def _prefill_piece(self) -> bool:
         """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk.
