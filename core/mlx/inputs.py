@@ -63,7 +63,7 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     if images and loaded.processor is None:
         raise UnsupportedInput(
             f"{loaded.info.id} is a text model and cannot see images. "
-            f"Send the {len(images)} image(s) to a vision model."
+            f"Send the {'image' if len(images) == 1 else f'{len(images)} images'} to a vision model."
         )
     if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
         raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)

@@ -69,6 +69,7 @@ class Pool:
         advice = f"Unload {' or '.join(kept)}" if kept else "Use a smaller or more quantised model"
         raise OutOfMemory(
             f"{info.id} needs about {readable_size(need)}; {readable_size(self.budget - left - need)} of the budget of "
-            f"{readable_size(self.budget)} are in use and {len(chosen)} idle model(s) could be evicted. "
+            f"{readable_size(self.budget)} are in use, with {len(chosen) or 'no'} idle "
+            f"model{'' if len(chosen) == 1 else 's'} that could be evicted. "
             f"{advice}, or raise memory_budget_gb."
         )

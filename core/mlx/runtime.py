@@ -46,6 +46,8 @@ PATIENCE = 3
 """Steps for which a prompt of many chunks makes way: a short one that joins takes as many to its first token."""
 LARGEST = 4
 """Times `prefill_chunk` that are processed at once where that is quick; with its default, as many as mlx-lm's 2,048."""
+ASK_AGAIN = 16
+"""Steps after which it is looked again whether memory has become free for a prompt, if no row has ended before."""
 WORTH_WAITING = 64
 """Prompt tokens in common with a running row for which its prefill is awaited rather than done again."""
 
@@ -80,6 +82,8 @@ class Runtime:
         self._reader = RequestReader(loaded, self._prefixes, self._snapshots, self._failure)
         self._queue: deque[Waiting] = deque()
         self._next: Entrant | None = None  # the first of the queue, while there is no room for its KV
+        self._crowd = 0  # rows and entrants when that was found out
+        self._patience = 0  # steps until it is asked again whether there is, unless a row ends before
         self._entrants: list[Entrant] = []  # admitted, in that order, and not in the batch yet
         self._rows: dict[int, Row] = {}
         self._chunks = 0
@@ -184,12 +188,16 @@ class Runtime:
 
     def _admit(self) -> None:
         admitted = False
+        if self._next is not None and self._patience and self.running == self._crowd:
+            self._patience -= 1  # asking waits for the device
+            return
         while self._queue and self.running < self._most_rows:
             waiting, entrant = self._queue[0], None
             waiting.clock.admitted = time.monotonic()
             try:
                 entrant = self._next = self._next or self._reader.entrant(waiting.generation, waiting.clock)
                 if not make_room(entrant, self._rows.values(), self._entrants, self.loaded, self._kept):
+                    self._patience, self._crowd = ASK_AGAIN, self.running
                     break
                 self._entrants.append(entrant)
             except Exception as error:

@@ -146,9 +146,10 @@ class VisionPrefill:
                 inputs.image_tokens += more
                 self._tokens = as_array(inputs.tokens)
                 return
+        shown = "this image" if inputs.images == 1 else f"{inputs.images} images at once"
         raise UnsupportedInput(
-            f"{self._name} cannot be shown {inputs.images} image(s) at once: mlx-vlm makes {made} embeddings of "
-            f"{length} tokens, which leaves no telling what belongs where. Show it one, or use another vision model."
+            f"{self._name} cannot be shown {shown}: mlx-vlm makes {made} embeddings of {length} tokens, which leaves "
+            "no telling what belongs where. Show it one, or use another vision model."
         )
 
     def _keep_rows(self, extra: dict[str, Any], features: dict[str, Any], mask: Any) -> None:
