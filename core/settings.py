@@ -24,6 +24,9 @@ from pydantic_settings import (
 from core.errors import SettingsError
 
 CONFIG_DIR = Path(platformdirs.user_config_dir("assay", appauthor=False))
+MOST = 1_000_000.0
+"""Gigabytes or minutes beyond which a number is a slip of the pen, and infinity does not become bytes."""
+
 DATA_DIR = Path(platformdirs.user_data_dir("assay", appauthor=False))
 
 
@@ -50,7 +53,7 @@ class Settings(BaseSettings):
     In a variable, a list is JSON or has commas between its items.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ASSAY_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_parse_none_str="none", extra="forbid", frozen=True)
 
     data_dir: Folder = DATA_DIR
     """Where history, results, the log and the API key live."""
@@ -97,22 +100,22 @@ class Settings(BaseSettings):
     prefill_chunk: int = Field(default=512, ge=16)
     """Prompt tokens processed between two decode steps: smaller keeps streams smoother, larger prefills faster."""
 
-    prefill_ms: float = Field(default=50.0, ge=0)
+    prefill_ms: float = Field(default=50.0, ge=0, le=60_000)
     """Milliseconds that may go by between two decode steps where that is time for more than `prefill_chunk` tokens, or
     for several images; 0 processes one chunk or image at a time. No effect under mlx.launch with several ranks."""
 
-    memory_budget_gb: float | None = Field(default=None, gt=0)
+    memory_budget_gb: float | None = Field(default=None, gt=0, le=MOST)
     """For all loaded models; None means what Metal recommends on a Mac, else 75 % of the memory that is free on the
     device that computes."""
 
-    idle_unload_minutes: float | None = Field(default=None, gt=0)
+    idle_unload_minutes: float | None = Field(default=None, gt=0, le=MOST)
     """A model unused for this long is unloaded, unless it is pinned; None keeps models until memory is short."""
 
-    cache_budget_gb: float | None = Field(default=None, ge=0)
+    cache_budget_gb: float | None = Field(default=None, ge=0, le=MOST)
     """For KV kept for later turns, and an eighth more for the images in them; None means an eighth of the memory for
     models, to which it gives way; 0 keeps nothing."""
 
-    cache_on_disk_gb: float = Field(default=0.0, ge=0)
+    cache_on_disk_gb: float = Field(default=0.0, ge=0, le=MOST)
     """For KV that outlives the program, in data_dir/kv; 0 writes and reads nothing. Prompts can be told from KV, so the
     folder is its owner's alone; to forget them, delete it. What cache_budget_gb keeps in memory is written there when
     the engine has been idle for half a minute, on unloading and at the end, and read when nothing in memory serves a

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from core.audio_events import SpeechEvent, SpeechResult, TranscriptionEvent, TranscriptionResult
 from core.requests import SpeechRequest, TranscriptionRequest
 from core.stream import Stream
@@ -10,34 +13,38 @@ from core.stream import Stream
 class Speech(Stream[SpeechRequest, SpeechEvent]):
     """Sound on its way, in pieces as the model makes them."""
 
+    def __init__(self, request: SpeechRequest, on_cancel: Callable[[Any], None]) -> None:
+        super().__init__(request, on_cancel)
+        self._folded = SpeechResult()
+
     def result(self) -> SpeechResult:
-        """Wait for the end and join all unread sound. Raises the EngineError that ended it."""
-        folded = SpeechResult()
-        for event in self:
-            folded.add(event)
-        return folded
+        """Wait for the end and join all sound that was not read. Raises the EngineError that ended it."""
+        self.wait()
+        self._pour(self._folded.add)
+        return self._folded
 
     async def aresult(self) -> SpeechResult:
         """As `result`, for a coroutine; cancelling it cancels the request."""
-        folded = SpeechResult()
-        async for event in self:
-            folded.add(event)
-        return folded
+        await self.await_end()
+        self._pour(self._folded.add)
+        return self._folded
 
 
 class Transcription(Stream[TranscriptionRequest, TranscriptionEvent]):
     """A recording that is being listened to, half a minute at a time."""
 
+    def __init__(self, request: TranscriptionRequest, on_cancel: Callable[[Any], None]) -> None:
+        super().__init__(request, on_cancel)
+        self._folded = TranscriptionResult()
+
     def result(self) -> TranscriptionResult:
-        """Wait for the end and join all unread segments. Raises the EngineError that ended it."""
-        folded = TranscriptionResult()
-        for event in self:
-            folded.add(event)
-        return folded
+        """Wait for the end and join all segments that were not read. Raises the EngineError that ended it."""
+        self.wait()
+        self._pour(self._folded.add)
+        return self._folded
 
     async def aresult(self) -> TranscriptionResult:
         """As `result`, for a coroutine; cancelling it cancels the request."""
-        folded = TranscriptionResult()
-        async for event in self:
-            folded.add(event)
-        return folded
+        await self.await_end()
+        self._pour(self._folded.add)
+        return self._folded

@@ -147,7 +147,7 @@ class Stream(Generic[Request, Item]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the engine has finished with it, for at most `timeout` seconds; returns whether it has."""
-        return self._over.wait(timeout)
+        return self._over.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
 
     async def await_end(self) -> None:
         """As `wait`, for a coroutine; cancelling it cancels the request."""
@@ -159,6 +159,14 @@ class Stream(Generic[Request, Item]):
             events = list(self._events)
             self._events.clear()
             return events
+
+    def _pour(self, add: Callable[[Item], None]) -> None:
+        """Pass the unread events to `add`, one caller after another; raises the error that ended it."""
+        with self._condition:
+            while self._events:
+                add(self._events.popleft())
+            if self._error is not None:
+                raise self._error
 
     def _next(self) -> Item | None:
         """The next event, or None at the end; call with the condition held and something to read."""

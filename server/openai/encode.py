@@ -40,14 +40,14 @@ class Head:
 
 
 def usage_body(usages: Sequence[Usage]) -> dict[str, Any]:
-    """Usage of all choices: the prompt counts once, as at OpenAI."""
+    """Usage of all choices: the prompt counts once, as at OpenAI, and so does what was known of it before the first."""
     prompt = usages[0].prompt_tokens if usages else 0
     completion = sum(usage.completion_tokens for usage in usages)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": max((usage.cached_tokens for usage in usages), default=0)},
+        "prompt_tokens_details": {"cached_tokens": min((usage.cached_tokens for usage in usages), default=0)},
         "completion_tokens_details": {"reasoning_tokens": sum(usage.thinking_tokens for usage in usages)},
     }
 

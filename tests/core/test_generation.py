@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -167,6 +168,23 @@ async def test_leaving_the_block_cancels_what_has_not_ended() -> None:
     async with ended as handle:
         handle.feed(END)
     assert ended_cancelled == []
+
+
+def test_whoever_asks_for_the_result_gets_all_of_it() -> None:
+    handle, _ = make()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(handle.result) for _ in range(4)]
+        for word in ("a", "b", "c"):
+            handle.feed(TextDelta(word))
+        handle.feed(END)
+        assert [future.result().text for future in waiting] == ["abc"] * 4
+    assert handle.result().finished == END
+
+
+def test_one_may_wait_for_ever() -> None:
+    handle, _ = make()
+    handle.feed(END)
+    assert handle.wait(float("inf"))
 
 
 def test_wait_says_whether_it_ended() -> None:

@@ -111,6 +111,26 @@ def test_a_wrong_value_names_its_place_and_what_is_allowed(file, monkeypatch):
         load_settings(port=1)
 
 
+@pytest.mark.parametrize(
+    "name", ["prefill_ms", "memory_budget_gb", "idle_unload_minutes", "cache_budget_gb", "cache_on_disk_gb"]
+)
+def test_no_number_is_beyond_all_measure(name, file, monkeypatch):
+    for value in ("inf", "1e300", "nan"):
+        file.write_text(f"{name} = {value}\n")
+        with pytest.raises(SettingsError, match=rf"{name} cannot be .*settings\.toml, line 1\."):
+            load_settings()
+    file.write_text("")
+    monkeypatch.setenv(f"ASSAY_{name.upper()}", "inf")
+    with pytest.raises(SettingsError, match=rf"{name} cannot be .*the variable ASSAY_"):
+        load_settings()
+
+
+def test_a_variable_can_ask_for_the_default_that_is_no_number(file, monkeypatch):
+    file.write_text("cache_budget_gb = 0\n")
+    monkeypatch.setenv("ASSAY_CACHE_BUDGET_GB", "none")
+    assert load_settings().cache_budget_gb is None
+
+
 @pytest.mark.parametrize("content", [b"port = \n", b"port = 1\nport = 2\n", b"\xff\xfe"])
 def test_a_file_that_is_no_toml_is_an_error_that_names_it(file, content):
     file.write_bytes(content)

@@ -196,6 +196,16 @@ def test_choices_have_seeds_that_follow_one_another(stage: Staged) -> None:
     assert [message["content"] for message in check_openai(heard(raw), choices=2)] == ["Hello", "Hello"]
 
 
+def test_what_the_first_choice_read_was_not_cached(stage: Staged) -> None:
+    reused = iter((0, 6))
+
+    def script(play: Play) -> None:
+        play.say(TextDelta("Hello"), Finished(FinishReason.STOP, Usage(7, 2, cached_tokens=next(reused)), Timing()))
+
+    body = stage(script).http.post(PATHS[0], json=CHAT | {"n": 2}).json()
+    assert body["usage"]["prompt_tokens_details"] == {"cached_tokens": 0}
+
+
 def test_one_call_at_most_when_parallel_calls_are_off(stage: Staged) -> None:
     def script(play: Play) -> None:
         play.say(Prefill(7, 7), ToolCallStart(0, "c0", "f"), ToolCallDelta(0, "{}"), ToolCallStart(1, "c1", "g"))
