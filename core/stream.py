@@ -45,7 +45,16 @@ Request = TypeVar("Request", bound=Asked)
 Item = TypeVar("Item")
 
 
-class Stream(Generic[Request, Item]):
+class Folds(Protocol):
+    """What adds up events."""
+
+    def add(self, event: Any) -> None: ...
+
+
+Result = TypeVar("Result", bound=Folds)
+
+
+class Stream(Generic[Request, Item, Result]):
     """A running request. The engine feeds it; one consumer reads it.
 
     Events are kept until read, so nothing is lost by reading late. Iteration ends after `Finished`, or raises the
@@ -56,8 +65,12 @@ class Stream(Generic[Request, Item]):
     is cancelled (by `asyncio.wait_for`, too) while it waits for an event or for `aresult()` cancels the request.
     """
 
+    empty: type[Result]
+    """Makes what `result` begins with."""
+
     def __init__(self, request: Request, on_cancel: Callable[[Any], None]) -> None:
         self.request = request
+        self._folded = self.empty()
         self._on_cancel = on_cancel
         self._events: deque[Item] = deque()
         self._condition = threading.Condition()
@@ -65,7 +78,6 @@ class Stream(Generic[Request, Item]):
         self._wakers: list[Callable[[], None]] = []
         self._farewells: list[Callable[[], None]] = []
         self._error: EngineError | None = None
-        self._ended = False
         self._cancelled = False
         self.admitted = False
         """Set by the engine once it has left the queue."""
@@ -79,7 +91,7 @@ class Stream(Generic[Request, Item]):
     @property
     def done(self) -> bool:
         """True once the engine has finished with it, whether or not the events were read."""
-        return self._ended
+        return self._over.is_set()
 
     @property
     def cancelled(self) -> bool:
@@ -103,7 +115,7 @@ class Stream(Generic[Request, Item]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._ended:
+        if not self.done:
             self.cancel()
 
     async def __aenter__(self) -> Self:
@@ -119,27 +131,26 @@ class Stream(Generic[Request, Item]):
     def feed(self, event: Item) -> None:
         """Append an event; `Finished` ends the stream. Ignored after the end."""
         with self._condition:
-            if self._ended:
+            if self.done:
                 return
             self._events.append(event)
-            self._ended = isinstance(event, Finished)
+            if isinstance(event, Finished):
+                self._over.set()
             self._wake()
 
     def fail(self, error: EngineError) -> None:
         """End the stream with an error, after the events that were fed. Ignored after the end."""
         with self._condition:
-            if self._ended:
+            if self.done:
                 return
             self._error = error.detached()
-            self._ended = True
+            self._over.set()
             self._wake()
 
     def _wake(self) -> None:
         """Wake who waits for an event, and at the end who waits for that: waking a reader costs the engine time."""
         self._condition.notify_all()
-        if self._ended:
-            self._over.set()
-        for wakers in (self._wakers, self._farewells) if self._ended else (self._wakers,):
+        for wakers in (self._wakers, self._farewells) if self.done else (self._wakers,):
             while wakers:
                 wakers.pop()()
 
@@ -151,7 +162,7 @@ class Stream(Generic[Request, Item]):
 
     async def await_end(self) -> None:
         """As `wait`, for a coroutine; cancelling it cancels the request."""
-        await self._told(self._farewells, lambda: self._ended)
+        await self._told(self._farewells, lambda: self.done)
 
     def drain(self) -> list[Item]:
         """The events that have come since the last read, without waiting; raises nothing. For a UI's timer."""
@@ -160,13 +171,23 @@ class Stream(Generic[Request, Item]):
             self._events.clear()
             return events
 
-    def _pour(self, add: Callable[[Item], None]) -> None:
-        """Pass the unread events to `add`, one caller after another; raises the error that ended it."""
-        with self._condition:
+    def result(self) -> Result:
+        """Wait for the end and fold what was not read, the same for each caller. Raises the error that ended it."""
+        self.wait()
+        return self._fold()
+
+    async def aresult(self) -> Result:
+        """As `result`, for a coroutine; cancelling it cancels the request."""
+        await self.await_end()
+        return self._fold()
+
+    def _fold(self) -> Result:
+        with self._condition:  # one caller after another, so that events stay in order
             while self._events:
-                add(self._events.popleft())
+                self._folded.add(self._events.popleft())
             if self._error is not None:
                 raise self._error
+            return self._folded
 
     def _next(self) -> Item | None:
         """The next event, or None at the end; call with the condition held and something to read."""
@@ -179,7 +200,7 @@ class Stream(Generic[Request, Item]):
     def __iter__(self) -> Iterator[Item]:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._events or self._ended)
+                self._condition.wait_for(lambda: self._events or self.done)
                 event = self._next()
             if event is None:
                 return
@@ -187,7 +208,7 @@ class Stream(Generic[Request, Item]):
 
     async def __aiter__(self) -> AsyncIterator[Item]:
         while True:
-            await self._told(self._wakers, lambda: bool(self._events) or self._ended)
+            await self._told(self._wakers, lambda: bool(self._events) or self.done)
             with self._condition:
                 event = self._next()
             if event is None:
@@ -213,7 +234,7 @@ class Stream(Generic[Request, Item]):
             try:
                 await ready.wait()
             except asyncio.CancelledError:
-                if not self._ended:
+                if not self.done:
                     self.cancel()
                 raise
             finally:

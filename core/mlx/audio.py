@@ -35,8 +35,8 @@ class AudioRuntime:
         self.memory_bytes = 0
         self._stream = stream
         self._pieces: _Pieces = speak if loaded.task is AudioTask.SPEAK else transcribe
-        self._queue: deque[tuple[Stream[Any, Any], Clock]] = deque()
-        self._current: tuple[Stream[Any, Any], Clock, Iterator[bool]] | None = None
+        self._queue: deque[tuple[Stream[Any, Any, Any], Clock]] = deque()
+        self._current: tuple[Stream[Any, Any, Any], Clock, Iterator[bool]] | None = None
 
     @property
     def running(self) -> int:
@@ -50,13 +50,13 @@ class AudioRuntime:
     def busy(self) -> bool:
         return bool(self._queue) or self._current is not None
 
-    def submit(self, work: Stream[Any, Any], clock: Clock) -> None:
+    def submit(self, work: Stream[Any, Any, Any], clock: Clock) -> None:
         """Queue a request: a Speech or a Transcription, whichever this model is for."""
         self._queue.append((work, clock))
         if self._current is not None or len(self._queue) > 1:
             work.feed(Queued(len(self._queue)))
 
-    def cancel(self, work: Stream[Any, Any]) -> bool:
+    def cancel(self, work: Stream[Any, Any, Any]) -> bool:
         """End a request now; returns whether it was here. What was made or heard so far stays with it."""
         if self._current is not None and self._current[0] is work:
             _, clock, pieces = self._current
