@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
-from core.catalog import Catalog, ModelKind
+from core.catalog import Catalog, ModelInfo, ModelKind
 from core.errors import InvalidRequest, UnsupportedInput
 from core.requests import (
     GenerationRequest,
@@ -45,17 +45,22 @@ def check_request(request: GenerationRequest, catalog: Catalog) -> None:
     info = catalog.get(request.model)
     if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
         raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
-    if request.images and not info.images:
-        count = len(request.images)
-        raise UnsupportedInput(
-            f"{info.id} is a {info.kind.value} model and cannot see images. "
-            f"Send the {'image' if count == 1 else f'{count} images'} to a vision model."
-        )
+    check_images(request, info)
     check_sampling(request.sampling)
     if request.json_schema is not None:
         _check_schema(request.json_schema, "The JSON schema", "response_format")
     for tool in request.tools:
         _check_schema(tool.parameters, f"The schema of the tool {tool.name}", "tools")
+
+
+def check_images(request: GenerationRequest, info: ModelInfo) -> None:
+    """Raises UnsupportedInput for images to a model that cannot see them."""
+    count = len(request.images)
+    if count and not info.images:
+        raise UnsupportedInput(
+            f"{info.id} is a {info.kind.value} model and cannot see images. "
+            f"Send the {'image' if count == 1 else f'{count} images'} to a vision model."
+        )
 
 
 def check_sampling(sampling: Sampling) -> None:

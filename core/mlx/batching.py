@@ -18,6 +18,8 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 
+from core.mlx.row_caches import merge_rows
+
 log = logging.getLogger(__name__)
 
 LENGTHS = (2, 9, 33)
@@ -49,7 +51,7 @@ def find_batching(decoder: Any, vocabulary: int) -> Batching:
     mx.eval(alone)
     last = mx.array([prompt[-1:] for prompt in prompts])
     try:
-        merged = [layers[0].merge(list(layers)) for layers in zip(*caches, strict=True)]
+        merged = merge_rows(caches)
         if not _agrees(decoder, last, merged, alone):
             return Batching.NEVER
     except Exception as error:  # whatever a model does with a batch that it was not written for
@@ -66,7 +68,7 @@ def find_batching(decoder: Any, vocabulary: int) -> Batching:
 def _prefill_padded(decoder: Any, prompts: list[list[int]]) -> list[Any]:
     """All but the last token of each prompt, in one pass with padding on the right, as BatchGenerator does it."""
     empty = [make_prompt_cache(decoder) for _ in prompts]
-    merged = [layers[0].merge(list(layers)) for layers in zip(*empty, strict=True)]
+    merged = merge_rows(empty)
     lengths = [len(prompt) - 1 for prompt in prompts]
     padding = [max(lengths) - length for length in lengths]
     for layer in merged:

@@ -11,6 +11,7 @@ from mlx_vlm.generate.common import _chunked_prefill_enabled
 from rapidfuzz.distance import Prefix
 
 from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
+from core.generation_checks import check_images
 from core.images import ImageData
 from core.mlx.image_inputs import image_number, name_images, run_count, see
 from core.mlx.loading import LoadedWeights
@@ -60,11 +61,7 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     for a prompt that is plainly too long, InvalidRequest for an empty one, and what `core.mlx.prompt.render` raises.
     """
     images = request.images
-    if images and loaded.processor is None:
-        raise UnsupportedInput(
-            f"{loaded.info.id} is a text model and cannot see images. "
-            f"Send the {'image' if len(images) == 1 else f'{len(images)} images'} to a vision model."
-        )
+    check_images(request, loaded.info)
     if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
         raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
     prompt = render(

@@ -67,8 +67,7 @@ class RowCaches:
             if merged:
                 batches += [part.layers for part in parts]
             else:
-                alike = zip(*(part.layers for part in parts), strict=True)
-                batches.append([layers[0].merge(list(layers)) for layers in alike])
+                batches.append(merge_rows([part.layers for part in parts]))
         first, *others = batches
         for other in others:
             for layer, more in zip(first, other, strict=True):
@@ -138,6 +137,11 @@ class RowsDecoder:
     def __call__(self, tokens: mx.array, cache: list[RowCaches]) -> mx.array:
         logits: mx.array = self._decoder(tokens, cache=cache[0].layers)
         return logits
+
+
+def merge_rows(rows: Sequence[list[Any]]) -> list[Any]:
+    """The caches of several rows, each as the model makes them, in merged form."""
+    return [layers[0].merge(list(layers)) for layers in zip(*rows, strict=True)]
 
 
 def packed(layers: list[Any]) -> list[RowCaches]:
