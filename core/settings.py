@@ -24,10 +24,10 @@ from pydantic_settings import (
 from core.errors import SettingsError
 
 CONFIG_DIR = Path(platformdirs.user_config_dir("assay", appauthor=False))
+DATA_DIR = Path(platformdirs.user_data_dir("assay", appauthor=False))
+
 MOST = 1_000_000.0
 """Gigabytes or minutes beyond which a number is a slip of the pen, and infinity does not become bytes."""
-
-DATA_DIR = Path(platformdirs.user_data_dir("assay", appauthor=False))
 
 
 def _listed(value: Any) -> Any:

@@ -26,6 +26,7 @@ class TextPrefill:
     """
 
     together = 0
+    """As of `VisionPrefill`: no token of text sees later ones."""
 
     def __init__(self, decoder: Any, inputs: Inputs, cache: list[Any] | None, reused: int) -> None:
         self.cache: list[Any] = cache if cache is not None else make_prompt_cache(decoder)

@@ -83,7 +83,7 @@ class Runtime:
         self._queue: deque[Waiting] = deque()
         self._next: Entrant | None = None  # the first of the queue, while there is no room for its KV
         self._crowd = 0  # rows and entrants when that was found out
-        self._patience = 0  # steps until it is asked again whether there is, unless a row ends before
+        self._ask_in = 0  # steps until it is asked again whether there is, unless a row ends before
         self._entrants: list[Entrant] = []  # admitted, in that order, and not in the batch yet
         self._rows: dict[int, Row] = {}
         self._chunks = 0
@@ -164,11 +164,6 @@ class Runtime:
         self._kept.forget(self.loaded.info.id)
         del self._generator, self._decoder, self._vision, self._reader, self.loaded
 
-    @property
-    def _entering(self) -> bool:
-        """Whether a row of the batch has no token yet."""
-        return any(row.completion_tokens == 0 for row in self._rows.values())
-
     # -- work --------------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -188,8 +183,8 @@ class Runtime:
 
     def _admit(self) -> None:
         admitted = False
-        if self._next is not None and self._patience and self.running == self._crowd:
-            self._patience -= 1  # asking waits for the device
+        if self._next is not None and self._ask_in and self.running == self._crowd:
+            self._ask_in -= 1  # asking waits for the device
             return
         while self._queue and self.running < self._most_rows:
             waiting, entrant = self._queue[0], None
@@ -197,7 +192,7 @@ class Runtime:
             try:
                 entrant = self._next = self._next or self._reader.entrant(waiting.generation, waiting.clock)
                 if not make_room(entrant, self._rows.values(), self._entrants, self.loaded, self._kept):
-                    self._patience, self._crowd = ASK_AGAIN, self.running
+                    self._ask_in, self._crowd = ASK_AGAIN, self.running
                     break
                 self._entrants.append(entrant)
             except Exception as error:
@@ -248,6 +243,11 @@ class Runtime:
             with self._owner(alone):
                 self._advance(alone)
         return alone is not None
+
+    @property
+    def _entering(self) -> bool:
+        """Whether a row of the batch has no token yet."""
+        return any(row.completion_tokens == 0 for row in self._rows.values())
 
     @contextmanager
     def _owner(self, entrant: Entrant) -> Iterator[None]:

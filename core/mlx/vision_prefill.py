@@ -51,8 +51,7 @@ class VisionPrefill:
         self._tokens = as_array(inputs.tokens)
         self._embeddings: mx.array | None = None
         self._more: dict[str, Any] = {}
-        self._whole = False  # all that is left is prefilled at once
-        self._undivided = False  # together with the last token, because every token sees every other one
+        self._undivided = False  # the last token is prefilled with them, because every token sees every other one
 
     def step(self, chunk: int, boundary: int = 0) -> bool:
         """Encode the images on the first call, process `chunk` tokens on each later one; True when nothing is left.
@@ -69,7 +68,7 @@ class VisionPrefill:
             trim_prompt_cache(self.cache, 1)  # the batch reads the last token once more, for its logits
             self.done = last
             return True
-        end = last if self._whole else min(max(self.done + chunk, self.together), last)
+        end = min(max(self.done + chunk, self.together), last)
         if max(self.done, self.together - 1) < boundary < end:
             end = boundary
         self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, self.done, end)
@@ -186,7 +185,6 @@ class VisionPrefill:
             return
         if not self._divisible({}):  # every token sees every other one
             self._undivided = self.done == 0 and can_trim_prompt_cache(self.cache)
-            self._whole = True
             self.together = self._tokens.shape[1]
             return
         if self.done:  # what masks images does so for whole prompts alone

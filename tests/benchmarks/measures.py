@@ -117,7 +117,7 @@ def _followup(lab: Lab, shape: Shape, plan: Plan, with_image: bool) -> Figures:
         images = [lab.picture(PICTURE)] if with_image else []
         question, more = lab.text(tokenizer, length), lab.text(tokenizer, 12)
         turns = user(question, *images)
-        answer = lab.engine.generate(request(shape, turns, plan.tokens, logit_bias=_one_word(tokenizer))).result()
+        answer = lab.engine.generate(request(shape, turns, plan.tokens, logit_bias=_one_digit(tokenizer))).result()
         assert answer.finished is not None
         turns = [*turns, Message.text(Role.ASSISTANT, answer.text), *user(more)]
         second = finished(lab.engine.generate(request(shape, turns, plan.tokens)))
@@ -184,13 +184,13 @@ def cancel_steps(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Steps that the other rows of a batch make between a cancel and the end of the cancelled one: the worst case."""
     tokenizer = lab.tokenizer(shape)
     lab.load(shape)
-    word = _one_word(tokenizer)
+    digit = _one_digit(tokenizer)
     steps: list[int] = []
     waits: list[float] = []
     for _ in range(plan.rounds):
         texts = [lab.text(tokenizer, plan.prompt) for _ in range(2)]
         other, victim = [
-            lab.engine.generate(request(shape, user(text), plan.tokens, logit_bias=word)) for text in texts
+            lab.engine.generate(request(shape, user(text), plan.tokens, logit_bias=digit)) for text in texts
         ]
         freed = _stamps(victim, Finished)
         next(event for event in victim if isinstance(event, TextDelta))
@@ -207,7 +207,7 @@ def cancel_steps(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     return {"value": max(steps), "mean": statistics.mean(steps), "wait_s": statistics.median(waits)}
 
 
-def _one_word(tokenizer: Any) -> dict[int, float]:
+def _one_digit(tokenizer: Any) -> dict[int, float]:
     """A bias that makes every answer one digit over and over: each token is text at once, and comes back as itself when
     the answer is part of the next prompt."""
     return {tokenizer.encode("7", add_special_tokens=False)[-1]: 100.0}
