@@ -108,6 +108,14 @@ class Settings(BaseSettings):
     """For all loaded models; None means what Metal recommends on a Mac, else 75 % of the memory that is free on the
     device that computes."""
 
+    cpu_openblas: bool = True
+    """On Linux, where MLX computes on the processor: let an OpenBLAS of the environment or the system multiply for it,
+    thirty times faster than the reference BLAS in MLX's wheel. `assay --version --verbose` names the one in use."""
+
+    cpu_float32: bool = True
+    """On Linux, where MLX computes on the processor: hold half-precision and quantised weights in float32, which alone
+    goes through a BLAS, where that takes no more than half of the memory that is free; False loads them as stored."""
+
     idle_unload_minutes: float | None = Field(default=None, gt=0, le=MOST)
     """A model unused for this long is unloaded, unless it is pinned; None keeps models until memory is short."""
 

@@ -22,6 +22,8 @@ class LoadedModel:
     """The fraction of the weights that is in memory, 0 to 1."""
     pinned: bool = False
     memory_bytes: int = 0
+    precision: str = ""
+    """The type in which it computes, such as "bfloat16"; float32 on a Linux processor, where the memory allows it."""
     load_s: float = 0.0
     loads: int = 0
     """How often this process has loaded it: 1 while faces share it."""
@@ -46,6 +48,8 @@ class EngineStatus:
     """The part of `active_memory` that is kept for later turns, and gives way before a model does."""
     kept_on_disk: int = 0
     """Bytes of KV in data_dir/kv, as last seen."""
+    blas: str = ""
+    """Who multiplies float32 matrices, where that is a choice."""
 
 
 class NoticeKind(StrEnum):

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from core import blas
 from core.catalog import Catalog
 from core.engine import Engine
 from core.settings import Settings, load_settings
 from server.lifecycle import ApiServer
+
+blas.install()  # before a test imports MLX
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from core.errors import EngineError
     from core.settings import Settings
 
+LIBRARIES = ("mlx", "mlx-lm", "mlx-vlm", "transformers", "textual")
+"""Whose versions decide what the program does."""
 WRONG_USAGE, INFRASTRUCTURE = 2, 4
 USAGE_CODES = frozenset({"settings_error", "model_not_found", "invalid_request", "unsupported_input", "invalid_image"})
 """Errors of what was asked for; every other error is one of the machine or the program."""
@@ -31,25 +33,38 @@ app.add_typer(golden_app, name="golden")
 app.add_typer(models_app, name="models")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
+def _print_version(verbose: bool) -> NoReturn:
+    from importlib.metadata import version
 
-        print(f"assay {version('mlx-assay')}")  # noqa: T201
-        raise typer.Exit
+    lines = [f"assay {version('mlx-assay')}"]
+    if verbose:
+        import platform
+
+        from core import blas
+
+        lines += [f"{name} {version(name)}" for name in LIBRARIES]
+        lines += [f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"]
+        lines += [f"BLAS: {blas.install(settings_with().cpu_openblas)}"]
+    print("\n".join(lines))  # noqa: T201
+    raise typer.Exit
 
 
 @app.callback()
 def workbench(
     context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --version: the libraries', and who multiplies on this machine, too.")
     ] = False,
     suite: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The golden suite to open; the built-in one when left out.")
     ] = None,
 ) -> None:
     """Open the workbench, unless a command is named."""
+    if version:
+        _print_version(verbose)
+    if verbose:
+        fail("--verbose goes with --version.", WRONG_USAGE)
     if context.invoked_subcommand is None:
         leave_to_rank_0()
         open_workbench(suite)

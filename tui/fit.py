@@ -31,7 +31,15 @@ def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:
     need = info.memory.total(CHAT_TOKENS)
     if need > status.memory_budget:
         return Fit.NO
-    used = status.active_memory - status.kept_memory
-    if need > status.memory_budget - used:
+    free = status.memory_budget - status.active_memory + status.kept_memory
+    if need > free:
         return Fit.EVICTS
-    return Fit.TIGHT if need + used > TIGHT * status.memory_budget else Fit.OK
+    return Fit.TIGHT if free - need < (1 - TIGHT) * status.memory_budget else Fit.OK
+
+
+def predicted(info: ModelInfo, status: EngineStatus | None) -> tuple[int, bool]:
+    """Bytes that the model would take if it were loaded now, with CHAT_TOKENS, and whether in float32 instead of as it
+    is stored; 0 where nothing tells."""
+    free = status.memory_budget - status.active_memory + status.kept_memory if status else 0
+    way, memory = info.loaded_into(free)
+    return memory.total(CHAT_TOKENS) if memory else 0, way is not None

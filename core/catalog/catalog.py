@@ -12,6 +12,7 @@ from pathlib import Path
 from core.catalog.describe import describe, look
 from core.catalog.model_info import ModelInfo
 from core.catalog.places import Found, cache_folder, cached_models, folder_models, pocket_models
+from core.compute import on_linux_cpu
 from core.errors import ModelNotFound
 from core.settings import Settings
 
@@ -24,6 +25,7 @@ class Catalog:
         self._lock = threading.Lock()
         self._models: dict[str, ModelInfo] | None = None
         self._described: dict[Found, tuple[object, ModelInfo]] = {}
+        self._float32 = settings.cpu_float32 and on_linux_cpu()
 
     def list(self, all: bool = False) -> builtins.list[ModelInfo]:
         """Every model, pocket models first, then by id; with `all`, also what is no MLX model, with the reason."""
@@ -63,7 +65,7 @@ class Catalog:
                 info = known[1]
             else:
                 allowed = frozenset(self.settings.allow_code)
-                info = describe(found, listing, allowed, self.settings.prefill_chunk)
+                info = describe(found, listing, allowed, self.settings.prefill_chunk, self._float32)
             described[found] = (listing.fingerprint, info)
             models[info.id] = info
         self._described = described

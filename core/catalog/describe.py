@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from core.catalog import libraries
 from core.catalog.config import model_type, number, read_json, text_part
 from core.catalog.kinds import Verdict, judge
 from core.catalog.memory import PREFILL_CHUNK, estimate
-from core.catalog.model_info import ModelInfo, ModelKind
+from core.catalog.model_info import Float32, MemoryEstimate, ModelInfo, ModelKind
 from core.catalog.places import Found
 from core.catalog.safetensors import BrokenWeights
 from core.catalog.template import read_template, takes_tools, thinks
@@ -55,9 +55,16 @@ def look(folder: Path) -> Listing:
 
 
 def describe(
-    found: Found, listing: Listing, allow_code: frozenset[str] = frozenset(), prefill_chunk: int = PREFILL_CHUNK
+    found: Found,
+    listing: Listing,
+    allow_code: frozenset[str] = frozenset(),
+    prefill_chunk: int = PREFILL_CHUNK,
+    float32: bool = False,
 ) -> ModelInfo:
-    """Everything that can be told about a model before loading it. Never raises for what is wrong with its files."""
+    """Everything that can be told about a model before loading it. Never raises for what is wrong with its files.
+
+    With `float32`, also what it would take with its numbers in that precision.
+    """
     size = sum(listing.sizes.values())
     if found.problem is not None:
         return _unusable(found, size, found.problem)
@@ -69,7 +76,7 @@ def describe(
         partial = found.partial_downloads > 0
         return _unusable(found, size, _without_config(found, listing), foreign=not partial)
     verdict = judge(config, sentence_transformer="modules.json" in listing.sizes)
-    return _described(found, listing, config, verdict, allow_code, prefill_chunk)
+    return _described(found, listing, config, verdict, allow_code, prefill_chunk, float32)
 
 
 def _described(
@@ -79,6 +86,7 @@ def _described(
     verdict: Verdict,
     allow_code: frozenset[str],
     prefill_chunk: int,
+    float32: bool,
 ) -> ModelInfo:
     kind, problem, foreign = verdict.kind, verdict.problem, verdict.problem is not None
     weights, template = None, ""
@@ -106,6 +114,7 @@ def _described(
             f"needs to run Python from the model's own files ({code}); if you trust them, "
             f'add "{found.id}" to allow_code in settings.toml'
         )
+    predict = _predictor(config, weights, kind, prefill_chunk)
     return ModelInfo(
         id=found.id,
         path=found.path,
@@ -121,14 +130,19 @@ def _described(
         tools=chats and takes_tools(template),
         thinking=chats and thinks(template),
         needs_code=bool(code),
-        memory=_memory(config, weights, kind, prefill_chunk),
+        memory=predict(weights.nbytes, weights.float_bytes) if predict and weights else None,
+        float32=tuple(_float32(predict, weights)) if float32 and predict and weights else (),
         problem=problem,
         summary=found.summary,
         foreign=foreign,
     )
 
 
-def _memory(config: Mapping[str, Any], weights: Weights | None, kind: ModelKind, chunk: int) -> Any:
+_Predictor = Callable[[int, int], MemoryEstimate | None]
+"""From the bytes of the weights and of an activation's element to what the model takes."""
+
+
+def _predictor(config: Mapping[str, Any], weights: Weights | None, kind: ModelKind, chunk: int) -> _Predictor | None:
     if weights is None or kind in (ModelKind.UNKNOWN, ModelKind.AUDIO):
         return None
     images = kind is ModelKind.VISION
@@ -136,7 +150,18 @@ def _memory(config: Mapping[str, Any], weights: Weights | None, kind: ModelKind,
     file = folder / "config.py" if images and folder else libraries.mlx_lm_file(config)
     if file is not None and kind is ModelKind.TEXT and text_part(config) is not config:
         file = libraries.mlx_lm_file(text_part(config)) or file
-    return estimate(config, weights.nbytes, weights.float_bytes, images, file, chunk)
+    return lambda nbytes, float_bytes: estimate(config, nbytes, float_bytes, images, file, chunk)
+
+
+def _float32(predict: _Predictor, weights: Weights) -> Iterator[Float32]:
+    """What a model takes in float32, the fastest way first; nothing for one that is stored so."""
+    if weights.packed:
+        ways = [(True, 4 * weights.parameters), (False, weights.nbytes + weights.half_bytes)]
+    else:
+        ways = [(False, weights.nbytes + weights.half_bytes)] if weights.half_bytes else []
+    for unpacked, nbytes in ways:
+        if (memory := predict(nbytes, 4)) is not None:
+            yield Float32(unpacked, memory)
 
 
 def context_length(config: Mapping[str, Any]) -> int | None:

@@ -33,6 +33,14 @@ class MemoryEstimate:
 
 
 @dataclass(frozen=True)
+class Float32:
+    """A way to hold a model with its numbers in float32; quantised weights are `unpacked`, or stay as they are."""
+
+    unpacked: bool
+    memory: MemoryEstimate
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """A model on disk.
 
@@ -56,7 +64,21 @@ class ModelInfo:
     thinking: bool = False
     needs_code: bool = False
     memory: MemoryEstimate | None = None
+    """As its files have it."""
+    float32: tuple[Float32, ...] = ()
+    """Other ways to load it, the fastest first, where MLX computes on a Linux processor: half-precision numbers do not
+    go through a BLAS there."""
     problem: str | None = None
     summary: str = ""
     foreign: bool = False
     """Not a model that MLX could run once repaired (PyTorch pickles, GGUF, diffusers, …): hidden unless asked for."""
+
+    def loaded_into(self, free: int) -> tuple[Float32 | None, MemoryEstimate | None]:
+        """How the model is loaded where `free` bytes are free, None as it is stored, and what it then takes.
+
+        Speed may cost half of what is free, so that another model still finds room.
+        """
+        for way in self.float32:
+            if 2 * way.memory.total() <= free:
+                return way, way.memory
+        return None, self.memory

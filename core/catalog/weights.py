@@ -27,6 +27,10 @@ class Weights:
     nbytes: int
     quantisation: str | None
     float_bytes: int
+    half_bytes: int
+    """The part of `nbytes` that is float16 or bfloat16."""
+    packed: bool
+    """Whether any tensor holds several parameters in a number, as quantised weights do."""
     vision_tensors: bool
     """Whether any tensor belongs to something that sees: text-only conversions keep a vision model's config."""
 
@@ -93,6 +97,8 @@ def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
         nbytes=sum(tensor.nbytes for tensor in tensors.values()),
         quantisation=_label(packing, seen_bits, tensors),
         float_bytes=4 if widest == "F32" else 2,
+        half_bytes=floats["F16"] + floats["BF16"],
+        packed=any(seen_bits.values()),
         vision_tensors=any(_SEES.search(name) for name in tensors),
     )
 

@@ -26,12 +26,13 @@ class Circumstances:
     """What is known of an attempt besides its answer. `load_s` is seconds if the run loaded the model, else 0.
 
     `cold` says that nothing had been asked of the model before; `peak_bytes` is MLX's peak in this process, None for
-    a server elsewhere.
+    a server elsewhere; `precision` is the type in which the model computed, "" for a server elsewhere.
     """
 
     cold: bool = False
     load_s: float = 0.0
     peak_bytes: int | None = None
+    precision: str = ""
 
 
 def judge(planned: Planned, run: str, result: GenerationResult, around: Circumstances) -> Attempt:
@@ -48,8 +49,10 @@ def judge(planned: Planned, run: str, result: GenerationResult, around: Circumst
     else:
         verdict, why = _control_verdict(planned.control, holds(expected, answer))
     usage = finished.usage
+    common = _common(planned, run)
+    common["model"] |= {"precision": around.precision or None}
     return Attempt(
-        **_common(planned, run),
+        **common,
         status=Status.OK,
         verdict=verdict,
         why=why,

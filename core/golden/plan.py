@@ -139,13 +139,14 @@ def _stages(attempts: Sequence[Planned], budget: int) -> Iterator[Stage]:
     Within a stage the attempts go route by route, so that each route sees the same company in its batches.
     """
     models: Mapping[str, ModelInfo] = {attempt.model.id: attempt.model for attempt in attempts if attempt.model}
-    together: list[ModelInfo] = []
     groups: list[list[ModelInfo]] = []
+    free = 0
     for model in models.values():
-        if not together or sum(map(_bytes, [*together, model])) > budget:
-            together = []
-            groups.append(together)
-        together.append(model)
+        if not groups or _bytes(model, free) > free:
+            groups.append([])
+            free = budget
+        groups[-1].append(model)
+        free -= _bytes(model, free)
     for group in groups:
         ids = {model.id for model in group}
         own = [attempt for attempt in attempts if attempt.model and attempt.model.id in ids]
@@ -154,6 +155,7 @@ def _stages(attempts: Sequence[Planned], budget: int) -> Iterator[Stage]:
         yield Stage(tuple(group), tuple(own))
 
 
-def _bytes(model: ModelInfo) -> int:
-    """What the model is predicted to take; a model of unknown size is taken to fill what is there."""
-    return model.memory.total(CONTEXT) if model.memory else 1 << 62
+def _bytes(model: ModelInfo, free: int) -> int:
+    """What the model is predicted to take where `free` bytes are; one of unknown size fills all there is."""
+    _, memory = model.loaded_into(free)
+    return memory.total(CONTEXT) if memory else 1 << 62

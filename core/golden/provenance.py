@@ -26,6 +26,7 @@ def header(plan: Plan, status: EngineStatus | None) -> dict[str, Any]:
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "device": status.device if status else None,
+            "blas": (status.blas or None) if status else None,
         },
         "memory_budget": status.memory_budget if status else None,
         "schedule": [

@@ -51,6 +51,7 @@ class _Loaded:
     load_s: float = 0.0
     was_there: bool = False
     asked: bool = False
+    precision: str = ""
     error: EngineError | None = None
 
 
@@ -157,6 +158,7 @@ class GoldenRun:
         except EngineError as error:
             loaded.error = error
             return
+        loaded.precision = there.precision
         loaded.load_s = 0.0 if loaded.was_there else there.load_s
         self.listener(ModelReady(model.id, loaded.load_s))
 
@@ -181,7 +183,7 @@ class GoldenRun:
                 self.listener(AttemptStarted(planned))
                 result = await self._answer(planned)
                 peak = self.engine.status().peak_memory if self.engine else None
-                around = Circumstances(cold, model.load_s if cold else 0.0, peak)
+                around = Circumstances(cold, model.load_s if cold else 0.0, peak, model.precision)
                 attempt = judge(planned, self._run_id, result, around)
             except EngineError as error:
                 attempt = failed(planned, self._run_id, error)

@@ -22,7 +22,7 @@ def make_room(
 
     Raises OutOfMemory with the numbers when there is none to wait for.
     """
-    estimate, rows, entrants = loaded.info.memory, list(rows), list(entrants)
+    estimate, rows, entrants = loaded.memory, list(rows), list(entrants)
     if estimate is None or not estimate.kv_per_token:
         return True
     need = estimate.kv_per_token * _missing(entrant, rows, entrants) // loaded.ranks.size

@@ -33,6 +33,7 @@ class AudioRuntime:
         self.loaded_at = 0.0
         self.load_s = 0.0
         self.memory_bytes = 0
+        self.precision = ""
         self._stream = stream
         self._pieces: _Pieces = speak if loaded.task is AudioTask.SPEAK else transcribe
         self._queue: deque[tuple[Stream[Any, Any, Any], Clock]] = deque()

@@ -11,12 +11,13 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from core.catalog import ModelInfo
+from core.catalog import Float32, ModelInfo
 from core.embedding import Embedding, EmbeddingResult
 from core.errors import ContextOverflow, EngineError, GenerationFailed, InvalidRequest, ModelUnloaded, UnsupportedInput
 from core.events import Timing
 from core.mlx.loading import evaluate, loading
 from core.mlx.pace import Pace
+from core.mlx.precision import arrange
 from core.mlx.row import Clock
 from core.settings import Settings
 
@@ -42,10 +43,11 @@ class LoadedEmbedder:
     size: int = 0
 
 
-def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, LoadedEmbedder]:
+def load_steps(info: ModelInfo, allow_code: bool, way: Float32 | None = None) -> Generator[float, None, LoadedEmbedder]:
     """Load an embedding model, yielding the fraction done after each piece; returns the loaded model.
 
-    Raises as `core.mlx.loading.load_steps`, and UnsupportedInput for a model that gives a vector for each token.
+    `way` is as in `core.mlx.loading.load_steps`. Raises as that does, and UnsupportedInput for a model that gives a
+    vector for each token.
     """
     with loading(info, allow_code):
         from mlx_vlm.embedding_loader import load_embedding_model
@@ -53,6 +55,7 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
         from transformers import AutoTokenizer
 
         model = load_embedding_model(info.path, lazy=True)
+        arrange(model, way)
         yield from evaluate(model)
         model.pooling_config = read_pooling_config(info.path)  # the loader leaves it to its caller
         tokenizer = AutoTokenizer.from_pretrained(info.path, trust_remote_code=allow_code)
@@ -126,6 +129,7 @@ class EmbeddingRuntime:
         self.loaded_at = 0.0
         self.load_s = 0.0
         self.memory_bytes = 0
+        self.precision = ""
         self.pace = Pace(settings.prefill_chunk, SMALLEST_BATCH, 8 * settings.prefill_chunk, STEP_S)
         self._stream = stream
         self._jobs: deque[_Job] = deque()

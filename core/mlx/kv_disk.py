@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from core.atomic import replacing
-from core.catalog import ModelInfo
+from core.catalog import Float32, ModelInfo
 from core.mlx.kv_file import BrokenKv, Head, UnknownLayer, read_head, read_steps, write_steps
 
 log = logging.getLogger(__name__)
@@ -35,13 +35,15 @@ HEADER_BYTES = 65_536
 """What a file takes beside its tensors, at most."""
 
 
-def identity(info: ModelInfo) -> str:
-    """A digest in which two moments agree only if KV of the one serves the other: the model's files, and the libraries.
+def identity(info: ModelInfo, way: Float32 | None = None) -> str:
+    """A digest in which two moments agree only if KV of the one serves the other: the model's files, the `way` in which
+    they were loaded, and the libraries.
 
     Weights are told by their size, time of change and samples of their bytes: reading all of them would take as long
     as loading. `core.mlx.distributed.fingerprint` compares machines, where times differ and sizes have to do.
     """
-    digest = hashlib.sha256(repr([(name, version(name)) for name in LIBRARIES]).encode())
+    libraries = [(name, version(name)) for name in LIBRARIES]
+    digest = hashlib.sha256(repr((libraries, way and way.unpacked)).encode())
     for file in sorted(info.path.iterdir()):
         if not file.is_file() or file.name.startswith("."):
             continue
@@ -87,10 +89,10 @@ class KvDisk:
             self._sweep()
             self._shrink(budget)
 
-    def open(self, info: ModelInfo) -> None:
+    def open(self, info: ModelInfo, way: Float32 | None = None) -> None:
         """Get a model's folder ready before its weights are read: what is kept from now on belongs to these files."""
         with self._guarded():
-            owner = identity(info)
+            owner = identity(info, way)
             mark = hashlib.sha256(info.id.encode()).hexdigest()[:8]
             name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', info.id)[:80]}-{mark}"
             shelf = _Shelf(self.folder / f"{name}-{owner[:16]}", owner)

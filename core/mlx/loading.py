@@ -15,12 +15,13 @@ from mlx.utils import tree_flatten
 from mlx_lm import tokenizer_utils
 from transformers.utils import logging as transformers_logging
 
-from core.catalog import ModelInfo, ModelKind
+from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind
 from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.distributed import ALONE, Ranks
 from core.mlx.formats import find_markers
 from core.mlx.image_text import find_image_text, find_template
 from core.mlx.output import Markers
+from core.mlx.precision import arrange
 from core.mlx.sampling import Defaults
 
 EVAL_BYTES = 256 * 1024 * 1024
@@ -37,6 +38,8 @@ class LoadedWeights:
     """A model with what is needed to talk to it. `processor` is None for text models; `context_length` is in tokens."""
 
     info: ModelInfo
+    memory: MemoryEstimate | None
+    """What it was predicted to take as it was loaded."""
     model: Any
     processor: Any
     tokenizer: Any
@@ -55,10 +58,13 @@ class LoadedWeights:
     """How many tokens an image has, by its digest, as far as that had to be found out."""
 
 
-def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Generator[float, None, LoadedWeights]:
+def load_steps(
+    info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE, way: Float32 | None = None
+) -> Generator[float, None, LoadedWeights]:
     """Load a text or vision model, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
 
-    Of several ranks each reads its part of a text model.
+    `way` says how it is held in float32; None leaves it as it is stored. Of several ranks each reads its part of a text
+    model.
     Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
     """
     own_layers = False
@@ -78,6 +84,7 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Gener
 
             model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
             own_layers = ranks.split(model, info.id)
+        arrange(model, way)
         yield from evaluate(model)
         extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
         template = None if processor is None else find_template(processor)
@@ -92,6 +99,7 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE) -> Gener
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
+        memory=way.memory if way else info.memory,
         model=model,
         processor=processor,
         tokenizer=tokenizer,

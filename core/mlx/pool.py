@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from core.catalog import ModelInfo
+from core.catalog import Float32, ModelInfo
 from core.errors import OutOfMemory
 from core.mlx.distributed import Ranks
 from core.mlx.kept import make_kept
@@ -47,16 +47,18 @@ class Pool:
         self.runtimes: dict[str, ModelRuntime] = {}
         self.pinned: set[str] = set()
 
-    def room_for(self, info: ModelInfo) -> tuple[int, list[str]]:
-        """What has to give way before `info` is loaded: the bytes of `kept` that may stay, and the models to evict.
+    def room_for(self, info: ModelInfo) -> tuple[Float32 | None, int, list[str]]:
+        """How `info` is loaded, and what gives way before: the bytes of `kept` that may stay, and the models to evict.
 
-        KV kept for later goes first, then models, the least recently used first; none when it fits as it is.
+        It is loaded in float32 only where that evicts nobody (see `ModelInfo.loaded_into`). KV kept for later goes
+        first, then models, the least recently used first; none when it fits as it is.
         Raises OutOfMemory when evicting every model that is neither pinned nor busy would not be enough.
         """
-        need = (info.memory.total(CONTEXT_FOR_FIT) if info.memory else info.size_bytes) // self._parts
+        way, memory = info.loaded_into(self.kept.left_beside(0) * self._parts)
+        need = (memory.total(CONTEXT_FOR_FIT) if memory else info.size_bytes) // self._parts
         left = self.kept.left_beside(need)
         if left >= 0:
-            return left, []
+            return way, left, []
         idle = [(r.last_used, name, r) for name, r in self.runtimes.items() if not r.busy and name not in self.pinned]
         chosen: list[str] = []
         short = -left
@@ -64,7 +66,7 @@ class Pool:
             chosen.append(name)
             short -= runtime.memory_bytes
             if short <= 0:
-                return 0, chosen
+                return way, 0, chosen
         kept = [name for name in self.runtimes if name not in chosen]
         advice = f"Unload {' or '.join(kept)}" if kept else "Use a smaller or more quantised model"
         raise OutOfMemory(

@@ -62,6 +62,7 @@ class Runtime:
         self.loaded_at = 0.0
         self.load_s = 0.0
         self.memory_bytes = 0
+        self.precision = ""
         self._stream = stream
         self._kept = kept
         self._prefixes = kept.prefixes

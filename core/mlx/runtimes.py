@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import mlx.core as mx
 
-from core.catalog import ModelInfo, ModelKind
+from core.catalog import Float32, ModelInfo, ModelKind
 from core.errors import EngineError, ModelBroken, UnsupportedInput
 from core.mlx import loading
 from core.mlx.distributed import Ranks
@@ -27,6 +27,7 @@ class ModelRuntime(Protocol):
     loaded_at: float
     load_s: float
     memory_bytes: int
+    precision: str
 
     @property
     def running(self) -> int: ...
@@ -50,11 +51,12 @@ class ModelRuntime(Protocol):
         """End every request with `error` and give the memory back."""
 
 
-def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks) -> Generator[float, None, Any]:
+def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks, way: Float32 | None) -> Generator[float, None, Any]:
     """Load a model of any kind, yielding the fraction done (0 to 1) after each piece; returns it for `make_runtime`.
 
-    Raises ModelBroken, LoadFailed, or UnsupportedInput for a model of which Assay has no use, as for any but a text
-    model when several ranks are to hold it.
+    `way` says how it is held in float32; None leaves it as it is stored. Raises ModelBroken, LoadFailed, or
+    UnsupportedInput for a model of which Assay has no use, as for any but a text model when several ranks are to hold
+    it.
     """
     if ranks.size > 1 and info.kind in (ModelKind.VISION, ModelKind.EMBEDDINGS, ModelKind.AUDIO):
         raise UnsupportedInput(
@@ -63,11 +65,11 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks) -> Generator[flo
         )
     match info.kind:
         case ModelKind.TEXT | ModelKind.VISION:
-            return (yield from loading.load_steps(info, allow_code, ranks))
+            return (yield from loading.load_steps(info, allow_code, ranks, way))
         case ModelKind.EMBEDDINGS:
             from core.mlx import embeddings
 
-            return (yield from embeddings.load_steps(info, allow_code))
+            return (yield from embeddings.load_steps(info, allow_code, way))
         case ModelKind.AUDIO:
             from core.mlx import audio_loading
 

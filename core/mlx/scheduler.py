@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 
-from core.catalog import Catalog, ModelKind
+from core import blas
+from core.catalog import Catalog, Float32, ModelKind
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
 from core.mlx.distributed import ALONE, Ranks, fingerprint
 from core.mlx.loading import quiet_transformers
 from core.mlx.offline import stay_offline
 from core.mlx.pool import Pool
+from core.mlx.precision import precision
 from core.mlx.prefix_cache import SAVE_S
 from core.mlx.row import Clock
 from core.mlx.runtimes import ModelRuntime, load_steps, make_runtime
@@ -260,13 +262,13 @@ class Scheduler:
         active = mx.get_active_memory()
         try:
             if load.steps is None:
-                left, victims = self._ranks.decide(lambda: self._pool.room_for(self._catalog.get(load.model_id)))
+                way, left, victims = self._ranks.decide(lambda: self._pool.room_for(self._catalog.get(load.model_id)))
                 self._pool.kept.shrink(left, 0.0 if self._working else SAVE_S)
                 for victim in victims:
                     self._free(victim)
                 active = mx.get_active_memory()
                 load.steps = self._ranks.together(
-                    self._load_steps(load.model_id), lambda: fingerprint(self._catalog.get(load.model_id).path)
+                    self._load_steps(load.model_id, way), lambda: fingerprint(self._catalog.get(load.model_id).path)
                 )
             load.fraction = next(load.steps)
             load.memory += mx.get_active_memory() - active
@@ -278,13 +280,15 @@ class Scheduler:
         except Exception as error:  # MLX raises RuntimeError when an allocation fails
             self._drop(load, LoadFailed(f"{load.model_id} could not be loaded: {type(error).__name__}: {error}"))
 
-    def _load_steps(self, model_id: str) -> Generator[float, None, ModelRuntime]:
+    def _load_steps(self, model_id: str, way: Float32 | None) -> Generator[float, None, ModelRuntime]:
         info = self._catalog.get(model_id)
         if (disk := self._pool.kept.prefixes.disk) is not None and info.kind in (ModelKind.TEXT, ModelKind.VISION):
-            disk.open(info)
-        loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks)
+            disk.open(info, way)
+        loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks, way)
         try:
-            return make_runtime(info, loaded, self._settings, self._stream, self._pool.kept)
+            runtime = make_runtime(info, loaded, self._settings, self._stream, self._pool.kept)
+            runtime.precision = precision(loaded.model)
+            return runtime
         except Exception as error:
             raise LoadFailed(f"{model_id} could not be set up: {type(error).__name__}: {error}") from error
 
@@ -337,6 +341,7 @@ class Scheduler:
             EngineStatus(
                 alive=alive,
                 device=str(mx.default_device()),
+                blas=str(blas.install()),
                 models=tuple(models),
                 running=sum(model.running for model in models),
                 waiting=sum(model.waiting for model in models),
@@ -356,6 +361,7 @@ class Scheduler:
             state=ModelState.UNLOADING if model_id in self._leaving else ModelState.READY,
             pinned=model_id in self._pool.pinned,
             memory_bytes=runtime.memory_bytes,
+            precision=runtime.precision,
             load_s=runtime.load_s,
             loads=self._load_counts.get(model_id, 0),
             running=runtime.running,

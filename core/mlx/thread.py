@@ -42,6 +42,7 @@ class MlxThread:
         publish: Callable[[EngineStatus], None],
         on_death: Callable[[], None],
     ) -> None:
+        self._settings = settings
         self._on_death = on_death
         self._make: Callable[[Ranks], Scheduler] = partial(_make_scheduler, settings, catalog, notify, publish)
         self._commands: deque[Command] = deque()
@@ -85,7 +86,7 @@ class MlxThread:
 
     def _run(self) -> None:
         try:
-            ranks = _connect()
+            ranks = _connect(self._settings)
             scheduler = self._make(ranks)
         except BaseException as error:
             log.exception("the MLX thread could not start")
@@ -157,7 +158,11 @@ def _clear_streams() -> None:
         sys.modules["mlx.core"].clear_streams()
 
 
-def _connect() -> Ranks:
+def _connect(settings: Settings) -> Ranks:
+    """The other ranks, if there are any. The first to import MLX, so that its BLAS is chosen here."""
+    from core import blas
+
+    blas.install(settings.cpu_openblas)
     from core.mlx.distributed import connect
 
     return connect(launched_rank())

@@ -8,7 +8,7 @@ from textual.widgets import Static
 from core.catalog import ModelInfo
 from core.status import EngineStatus, LoadedModel
 from tui.figures import number, size
-from tui.fit import CHAT_TOKENS, Fit, fit
+from tui.fit import CHAT_TOKENS, Fit, fit, predicted
 from tui.foreign import plain
 from tui.widgets.redraw import redraw
 
@@ -32,11 +32,12 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
     memory = ""
     if info.memory:
         verdict = _SAYS[fit(info, status)]
-        memory = f"{size(info.memory.total(CHAT_TOKENS))} at {CHAT_TOKENS:,} tokens"
+        need, float32 = predicted(info, status)
+        memory = f"{size(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
         memory += f" · {verdict}" if verdict and not info.problem else ""
     state = ""
     if loaded is not None:
-        parts = [loaded.state.value, size(loaded.memory_bytes) if loaded.memory_bytes else ""]
+        parts = [loaded.state.value, size(loaded.memory_bytes) if loaded.memory_bytes else "", loaded.precision]
         parts += [f"loaded in {loaded.load_s:.1f} s" if loaded.load_s else "", "pinned" if loaded.pinned else ""]
         parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
         state = " · ".join(part for part in parts if part)

@@ -7,7 +7,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from core import blas
 from core.pocket import MODELS_DIR
+from core.settings import load_settings
 
 RECIPES = {
     "text": ("core.pocket.train.text_recipe:recipe", "qwen3"),
@@ -49,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
+    blas.install(load_settings().cpu_openblas)
     import mlx.core as mx
     from rich.console import Console
 

@@ -55,9 +55,10 @@ def attempt(text: str = "red", verdict: Verdict = Verdict.PASS, **changes: Any) 
 
 
 def test_a_record_holds_what_was_asked_and_what_came() -> None:
-    record = judge(planned(), "run", said("A red box."), Circumstances(True, 1.5, 2_000_000_000)).to_json()
+    record = judge(planned(), "run", said("A red box."), Circumstances(True, 1.5, 2_000_000_000, "float32")).to_json()
     assert record["id"] == "run.0003"
-    assert record["model"] == {"id": "m", "revision": "r1", "quant": "4-bit", "tokenizer_sha": None}
+    model = {"id": "m", "revision": "r1", "quant": "4-bit", "tokenizer_sha": None, "precision": "float32"}
+    assert record["model"] == model
     assert record["sent"]["seed"] == 5
     assert record["sent"]["batch"] == 2
     assert record["usage"]["prompt"] == 11

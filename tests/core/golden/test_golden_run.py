@@ -65,6 +65,7 @@ def test_the_text_cases_hold_on_both_tiers(engine: Engine) -> None:
         assert attempt.usage["completion"] > 0
         assert attempt.perf["ttft_s"] > 0
         assert attempt.model["tokenizer_sha"]
+        assert attempt.model["precision"] in ("float32", "float16")
 
 
 def test_the_vision_cases_hold_on_the_full_tier_and_its_controls_fail_as_they_must(engine: Engine) -> None:
