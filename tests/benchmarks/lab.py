@@ -24,7 +24,9 @@ from core.images import ImageData, check_image
 from core.mlx.prefix_cache import common_prefix
 from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
-from tests.benchmarks.models import Shape, make_model
+from tests.benchmarks.models import make_model
+from tests.benchmarks.plain import Plain
+from tests.benchmarks.shapes import Shape
 
 Bare = TypeVar("Bare", "BareText", "BareVision")
 
@@ -44,6 +46,7 @@ class Lab:
         for path in (self.models, folder / "cache", folder / "data"):
             path.mkdir(exist_ok=True, parents=True)
         self._settings = settings
+        self._plain: dict[str, Plain] = {}
         self.engine = self._make_engine()
         self.random = random.Random(0)
 
@@ -111,8 +114,17 @@ class Lab:
             self.load(shape)
         return loaded
 
-    def unload(self, shape: Shape) -> None:
+    def plain(self, shape: Shape, bare: type[BareText] | type[BareVision]) -> Plain:
+        """The bare library as people have it, with the model; the same one until `unload`."""
+        if shape.name not in self._plain:
+            self._plain[shape.name] = Plain(bare, self.make(shape))
+        return self._plain[shape.name]
+
+    def unload(self, shape: Shape, plain: bool = False) -> None:
+        """Free the engine's model; with `plain`, also end the process that holds the bare library's."""
         self.engine.unload(shape.name, cancel=True).result()
+        if plain and shape.name in self._plain:
+            self._plain.pop(shape.name).close()
 
 
 def request(shape: Shape, messages: list[Message], tokens: int, **sampling: Any) -> GenerationRequest:
@@ -159,6 +171,14 @@ class BareText:
         for answer in stream_generate(self.model, self.tokenizer, self._prompt(text), max_tokens=tokens):
             made = answer.generation_tokens
         return made
+
+    def prefill(self, text: str) -> int:
+        """Tokens of a prompt that mlx_lm.stream_generate read until it gave the first token of the answer."""
+        from mlx_lm import stream_generate
+
+        prompt = self._prompt(text)
+        next(stream_generate(self.model, self.tokenizer, prompt, max_tokens=1))
+        return len(prompt)
 
     def follow_up(self, first: str, answer: str, second: str, tokens: int) -> tuple[float, float]:
         """Seconds to the first token of two turns, the second of which goes on with the KV of the first by hand.
@@ -234,6 +254,10 @@ class BareVision:
             made = answer.generation_tokens
         return made
 
+    def stream_all(self, asked: list[tuple[str, ImageData]], tokens: int) -> int:
+        """Tokens that were made for all requests, one after another."""
+        return sum(self.stream(text, image, tokens) for text, image in asked)
+
 
 # -- figures ---------------------------------------------------------------------------------------------------------
 
@@ -256,33 +280,33 @@ def speed(run: Callable[[], int]) -> Speed:
 Run = Callable[[], Speed]
 
 
-def compare(prepare: Callable[[bool], tuple[Run, Run]], rounds: int, loads: int) -> dict[str, float]:
-    """Ours and the bare library's, measured in every round, each first in every other one.
+def compare(prepare: Callable[[bool], tuple[Run, Run, Run]], rounds: int, loads: int) -> dict[str, float]:
+    """Ours and the bare library's, in this process and as people have it, measured in every round, in turns first.
 
-    `prepare` loads both models, ours first if it is given True, and returns both runs. It is called `loads` times:
+    `prepare` loads the models, ours first if it is given True, and returns the three runs. It is called `loads` times:
     where weights come to lie in memory changes their speed by some percent. The first round after it does not count.
 
-    The value is the median of the rounds' ratios, which drift of the whole machine does not touch. "cpu" is the same by
-    processor time, in which waiting for other programs does not show, nor a GPU's work.
+    The value is the median of the rounds' ratios to the bare library in this process, which drift of the whole machine
+    does not touch; "plain" is that to the one as people have it. "cpu" is as the value by processor time, in which
+    waiting for other programs does not show, nor a GPU's work.
     """
-    pairs: list[tuple[Speed, Speed]] = []
+    taken: list[list[Speed]] = []
     for load in range(loads):
-        ours, bare = prepare(load % 2 == 0)
+        runs = prepare(load % 2 == 0)
         for number in range(-1, rounds // loads):
-            if number % 2:
-                theirs, mine = bare(), ours()
-            else:
-                mine, theirs = ours(), bare()
+            speeds = {place % 3: runs[place % 3]() for place in range(number, number + 3)}
             if number >= 0:
-                pairs.append((mine, theirs))
-        del ours, bare
-    ratios = [mine.tps / theirs.tps for mine, theirs in pairs]
+                taken.append([speeds[place] for place in range(3)])
+        del runs
+    ratios = [mine.tps / bare.tps for mine, bare, _ in taken]
     return {
         "value": statistics.median(ratios),
         "low": min(ratios),
         "high": max(ratios),
-        "cpu": statistics.median(mine.cpu_tps / theirs.cpu_tps for mine, theirs in pairs),
-        "rounds": len(pairs),
-        "ours_tps": statistics.median(mine.tps for mine, _ in pairs),
-        "bare_tps": statistics.median(theirs.tps for _, theirs in pairs),
+        "cpu": statistics.median(mine.cpu_tps / bare.cpu_tps for mine, bare, _ in taken),
+        "plain": statistics.median(mine.tps / plain.tps for mine, _, plain in taken),
+        "rounds": len(taken),
+        "ours_tps": statistics.median(mine.tps for mine, _, _ in taken),
+        "bare_tps": statistics.median(bare.tps for _, bare, _ in taken),
+        "plain_tps": statistics.median(plain.tps for _, _, plain in taken),
     }

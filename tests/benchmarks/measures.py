@@ -1,4 +1,4 @@
-"""The eight measures: each takes a lab, a shape and a plan, and returns its figures, "value" among them."""
+"""The measures: each takes a lab, a shape and a plan, and returns its figures, "value" among them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from core.generation import Generation
 from core.images import ImageData
 from core.requests import GenerationRequest, Message, Role
 from tests.benchmarks.lab import BareText, BareVision, Lab, Run, Speed, compare, finished, request, speed, user
-from tests.benchmarks.models import Shape
-from tests.benchmarks.shapes import Plan
+from tests.benchmarks.shapes import Plan, Shape
 
 Figures = dict[str, float]
 Measure = Callable[[Lab, Shape, Plan], Figures]
@@ -32,8 +31,9 @@ PICTURE = 448
 
 def one_stream(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of one request: the engine against mlx_lm.stream_generate."""
+    plain = lab.plain(shape, BareText)
 
-    def prepare(ours_first: bool) -> tuple[Run, Run]:
+    def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
         bare = lab.load_beside(shape, BareText, ours_first)
 
         def ours() -> Speed:
@@ -44,15 +44,45 @@ def one_stream(lab: Lab, shape: Shape, plan: Plan) -> Figures:
             text = lab.text(bare.tokenizer, plan.prompt)
             return speed(lambda: bare.stream(text, plan.tokens))
 
-        return ours, theirs
+        def alone() -> Speed:
+            return plain.speed("stream", lab.text(bare.tokenizer, plan.prompt), plan.tokens)
+
+        return ours, theirs, alone
+
+    return compare(prepare, plan.rounds, plan.loads)
+
+
+def prefill(lab: Lab, shape: Shape, plan: Plan) -> Figures:
+    """Prompt tokens a second until the first token of the answer: the engine against mlx_lm.stream_generate."""
+    plain = lab.plain(shape, BareText)
+
+    def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
+        bare = lab.load_beside(shape, BareText, ours_first)
+
+        def text() -> str:
+            return lab.text(bare.tokenizer, plan.prompt)
+
+        def ours() -> Speed:
+            asked = request(shape, user(text()), plan.tokens)
+            return speed(lambda: finished(lab.engine.generate(asked)).usage.prompt_tokens)
+
+        def theirs() -> Speed:
+            asked = text()
+            return speed(lambda: bare.prefill(asked))
+
+        def alone() -> Speed:
+            return plain.speed("prefill", text())
+
+        return ours, theirs, alone
 
     return compare(prepare, plan.rounds, plan.loads)
 
 
 def eight_streams(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of eight requests at once: the engine against mlx_lm's BatchGenerator, which makes no text."""
+    plain = lab.plain(shape, BareText)
 
-    def prepare(ours_first: bool) -> tuple[Run, Run]:
+    def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
         bare = lab.load_beside(shape, BareText, ours_first)
 
         def texts() -> list[str]:
@@ -66,7 +96,10 @@ def eight_streams(lab: Lab, shape: Shape, plan: Plan) -> Figures:
             prompts = texts()
             return speed(lambda: bare.batch(prompts, plan.tokens))
 
-        return ours, theirs
+        def alone() -> Speed:
+            return plain.speed("batch", texts(), plan.tokens)
+
+        return ours, theirs, alone
 
     return compare(prepare, plan.rounds, plan.loads)
 
@@ -74,8 +107,9 @@ def eight_streams(lab: Lab, shape: Shape, plan: Plan) -> Figures:
 def eight_vision(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of eight requests with an image each: the engine, all at once, against mlx_vlm.stream_generate,
     one after another."""
+    plain = lab.plain(shape, BareVision)
 
-    def prepare(ours_first: bool) -> tuple[Run, Run]:
+    def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
         bare = lab.load_beside(shape, BareVision, ours_first)
 
         def asked() -> list[tuple[str, ImageData]]:
@@ -87,9 +121,12 @@ def eight_vision(lab: Lab, shape: Shape, plan: Plan) -> Figures:
 
         def theirs() -> Speed:
             pairs = asked()
-            return speed(lambda: sum(bare.stream(text, image, plan.tokens) for text, image in pairs))
+            return speed(lambda: bare.stream_all(pairs, plan.tokens))
 
-        return ours, theirs
+        def alone() -> Speed:
+            return plain.speed("stream_all", asked(), plan.tokens)
+
+        return ours, theirs, alone
 
     return compare(prepare, plan.rounds, plan.loads)
 
@@ -271,6 +308,7 @@ def _run(engine: Engine, requests: list[GenerationRequest]) -> int:
 
 
 MEASURES: dict[str, Measure] = {
+    "prefill": prefill,
     "one_stream": one_stream,
     "eight_streams": eight_streams,
     "eight_vision": eight_vision,

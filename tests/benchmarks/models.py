@@ -10,7 +10,6 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +18,19 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from core.pocket import MODELS_DIR
+from tests.benchmarks.shapes import Shape
 
 NEVER = "<|never|>"
 SHARD_BYTES = 2 * 1024**3
 GROUP, BITS = 64, 4
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A model to make: the pocket model it is made from, and the entries of its JSON files that differ.
-
-    `config` and `preprocessor` are merged into config.json and preprocessor_config.json, dictionaries key by key.
-    `quantised` means 4 bits in groups of 64 for the language half, bfloat16 for the rest; otherwise all is float32.
-    """
-
-    name: str
-    base: str
-    config: Mapping[str, Any]
-    preprocessor: Mapping[str, Any] = field(default_factory=dict)
-    quantised: bool = False
-
-    @property
-    def vision(self) -> bool:
-        return self.base != "qwen3"
-
-
 def make_model(shape: Shape, folder: Path) -> Path:
     """Write the model to folder/<name> and return that path."""
     finished, path = folder / shape.name, folder / f".{shape.name}"
     shutil.rmtree(path, ignore_errors=True)  # what a run that broke off left there
-    shutil.copytree(MODELS_DIR / shape.base, path, ignore=shutil.ignore_patterns("*.safetensors"))
+    left_out = () if shape.trained else ("*.safetensors",)
+    shutil.copytree(MODELS_DIR / shape.base, path, ignore=shutil.ignore_patterns(*left_out))
     config = _merged(_read(path / "config.json"), shape.config)
     vocabulary = int(config.get("text_config", config)["vocab_size"])
     _set_end(config, vocabulary)
@@ -63,7 +45,8 @@ def make_model(shape: Shape, folder: Path) -> Path:
                 changes = {key: value for key, value in shape.preprocessor.items() if key in known}
                 _write(path / name, _merged(known, changes))
     _resize_tokenizer(path, vocabulary, int(config.get("text_config", config)["max_position_embeddings"]))
-    _save_weights(_build(shape, config), shape.quantised, path)
+    if not shape.trained:
+        _save_weights(_build(shape, config), shape.quantised, path)
     return path.rename(finished)
 
 

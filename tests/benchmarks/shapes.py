@@ -1,14 +1,35 @@
 """The shapes that each measure runs on: sized for a CPU, the reference models' own for a GPU, and tiny for a test.
 
-MLX's products run at a few GFLOP/s on a CPU, and eight rows cost about eight times one row: there a batch gains only
-where a step is made of many small operations. Hence several models, each with a step of a few milliseconds.
+A CPU reads a prompt of the real ones for minutes. Its models are made for their measure: some whose step is bound by
+the memory's pace, some by the number of operations.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from tests.benchmarks.models import Shape
+
+@dataclass(frozen=True)
+class Shape:
+    """A model to make: the pocket model it is made from, and the entries of its JSON files that differ.
+
+    `config` and `preprocessor` are merged into config.json and preprocessor_config.json, dictionaries key by key.
+    `quantised` means 4 bits in groups of 64 for the language half, bfloat16 for the rest; otherwise all is float32.
+    """
+
+    name: str
+    base: str
+    config: Mapping[str, Any]
+    preprocessor: Mapping[str, Any] = field(default_factory=dict)
+    quantised: bool = False
+    trained: bool = False
+    """The pocket model's own weights, in float16 as they are, instead of random ones."""
+
+    @property
+    def vision(self) -> bool:
+        return self.base != "qwen3"
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,21 @@ TEXT = Shape(
         "num_attention_heads": 6,
         "num_key_value_heads": 2,
         "head_dim": 64,
+        "max_position_embeddings": WINDOW,
+    },
+)
+POCKET = Shape("pocket-qwen3", "qwen3", {}, trained=True)
+TEXT_100M = Shape(
+    "text-100m",
+    "qwen3",
+    {
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "intermediate_size": 2560,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 4,
+        "head_dim": 64,
+        "vocab_size": 16000,
         "max_position_embeddings": WINDOW,
     },
 )
@@ -159,7 +195,8 @@ GEMMA3_27B = Shape(
 )
 
 CPU = {
-    "one_stream": Plan((TEXT,), rounds=25, prompt=32, tokens=48, loads=5),
+    "prefill": Plan((TEXT,), rounds=9, prompt=500, tokens=1, loads=3),
+    "one_stream": Plan((TEXT, POCKET, TEXT_100M), rounds=12, prompt=32, tokens=48, loads=3),
     "eight_streams": Plan((TEXT,), rounds=12, prompt=32, tokens=24, loads=3),
     "eight_vision": Plan((THIN_VISION,), rounds=9, prompt=16, tokens=64, loads=3),
     "followup_text": Plan((LONG_TEXT, LONG_WINDOWED), rounds=3, prompt=4096, tokens=8),
@@ -168,7 +205,9 @@ CPU = {
     "cancel_steps": Plan((LONG_TEXT,), rounds=20, prompt=16, tokens=2000),
     "queue_growth_mb": Plan((SMALL_TEXT,), rounds=1000, prompt=32, tokens=2),
 }
-GPU = {  # more rounds where a shape's first use, which captures its kernels as a graph, would show
+GPU = {
+    "prefill": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=500, tokens=1),
+    # more rounds where a shape's first use, which captures its kernels as a graph, would show
     "one_stream": Plan((QWEN3_06B, GEMMA3_27B), rounds=9, prompt=128, tokens=128),
     "eight_streams": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=128, tokens=128),
     "eight_vision": Plan((QWEN2_VL_2B, GEMMA3_27B), rounds=5, prompt=32, tokens=128),
@@ -179,6 +218,7 @@ GPU = {  # more rounds where a shape's first use, which captures its kernels as 
     "queue_growth_mb": Plan((QWEN3_06B,), rounds=1000, prompt=32, tokens=2),
 }
 QUICK = {
+    "prefill": Plan((SMALL_TEXT,), rounds=1, prompt=64, tokens=1),
     "one_stream": Plan((SMALL_TEXT,), rounds=1, prompt=16, tokens=8),
     "eight_streams": Plan((SMALL_TEXT,), rounds=1, prompt=16, tokens=8),
     "eight_vision": Plan((SMALL_VISION,), rounds=1, prompt=16, tokens=4),

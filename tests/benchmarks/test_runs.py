@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.engine import bounds, flat, main, missed
-from tests.benchmarks.models import Shape, make_model
+from tests.benchmarks.models import make_model
+from tests.benchmarks.shapes import Shape
 
 KEYS = set(bounds("cpu"))
 
