@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from textual.content import Content
+from typing import TYPE_CHECKING
 
 from core.text_safety import clean
+
+if TYPE_CHECKING:
+    from textual.content import Content
 
 __all__ = ["clean", "one_line", "plain", "shorten", "shorten_path"]
 
@@ -16,6 +19,8 @@ def one_line(text: str) -> str:
 
 def plain(text: str, style: str = "") -> Content:
     """Content that shows `text` as it is: brackets are never read as markup."""
+    from textual.content import Content  # the command line has no use for Textual
+
     return Content.styled(clean(text), style) if style else Content(clean(text))
 
 

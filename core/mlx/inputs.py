@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mlx.core as mx
-from mlx_vlm.generate.common import _chunked_prefill_enabled
 from rapidfuzz.distance import Prefix
 
 from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
@@ -153,7 +152,11 @@ def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights
 
 def _cut_anywhere(loaded: LoadedWeights) -> bool:
     """Whether a prompt's first tokens mean the same whatever follows; not so where all tokens see one another."""
-    return loaded.processor is None or bool(_chunked_prefill_enabled(loaded.model, prefill_kwargs={}))
+    if loaded.processor is None:
+        return True
+    from mlx_vlm.generate.common import _chunked_prefill_enabled
+
+    return bool(_chunked_prefill_enabled(loaded.model, prefill_kwargs={}))
 
 
 def _as_a_whole(key: list[int], images: Sequence[ImageData]) -> list[int]:

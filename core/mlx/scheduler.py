@@ -166,8 +166,7 @@ class Scheduler:
         for load in list(self._loads.values()):
             self._finish_load(load, error)
         self._loads.clear()
-        for model_id in list(self._pool.runtimes):
-            self._free(model_id, error)
+        self._free(*self._pool.runtimes, error=error)
         self.publish(alive=False)
         try:
             mx.synchronize()
@@ -264,8 +263,8 @@ class Scheduler:
             if load.steps is None:
                 way, left, victims = self._ranks.decide(lambda: self._pool.room_for(self._catalog.get(load.model_id)))
                 self._pool.kept.shrink(left, 0.0 if self._working else SAVE_S)
-                for victim in victims:
-                    self._free(victim)
+                if victims:
+                    self._free(*victims)
                 active = mx.get_active_memory()
                 load.steps = self._ranks.together(
                     self._load_steps(load.model_id, way), lambda: fingerprint(self._catalog.get(load.model_id).path)
@@ -316,15 +315,16 @@ class Scheduler:
         for ready in load.waiters:
             ready(found)
 
-    def _free(self, model_id: str, error: EngineError | None = None) -> None:
-        runtime = self._pool.runtimes.pop(model_id)
-        self._pool.pinned.discard(model_id)
-        runtime.close(error)
-        del runtime
+    def _free(self, *model_ids: str, error: EngineError | None = None) -> None:
+        """End these models and their requests, and give all their memory back at once."""
+        for model_id in model_ids:
+            self._pool.runtimes.pop(model_id).close(error)
+            self._pool.pinned.discard(model_id)
         _give_memory_back()
-        self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
-        for future in self._leaving.pop(model_id, []):
-            _done(future)
+        for model_id in model_ids:
+            self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
+            for future in self._leaving.pop(model_id, []):
+                _done(future)
         self.publish()
 
     # -- status ------------------------------------------------------------------------------------------------------

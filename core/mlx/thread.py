@@ -159,10 +159,12 @@ def _clear_streams() -> None:
 
 
 def _connect(settings: Settings) -> Ranks:
-    """The other ranks, if there are any. The first to import MLX, so that its BLAS is chosen here."""
+    """The other ranks, if there are any. First comes what has to be in place before MLX and transformers are."""
     from core import blas
+    from core.mlx import lazy_tables
 
     blas.install(settings.cpu_openblas)
+    lazy_tables.install()
     from core.mlx.distributed import connect
 
     return connect(launched_rank())

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Any, Self
 
 import mlx.core as mx
-from mlx_vlm.models.cache import make_prompt_cache
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +166,8 @@ class VisionDecoder:
         return bool(self._crossing)
 
     def make_cache(self) -> list[Any]:
+        from mlx_vlm.models.cache import make_prompt_cache
+
         layers = make_prompt_cache(self.language_model)
         kept = [Unused() if place in self._crossing else layer for place, layer in enumerate(layers)]
         return [*kept, RopeOffset(beside={} if self._crossing else None)]

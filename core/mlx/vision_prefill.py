@@ -6,7 +6,6 @@ from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
-from mlx_vlm.generate.common import _chunked_prefill_enabled
 
 from core.errors import UnsupportedInput
 from core.mlx.image_rows import ImageRows
@@ -195,6 +194,8 @@ class VisionPrefill:
         self.together = self.inputs.runs[-1][1] if self.inputs.runs else self._tokens.shape[1] - 1
 
     def _divisible(self, more: dict[str, Any]) -> bool:
+        from mlx_vlm.generate.common import _chunked_prefill_enabled
+
         divisible: bool = _chunked_prefill_enabled(
             self._model,
             input_ids=self._tokens,
