@@ -16,6 +16,7 @@ from mlx_lm.utils import dequantize_model
 
 from core.catalog import Float32
 from core.compute import on_linux_cpu
+from core.mlx.rotary import share_angles
 
 
 def arrange(model: Any, way: Float32 | None) -> None:
@@ -23,6 +24,7 @@ def arrange(model: Any, way: Float32 | None) -> None:
     convert(model, way)
     if on_linux_cpu():
         lay_out(model)
+        share_angles(model)
 
 
 def convert(model: Any, way: Float32 | None) -> None:
