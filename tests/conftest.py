@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from core import blas
-from core.catalog import Catalog
-from core.engine import Engine
-from core.settings import Settings, load_settings
-from server.lifecycle import ApiServer
+from tests import outside
+
+outside.leave_outside()
+outside.compile_once()
+outside.share_cores()
+
+from core import blas  # noqa: E402
+from core.catalog import Catalog  # noqa: E402
+from core.engine import Engine  # noqa: E402
+from core.mlx import lazy_tables  # noqa: E402
+from core.settings import Settings, load_settings  # noqa: E402
+from server.lifecycle import ApiServer  # noqa: E402
 
 blas.install()  # before a test imports MLX
+lazy_tables.install()
 
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings that touch nothing of the user's: a data folder and an empty Hugging Face cache of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("ASSAY_")]:
-            patch.delenv(name)
         patch.setenv("ASSAY_CONFIG", str(tmp_path_factory.mktemp("config") / "settings.toml"))
         patch.setenv("ASSAY_PREFILL_MS", "0")  # how much is prefilled in a step would depend on what else runs here
         yield load_settings(data_dir=tmp_path_factory.mktemp("data"), hf_cache=tmp_path_factory.mktemp("cache"), port=0)
@@ -62,6 +68,12 @@ def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
     """An engine over tiny/bert, tiny/qwen3-embedding, tiny/whisper, tiny/soprano and the pocket models."""
     with Engine(tiny_settings) as engine:
         yield engine
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays for good: a collection, one whenever a model leaves, need not walk it."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -43,15 +44,20 @@ def is_workbench(command: str) -> bool:
 PLAIN = [line for line in commands() if not is_workbench(line) and line != SERVE and not line.startswith("curl")]
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where uv makes the project's virtual environment: with --no-dev it takes out what these tests run on."""
+    return tmp_path_factory.mktemp("readme") / "venv"
+
+
 @pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
+def env(tmp_path: Path, home: Path) -> dict[str, str]:
     """A newcomer's environment: no virtual environment is active, and nothing of the user's is touched."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASSAY_", "PYTEST_"))}
-    own = kept.pop("VIRTUAL_ENV", None)
-    kept["PATH"] = os.pathsep.join(
-        part for part in kept["PATH"].split(os.pathsep) if own is None or not part.startswith(own)
-    )
+    kept.pop("VIRTUAL_ENV", None)
+    kept["PATH"] = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if not part.startswith(sys.prefix))
     return kept | {
+        "UV_PROJECT_ENVIRONMENT": str(home),
         "ASSAY_DATA_DIR": str(tmp_path / "data"),
         "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
         "ASSAY_HF_CACHE": str(tmp_path / "cache"),

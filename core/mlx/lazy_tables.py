@@ -18,11 +18,14 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import platformdirs
 
 from core.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ class _Finder:
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._folder)
+            spec.loader = cast("Loader", _Loader(spec.loader, self._folder))
         return spec
 
 
