@@ -54,7 +54,7 @@ def bounds(device: str) -> dict[str, Bound]:
     """
     plain = {"prefill_plain": 8.0, "one_stream_plain": 1.5, "eight_vision_plain": 6.0}
     return {
-        "prefill": Bound(True, 0.9),
+        "prefill": Bound(True, 0.8),
         "one_stream": Bound(True, 0.97),
         "eight_streams": Bound(True, 0.95),
         "eight_vision": Bound(True, 3.0 if device == "gpu" else 1.5),

@@ -96,6 +96,20 @@ THIN_VISION = Shape(
         "vision_config": {"hidden_size": 64, "depth": 2},
     },
 )
+VISION = Shape(
+    "vision-10m",
+    "qwen2-vl",
+    {
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "intermediate_size": 1024,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": WINDOW,
+        "rope_scaling": {"type": "mrope", "mrope_section": [8, 12, 12]},
+        "vision_config": {"embed_dim": 384, "hidden_size": 384, "depth": 4, "num_heads": 6},
+    },
+)
 SMALL_VISION = Shape(
     "vision-small",
     "qwen2-vl",
@@ -198,7 +212,7 @@ CPU = {
     "prefill": Plan((TEXT,), rounds=9, prompt=500, tokens=1, loads=3),
     "one_stream": Plan((TEXT, POCKET, TEXT_100M), rounds=12, prompt=32, tokens=48, loads=3),
     "eight_streams": Plan((TEXT,), rounds=12, prompt=32, tokens=24, loads=3),
-    "eight_vision": Plan((THIN_VISION,), rounds=9, prompt=16, tokens=64, loads=3),
+    "eight_vision": Plan((VISION, THIN_VISION), rounds=9, prompt=16, tokens=64, loads=3),
     "followup_text": Plan((LONG_TEXT, LONG_WINDOWED), rounds=3, prompt=4096, tokens=8),
     "followup_vision": Plan((LONG_VISION, LONG_WINDOWED), rounds=3, prompt=4096, tokens=8),
     "short_behind_long": Plan((LONG_TEXT,), rounds=5, prompt=4096, tokens=4),

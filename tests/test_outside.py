@@ -1,0 +1,51 @@
+"""The tests pass whatever the person who runs them has set: some that would notice, in such an environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+SET = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HOME": "/nowhere",
+    "HF_TOKEN": "hf_of_somebody",
+    "TRANSFORMERS_OFFLINE": "1",
+    "NO_COLOR": "1",
+    "FORCE_COLOR": "1",
+    "COLUMNS": "40",
+    "TERM": "dumb",
+    "TEXTUAL_THEME": "nord",
+    "ASSAY_PORT": "1",
+    "ASSAY_QUICK_MODEL": "somebody/else",
+    "ASSAY_CPU_FLOAT32": "false",
+    "ASSAY_MAX_QUEUE": "1",
+    "MLX_RANK": "3",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+WOULD_NOTICE = (
+    "tests/core/test_settings.py",
+    "tests/core/test_engine_audio.py::test_a_family_that_reaches_for_the_network_is_stopped",
+    "tests/server/test_openai_client.py",
+    "tests/tui/test_cli.py::test_the_version_is_one_line",
+    "tests/tui/test_snapshots.py::test_first_frame",
+)
+
+
+@pytest.mark.parametrize("locale", ["C", "tr_TR.ISO-8859-9"])
+def test_what_is_set_outside_changes_nothing(locale: str, tmp_path: Path) -> None:
+    chosen = WOULD_NOTICE if locale == "C" else WOULD_NOTICE[:1]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "--basetemp", tmp_path / "t"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "LC_"))}
+    settings = SET | {"LANG": locale, "LC_ALL": locale}
+    done = subprocess.run(
+        [*command, *chosen], cwd=ROOT, env=env | settings, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
