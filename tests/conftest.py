@@ -71,9 +71,11 @@ def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
 
 
 def pytest_collection_finish() -> None:
-    """What has been imported stays for good: a collection, one whenever a model leaves, need not walk it."""
+    """What has been imported stays for good: a collection, one whenever a model leaves, need not walk it. And more of
+    what is young may gather before Python looks at it, which took a third of the time of the workbench's tests."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @dataclass(frozen=True)

@@ -133,4 +133,6 @@ def write(table: Table) -> bytes:
 def read(file: Path) -> Table:
     """The table in a file that `write` made. Raises OSError, ValueError and TypeError."""
     rows = json.loads(file.read_bytes())
+    if not isinstance(rows, list):
+        raise ValueError(f"{file} holds no table")
     return {frozenset(backends): {name: set(names) for name, names in modules.items()} for backends, modules in rows}

@@ -120,8 +120,9 @@ def measure(
                     except Exception:
                         console.print_exception()
                         broken.append(f"{name} on {shape.name}")
-                    lab.unload(shape, plain=True)
+                    lab.unload(shape)
                     gc.collect()
+        lab.end_plain()
     return taken, broken
 
 

@@ -115,16 +115,21 @@ class Lab:
         return loaded
 
     def plain(self, shape: Shape, bare: type[BareText] | type[BareVision]) -> Plain:
-        """The bare library as people have it, with the model; the same one until `unload`."""
+        """The bare library as people have it, with the model; the same one until another is asked for."""
         if shape.name not in self._plain:
+            self.end_plain()
             self._plain[shape.name] = Plain(bare, self.make(shape))
         return self._plain[shape.name]
 
-    def unload(self, shape: Shape, plain: bool = False) -> None:
-        """Free the engine's model; with `plain`, also end the process that holds the bare library's."""
+    def end_plain(self) -> None:
+        """End the process that holds the bare library's model."""
+        for plain in self._plain.values():
+            plain.close()
+        self._plain.clear()
+
+    def unload(self, shape: Shape) -> None:
+        """Free the engine's model."""
         self.engine.unload(shape.name, cancel=True).result()
-        if plain and shape.name in self._plain:
-            self._plain.pop(shape.name).close()
 
 
 def request(shape: Shape, messages: list[Message], tokens: int, **sampling: Any) -> GenerationRequest:
