@@ -41,6 +41,9 @@ def shows(snap_compare: Compare, workbench: AssayApp) -> Callable[[tuple[int, in
                 for field in screen.query("TextArea, Input"):
                     assert isinstance(field, TextArea | Input)
                     field.cursor_blink = False
+                    if isinstance(field, TextArea):  # which keeps lines from when the cursor was dark
+                        field._line_cache.clear()
+                        field.refresh()
             await pilot.pause()
 
         return snap_compare(workbench, terminal_size=size, run_before=run_before)

@@ -118,6 +118,8 @@ def test_a_config_without_a_shape_has_no_estimate(config):
 
 MEASURE = """
 import json, sys
+from core import blas
+blas.install()
 import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models import qwen3
