@@ -15,6 +15,7 @@ import mlx.core as mx
 
 from core import blas
 from core.catalog import Catalog, Float32, ModelKind
+from core.compute import on_linux_cpu
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
 from core.events import Finished, FinishReason, Loading, Timing, Usage
 from core.mlx.distributed import ALONE, Ranks, fingerprint
@@ -69,6 +70,8 @@ class Scheduler:
     ) -> None:
         quiet_transformers()
         stay_offline()
+        if on_linux_cpu():  # fusing gains nothing there, and has a C++ compiler write libraries into a shared folder
+            mx.disable_compile()
         self._ranks = ranks
         shared = ranks.decide(lambda: {name: getattr(settings, name) for name in SHARED_SETTINGS})
         self._settings = settings = settings.model_copy(update=shared)

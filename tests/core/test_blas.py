@@ -108,6 +108,12 @@ def test_the_environments_openblas_is_used(home: dict[str, str]) -> None:
     assert "opencv" in told["path"]
 
 
+def test_nothing_is_compiled_into_a_folder_that_all_share(home: dict[str, str], tmp_path: Path) -> None:
+    """MLX would call g++ for fused operations, and load what it finds in /tmp/mlx."""
+    find(None, home | {"TMPDIR": str(tmp_path)}, ASK)
+    assert not (tmp_path / "mlx").exists()
+
+
 def test_without_any_the_reference_computes(home: dict[str, str]) -> None:
     told = find([], home, ASK)
     assert told["path"] is None
