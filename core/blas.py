@@ -26,12 +26,13 @@ REFERENCE = "the reference BLAS of MLX's wheel"
 
 BUNDLED = ("opencv_python*.libs/libopenblas*.so*", "opencv_contrib_python*.libs/libopenblas*.so*")
 """Where packages of the environment keep an OpenBLAS with plain names; NumPy's and SciPy's have prefixes."""
-SYSTEM = ("libopenblas.so.0", "libopenblas.so")
-"""What the system's loader is asked for."""
+SYSTEM = ("/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/*-linux-gnu", "/usr/lib/*-linux-gnu/openblas-*")
+"""Where systems keep theirs, after LD_LIBRARY_PATH and the environment's own lib."""
 
 SHAPES = ((1, 33, 57), (19, 40, 23), (97, 128, 64))
 """Rows, columns and depth of the products that are tried: one row, odd edges, and enough work for several threads."""
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
+STOOD = b"its products were right\n"
 CHECK_S = 20.0
 """Seconds that the process which tries a library for the first time may take."""
 
@@ -59,25 +60,30 @@ _lock = threading.Lock()
 _installed: Blas | None = None
 
 
-def install(wanted: bool = True) -> Blas:
+def install(wanted: bool = True, kept: Path | None = None) -> Blas:
     """Put the best OpenBLAS that is there under MLX, if MLX has not been loaded yet; returns who multiplies.
 
-    Call it before the first import of mlx; later calls return what the first one found. OPENBLAS_* variables are the
-    library's own and hold. Raises nothing: without a library that works, MLX computes as it does by itself.
+    Call it before the first import of mlx; later calls return what the first one found. In the folder `kept` it is
+    remembered which libraries have stood the test. OPENBLAS_* variables are the library's own and hold. Raises nothing:
+    without a library that works, MLX computes as it does by itself.
     """
     global _installed
     with _lock:
         if _installed is None:
-            _installed = _find(wanted)
+            try:
+                _installed = _find(wanted, kept)
+            except Exception as error:  # nobody shall go without an engine because of what lies on a disk
+                log.warning("looking for an OpenBLAS failed", exc_info=True)
+                _installed = Blas(REFERENCE, why=f"looking for an OpenBLAS failed: {type(error).__name__}: {error}")
             log.info("float32 products are computed by %s", _installed)
         return _installed
 
 
-def _find(wanted: bool) -> Blas:
+def _find(wanted: bool, kept: Path | None) -> Blas:
     from core.compute import on_linux_cpu
 
     if not on_linux_cpu():
-        return Blas("MLX's own", why="")
+        return Blas("MLX's own")
     if not wanted:
         return Blas(REFERENCE, why="the setting cpu_openblas is off")
     if "mlx.core" in sys.modules:
@@ -85,23 +91,27 @@ def _find(wanted: bool) -> Blas:
     reasons = []
     for candidate in candidates():
         try:
-            return _use(candidate)
+            return _use(candidate, kept)
         except WrongProduct as reason:
-            log.warning("%s is not used: %s", candidate, reason)
             reasons.append(f"{candidate}: {reason}")
     return Blas(REFERENCE, why="; ".join(reasons) or "there is no OpenBLAS here; opencv-python brings one")
 
 
 def candidates() -> Iterator[str]:
-    """Libraries to try, the best first: the environment's, then the system's."""
-    for folder in dict.fromkeys(part for part in sys.path if part):
-        for pattern in BUNDLED:
-            yield from sorted(str(file) for file in Path(folder).glob(pattern))
-    yield from SYSTEM
+    """Paths of libraries to try, the best first: the environment's, then the system's."""
+    seen: set[str] = set()
+    bundled = [(part, pattern) for part in sys.path if part for pattern in BUNDLED]
+    own = [*filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)), f"{sys.prefix}/lib"]
+    system = [("/", f"{folder.lstrip('/')}/libopenblas.so*") for folder in (*map(os.path.abspath, own), *SYSTEM)]
+    for folder, pattern in bundled + system:
+        for file in sorted(Path(folder).glob(pattern)):
+            if (real := os.path.realpath(file)) not in seen:
+                seen.add(real)
+                yield str(file)
 
 
-def _use(candidate: str) -> Blas:
-    _survives(candidate)
+def _use(candidate: str, kept: Path | None) -> Blas:
+    _survives(candidate, kept)
     library = check(candidate)
     ctypes.CDLL(candidate, mode=ctypes.RTLD_GLOBAL)  # it is loaded already: this makes its names visible to MLX
     return Blas(_name(library), candidate, _threads(library))
@@ -135,33 +145,36 @@ def check(candidate: str) -> ctypes.CDLL:
     return library
 
 
-def _survives(candidate: str) -> None:
+def _survives(candidate: str, kept: Path | None) -> None:
     """Try a library in a process of its own, once on this machine. Raises WrongProduct when that one does not end well.
 
-    What is kept is named by all that the answer depends on, and holds the answer.
+    Only success is remembered, under a name made of all that it depends on: whatever else happened may pass.
     """
-    import platformdirs
-
-    file = Path(candidate)
-    about = (file.stat().st_size, file.stat().st_mtime_ns) if file.exists() else ()
-    own = sorted(entry for entry in os.environ.items() if entry[0].startswith("OPENBLAS_"))
-    depends = repr((candidate, about, own, platform.release(), _processor()))
-    kept = (
-        platformdirs.user_cache_path("assay", appauthor=False) / "blas" / hashlib.sha256(depends.encode()).hexdigest()
-    )
     try:
-        reason = kept.read_text(encoding="utf-8")
+        about = os.stat(candidate)
+    except OSError as error:
+        raise WrongProduct(f"it cannot be read ({error.strerror})") from error
+    own = sorted(entry for entry in os.environ.items() if entry[0].startswith("OPENBLAS_"))
+    depends = repr((candidate, about.st_size, about.st_mtime_ns, own, platform.release(), _processor()))
+    if kept is None:
+        import platformdirs
+
+        kept = platformdirs.user_cache_path("assay", appauthor=False)
+    stood = kept / "blas" / hashlib.sha256(depends.encode()).hexdigest()
+    try:
+        if stood.read_bytes() == STOOD:
+            return
     except OSError:
-        reason = _try_out(candidate)
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            draft = kept.with_name(f"{kept.name}.{os.getpid()}")
-            draft.write_text(reason, encoding="utf-8")
-            draft.replace(kept)
-        except OSError as error:
-            log.info("what became of %s cannot be kept: %s", candidate, error)
-    if reason:
+        log.debug("%s is tried out", candidate)
+    if reason := _try_out(candidate):
         raise WrongProduct(reason)
+    try:
+        stood.parent.mkdir(parents=True, exist_ok=True)
+        draft = stood.with_name(f"{stood.name}.{os.getpid()}")
+        draft.write_bytes(STOOD)
+        draft.replace(stood)
+    except OSError as error:
+        log.info("that %s stood the test cannot be kept: %s", candidate, error)
 
 
 def _try_out(candidate: str) -> str:

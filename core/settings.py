@@ -25,6 +25,7 @@ from core.errors import SettingsError
 
 CONFIG_DIR = Path(platformdirs.user_config_dir("assay", appauthor=False))
 DATA_DIR = Path(platformdirs.user_data_dir("assay", appauthor=False))
+CACHE_DIR = Path(platformdirs.user_cache_dir("assay", appauthor=False))
 
 MOST = 1_000_000.0
 """Gigabytes or minutes beyond which a number is a slip of the pen, and infinity does not become bytes."""
@@ -57,6 +58,9 @@ class Settings(BaseSettings):
 
     data_dir: Folder = DATA_DIR
     """Where history, results, the log and the API key live."""
+
+    cache_dir: Folder = CACHE_DIR
+    """Where lies what can be made again: which BLAS has stood its test, and the tables of transformers."""
 
     model_folders: Folders = []
     """Folders whose sub-folders are models, besides the Hugging Face cache."""
@@ -114,7 +118,8 @@ class Settings(BaseSettings):
 
     cpu_float32: bool = True
     """On Linux, where MLX computes on the processor: hold half-precision and quantised weights in float32, which alone
-    goes through a BLAS, where that takes no more than half of the memory that is free; False loads them as stored."""
+    goes through a BLAS, where that takes no more than half of what is free of the memory for models; False loads them
+    as they are stored."""
 
     idle_unload_minutes: float | None = Field(default=None, gt=0, le=MOST)
     """A model unused for this long is unloaded, unless it is pinned; None keeps models until memory is short."""

@@ -21,8 +21,8 @@ from core.mlx import lazy_tables  # noqa: E402
 from core.settings import Settings, load_settings  # noqa: E402
 from server.lifecycle import ApiServer  # noqa: E402
 
-blas.install()  # before a test imports MLX
-lazy_tables.install()
+blas.install(kept=outside.CACHE)  # before a test imports MLX
+lazy_tables.install(outside.CACHE / "tables")
 
 
 @pytest.fixture(scope="session")

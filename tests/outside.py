@@ -9,11 +9,24 @@ import os
 import sys
 from pathlib import Path
 
-OTHERS = ("ASSAY_", "HF_", "HUGGING_FACE_", "TRANSFORMERS_", "TEXTUAL_", "LC_", "CLICOLOR", "OMPI_COMM_", "MLX_")
+OTHERS = (
+    "ASSAY_",
+    "HF_",
+    "HUGGING_FACE_",
+    "HUGGINGFACE_",
+    "TRANSFORMERS_",
+    "TEXTUAL_",
+    "LC_",
+    "CLICOLOR",
+    "OMPI_COMM_",
+    "MLX_",
+)
 """What these programs read, by the beginnings of their names."""
 OURS = ("TEXTUAL_SNAPSHOT_",)
 """What a plugin of pytest tells its workers."""
 SINGLE = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "LANGUAGE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / "assay"
+"""What can be made again is kept from one run to the next, apart from the user's."""
 LOCAL = "localhost,127.0.0.1,::1"
 
 
@@ -23,6 +36,7 @@ def leave_outside() -> None:
         if (name.startswith(OTHERS) and not name.startswith(OURS)) or name in SINGLE:
             del os.environ[name]
     os.environ |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+    os.environ["ASSAY_CACHE_DIR"] = str(CACHE)
     for name in ("NO_PROXY", "no_proxy"):  # a proxy is for the package registry, not for servers that tests start
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), LOCAL)))
 

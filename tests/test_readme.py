@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import outside
+
 ROOT = Path(__file__).parent.parent
 DEADLINE_S = 240
 SHORTENED = {
@@ -59,6 +61,7 @@ def env(tmp_path: Path, home: Path) -> dict[str, str]:
     return kept | {
         "UV_PROJECT_ENVIRONMENT": str(home),
         "ASSAY_DATA_DIR": str(tmp_path / "data"),
+        "ASSAY_CACHE_DIR": str(outside.CACHE),
         "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
         "ASSAY_HF_CACHE": str(tmp_path / "cache"),
         "PIP_ROOT_USER_ACTION": "ignore",

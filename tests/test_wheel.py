@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import outside
+
 ROOT = Path(__file__).parent.parent
 UV = os.environ.get("UV") or shutil.which("uv")
 
@@ -46,6 +48,7 @@ def decoys(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASSAY_", "PYTHON", "HF_"))}
     kept |= {
         "ASSAY_DATA_DIR": str(tmp_path / "data"),
+        "ASSAY_CACHE_DIR": str(outside.CACHE),
         "ASSAY_HF_CACHE": str(tmp_path / "cache"),
         "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
     }

@@ -41,10 +41,16 @@ def _print_version(verbose: bool) -> NoReturn:
         import platform
 
         from core import blas
+        from core.errors import EngineError
+        from core.settings import load_settings
 
         lines += [f"{name} {version(name)}" for name in LIBRARIES]
         lines += [f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"]
-        lines += [f"BLAS: {blas.install(settings_with().cpu_openblas)}"]
+        try:
+            settings = load_settings()
+            lines += [f"BLAS: {blas.install(settings.cpu_openblas, settings.cache_dir)}"]
+        except EngineError as error:
+            lines += [f"BLAS: unknown. {error.message}"]
     print("\n".join(lines))  # noqa: T201
     raise typer.Exit
 

@@ -13,14 +13,13 @@ import json
 import logging
 import os
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
-
-import platformdirs
 
 from core.atomic import write_atomically
 
@@ -32,18 +31,18 @@ log = logging.getLogger(__name__)
 MODULE = "transformers.utils.import_utils"
 FUNCTION = "define_import_structure"
 
-MOST = 32
-"""Files that are kept, of all environments together; one environment has four."""
+MOST = 200
+"""Files that are kept, of all environments together: two large ones for each, and a small one for each model family."""
 
 Table = dict[frozenset[str], dict[str, set[str]]]
 """Backends -> module -> the names in it that need these backends."""
 
 
-def install(folder: Path | None = None) -> None:
-    """Use kept tables when transformers is imported; before that, and once. `folder` is for them alone."""
+def install(folder: Path) -> None:
+    """Use the tables kept in `folder`, which is theirs alone, when transformers is imported; once, and before that."""
     loaded = MODULE in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path)
     if not loaded:
-        sys.meta_path.insert(0, _Finder(folder or platformdirs.user_cache_path("assay", appauthor=False) / "tables"))
+        sys.meta_path.insert(0, _Finder(folder))
 
 
 class _Finder:
@@ -93,7 +92,9 @@ def remembering(make: Callable[..., Table], folder: Path) -> Callable[..., Table
         kept = None
         try:
             kept = folder / _name(Path(module_path), prefix)
-            return read(kept)
+            table = read(kept)
+            os.utime(kept)  # the least recent ones go first
+            return table
         except (OSError, ValueError, TypeError, AttributeError):  # there is none yet, or something else wrote there
             table = make(module_path, prefix)
         if kept is not None:
@@ -115,24 +116,27 @@ def _keep(file: Path, table: Table) -> None:
 
 
 def _name(source: Path, prefix: str | None) -> str:
-    """A file name for the table of a source folder, or of the one that a file is in, as it is now."""
+    """A file name for the table of a source folder, or of the one that a file is in, in this version, put there when it
+    was. Who edits transformers in place has to clear the folder of tables."""
     folder = source if source.is_dir() else source.parent
     place = repr((str(folder), os.stat(folder).st_mtime_ns, version("transformers"), prefix))
     return f"{folder.name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
 
 
 def write(table: Table) -> bytes:
-    """A table as JSON. Raises TypeError and AttributeError for what is none."""
+    """A table as JSON, after its checksum. Raises TypeError and AttributeError for what is none."""
     rows = [
         [sorted(backends), {name: sorted(names) for name, names in modules.items()}]
         for backends, modules in table.items()
     ]
-    return json.dumps(rows).encode()
+    payload = json.dumps(rows).encode()
+    return f"{zlib.crc32(payload):08x}\n".encode() + payload
 
 
 def read(file: Path) -> Table:
     """The table in a file that `write` made. Raises OSError, ValueError and TypeError."""
-    rows = json.loads(file.read_bytes())
-    if not isinstance(rows, list):
-        raise ValueError(f"{file} holds no table")
+    checksum, _, payload = file.read_bytes().partition(b"\n")
+    if checksum != f"{zlib.crc32(payload):08x}".encode():
+        raise ValueError(f"{file} is not as it was written")
+    rows = json.loads(payload)
     return {frozenset(backends): {name: set(names) for name, names in modules.items()} for backends, modules in rows}

@@ -163,8 +163,8 @@ def _connect(settings: Settings) -> Ranks:
     from core import blas
     from core.mlx import lazy_tables
 
-    blas.install(settings.cpu_openblas)
-    lazy_tables.install()
+    blas.install(settings.cpu_openblas, settings.cache_dir)
+    lazy_tables.install(settings.cache_dir / "tables")
     from core.mlx.distributed import connect
 
     return connect(launched_rank())

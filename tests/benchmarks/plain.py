@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,15 +36,26 @@ class Plain:
     def _answer(self) -> Any:
         if not self._ours.poll(TIMEOUT_S):
             raise TimeoutError(f"the bare library has not answered for {TIMEOUT_S:g} s")
-        answer = self._ours.recv()
-        if isinstance(answer, Exception):
-            raise answer
+        try:
+            answer = self._ours.recv()
+        except EOFError as error:
+            self._process.join(10)
+            raise RuntimeError(f"the bare library's process ended with {self._process.exitcode}") from error
+        if isinstance(answer, _Failure):
+            raise RuntimeError(f"the bare library's process raised {answer.what}")
         return answer
 
     def close(self) -> None:
         self._ours.close()  # the other side reads to the end of the pipe, and leaves
         self._process.join(10)
         self._process.kill()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What was raised on the other side."""
+
+    what: str
 
 
 def _serve(connection: Connection, kind: Callable[[Path], Any], path: Path) -> None:
@@ -60,5 +72,5 @@ def _serve(connection: Connection, kind: Callable[[Path], Any], path: Path) -> N
             connection.send(speed(lambda: getattr(model, method)(*arguments)))  # noqa: B023
     except EOFError:
         return
-    except Exception as error:
-        connection.send(error)
+    except Exception as error:  # as text: not every exception can be pickled
+        connection.send(_Failure(f"{type(error).__name__}: {error}"))

@@ -58,7 +58,8 @@ if candidates is not None:
     blas.candidates = lambda: iter(candidates)
 """
 TELL = """
-found = blas.install(load_settings().cpu_openblas)
+settings = load_settings()
+found = blas.install(settings.cpu_openblas, settings.cache_dir)
 print(json.dumps({"blas": str(found), "path": found.path, "why": found.why}))
 """
 ASK = """
@@ -76,7 +77,7 @@ assert "Paris" in answer.text
 def home(tmp_path: Path) -> dict[str, str]:
     """An environment in which nothing has been tried out yet."""
     return os.environ | {
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "ASSAY_CACHE_DIR": str(tmp_path / "cache"),
         "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
         "ASSAY_DATA_DIR": str(tmp_path / "data"),
         "ASSAY_HF_CACHE": str(tmp_path / "hub"),
@@ -164,21 +165,41 @@ print(calls.value - before)
 
 
 @needs_compiler
-def test_a_crash_happens_once_and_in_another_process(home: dict[str, str], tmp_path: Path) -> None:
-    """What became of it is remembered, for this library on this processor."""
-    bad = stub("crashing", tmp_path)
-    find([bad], home)
-    (kept,) = (tmp_path / "cache" / "assay" / "blas").iterdir()
-    assert "signal 6" in kept.read_text()
-    kept.write_text("it was remembered")
-    assert "it was remembered" in find([bad], home)["why"]
-    (tmp_path / "libstub.so").unlink()
-    assert find([stub("right", tmp_path)], home)["path"] is not None  # another file under the same name is tried anew
+def test_only_what_stood_the_test_is_remembered(home: dict[str, str], tmp_path: Path) -> None:
+    """A library that failed may have failed for want of memory or time."""
+    kept = tmp_path / "cache" / "blas"
+    library = stub("crashing", tmp_path)
+    assert find([library], home)["path"] is None
+    assert not kept.exists()
+    assert find([stub("right", tmp_path)], home)["path"] == library
+    (stood,) = kept.iterdir()
+    for content in (b"\xff\xfe\x00", b"", b"something else"):
+        stood.write_bytes(content)
+        assert find([library], home)["path"] == library
+        assert stood.read_bytes() == blas.STOOD
+    assert find([stub("crashing", tmp_path)], home)["path"] is None  # another file under the same name
+
+
+@needs_compiler
+def test_a_system_library_is_found_when_it_comes(home: dict[str, str], tmp_path: Path) -> None:
+    """The stub stands for it, in a folder of LD_LIBRARY_PATH; those that are here are hidden."""
+    hidden = "import core.blas as b; b.BUNDLED = b.SYSTEM = ()\n"
+    env = home | {"LD_LIBRARY_PATH": str(tmp_path / "lib")}
+    assert "no OpenBLAS" in find(None, env, hidden)["why"]
+    (tmp_path / "lib").mkdir()
+    Path(stub("right", tmp_path)).rename(tmp_path / "lib" / "libopenblas.so.0")
+    assert find(None, env, hidden)["path"] == str(tmp_path / "lib" / "libopenblas.so.0")
+
+
+def test_looking_for_one_costs_nobody_the_engine(home: dict[str, str]) -> None:
+    told = find(None, home, "def fail(): raise RuntimeError('a strange disk')\nblas.candidates = fail\n")
+    assert told["path"] is None
+    assert "a strange disk" in told["why"]
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(home: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
-    assert find(None, home | {"XDG_CACHE_HOME": str(tmp_path / "a file")})["path"] is not None
+    assert find(None, home | {"ASSAY_CACHE_DIR": str(tmp_path / "a file")})["path"] is not None
 
 
 def test_a_setting_switches_it_off(home: dict[str, str]) -> None:
@@ -197,6 +218,14 @@ def test_after_mlx_it_is_too_late(home: dict[str, str]) -> None:
 
 def test_openblas_variables_hold(home: dict[str, str]) -> None:
     assert ", 1 thread (" in find(None, home | {"OPENBLAS_NUM_THREADS": "1"})["blas"]
+
+
+def test_a_broken_settings_file_hides_no_version(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("port = ")
+    command = [sys.executable, "-c", "from tui.cli import main; main()", "--version", "--verbose"]
+    done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=True)
+    assert "mlx 0." in done.stdout
+    assert "BLAS: unknown" in done.stdout
 
 
 def test_the_version_says_who_multiplies(home: dict[str, str]) -> None:

@@ -80,7 +80,9 @@ def test_an_unknown_table_is_an_error_with_its_line(file):
 
 def test_a_key_like_no_other_gets_the_whole_list(file):
     file.write_text("xyzzy = 1\n")
-    with pytest.raises(SettingsError, match=r"'xyzzy'. There are data_dir, model_folders, .*cache_budget_gb"):
+    with pytest.raises(
+        SettingsError, match=r"'xyzzy'. There are data_dir, cache_dir, model_folders, .*cache_budget_gb"
+    ):
         load_settings()
 
 

@@ -51,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks."""
-    blas.install(load_settings().cpu_openblas)
+    settings = load_settings()
+    blas.install(settings.cpu_openblas, settings.cache_dir)
     import mlx.core as mx
     from rich.console import Console
 

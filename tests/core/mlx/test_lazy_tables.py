@@ -49,7 +49,9 @@ def test_the_names_are_those_of_transformers_itself(tmp_path: Path) -> None:
     assert plain[2:] == kept[2:]  # nothing is left in the import system
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '[["a"]]', "[[1, 2]]", "null", '[["a", {"b": 3}]]'])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[1]", '[["a"]]', "[[1, 2]]", "null", "[]", "00000000\\n[]", '[["a", {"b": 3}]]']
+)
 def test_a_broken_file_is_made_anew(tmp_path: Path, content: str) -> None:
     remembered = remembering(lambda path, prefix=None: TABLE, tmp_path / "kept")
     (tmp_path / "models").mkdir()
