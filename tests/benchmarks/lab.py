@@ -177,12 +177,12 @@ class BareText:
             made = answer.generation_tokens
         return made
 
-    def prefill(self, text: str) -> int:
+    def prefill(self, text: str, tokens: int) -> int:
         """Tokens of a prompt that mlx_lm.stream_generate read until it gave the first token of the answer."""
         from mlx_lm import stream_generate
 
         prompt = self._prompt(text)
-        next(stream_generate(self.model, self.tokenizer, prompt, max_tokens=1))
+        next(stream_generate(self.model, self.tokenizer, prompt, max_tokens=tokens))
         return len(prompt)
 
     def follow_up(self, first: str, answer: str, second: str, tokens: int) -> tuple[float, float]:

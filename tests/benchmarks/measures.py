@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -23,6 +23,7 @@ from tests.benchmarks.shapes import Plan, Shape
 
 Figures = dict[str, float]
 Measure = Callable[[Lab, Shape, Plan], Figures]
+Asked = TypeVar("Asked")
 
 STREAMS = 8
 PICTURE = 448
@@ -31,102 +32,75 @@ PICTURE = 448
 
 def one_stream(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of one request: the engine against mlx_lm.stream_generate."""
-    plain = lab.plain(shape, BareText)
 
-    def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
-        bare = lab.load_beside(shape, BareText, ours_first)
+    def ours(text: str) -> int:
+        return _run(lab.engine, [request(shape, user(text), plan.tokens)])
 
-        def ours() -> Speed:
-            text = lab.text(bare.tokenizer, plan.prompt)
-            return speed(lambda: _run(lab.engine, [request(shape, user(text), plan.tokens)]))
-
-        def theirs() -> Speed:
-            text = lab.text(bare.tokenizer, plan.prompt)
-            return speed(lambda: bare.stream(text, plan.tokens))
-
-        def alone() -> Speed:
-            return plain.speed("stream", lab.text(bare.tokenizer, plan.prompt), plan.tokens)
-
-        return ours, theirs, alone
-
-    return compare(prepare, plan.rounds, plan.loads)
+    return _beside(lab, shape, plan, BareText, "stream", lambda tokenizer: lab.text(tokenizer, plan.prompt), ours)
 
 
 def prefill(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Prompt tokens a second until the first token of the answer: the engine against mlx_lm.stream_generate."""
-    plain = lab.plain(shape, BareText)
 
-    def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
-        bare = lab.load_beside(shape, BareText, ours_first)
+    def ours(text: str) -> int:
+        return finished(lab.engine.generate(request(shape, user(text), plan.tokens))).usage.prompt_tokens
 
-        def text() -> str:
-            return lab.text(bare.tokenizer, plan.prompt)
-
-        def ours() -> Speed:
-            asked = request(shape, user(text()), plan.tokens)
-            return speed(lambda: finished(lab.engine.generate(asked)).usage.prompt_tokens)
-
-        def theirs() -> Speed:
-            asked = text()
-            return speed(lambda: bare.prefill(asked))
-
-        def alone() -> Speed:
-            return plain.speed("prefill", text())
-
-        return ours, theirs, alone
-
-    return compare(prepare, plan.rounds, plan.loads)
+    return _beside(lab, shape, plan, BareText, "prefill", lambda tokenizer: lab.text(tokenizer, plan.prompt), ours)
 
 
 def eight_streams(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of eight requests at once: the engine against mlx_lm's BatchGenerator, which makes no text."""
-    plain = lab.plain(shape, BareText)
 
-    def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
-        bare = lab.load_beside(shape, BareText, ours_first)
+    def asked(tokenizer: Any) -> list[str]:
+        return [lab.text(tokenizer, plan.prompt) for _ in range(STREAMS)]
 
-        def texts() -> list[str]:
-            return [lab.text(bare.tokenizer, plan.prompt) for _ in range(STREAMS)]
+    def ours(texts: list[str]) -> int:
+        return _run(lab.engine, [request(shape, user(text), plan.tokens) for text in texts])
 
-        def ours() -> Speed:
-            requests = [request(shape, user(text), plan.tokens) for text in texts()]
-            return speed(lambda: _run(lab.engine, requests))
-
-        def theirs() -> Speed:
-            prompts = texts()
-            return speed(lambda: bare.batch(prompts, plan.tokens))
-
-        def alone() -> Speed:
-            return plain.speed("batch", texts(), plan.tokens)
-
-        return ours, theirs, alone
-
-    return compare(prepare, plan.rounds, plan.loads)
+    return _beside(lab, shape, plan, BareText, "batch", asked, ours)
 
 
 def eight_vision(lab: Lab, shape: Shape, plan: Plan) -> Figures:
     """Tokens a second of eight requests with an image each: the engine, all at once, against mlx_vlm.stream_generate,
     one after another."""
-    plain = lab.plain(shape, BareVision)
+
+    def asked(tokenizer: Any) -> list[tuple[str, ImageData]]:
+        return [(lab.text(tokenizer, plan.prompt), lab.picture(PICTURE)) for _ in range(STREAMS)]
+
+    def ours(pairs: list[tuple[str, ImageData]]) -> int:
+        return _run(lab.engine, [request(shape, user(text, image), plan.tokens) for text, image in pairs])
+
+    return _beside(lab, shape, plan, BareVision, "stream_all", asked, ours)
+
+
+def _beside(
+    lab: Lab,
+    shape: Shape,
+    plan: Plan,
+    bare: type[BareText] | type[BareVision],
+    method: str,
+    ask: Callable[[Any], Asked],
+    ours: Callable[[Asked], int],
+) -> Figures:
+    """Compare `ours` with a method of the bare library, here and as people have it, each on what `ask` makes up for a
+    tokenizer. Both return how many tokens they made; the method is also told how many to make."""
+    plain = lab.plain(shape, bare)
 
     def prepare(ours_first: bool) -> tuple[Run, Run, Run]:
-        bare = lab.load_beside(shape, BareVision, ours_first)
+        loaded = lab.load_beside(shape, bare, ours_first)
 
-        def asked() -> list[tuple[str, ImageData]]:
-            return [(lab.text(bare.tokenizer, plan.prompt), lab.picture(PICTURE)) for _ in range(STREAMS)]
+        def engine() -> Speed:
+            asked = ask(loaded.tokenizer)
+            return speed(lambda: ours(asked))
 
-        def ours() -> Speed:
-            requests = [request(shape, user(text, image), plan.tokens) for text, image in asked()]
-            return speed(lambda: _run(lab.engine, requests))
+        def here() -> Speed:
+            asked = ask(loaded.tokenizer)
+            return speed(lambda: getattr(loaded, method)(asked, plan.tokens))
 
-        def theirs() -> Speed:
-            pairs = asked()
-            return speed(lambda: bare.stream_all(pairs, plan.tokens))
+        def as_people_have_it() -> Speed:
+            return plain.speed(method, ask(loaded.tokenizer), plan.tokens)
 
-        def alone() -> Speed:
-            return plain.speed("stream_all", asked(), plan.tokens)
-
-        return ours, theirs, alone
+        return engine, here, as_people_have_it
 
     return compare(prepare, plan.rounds, plan.loads)
 
