@@ -156,11 +156,10 @@ def _survives(candidate: str, kept: Path | None) -> None:
         raise WrongProduct(f"it cannot be read ({error.strerror})") from error
     own = sorted(entry for entry in os.environ.items() if entry[0].startswith("OPENBLAS_"))
     depends = repr((candidate, about.st_size, about.st_mtime_ns, own, platform.release(), _processor()))
-    if kept is None:
-        import platformdirs
+    from core.atomic import write_atomically  # not needed where this file is a program
+    from core.settings import CACHE_DIR
 
-        kept = platformdirs.user_cache_path("assay", appauthor=False)
-    stood = kept / "blas" / hashlib.sha256(depends.encode()).hexdigest()
+    stood = (kept or CACHE_DIR) / "blas" / hashlib.sha256(depends.encode()).hexdigest()
     try:
         if stood.read_bytes() == STOOD:
             return
@@ -170,9 +169,7 @@ def _survives(candidate: str, kept: Path | None) -> None:
         raise WrongProduct(reason)
     try:
         stood.parent.mkdir(parents=True, exist_ok=True)
-        draft = stood.with_name(f"{stood.name}.{os.getpid()}")
-        draft.write_bytes(STOOD)
-        draft.replace(stood)
+        write_atomically(stood, STOOD)
     except OSError as error:
         log.info("that %s stood the test cannot be kept: %s", candidate, error)
 

@@ -84,6 +84,7 @@ class Scheduler:
         self._load_counts: dict[str, int] = {}
         self._leaving: dict[str, list[Future[None]]] = {}
         self._published = 0.0
+        self._blas = str(blas.install())
         if mx.metal.is_available():  # once for the process: BatchGenerators then restore the value they found
             mx.set_wired_limit(int(mx.device_info()["max_recommended_working_set_size"]))
         self.publish()
@@ -344,7 +345,7 @@ class Scheduler:
             EngineStatus(
                 alive=alive,
                 device=str(mx.default_device()),
-                blas=str(blas.install()),
+                blas=self._blas,
                 models=tuple(models),
                 running=sum(model.running for model in models),
                 waiting=sum(model.waiting for model in models),
