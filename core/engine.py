@@ -13,20 +13,20 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from core.calls.embedding import Embedding, EmbeddingResult
+from core.calls.generation import Generation
+from core.calls.generation_checks import check_request
+from core.calls.request_checks import check_embedding, check_speech, check_transcription
+from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
+from core.calls.speech import Speech, Transcription
+from core.calls.stream import Work
 from core.catalog import Catalog
-from core.embedding import Embedding, EmbeddingResult
 from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull
-from core.generation import Generation
-from core.generation_checks import check_request
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
-from core.request_checks import check_embedding, check_speech, check_transcription
-from core.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
 from core.settings import Settings, load_settings
-from core.speech import Speech, Transcription
 from core.status import EngineStatus, LoadedModel, Notice
-from core.stream import Work
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from core.calls.events import GenerationResult, Loading, Prefill, Queued
+from core.calls.requests import GenerationRequest
 from core.errors import EngineError, GenerationFailed, InvalidRequest, RequestCancelled
-from core.events import GenerationResult, Loading, Prefill, Queued
-from core.fetch import fetch_image
-from core.images import ImageData
-from core.requests import GenerationRequest
+from core.media.fetch import fetch_image
+from core.media.images import ImageData
 from server.body import to_json, warning_header
 from server.decoded import Decoded
 from server.errors import from_exception
@@ -28,8 +28,8 @@ from server.frames import Frame, StreamEncoder
 from server.wire import WireCall, WireState
 
 if TYPE_CHECKING:
+    from core.calls.generation import Generation
     from core.engine import Engine
-    from core.generation import Generation
     from core.settings import Settings
 
 log = logging.getLogger(__name__)

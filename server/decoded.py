@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from core.requests import GenerationRequest
+from core.calls.requests import GenerationRequest
 
 
 @dataclass(frozen=True)

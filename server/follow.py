@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from core.calls.events import Event, Finished, FinishReason, ToolCallStart
+from core.calls.generation import Generation
 from core.errors import RequestCancelled
-from core.events import Event, Finished, FinishReason, ToolCallStart
-from core.generation import Generation
 
 Item = tuple[Event, int] | None
 """An event with the number of its choice, or None for a while in which nothing happened."""

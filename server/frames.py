@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from fastapi.sse import format_sse_event
 
-from core.events import Event
+from core.calls.events import Event
 from server.body import to_json
 from server.errors import ApiError
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from core.audio_events import AudioDelta, Listened, SpeechEvent, TranscriptionEvent
-from core.events import Event, Finished, Loading, Prefill, Queued, TextDelta, ThinkingDelta, ToolCallDelta, Usage
+from core.calls.audio_events import AudioDelta, Listened, SpeechEvent, TranscriptionEvent
+from core.calls.events import Event, Finished, Loading, Prefill, Queued, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 
 log = logging.getLogger(__name__)
 

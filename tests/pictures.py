@@ -6,7 +6,7 @@ import io
 
 from PIL import Image, ImageDraw, ImageFont
 
-from core.images import ImageData, check_image
+from core.media.images import ImageData, check_image
 
 Colour = str | tuple[int, int, int]
 

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core.calls.events import Finished, FinishReason, Timing, Usage
+from core.chats.history import Chat, History, Hit
+from core.chats.history import Turn as StoredTurn
 from core.errors import HistoryError
-from core.events import Finished, FinishReason, Timing, Usage
-from core.history import Chat, History, Hit
-from core.history import Turn as StoredTurn
 from tui.conversation import Conversation, Turn
 
 T = TypeVar("T")

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from core.calls.events import GenerationResult, TextDelta
 from core.catalog import Catalog
 from core.engine import Engine
 from core.errors import EngineError
-from core.events import GenerationResult, TextDelta
-from core.images import ImageData, read_image
+from core.media.images import ImageData, read_image
 from core.settings import Settings
 from core.text_safety import clean
 from core.tiers import Tier, resolve_tier

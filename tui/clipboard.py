@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from core.errors import InvalidImage
-from core.images import ImageData, check_image
+from core.media.images import ImageData, check_image
 
 _TIMEOUT_S = 5.0
 

@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from core.events import Finished, GenerationResult, ToolCall
-from core.images import ImageData
-from core.requests import (
+from core.calls.events import Finished, GenerationResult, ToolCall
+from core.calls.requests import (
     GenerationRequest,
     Message,
     Part,
@@ -20,6 +19,7 @@ from core.requests import (
     ToolCallPart,
     ToolResultPart,
 )
+from core.media.images import ImageData
 
 DEFAULT_MAX_TOKENS = 1024
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.events import (
+from core.calls.events import (
     Event,
     Finished,
     FinishReason,

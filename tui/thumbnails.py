@@ -6,7 +6,7 @@ import io
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from core.images import ImageData
+from core.media.images import ImageData
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.events import FinishReason, GenerationResult
+from core.calls.events import FinishReason, GenerationResult
 from core.golden.expressions import (
     AllOf,
     AnyOf,

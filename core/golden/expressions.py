@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from core.events import FinishReason
+from core.calls.events import FinishReason
 from core.golden.nearest import did_you_mean
 
 T = TypeVar("T")

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.calls.events import GenerationResult, Timing
 from core.catalog import ModelInfo
 from core.errors import EngineError
-from core.events import GenerationResult, Timing
 from core.golden.checks import Answer, Check, check, holds
 from core.golden.plan import Planned
 from core.golden.results import Attempt, Status, Verdict

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.events import FinishReason
+from core.calls.events import FinishReason
 from core.golden.checks import CLEAN_FINISH, Answer, Call, holds
 from core.golden.expressions import (
     AllOf,

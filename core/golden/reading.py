@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from core.calls.requests import Sampling, Tool
 from core.errors import InvalidImage
 from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression, to_json
 from core.golden.nearest import did_you_mean
 from core.golden.schema import Bounds, CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, LimitsTable, Sidecar
 from core.golden.suite import Case, Gates, Limits, Problem, Suite, SuiteError, SuiteImage, TierModels
 from core.golden.toml_lines import TomlLines
-from core.images import read_image
-from core.requests import Sampling, Tool
+from core.media.images import read_image
 from core.tiers import Tier
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")

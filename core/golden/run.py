@@ -10,9 +10,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from core.calls.events import GenerationResult, TextDelta
+from core.calls.requests import GenerationRequest, Message, Role
 from core.catalog import ModelInfo
 from core.errors import EngineError
-from core.events import GenerationResult, TextDelta
 from core.golden.judge import Circumstances, failed, judge, skipped
 from core.golden.plan import Plan, Planned, Stage
 from core.golden.progress import (
@@ -26,8 +27,7 @@ from core.golden.progress import (
     RunWarning,
 )
 from core.golden.results import Attempt, RunFolder, Status
-from core.images import read_image
-from core.requests import GenerationRequest, Message, Role
+from core.media.images import read_image
 
 if TYPE_CHECKING:
     from core.engine import Engine

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from core.calls.requests import Sampling, Tool
 from core.errors import EngineError
 from core.golden.expressions import SMOKE, Expression
-from core.requests import Sampling, Tool
 from core.tiers import Tier
 
 BUILTIN = Path(__file__).parent / "builtin"

@@ -9,14 +9,14 @@ from typing import Any
 
 import mlx.core as mx
 
+from core.calls.events import Finished, FinishReason, Queued, Timing, Usage
+from core.calls.stream import Stream
 from core.catalog.speech import AudioTask
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
-from core.events import Finished, FinishReason, Queued, Timing, Usage
 from core.mlx.audio_loading import LoadedAudio
 from core.mlx.row import Clock
 from core.mlx.speaking import speak
 from core.mlx.transcribing import transcribe
-from core.stream import Stream
 
 _Pieces = Callable[[LoadedAudio, Any], Iterator[bool]]
 

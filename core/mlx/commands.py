@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.calls.requests import GenerationRequest
+from core.calls.stream import Work
 from core.errors import EngineError
-from core.requests import GenerationRequest
 from core.status import LoadedModel
-from core.stream import Work
 
 if TYPE_CHECKING:
     from core.mlx.scheduler import Scheduler

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.calls.requests import GenerationRequest, Message, Role
 from core.mlx.inputs import Inputs, next_turn_tail
 from core.mlx.loading import LoadedWeights
 from core.mlx.prompt import render
-from core.requests import GenerationRequest, Message, Role
 
 WORTH_A_COPY = 64
 """Tokens of a system prompt below which it is prefilled again."""

@@ -11,10 +11,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from core.calls.embedding import Embedding, EmbeddingResult
+from core.calls.events import Timing
 from core.catalog import Float32, ModelInfo
-from core.embedding import Embedding, EmbeddingResult
 from core.errors import ContextOverflow, EngineError, GenerationFailed, InvalidRequest, ModelUnloaded, UnsupportedInput
-from core.events import Timing
 from core.mlx.loading import evaluate, loading
 from core.mlx.pace import Pace
 from core.mlx.precision import arrange

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidImage
-from core.images import ImageData, decode
+from core.media.images import ImageData, decode
 from core.mlx.loading import LoadedWeights
 
 MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")

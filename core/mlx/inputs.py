@@ -9,14 +9,14 @@ from typing import Any
 import mlx.core as mx
 from rapidfuzz.distance import Prefix
 
+from core.calls.generation_checks import check_images
+from core.calls.requests import GenerationRequest, ImagePart, Message, Role
 from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
-from core.generation_checks import check_images
-from core.images import ImageData
+from core.media.images import ImageData
 from core.mlx.image_inputs import image_number, name_images, run_count, see
 from core.mlx.loading import LoadedWeights
 from core.mlx.prompt import Prompt, render
 from core.mlx.vision_decoder import crossing_layers
-from core.requests import GenerationRequest, ImagePart, Message, Role
 
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""

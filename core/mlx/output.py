@@ -11,7 +11,7 @@ from typing import Any
 
 from mlx_lm.generate import TextStateMachine
 
-from core.events import Event, TextDelta, ThinkingDelta, TokenLogprob, ToolCallDelta, ToolCallStart
+from core.calls.events import Event, TextDelta, ThinkingDelta, TokenLogprob, ToolCallDelta, ToolCallStart
 from core.text_safety import clean
 
 ToolParser = Callable[[str, Any], Any]

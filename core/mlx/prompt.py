@@ -9,9 +9,7 @@ from typing import Any
 
 from jinja2.exceptions import TemplateError
 
-from core.errors import InvalidRequest, UnsupportedInput
-from core.mlx.output import Markers
-from core.requests import (
+from core.calls.requests import (
     GenerationRequest,
     ImagePart,
     Message,
@@ -24,6 +22,8 @@ from core.requests import (
     ToolMode,
     ToolResultPart,
 )
+from core.errors import InvalidRequest, UnsupportedInput
+from core.mlx.output import Markers
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest
 from core.errors import EngineError
-from core.generation import Generation
 from core.mlx.constraint import JsonConstraint
 from core.mlx.departures import departures
 from core.mlx.inputs import Inputs, overflow, prepare_inputs
@@ -16,7 +17,6 @@ from core.mlx.prefill import Entrant
 from core.mlx.prefix_cache import PrefixCache
 from core.mlx.row import Clock, Row
 from core.mlx.sampling import LogitsProcessor, make_processors, make_sampler
-from core.requests import GenerationRequest
 
 
 class RequestReader:

@@ -10,9 +10,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from core.calls.events import Finished, FinishReason, Queued, Timing, TokenLogprob, Usage
+from core.calls.generation import Generation
 from core.errors import EngineError
-from core.events import Finished, FinishReason, Queued, Timing, TokenLogprob, Usage
-from core.generation import Generation
 from core.mlx.output import OutputParser
 from core.mlx.sampling import LogitsProcessor, Sampler
 

@@ -17,9 +17,10 @@ import numpy as np
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache, trim_prompt_cache
 
+from core.calls.events import FinishReason, Prefill
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
-from core.events import FinishReason, Prefill
-from core.generation import Generation
 from core.mlx.admission import make_room
 from core.mlx.batching import Batching, find_batching
 from core.mlx.cutting import always_cuttable, cut_back, cuttable_after_prefill
@@ -35,7 +36,6 @@ from core.mlx.row import Clock, Row, Waiting
 from core.mlx.row_caches import RowsDecoder, packed, unpacked
 from core.mlx.vision_decoder import RopeOffset, VisionDecoder
 from core.mlx.vision_prefill import VisionPrefill
-from core.requests import GenerationRequest
 from core.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.sample_utils import greedy_sampler, make_logits_processors
 
+from core.calls.requests import Sampling
 from core.errors import InvalidRequest
-from core.requests import Sampling
 
 Sampler = Callable[[mx.array], mx.array]
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import mlx.core as mx
 
 from core import blas
+from core.calls.events import Finished, FinishReason, Loading, Timing, Usage
+from core.calls.requests import GenerationRequest
+from core.calls.stream import Work
 from core.catalog import Catalog, Float32, ModelKind
 from core.compute import on_linux_cpu
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
-from core.events import Finished, FinishReason, Loading, Timing, Usage
 from core.mlx.distributed import ALONE, Ranks, fingerprint
 from core.mlx.loading import quiet_transformers
 from core.mlx.offline import stay_offline
@@ -26,10 +28,8 @@ from core.mlx.precision import precision
 from core.mlx.prefix_cache import SAVE_S
 from core.mlx.row import Clock
 from core.mlx.runtimes import ModelRuntime, load_steps, make_runtime
-from core.requests import GenerationRequest
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
-from core.stream import Work
 
 log = logging.getLogger(__name__)
 

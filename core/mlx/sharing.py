@@ -11,11 +11,11 @@ from enum import Enum
 from typing import Any
 from weakref import WeakValueDictionary
 
-from core.embedding import Embedding
+from core.calls.embedding import Embedding
+from core.calls.generation import Generation
+from core.calls.speech import Speech, Transcription
 from core.errors import InvalidRequest
-from core.generation import Generation
 from core.mlx.commands import Command
-from core.speech import Speech, Transcription
 
 _Name = tuple[str, int, Any]
 """A handle's kind, the number of its object, and its request as long as the followers do not know it."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from core.audio_events import AudioDelta
+from core.calls.audio_events import AudioDelta
+from core.calls.speech import Speech
 from core.catalog.speech import voices
 from core.errors import GenerationFailed
 from core.mlx.audio_loading import LoadedAudio
 from core.mlx.recording import to_pcm
-from core.speech import Speech
 
 PIECE_S = 1.0
 """Seconds of sound after which a family that can stream gives what it has."""

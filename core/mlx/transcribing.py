@@ -7,11 +7,11 @@ from typing import Any
 
 import mlx.core as mx
 
-from core.audio_events import Listened, Segment
+from core.calls.audio_events import Listened, Segment
+from core.calls.speech import Transcription
 from core.errors import InvalidRequest
 from core.mlx.audio_loading import LoadedAudio
 from core.mlx.recording import Recording
-from core.speech import Transcription
 
 ENOUGH_TOKENS = 448
 """What half a minute of the fastest speech comes to; some families would stop at 128."""

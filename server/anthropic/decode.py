@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from core.errors import InvalidRequest, UnsupportedInput
-from core.images import ImageData, image_from_data_uri
-from core.requests import (
+from core.calls.requests import (
     GenerationRequest,
     ImagePart,
     Message,
@@ -22,6 +20,8 @@ from core.requests import (
     ToolMode,
     ToolResultPart,
 )
+from core.errors import InvalidRequest, UnsupportedInput
+from core.media.images import ImageData, image_from_data_uri
 from server.anthropic.schema import Block, CountRequest, MessageItem, MessagesRequest, OutputFormat, Source, ToolItem
 from server.body import unknown_fields
 from server.decoded import Decoded, ineffective, remote_image

@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from typing import Any
 
-from core.events import (
+from core.calls.events import (
     Event,
     Finished,
     FinishReason,

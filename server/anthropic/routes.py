@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.images import ImageData
+from core.media.images import ImageData
 from server.answer import answer, fetch_images
 from server.anthropic.decode import decode_count, decode_messages, image_urls, thinking_shown
 from server.anthropic.encode import MessageStream, message_body, message_id

@@ -10,15 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from core.audio_events import AudioDelta, SpeechResult
+from core.calls.audio_events import AudioDelta, SpeechResult
+from core.calls.events import Finished, FinishReason
+from core.calls.request_checks import audio_models
+from core.calls.requests import SpeechRequest
+from core.calls.speech import Speech
 from core.catalog import Catalog, ModelInfo
 from core.catalog.speech import AudioTask, voices
 from core.errors import EngineError, InvalidRequest, RequestCancelled
-from core.events import Finished, FinishReason
-from core.request_checks import audio_models
-from core.requests import SpeechRequest
-from core.speech import Speech
-from core.wav import to_wav
+from core.media.wav import to_wav
 from server.answer import STALL_S
 from server.body import Body, unknown_fields, warning_header
 from server.decoded import ineffective

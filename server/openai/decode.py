@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from core.errors import InvalidRequest, UnsupportedInput
-from core.images import ImageData, image_from_data_uri
-from core.requests import (
+from core.calls.requests import (
     GenerationRequest,
     ImagePart,
     Message,
@@ -23,6 +21,8 @@ from core.requests import (
     ToolMode,
     ToolResultPart,
 )
+from core.errors import InvalidRequest, UnsupportedInput
+from core.media.images import ImageData, image_from_data_uri
 from server.body import unknown_fields
 from server.decoded import Decoded, ineffective, remote_image
 from server.openai.schema import ChatMessage, ChatRequest, CompletionRequest, ContentPart, SamplingFields

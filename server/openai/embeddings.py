@@ -15,11 +15,11 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.embedding import EmbeddingResult
+from core.calls.embedding import EmbeddingResult
+from core.calls.events import Finished, FinishReason, Usage
+from core.calls.request_checks import embeddings_models
+from core.calls.requests import EmbeddingRequest
 from core.errors import RequestCancelled
-from core.events import Finished, FinishReason, Usage
-from core.request_checks import embeddings_models
-from core.requests import EmbeddingRequest
 from server.body import Body, to_json, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.follow import while_connected

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.events import (
+from core.calls.events import (
     Event,
     Finished,
     FinishReason,

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.events import Event, Finished, FinishReason, GenerationResult, TextDelta, ThinkingDelta, TokenLogprob, Usage
+from core.calls.events import (
+    Event,
+    Finished,
+    FinishReason,
+    GenerationResult,
+    TextDelta,
+    ThinkingDelta,
+    TokenLogprob,
+    Usage,
+)
 from server.errors import ApiError, Protocol, error_body
 from server.frames import Frame
 from server.openai.encode import Head, usage_body

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.images import ImageData
+from core.media.images import ImageData
 from server.answer import answer, fetch_images
 from server.decoded import Decoded
 from server.follow import while_connected

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageDraw
 
+from core.calls.events import Finished
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
-from core.events import Finished
-from core.generation import Generation
-from core.images import ImageData, check_image
+from core.media.images import ImageData, check_image
 from core.mlx.prefix_cache import common_prefix
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.benchmarks.models import make_model
 from tests.benchmarks.plain import Plain

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import psutil
 
+from core.calls.events import Event, Finished, FinishReason, Prefill, TextDelta
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role
 from core.engine import Engine
-from core.events import Event, Finished, FinishReason, Prefill, TextDelta
-from core.generation import Generation
-from core.images import ImageData
-from core.requests import GenerationRequest, Message, Role
+from core.media.images import ImageData
 from tests.benchmarks.lab import BareText, BareVision, Lab, Run, Speed, compare, finished, request, speed, user
 from tests.benchmarks.shapes import Plan, Shape
 

@@ -9,10 +9,10 @@ import sys
 import threading
 from typing import Any
 
+from core.calls.events import TextDelta
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, ToolCallPart
 from core.engine import Engine
 from core.errors import EngineError
-from core.events import TextDelta
-from core.requests import GenerationRequest, Message, Role, Sampling, ToolCallPart
 from core.settings import load_settings
 
 MODEL = "pocket/qwen3"

@@ -64,7 +64,7 @@ print(json.dumps({"blas": str(found), "path": found.path, "why": found.why}))
 """
 ASK = """
 from core.engine import Engine
-from core.requests import GenerationRequest, Message, Role, Sampling
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 asked = (Message.text(Role.USER, "What is the capital of France?"),)
 with Engine() as engine:
     answer = engine.generate(GenerationRequest("pocket/qwen3", asked, sampling=Sampling(temperature=0.0))).result()

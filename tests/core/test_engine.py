@@ -8,6 +8,17 @@ import time
 
 import pytest
 
+from core.calls.events import (
+    Finished,
+    FinishReason,
+    GenerationResult,
+    Loading,
+    Prefill,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+)
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolChoice, ToolMode
 from core.engine import Engine
 from core.errors import (
     ContextOverflow,
@@ -18,17 +29,6 @@ from core.errors import (
     QueueFull,
     UnsupportedInput,
 )
-from core.events import (
-    Finished,
-    FinishReason,
-    GenerationResult,
-    Loading,
-    Prefill,
-    TextDelta,
-    ThinkingDelta,
-    ToolCallDelta,
-)
-from core.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolChoice, ToolMode
 from core.settings import Settings
 from core.status import ModelState, NoticeKind
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from core.calls.events import GenerationResult, TokenLogprob
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import ModelKind
 from core.engine import Engine
-from core.events import GenerationResult, TokenLogprob
-from core.images import ImageData, decode
+from core.media.images import ImageData, decode
 from core.mlx.image_inputs import Unpadded
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests import pictures
 from tests.core.tiny_visions import SHAPES, make_vision_model, thin_towers

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.audio_events import AudioDelta, Listened, Segment, SpeechEvent
+from core.calls.audio_events import AudioDelta, Listened, Segment, SpeechEvent
+from core.calls.events import Finished, FinishReason, Loading, Queued
+from core.calls.requests import EmbeddingRequest, GenerationRequest, Message, Role, SpeechRequest, TranscriptionRequest
 from core.catalog import Catalog
 from core.catalog.speech import voices
 from core.engine import Engine
@@ -23,8 +25,6 @@ from core.errors import (
     QueueFull,
     UnsupportedInput,
 )
-from core.events import Finished, FinishReason, Loading, Queued
-from core.requests import EmbeddingRequest, GenerationRequest, Message, Role, SpeechRequest, TranscriptionRequest
 from core.settings import Settings, load_settings
 from tests.core.tiny_audio import make_soprano, make_whisper, tone, wav
 

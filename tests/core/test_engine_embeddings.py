@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.calls.events import Finished, TextDelta
+from core.calls.requests import EmbeddingRequest, GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
 from core.engine import Engine
 from core.errors import (
@@ -21,8 +23,6 @@ from core.errors import (
     QueueFull,
     UnsupportedInput,
 )
-from core.events import Finished, TextDelta
-from core.requests import EmbeddingRequest, GenerationRequest, Message, Role, Sampling
 from core.settings import Settings, load_settings
 from core.status import ModelState
 from tests.core.tiny_embedders import BERT, WORDS, make_embedder

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from core.calls.events import Usage
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
 from core.errors import UnsupportedInput
-from core.events import Usage
-from core.images import ImageData
+from core.media.images import ImageData
 from core.mlx.image_inputs import Seen, image_number, name_images, run_count
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests import pictures
 from tests.core.tiny_visions import make_vision_model

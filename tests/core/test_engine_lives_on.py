@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from core.calls.events import Finished, Queued, TextDelta
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
 from core.errors import EngineClosed, EngineError, ModelNotFound
-from core.events import Finished, Queued, TextDelta
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from core.status import Notice
 
@@ -67,7 +67,7 @@ def test_a_program_that_ends_with_a_busy_engine_ends_in_order(settings: Settings
     program = """
         import sys
         from core.engine import Engine
-        from core.events import TextDelta
+        from core.calls.events import TextDelta
         from core.settings import Settings
         from tests.core.test_engine_lives_on import endless
 

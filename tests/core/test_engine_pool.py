@@ -8,12 +8,12 @@ import threading
 import mlx.core as mx
 import pytest
 
+from core.calls.events import TextDelta
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
 from core.engine import Engine
 from core.errors import ModelUnloaded, OutOfMemory
-from core.events import TextDelta
 from core.mlx.pool import CONTEXT_FOR_FIT
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from core.status import Notice, NoticeKind
 

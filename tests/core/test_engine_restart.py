@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from core.calls.events import GenerationResult
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
-from core.events import GenerationResult
-from core.images import ImageData
+from core.media.images import ImageData
 from core.mlx import scheduler
 from core.mlx.kept import FOLDER
 from core.pocket import MODELS_DIR
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from core.status import Notice
 from tests import pictures

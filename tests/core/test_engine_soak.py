@@ -10,10 +10,10 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool
 from core.engine import Engine
 from core.errors import ContextOverflow, EngineError, GenerationFailed, InvalidRequest, ModelUnloaded
-from core.generation import Generation
-from core.requests import GenerationRequest, Message, Role, Sampling, Tool
 from core.settings import Settings
 from tests import pictures
 

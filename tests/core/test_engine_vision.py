@@ -6,11 +6,11 @@ import io
 
 import pytest
 
+from core.calls.events import FinishReason, GenerationResult, TextDelta
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, TextPart, ToolCallPart, ToolResultPart
+from core.calls.requests import ImagePart as Picture
 from core.engine import Engine
-from core.events import FinishReason, GenerationResult, TextDelta
-from core.images import ImageData
-from core.requests import GenerationRequest, Message, Role, Sampling, TextPart, ToolCallPart, ToolResultPart
-from core.requests import ImagePart as Picture
+from core.media.images import ImageData
 from core.settings import Settings
 from tests import pictures
 

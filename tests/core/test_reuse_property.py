@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.calls.events import GenerationResult
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
-from core.events import GenerationResult
-from core.images import ImageData
-from core.requests import GenerationRequest, Message, Role, Sampling
+from core.media.images import ImageData
 from core.settings import Settings
 from tests import pictures
 from tests.benchmarks.models import Shape, make_model

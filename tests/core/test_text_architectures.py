@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from core.calls.events import GenerationResult, TextDelta
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog, ModelKind
 from core.engine import Engine
-from core.events import GenerationResult, TextDelta
-from core.generation import Generation
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.core.bare import Bare, words
 from tests.core.tiny_text_shapes import ARCHITECTURES

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from core.calls.events import Event, Finished, FinishReason, Prefill, TextDelta, Timing, Usage
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest
 from core.catalog import ModelInfo, ModelKind
 from core.errors import EngineError, ModelNotFound
-from core.events import Event, Finished, FinishReason, Prefill, TextDelta, Timing, Usage
-from core.generation import Generation
-from core.requests import GenerationRequest
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState
 

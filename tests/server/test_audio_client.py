@@ -15,7 +15,7 @@ import numpy as np
 import openai
 import pytest
 
-from core.audio_events import Segment, TranscriptionResult
+from core.calls.audio_events import Segment, TranscriptionResult
 from core.engine import Engine
 from core.status import LoadedModel
 from server.openai.audio_transcriptions import TranscriptionForm, encode

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from core.calls.requests import ImagePart, Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolMode
 from core.errors import EngineError, InvalidRequest, UnsupportedInput
-from core.images import check_image
-from core.requests import ImagePart, Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolMode
+from core.media.images import check_image
 from server.anthropic.decode import decode_messages, image_urls, thinking_shown
 from server.anthropic.schema import MessagesRequest
 from server.decoded import Decoded

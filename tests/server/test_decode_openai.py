@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from core.calls.requests import ImagePart, Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolResultPart
 from core.errors import EngineError, InvalidRequest, UnsupportedInput
-from core.images import check_image
-from core.requests import ImagePart, Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolResultPart
+from core.media.images import check_image
 from server.decoded import Decoded
 from server.openai.decode import decode_chat, decode_completion, image_urls
 from server.openai.schema import ChatRequest, CompletionRequest

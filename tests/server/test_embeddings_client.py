@@ -17,9 +17,9 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from core.embedding import EmbeddingResult
+from core.calls.embedding import EmbeddingResult
+from core.calls.requests import EmbeddingRequest
 from core.engine import Engine
-from core.requests import EmbeddingRequest
 from server.openai.embeddings import EmbeddingsBody, decode, encode
 from tests.conftest import Api
 from tests.server.waiting import wait_for

@@ -15,17 +15,7 @@ import openai
 import pytest
 
 import server.answer
-from core.errors import (
-    ContextOverflow,
-    EngineClosed,
-    EngineError,
-    GenerationFailed,
-    LoadFailed,
-    OutOfMemory,
-    QueueFull,
-    UnsupportedInput,
-)
-from core.events import (
+from core.calls.events import (
     Finished,
     FinishReason,
     Loading,
@@ -35,6 +25,16 @@ from core.events import (
     ToolCallDelta,
     ToolCallStart,
     Usage,
+)
+from core.errors import (
+    ContextOverflow,
+    EngineClosed,
+    EngineError,
+    GenerationFailed,
+    LoadFailed,
+    OutOfMemory,
+    QueueFull,
+    UnsupportedInput,
 )
 from server.wire import WireState
 from tests.server.conftest import Stage, Staged

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from core.calls.events import Prefill, TextDelta
 from core.errors import EngineError, PortInUse, SettingsError
-from core.events import Prefill, TextDelta
 from core.settings import load_settings
 from server.lifecycle import ApiServer, bind
 from tests.server.conftest import Staged

@@ -9,7 +9,7 @@ import anthropic
 import httpx
 import pytest
 
-from core.events import Prefill, TextDelta, ThinkingDelta, TokenLogprob
+from core.calls.events import Prefill, TextDelta, ThinkingDelta, TokenLogprob
 from tests import pictures
 from tests.conftest import Api
 from tests.server.conftest import Staged

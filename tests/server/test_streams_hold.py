@@ -7,8 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import GenerationFailed
-from core.events import (
+from core.calls.events import (
     Event,
     Finished,
     FinishReason,
@@ -23,6 +22,7 @@ from core.events import (
     ToolCallStart,
     Usage,
 )
+from core.errors import GenerationFailed
 from server.anthropic.encode import MessageStream
 from server.errors import from_engine
 from server.openai.encode import ChatStream, Head

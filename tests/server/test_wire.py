@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.events import Finished, FinishReason, Loading, Prefill, TextDelta, Timing, Usage
+from core.calls.events import Finished, FinishReason, Loading, Prefill, TextDelta, Timing, Usage
 from server.wire import WireEntry, WireRecord, WireState, printable
 
 

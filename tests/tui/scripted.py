@@ -9,12 +9,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.calls.events import Event, Finished, FinishReason, Prefill, TextDelta, Timing, Usage
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest
 from core.catalog import MemoryEstimate, ModelInfo, ModelKind
 from core.errors import EngineError, ModelNotFound, UnsupportedInput
-from core.events import Event, Finished, FinishReason, Prefill, TextDelta, Timing, Usage
-from core.generation import Generation
-from core.images import ImageData, check_image
-from core.requests import GenerationRequest
+from core.media.images import ImageData, check_image
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
 from server.wire import WireRecord

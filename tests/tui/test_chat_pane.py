@@ -8,10 +8,10 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
+from core.calls.events import Prefill, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
+from core.calls.requests import Role
+from core.chats.history import History
 from core.errors import GenerationFailed, InvalidImage
-from core.events import Prefill, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
-from core.history import History
-from core.requests import Role
 from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, answer, finished, red_square
 from tui.app import AssayApp

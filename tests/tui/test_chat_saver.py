@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.history import History
-from core.requests import Message, Role
+from core.calls.requests import Message, Role
+from core.chats.history import History
 from tests.tui.scripted import finished, red_square
 from tui.chat_saver import ChatSaver
 from tui.conversation import Conversation, Turn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.requests import Tool
+from core.calls.requests import Tool
 from tui.screens.chat_settings import BadSetting, read_number, read_tools, write_tools
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.events import FinishReason, GenerationResult, ToolCall
-from core.requests import Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolResultPart
+from core.calls.events import FinishReason, GenerationResult, ToolCall
+from core.calls.requests import Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolResultPart
 from tests.tui.scripted import finished, red_square
 from tui.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown, result_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from core.events import Event
+from core.calls.events import Event
+from core.calls.requests import GenerationRequest
 from core.golden.results import RunFolder
-from core.requests import GenerationRequest
 from core.tiers import Tier
 from tests.tui.conftest import screen_text, until
 from tests.tui.scripted import ScriptedEngine, answer, model_ids

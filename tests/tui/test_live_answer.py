@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.events import FinishReason, Loading, Prefill, Queued, TextDelta
+from core.calls.events import FinishReason, Loading, Prefill, Queued, TextDelta
 from tests.tui.scripted import finished
 from tui.live_answer import LiveAnswer, final_figures
 

@@ -11,7 +11,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
-from core.events import FinishReason, Prefill, TextDelta, ThinkingDelta
+from core.calls.events import FinishReason, Prefill, TextDelta, ThinkingDelta
 from server.wire import WireState
 from tests.tui.conftest import QUICK, until
 from tests.tui.scripted import ScriptedEngine, ScriptedServer, answer, finished, red_square

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from core.images import check_image
+from core.media.images import check_image
 from tests.tui.scripted import red_square
 from tui.thumbnails import SIDE, cells, shrunk
 

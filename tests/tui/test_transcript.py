@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from core.requests import Message
+from core.calls.requests import Message
 from tests.tui.conftest import until
 from tui.widgets.question_view import QuestionView
 from tui.widgets.transcript import MOST_MOUNTED, PAGE_TURNS, Page, Transcript

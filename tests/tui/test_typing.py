@@ -7,7 +7,7 @@ from dataclasses import replace
 from textual import events
 from textual.pilot import Pilot
 
-from core.requests import GenerationRequest
+from core.calls.requests import GenerationRequest
 from tests.tui.conftest import QUICK, until
 from tests.tui.scripted import ScriptedEngine, red_square
 from tui.app import AssayApp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.pilot import Pilot
 
-from core.events import Prefill, TextDelta
+from core.calls.events import Prefill, TextDelta
 from server.wire import WireCall, WireState
 from tests.tui.conftest import screen_text, until
 from tests.tui.scripted import ScriptedServer, finished

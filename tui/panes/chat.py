@@ -18,10 +18,10 @@ from textual.css.query import NoMatches
 from textual.reactive import reactive
 from textual.widgets import Select, Static
 
+from core.calls.generation import Generation
+from core.calls.requests import Message, Role
 from core.catalog import ModelInfo
 from core.errors import EngineError
-from core.generation import Generation
-from core.requests import Message, Role
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.chat_models import TIERS, choices, model_of

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
-from core.requests import Tool
+from core.calls.requests import Tool
 from tui.conversation import ChatSettings
 from tui.foreign import plain
 

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from core.images import ImageData
+from core.media.images import ImageData
 from tui.figures import size
 from tui.foreign import plain
 from tui.widgets.picture import Picture

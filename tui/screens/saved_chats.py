@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from core.chats.history import Chat
 from core.errors import EngineError
-from core.history import Chat
 from tui.chat_saver import ChatSaver
 from tui.foreign import one_line, plain
 from tui.screens.confirm import Confirm

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from core.events import GenerationResult, ToolCall
+from core.calls.events import GenerationResult, ToolCall
 from tui.foreign import plain
 from tui.live_answer import LiveAnswer
 from tui.widgets.answer_markdown import AnswerMarkdown

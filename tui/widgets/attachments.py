@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from core.images import ImageData
+from core.media.images import ImageData
 from tui.figures import size
 from tui.foreign import plain, shorten
 from tui.widgets.picture import Picture

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from core.errors import EngineError
-from core.images import ImageData, read_image
+from core.media.images import ImageData, read_image
 from tui.background import off_loop
 from tui.clipboard import clipboard_image
 from tui.dropped import absent_images, mentioned_images

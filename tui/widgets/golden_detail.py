@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from core.errors import EngineError
 from core.golden.suite import Case
-from core.images import ImageData, read_image
+from core.media.images import ImageData, read_image
 from core.tiers import Tier
 from tui.background import off_loop
 from tui.foreign import plain

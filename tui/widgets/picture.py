@@ -13,7 +13,7 @@ from textual.widgets import Static
 # Importing this asks the terminal what it can draw, which must happen before the app takes the terminal over.
 from textual_image.widget import HalfcellImage, Image, get_cell_size  # type: ignore[attr-defined]
 
-from core.images import ImageData
+from core.media.images import ImageData
 from tui.background import off_loop
 from tui.foreign import plain
 from tui.thumbnails import cells, shrunk

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message as Posted
 from textual.widgets import Static
 
-from core.requests import Message, Role, TextPart, ToolResultPart
+from core.calls.requests import Message, Role, TextPart, ToolResultPart
 from tui.foreign import plain
 from tui.widgets.picture import Picture
 

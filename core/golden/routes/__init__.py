@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
+from core.calls.events import Event
+from core.calls.requests import GenerationRequest
 from core.errors import EngineError
-from core.events import Event
-from core.requests import GenerationRequest
 
 if TYPE_CHECKING:
     from core.engine import Engine

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from core.events import (
+from core.calls.events import (
     Event,
     Finished,
     FinishReason,
@@ -17,9 +17,9 @@ from core.events import (
     ToolCallStart,
     Usage,
 )
+from core.calls.requests import GenerationRequest, ImagePart, Message, Role, TextPart
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame
-from core.requests import GenerationRequest, ImagePart, Message, Role, TextPart
 
 VERSION = "2023-06-01"
 MAX_TOKENS = 256

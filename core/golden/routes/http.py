@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from core.events import Event, Finished, TextDelta, ThinkingDelta, Timing, ToolCallStart
+from core.calls.events import Event, Finished, TextDelta, ThinkingDelta, Timing, ToolCallStart
+from core.calls.requests import GenerationRequest
 from core.golden.routes import RouteError
-from core.requests import GenerationRequest
 from core.text_safety import clean
 
 if TYPE_CHECKING:

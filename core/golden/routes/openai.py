@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from core.events import (
+from core.calls.events import (
     Event,
     Finished,
     FinishReason,
@@ -17,10 +17,10 @@ from core.events import (
     ToolCallStart,
     Usage,
 )
+from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame
-from core.images import ImageData
-from core.requests import GenerationRequest, ImagePart, Message, TextPart
+from core.media.images import ImageData
 
 REASONS = {"length": FinishReason.LENGTH, "tool_calls": FinishReason.TOOL_CALLS}
 """Any other finish_reason is a stop."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
+from core.calls.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
 from core.golden.checks import CLEAN_FINISH, Answer, Call, check, final_answer, holds
 from core.golden.expressions import (
     AllOf,

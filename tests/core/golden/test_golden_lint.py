@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.events import FinishReason
+from core.calls.events import FinishReason
 from core.golden.checks import Answer, check
 from core.golden.expressions import parse_expression
 from core.golden.lint import lint, lint_folder

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from core.calls.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
+from core.calls.requests import Sampling
 from core.catalog import ModelInfo, ModelKind
 from core.errors import LoadFailed
-from core.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
 from core.golden.expressions import parse_expression
 from core.golden.judge import RATE_TOKENS, Circumstances, failed, judge, skipped
 from core.golden.outcome import ExitCode, Outcome, outcome
@@ -20,7 +21,6 @@ from core.golden.parity import Break, Parity, compare_routes
 from core.golden.plan import Planned
 from core.golden.results import Attempt, NoSuchRun, RunFolder, Status, Verdict, document
 from core.golden.suite import Case, Control, Gates, Limits
-from core.requests import Sampling
 from core.tiers import Tier
 
 MODEL = ModelInfo("m", Path("/nowhere"), "folder", ModelKind.TEXT, "test", revision="r1", quantisation="4-bit")

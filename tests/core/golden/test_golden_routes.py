@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from core.events import (
+from core.calls.events import (
     Event,
     Finished,
     FinishReason,
@@ -26,13 +26,13 @@ from core.events import (
     ToolCallStart,
     Usage,
 )
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool
 from core.golden.routes import Route, RouteError
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import Dialect, Frame, HttpRoute, list_models, root
 from core.golden.routes.openai import OpenAI
 from core.golden.suite import BUILTIN
-from core.images import read_image
-from core.requests import GenerationRequest, Message, Role, Sampling, Tool
+from core.media.images import read_image
 
 PICTURE = read_image(BUILTIN / "images" / "red_square.png")
 WEATHER = Tool("get_weather", "The weather", {"type": "object", "properties": {"location": {"type": "string"}}})

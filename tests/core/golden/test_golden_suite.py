@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.events import FinishReason
+from core.calls.events import FinishReason
 from core.golden.checks import Answer, check
 from core.golden.expressions import SMOKE, AllOf, AnyOf, Word
 from core.golden.reading import load_suite, read_suite

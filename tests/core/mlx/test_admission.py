@@ -8,10 +8,11 @@ import time
 import mlx.core as mx
 import pytest
 
+from core.calls.events import Finished
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
 from core.errors import OutOfMemory
-from core.events import Finished
-from core.generation import Generation
 from core.mlx.admission import ANSWER_FOR_FIT
 from core.mlx.image_rows import ImageRows
 from core.mlx.kept import Kept
@@ -19,7 +20,6 @@ from core.mlx.loading import LoadedWeights
 from core.mlx.prefix_cache import PrefixCache
 from core.mlx.row import Clock
 from core.mlx.runtime import Runtime
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.core.mlx.test_runtime import load
 

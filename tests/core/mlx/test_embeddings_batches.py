@@ -11,14 +11,14 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from core.calls.embedding import Embedding
+from core.calls.requests import EmbeddingRequest
 from core.catalog import ModelInfo, ModelKind
-from core.embedding import Embedding
 from core.errors import GenerationFailed
 from core.mlx import embeddings
 from core.mlx.embeddings import STEP_S, EmbeddingRuntime, LoadedEmbedder, _context
 from core.mlx.pace import Pace
 from core.mlx.row import Clock
-from core.requests import EmbeddingRequest
 from core.settings import Settings
 
 INFO = ModelInfo("a/b", Path("/none"), "folder", ModelKind.EMBEDDINGS, "bert", context_length=64)

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from mlx_lm import tokenizer_utils
 from mlx_lm.models.muse_spark import TOKENIZER_DEFAULTS as MUSE
 
-from core.events import GenerationResult
+from core.calls.events import GenerationResult
+from core.calls.requests import GenerationRequest, Message, Role, Tool
 from core.mlx.formats import find_markers
 from core.mlx.output import Markers, OutputParser
 from core.mlx.prompt import render
 from core.pocket import MODELS_DIR
-from core.requests import GenerationRequest, Message, Role, Tool
 
 WEATHER = Tool("get_weather", "", {"type": "object", "properties": {"location": {"type": "string"}}})
 TOOLS = [

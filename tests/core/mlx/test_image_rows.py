@@ -5,9 +5,9 @@ from __future__ import annotations
 import mlx.core as mx
 import pytest
 
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
 from core.mlx.image_rows import ImageRows
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.pictures import png
 

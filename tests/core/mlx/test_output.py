@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlx_lm.tool_parsers import json_tools, pythonic
 from mlx_vlm.tools.parsers import harmony
 
-from core.events import Event, GenerationResult
+from core.calls.events import Event, GenerationResult
 from core.mlx.formats import HARMONY_HEAD, HARMONY_STATES, JSON_HEAD
 from core.mlx.output import Markers, OutputParser
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog, Float32, MemoryEstimate, ModelInfo, ModelKind
 from core.compute import on_linux_cpu
 from core.engine import Engine
 from core.mlx.precision import convert, precision
 from core.pocket import MODELS_DIR
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.core.tiny_texts import make_text_model
 

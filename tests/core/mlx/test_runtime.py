@@ -8,11 +8,12 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
+from core.calls.events import Event, Finished, FinishReason, Prefill, Queued, TextDelta
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
 from core.errors import GenerationFailed, InvalidRequest
-from core.events import Event, Finished, FinishReason, Prefill, Queued, TextDelta
-from core.generation import Generation
-from core.images import ImageData
+from core.media.images import ImageData
 from core.mlx.image_rows import ImageRows
 from core.mlx.kept import Kept
 from core.mlx.loading import LoadedWeights, load_steps
@@ -20,7 +21,6 @@ from core.mlx.pool import memory_budget
 from core.mlx.prefix_cache import PrefixCache
 from core.mlx.row import Clock
 from core.mlx.runtime import Runtime
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.pictures import png
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
+from core.calls.requests import Sampling
 from core.mlx.sampling import Defaults, candidates, make_sampler
-from core.requests import Sampling
 
 VOCABULARY = 64
 

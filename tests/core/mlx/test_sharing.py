@@ -12,14 +12,14 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
+from core.calls.events import Finished, FinishReason, Timing, Usage
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.errors import ContextOverflow, EngineError, InvalidRequest, LoadFailed
-from core.events import Finished, FinishReason, Timing, Usage
-from core.generation import Generation
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Close, Count, Load, Submit, UnloadIdle
 from core.mlx.distributed import ALONE, Ranks, connect
 from core.mlx.sharing import Receiver, Sender, read_value, write_value
-from core.requests import GenerationRequest, Message, Role, Sampling
 from tests.pictures import png
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.calls.events import GenerationResult
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
-from core.events import GenerationResult
-from core.requests import GenerationRequest, Message, Role, Sampling
 from core.settings import Settings
 from tests.benchmarks.models import Shape, make_model
 from tests.pictures import png

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 from core.errors import InvalidImage, InvalidRequest
-from core.images import MAX_BYTES, ImageData, check_image
+from core.media.images import MAX_BYTES, ImageData, check_image
 from core.settings import Settings
 
 if TYPE_CHECKING:

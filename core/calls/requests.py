@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from core.images import ImageData
+from core.media.images import ImageData
 
 
 class Role(StrEnum):
@@ -27,7 +27,7 @@ class TextPart:
 
 @dataclass(frozen=True)
 class ImagePart:
-    """An image that has passed `core.images`: right format, within the limits."""
+    """An image that has passed `core.media.images`: right format, within the limits."""
 
     image: ImageData
 
@@ -119,7 +119,7 @@ class Sampling:
     `temperature` 0 is greedy, and `top_p` 0 leaves the likeliest token alone. `max_tokens` None means up to the context
     window. `stop` strings end the answer and are not part of it; they are looked for in its text alone, neither in
     thinking nor in tool calls. `logprobs` is how many alternatives to report for each token; None reports nothing.
-    Limits: `core.generation_checks`.
+    Limits: `core.calls.generation_checks`.
     """
 
     temperature: float | None = None

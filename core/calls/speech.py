@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.audio_events import SpeechEvent, SpeechResult, TranscriptionEvent, TranscriptionResult
-from core.requests import SpeechRequest, TranscriptionRequest
-from core.stream import Stream
+from core.calls.audio_events import SpeechEvent, SpeechResult, TranscriptionEvent, TranscriptionResult
+from core.calls.requests import SpeechRequest, TranscriptionRequest
+from core.calls.stream import Stream
 
 
 class Speech(Stream[SpeechRequest, SpeechEvent, SpeechResult]):

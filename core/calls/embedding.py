@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 
+from core.calls.events import Loading, Queued, Timing
+from core.calls.requests import EmbeddingRequest
 from core.errors import EngineError
-from core.events import Loading, Queued, Timing
-from core.requests import EmbeddingRequest
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from core.calls.requests import ImagePart, Message, Part, Role, TextPart, ThinkingPart, ToolResultPart
+from core.chats.parts import parts_from_json, parts_to_json
 from core.errors import HistoryError
-from core.history_parts import parts_from_json, parts_to_json
-from core.images import ImageData
-from core.requests import ImagePart, Message, Part, Role, TextPart, ThinkingPart, ToolResultPart
+from core.media.images import ImageData
 from core.text_safety import clean
 
 MAX_TITLE = 200

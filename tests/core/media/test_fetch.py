@@ -15,10 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from core import fetch
 from core.errors import InvalidImage, InvalidRequest
-from core.fetch import MAX_REDIRECTS, fetch_image, is_public
-from core.images import MAX_BYTES
+from core.media import fetch
+from core.media.fetch import MAX_REDIRECTS, fetch_image, is_public
+from core.media.images import MAX_BYTES
 from core.settings import Settings
 
 

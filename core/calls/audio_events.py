@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from core.events import Finished, Loading, Queued
+from core.calls.events import Finished, Loading, Queued
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from core.catalog.speech import AudioTask, audio_task, voices
 from core.errors import InvalidRequest, UnsupportedInput
 
 if TYPE_CHECKING:
-    from core.requests import EmbeddingRequest, SpeechRequest, TranscriptionRequest
+    from core.calls.requests import EmbeddingRequest, SpeechRequest, TranscriptionRequest
 
 MAX_INPUTS = 2048
 """Texts of one request for embeddings, as at OpenAI."""

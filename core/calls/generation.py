@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.events import Event, GenerationResult
-from core.requests import GenerationRequest
-from core.stream import Stream
+from core.calls.events import Event, GenerationResult
+from core.calls.requests import GenerationRequest
+from core.calls.stream import Stream
 
 
 class Generation(Stream[GenerationRequest, Event, GenerationResult]):

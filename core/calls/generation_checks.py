@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
-from core.catalog import Catalog, ModelInfo, ModelKind
-from core.errors import InvalidRequest, UnsupportedInput
-from core.requests import (
+from core.calls.requests import (
     GenerationRequest,
     Message,
     Part,
@@ -20,6 +18,8 @@ from core.requests import (
     Tool,
     ToolChoice,
 )
+from core.catalog import Catalog, ModelInfo, ModelKind
+from core.errors import InvalidRequest, UnsupportedInput
 
 MAX_STOPS = 64
 MAX_STOP_CHARACTERS = 1_000
@@ -120,11 +120,11 @@ def _check_types(request: GenerationRequest) -> None:
         _expect(message, Message, f"messages[{place}]", "a Message", "messages")
         if not isinstance(message.role, Role):
             raise InvalidRequest(
-                f"messages[{place}] has the role {message.role!r}, which is no core.requests.Role.", "messages"
+                f"messages[{place}] has the role {message.role!r}, which is no core.calls.requests.Role.", "messages"
             )
         _expect(message.parts, (tuple, list), f"messages[{place}].parts", "a tuple of parts", "messages")
         for part in message.parts:
-            _expect(part, Part, f"A part of messages[{place}]", "one of core.requests.Part", "messages")
+            _expect(part, Part, f"A part of messages[{place}]", "one of core.calls.requests.Part", "messages")
             if isinstance(part, TextPart | ThinkingPart):
                 _expect(part.text, str, f"The text of a part of messages[{place}]", "a string", "messages")
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from core.calls.events import Finished
 from core.errors import EngineError
-from core.events import Finished
 
 
 class Asked(Protocol):

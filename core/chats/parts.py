@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from core.images import ImageData
-from core.requests import ImagePart, Part, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.calls.requests import ImagePart, Part, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.media.images import ImageData
 
 ToJson = Callable[[ImageData], dict[str, Any]]
 FromJson = Callable[[Mapping[str, Any]], ImageData]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.errors import InvalidImage
-from core.images import HALVED_ABOVE, MAX_BYTES, check_image, decode, image_from_data_uri, read_image
+from core.media.images import HALVED_ABOVE, MAX_BYTES, check_image, decode, image_from_data_uri, read_image
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -89,7 +89,7 @@ def test_pillows_own_limit_is_not_lifted():
 MEASURE = """
 import io, sys
 from PIL import Image
-from core.images import check_image, decode
+from core.media.images import check_image, decode
 data = sys.stdin.buffer.read()
 decode(check_image(open(sys.argv[1], "rb").read()))
 def peak():
@@ -279,6 +279,6 @@ def test_checking_does_not_decode(monkeypatch):
 
 
 def test_importing_the_module_does_not_import_pillow():
-    program = "import sys, core.images; print('PIL' in sys.modules)"
+    program = "import sys, core.media.images; print('PIL' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

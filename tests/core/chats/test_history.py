@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core import history as history_module
+from core.calls.requests import ImagePart, Message, Role, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.chats import history as history_module
+from core.chats.export import export, image_name, to_json, to_markdown
+from core.chats.history import History
 from core.errors import EngineError, HistoryError
-from core.history import History
-from core.history_export import export, image_name, to_json, to_markdown
-from core.images import ImageData, check_image
-from core.requests import ImagePart, Message, Role, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.media.images import ImageData, check_image
 
 
 def picture(colour: str = "red", name: str = "red.png") -> ImageData:
@@ -220,8 +220,8 @@ def test_two_programs_share_one_file(history, path):
 KILLED = """
 import sys
 from pathlib import Path
-from core.history import History
-from core.requests import Message
+from core.chats.history import History
+from core.calls.requests import Message
 history = History(Path(sys.argv[1]))
 chat = history.start("x", "m")
 while True:
@@ -266,8 +266,8 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from core.errors import HistoryError
-from core.history import History
-from core.requests import Message
+from core.chats.history import History
+from core.calls.requests import Message
 history = History(Path(sys.argv[1]))
 chat = history.start("x", "m")
 history.add(chat.id, Message.text("user", "before"))

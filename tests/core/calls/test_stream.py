@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from core.calls.events import Finished, FinishReason, TextDelta, Timing, Usage
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest
 from core.errors import GenerationFailed
-from core.events import Finished, FinishReason, TextDelta, Timing, Usage
-from core.generation import Generation
-from core.requests import GenerationRequest
 
 END = Finished(FinishReason.STOP, Usage(), Timing())
 

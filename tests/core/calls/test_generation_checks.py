@@ -7,12 +7,12 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
+from core.calls.generation_checks import MAX_SCHEMA_BYTES, MAX_STOP_CHARACTERS, MAX_STOPS
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, TextPart, Tool
 from core.engine import Engine
 from core.errors import ContextOverflow, InvalidRequest
-from core.generation_checks import MAX_SCHEMA_BYTES, MAX_STOP_CHARACTERS, MAX_STOPS
 from core.mlx.prompt import _normalised
 from core.mlx.sampling import Defaults, make_sampler
-from core.requests import GenerationRequest, Message, Role, Sampling, TextPart, Tool
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
 HELLO = (Message.text(Role.USER, "Hello!"),)

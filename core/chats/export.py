@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from core.atomic import write_atomically
+from core.calls.requests import ImagePart, Part, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.chats.history import Chat, Turn
+from core.chats.parts import parts_to_json
 from core.errors import HistoryError
-from core.history import Chat, Turn
-from core.history_parts import parts_to_json
-from core.images import ImageData
-from core.requests import ImagePart, Part, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.media.images import ImageData
 from core.text_safety import clean
 
 FORMAT = "assay-chat"

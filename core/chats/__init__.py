@@ -1,0 +1,1 @@
+"""Past chats: kept in SQLite, searched, and written out as files."""

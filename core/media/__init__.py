@@ -1,0 +1,1 @@
+"""Images and sound as bytes: checked, fetched safely, wrapped into files."""
