@@ -17,7 +17,7 @@ outside.share_cores()
 from core import blas  # noqa: E402
 from core.catalog import Catalog  # noqa: E402
 from core.engine import Engine  # noqa: E402
-from core.mlx import lazy_tables  # noqa: E402
+from core.mlx.models import lazy_tables  # noqa: E402
 from core.settings import Settings, load_settings  # noqa: E402
 from server.lifecycle import ApiServer  # noqa: E402
 
@@ -53,13 +53,13 @@ def engine(settings: Settings, catalog: Catalog) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def tiny_settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings whose catalog also holds embedding and audio models with random weights, made for this run."""
-    from tests.core import tiny_audio, tiny_embedders
+    from tests.tiny import audio, embedders
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_embedders.make_embedder(folder / "bert", tiny_embedders.BERT)
-    tiny_embedders.make_embedder(folder / "qwen3-embedding", tiny_embedders.QWEN3)
-    tiny_audio.make_whisper(folder / "whisper")
-    tiny_audio.make_soprano(folder / "soprano")
+    embedders.make_embedder(folder / "bert", embedders.BERT)
+    embedders.make_embedder(folder / "qwen3-embedding", embedders.QWEN3)
+    audio.make_whisper(folder / "whisper")
+    audio.make_soprano(folder / "soprano")
     return settings.model_copy(update={"model_folders": [folder.parent]})
 
 

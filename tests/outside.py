@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+
+from tests import ROOT
 
 OTHERS = (
     "ASSAY_",
@@ -25,7 +26,7 @@ OTHERS = (
 OURS = ("TEXTUAL_SNAPSHOT_",)
 """What a plugin of pytest tells its workers."""
 SINGLE = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "LANGUAGE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
-CACHE = Path(__file__).parents[1] / ".pytest_cache" / "assay"
+CACHE = ROOT / ".pytest_cache" / "assay"
 """What can be made again is kept from one run to the next, apart from the user's."""
 LOCAL = "localhost,127.0.0.1,::1"
 
@@ -44,7 +45,7 @@ def leave_outside() -> None:
 def compile_once() -> None:
     """Where compiled modules may not lie beside their sources, keep them elsewhere: dozens of programs are started."""
     if sys.dont_write_bytecode:
-        prefix = Path(__file__).parents[1] / ".pytest_cache" / "pycache"
+        prefix = ROOT / ".pytest_cache" / "pycache"
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(prefix)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         sys.dont_write_bytecode = False

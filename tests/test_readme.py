@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import outside
+from tests import ROOT, outside
 
-ROOT = Path(__file__).parent.parent
 DEADLINE_S = 240
 SHORTENED = {
     "uv run pytest -q": " --collect-only",

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import outside
+from tests import ROOT, outside
 
-ROOT = Path(__file__).parent.parent
 UV = os.environ.get("UV") or shutil.which("uv")
 
 

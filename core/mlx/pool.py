@@ -6,8 +6,8 @@ import mlx.core as mx
 
 from core.catalog import Float32, ModelInfo
 from core.errors import OutOfMemory
-from core.mlx.distributed import Ranks
-from core.mlx.kept import make_kept
+from core.mlx.kv.reuse import make_kept
+from core.mlx.ranks.distributed import Ranks
 from core.mlx.runtimes import ModelRuntime
 from core.settings import Settings
 from core.sizes import readable_size

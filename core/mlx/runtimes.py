@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import mlx.core as mx
 
+from core.calls.clock import Clock
 from core.catalog import Float32, ModelInfo, ModelKind
 from core.errors import EngineError, ModelBroken, UnsupportedInput
-from core.mlx import loading
-from core.mlx.distributed import Ranks
-from core.mlx.kept import Kept
-from core.mlx.row import Clock
+from core.mlx.kv.reuse import Kept
+from core.mlx.models import loading
+from core.mlx.ranks.distributed import Ranks
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -67,13 +67,13 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks, way: Float32 | N
         case ModelKind.TEXT | ModelKind.VISION:
             return (yield from loading.load_steps(info, allow_code, ranks, way))
         case ModelKind.EMBEDDINGS:
-            from core.mlx import embeddings
+            from core.mlx.embeddings.loading import load_steps as load_embedder
 
-            return (yield from embeddings.load_steps(info, allow_code, way))
+            return (yield from load_embedder(info, allow_code, way))
         case ModelKind.AUDIO:
-            from core.mlx import audio_loading
+            from core.mlx.audio.loading import load_steps as load_audio
 
-            return (yield from audio_loading.load_steps(info, allow_code))
+            return (yield from load_audio(info, allow_code))
     raise ModelBroken(f"{info.id} cannot be loaded: {info.problem or 'nothing tells what kind of model it is'}")
 
 
@@ -81,15 +81,15 @@ def make_runtime(info: ModelInfo, loaded: Any, settings: Settings, stream: mx.St
     """The runtime for what `load_steps` returned."""
     match info.kind:
         case ModelKind.EMBEDDINGS:
-            from core.mlx.embeddings import EmbeddingRuntime
+            from core.mlx.embeddings.runtime import EmbeddingRuntime
 
             return EmbeddingRuntime(loaded, settings, stream)
         case ModelKind.AUDIO:
-            from core.mlx.audio import AudioRuntime
+            from core.mlx.audio.runtime import AudioRuntime
 
             return AudioRuntime(loaded, stream)
-    from core.mlx.prefix_cache import PrefixCache
-    from core.mlx.runtime import Runtime
+    from core.mlx.decoding.runtime import Runtime
+    from core.mlx.kv.prefix_cache import PrefixCache
 
     if loaded.own_layers:  # ranks with unlike layers would not drop the same entries, nor be able to cut the same ones
         log.info("%s keeps no prompts for later turns: each rank holds layers of its own", info.id)

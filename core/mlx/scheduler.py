@@ -14,19 +14,19 @@ from typing import Any, TypeVar
 import mlx.core as mx
 
 from core import blas
+from core.calls.clock import Clock
 from core.calls.events import Finished, FinishReason, Loading, Timing, Usage
 from core.calls.requests import GenerationRequest
 from core.calls.stream import Work
 from core.catalog import Catalog, Float32, ModelKind
 from core.compute import on_linux_cpu
 from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
-from core.mlx.distributed import ALONE, Ranks, fingerprint
-from core.mlx.loading import quiet_transformers
-from core.mlx.offline import stay_offline
+from core.mlx.kv.prefix_cache import SAVE_S
+from core.mlx.models.loading import quiet_transformers
+from core.mlx.models.offline import stay_offline
+from core.mlx.models.precision import precision
 from core.mlx.pool import Pool
-from core.mlx.precision import precision
-from core.mlx.prefix_cache import SAVE_S
-from core.mlx.row import Clock
+from core.mlx.ranks.distributed import ALONE, Ranks, fingerprint
 from core.mlx.runtimes import ModelRuntime, load_steps, make_runtime
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind

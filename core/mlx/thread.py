@@ -19,7 +19,7 @@ from core.settings import Settings
 from core.status import EngineStatus, Notice
 
 if TYPE_CHECKING:
-    from core.mlx.distributed import Ranks
+    from core.mlx.ranks.distributed import Ranks
     from core.mlx.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -161,11 +161,11 @@ def _clear_streams() -> None:
 def _connect(settings: Settings) -> Ranks:
     """The other ranks, if there are any. First comes what has to be in place before MLX and transformers are."""
     from core import blas
-    from core.mlx import lazy_tables
+    from core.mlx.models import lazy_tables
 
     blas.install(settings.cpu_openblas, settings.cache_dir)
     lazy_tables.install(settings.cache_dir / "tables")
-    from core.mlx.distributed import connect
+    from core.mlx.ranks.distributed import connect
 
     return connect(launched_rank())
 

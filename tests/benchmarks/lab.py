@@ -22,7 +22,7 @@ from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
 from core.media.images import ImageData, check_image
-from core.mlx.prefix_cache import common_prefix
+from core.mlx.kv.prefix_cache import common_prefix
 from core.settings import Settings
 from tests.benchmarks.models import make_model
 from tests.benchmarks.plain import Plain

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.benchmarks.engine import bounds, flat, main, missed
 from tests.benchmarks.models import make_model
 from tests.benchmarks.shapes import Shape
@@ -20,7 +21,7 @@ KEYS = set(bounds("cpu"))
 def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "tests.benchmarks.engine", "--quick", "--json", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=240)
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text())
     assert set(figures) >= KEYS

@@ -17,12 +17,12 @@ import pytest
 
 from core import blas
 from core.compute import on_linux_cpu
+from tests import ROOT
 
 pytestmark = pytest.mark.skipif(not on_linux_cpu(), reason="MLX computes with a BLAS of its own choice here")
 
 COMPILER = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler (cc) to make a stub with")
-ROOT = Path(__file__).parents[2]
 
 SIGNATURE = """
 void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,

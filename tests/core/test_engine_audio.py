@@ -26,7 +26,7 @@ from core.errors import (
     UnsupportedInput,
 )
 from core.settings import Settings, load_settings
-from tests.core.tiny_audio import make_soprano, make_whisper, tone, wav
+from tests.tiny.audio import make_soprano, make_whisper, tone, wav
 
 SPEAKER, LISTENER = "tiny/soprano", "tiny/whisper"
 LINES = "\n".join("Hello there." for _ in range(40))
@@ -82,7 +82,7 @@ def test_what_a_family_cannot_do_is_named(tiny_engine: Engine) -> None:
     assert speech.result().pcm
     assert speech.ignored == ("speed",)
     loaded = SimpleNamespace(info=tiny_engine.catalog.get(SPEAKER), takes={})
-    from core.mlx.speaking import arguments
+    from core.mlx.audio.speaking import arguments
 
     speech = SimpleNamespace(request=SpeechRequest(SPEAKER, "Hi.", voice="a", speed=2, instructions="calmly"))
     assert arguments(loaded, speech) == ({}, ("voice", "speed", "instructions"))  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from core.errors import (
 )
 from core.settings import Settings, load_settings
 from core.status import ModelState
-from tests.core.tiny_embedders import BERT, WORDS, make_embedder
+from tests.tiny.embedders import BERT, WORDS, make_embedder
 
 BERT_MODEL, QWEN_MODEL = "tiny/bert", "tiny/qwen3-embedding"
 TEXTS = ("the cat sat on the mat", "a ship left the harbour at dawn", "cold sea", "the dog runs over the red car")
@@ -197,7 +197,7 @@ def test_a_full_queue_is_refused_with_the_numbers(tiny_settings: Settings) -> No
 def test_a_failing_batch_fails_its_requests_and_the_next_one_works(
     tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.mlx import embeddings
+    from core.mlx.embeddings import runtime
 
     vectors(tiny_engine, BERT_MODEL, "cat")
 
@@ -205,10 +205,10 @@ def test_a_failing_batch_fails_its_requests_and_the_next_one_works(
         raise RuntimeError("out of luck")
 
     with monkeypatch.context() as patch:
-        patch.setattr(embeddings, "embed", broken)
+        patch.setattr(runtime, "embed", broken)
         with pytest.raises(GenerationFailed, match=r"tiny/bert failed while embedding: RuntimeError: out of luck"):
             vectors(tiny_engine, BERT_MODEL, "cat", "dog")
-        patch.setattr(embeddings, "embed", lambda loaded, rows: np.full((len(rows), 4), np.nan))
+        patch.setattr(runtime, "embed", lambda loaded, rows: np.full((len(rows), 4), np.nan))
         with pytest.raises(GenerationFailed, match="not finite"):
             vectors(tiny_engine, BERT_MODEL, "cat")
     assert vectors(tiny_engine, BERT_MODEL, "cat").shape == (1, 32)

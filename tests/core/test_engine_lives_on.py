@@ -16,9 +16,9 @@ from core.engine import Engine
 from core.errors import EngineClosed, EngineError, ModelNotFound
 from core.settings import Settings
 from core.status import Notice
+from tests import ROOT
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
-ROOT = Path(__file__).parents[2]
 
 
 def endless(model: str = TEXT) -> GenerationRequest:

@@ -13,14 +13,14 @@ from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
 from core.media.images import ImageData
 from core.mlx import scheduler
-from core.mlx.kept import FOLDER
+from core.mlx.kv.reuse import FOLDER
 from core.pocket import MODELS_DIR
 from core.settings import Settings
 from core.status import Notice
 from tests import pictures
 from tests.benchmarks.models import Shape, make_model
-from tests.core.tiny_texts import make_text_model
-from tests.core.tiny_visions import make_vision_model
+from tests.tiny.texts import make_text_model
+from tests.tiny.visions import make_vision_model
 
 WINDOWED = Shape("windowed", "gemma3", {"text_config": {"sliding_window": 48}})
 OTHERS = ("deepseek_v32", "jamba", "llama4")

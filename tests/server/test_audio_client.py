@@ -20,8 +20,8 @@ from core.engine import Engine
 from core.status import LoadedModel
 from server.openai.audio_transcriptions import TranscriptionForm, encode
 from tests.conftest import Api
-from tests.core.tiny_audio import tone, wav
 from tests.server.waiting import wait_for
+from tests.tiny.audio import tone, wav
 
 SPEAKER, LISTENER = "tiny/soprano", "tiny/whisper"
 LINES = "\n".join("Hello there." for _ in range(200))

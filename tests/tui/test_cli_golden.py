@@ -18,11 +18,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from core.golden.results import Attempt, Status, Verdict
+from tests import ROOT
 from tests.conftest import Api
 from tui.cli_golden import app
 from tui.golden_table import results_table
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def command(*arguments: str) -> list[str]:
 def process(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, with its own engine."""
     return subprocess.run(
-        command(*arguments), cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=240, check=False
+        command(*arguments), cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False
     )
 
 
@@ -119,7 +118,7 @@ def test_ctrl_c_ends_cleanly_with_what_was_done_and_the_run_can_be_taken_up(
     arguments = ("run", "--case", "simple_greeting", "--repeats", "5", "--in-flight", "1", "--json", str(out))
     stopped = subprocess.run(
         [sys.executable, "-c", INTERRUPTED_AFTER_THREE, *arguments],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env=clean_env,
         capture_output=True,
         text=True,
@@ -348,7 +347,7 @@ def test_the_table_fits_a_narrow_terminal() -> None:
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
     heavy = ("mlx", "pydantic", "fastapi", "textual", "httpx", "jsonschema", "PIL", "core.golden.suite")
     program = f"import sys, tui.cli_golden; print([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -359,6 +358,6 @@ def test_lint_and_list_load_no_inference_library(clean_env: dict[str, str]) -> N
         "print([name for name in ('mlx', 'mlx_lm', 'mlx_vlm', 'transformers', 'fastapi') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=REPOSITORY, env=clean_env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=ROOT, env=clean_env, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"

@@ -11,8 +11,8 @@ from core.calls.generation_checks import MAX_SCHEMA_BYTES, MAX_STOP_CHARACTERS, 
 from core.calls.requests import GenerationRequest, Message, Role, Sampling, TextPart, Tool
 from core.engine import Engine
 from core.errors import ContextOverflow, InvalidRequest
-from core.mlx.prompt import _normalised
-from core.mlx.sampling import Defaults, make_sampler
+from core.mlx.models.sampling import Defaults, make_sampler
+from core.mlx.prompt.template import _normalised
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
 HELLO = (Message.text(Role.USER, "Hello!"),)

@@ -1,0 +1,1 @@
+"""Speech models and transcription models at work."""

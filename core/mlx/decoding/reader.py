@@ -1,0 +1,94 @@
+"""Requests for one model, read: what its tokens are, how they will be sampled, and where their KV will be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from core.calls.clock import Clock
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest
+from core.errors import EngineError
+from core.mlx.decoding.constraint import JsonConstraint
+from core.mlx.decoding.output import OutputParser
+from core.mlx.decoding.prefill import Entrant
+from core.mlx.decoding.row import Row
+from core.mlx.kv.prefix_cache import PrefixCache
+from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler
+from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
+from core.mlx.prompt.snapshots import departures
+
+
+class RequestReader:
+    """Makes entrants. With `snapshots`, their caches are copied where other prompts will depart from theirs.
+
+    `failure` makes an EngineError of what a logits processor raises.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedWeights,
+        prefixes: PrefixCache,
+        snapshots: bool,
+        failure: Callable[[Exception], EngineError],
+    ) -> None:
+        self._loaded = loaded
+        self._prefixes = prefixes
+        self._snapshots = snapshots
+        self._failure = failure
+        self._grammar_tokenizer: Any = None
+
+    def entrant(self, generation: Generation, clock: Clock) -> Entrant:
+        """Read a request. Raises EngineError, ContextOverflow among them, and what tokenizers and processors raise."""
+        request, loaded = generation.request, self._loaded
+        inputs = loaded.ranks.decide(lambda: self._read(request))
+        parser = OutputParser(
+            loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
+        )
+        row = Row(
+            generation,
+            clock,
+            parser,
+            loaded.tokenizer,
+            loaded.tokenizer.detokenizer,
+            inputs.length,
+            image_tokens=inputs.image_tokens,
+            key=inputs.key,
+        )
+        row.sampler = loaded.ranks.agreed(make_sampler(request.sampling, loaded.defaults))
+        row.processors = self._processors(row, inputs)
+        if self._snapshots:
+            known = self._prefixes.longest(loaded.info.id, row.key)
+            row.boundaries = loaded.ranks.decide(lambda: departures(request, inputs, loaded, known))
+        return Entrant(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
+
+    def _read(self, request: GenerationRequest) -> Inputs:
+        inputs = prepare_inputs(request, self._loaded)
+        check_window(inputs, self._loaded)
+        return inputs
+
+    def _processors(self, row: Row, inputs: Inputs) -> list[LogitsProcessor]:
+        request, loaded = row.generation.request, self._loaded
+        processors = make_processors(request.sampling, loaded.defaults, loaded.vocabulary)
+        if inputs.prompt.schema is not None:
+            if self._grammar_tokenizer is None:
+                import llguidance.hf
+
+                self._grammar_tokenizer = llguidance.hf.from_tokenizer(loaded.tokenizer._tokenizer)
+            ends = loaded.tokenizer.think_end_tokens if inputs.prompt.initial == "reasoning" else None
+            constraint = JsonConstraint(
+                self._grammar_tokenizer,
+                inputs.prompt.schema,
+                wait_for=ends[-1] if ends else None,
+                open_end=inputs.prompt.initial == "tool",
+            )
+            processors.append(constraint)
+        return [row.guarded(processor, self._failure) for processor in processors]
+
+
+def check_window(inputs: Inputs, loaded: LoadedWeights) -> None:
+    """Raise ContextOverflow with both numbers when a prompt leaves no room for an answer."""
+    window = loaded.context_length
+    if inputs.length >= window:
+        raise overflow(loaded.info.id, str(inputs.length), inputs.length, window)

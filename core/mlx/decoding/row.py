@@ -1,0 +1,151 @@
+"""One running request inside a batch: its tokens become events, its clock becomes the timing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from core.calls.clock import Clock
+from core.calls.events import Finished, FinishReason, Queued, Timing, TokenLogprob, Usage
+from core.calls.generation import Generation
+from core.errors import EngineError
+from core.mlx.decoding.output import OutputParser
+from core.mlx.models.sampling import LogitsProcessor, Sampler
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A request in the queue."""
+
+    generation: Generation
+    clock: Clock
+    told: int = 0
+    """The place in the queue that its reader knows of; 0 means none."""
+
+    def tell(self, place: int) -> None:
+        """Pass the place on, in the last ten of the queue every one, further back each that is a tenth nearer.
+
+        A long queue moves with every admission: a thousand requests would be told half a million places.
+        """
+        if place != self.told and (not self.told or place <= 10 or place <= 0.9 * self.told):
+            self.told = place
+            self.generation.feed(Queued(place))
+
+
+@dataclass
+class Row:
+    """A request that has been admitted to a batch. `prompt_tokens` counts the whole prompt, `cached` what was reused.
+
+    `key` is the prompt as the prefix cache names it: image tokens replaced by numbers that stand for the image.
+    """
+
+    generation: Generation
+    clock: Clock
+    parser: OutputParser
+    tokenizer: Any
+    detokenizer: Any
+    prompt_tokens: int
+    image_tokens: int = 0
+    cached: int = 0
+    uid: int | None = None
+    completion_tokens: int = 0
+    thinking_tokens: int = 0
+    batch_size: int = 1
+    error: EngineError | None = None
+    sampler: Sampler | None = None
+    processors: list[LogitsProcessor] = field(default_factory=list)
+    key: list[int] = field(default_factory=list)
+    prefilled: int = 0
+    """Prompt tokens whose KV the row holds so far."""
+    boundaries: list[int] = field(default_factory=list)
+    """Prompt tokens, ascending, after which the cache is copied for prompts that depart there; none where it can be
+    cut back."""
+
+    def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
+        """`processor` so that what it raises ends this row after the step, and no other row of the batch."""
+
+        def run(context: mx.array, logits: mx.array) -> mx.array:
+            if self.error is None:
+                try:
+                    return processor(context, logits)
+                except Exception as error:
+                    self.error = error if isinstance(error, EngineError) else failure(error)
+            return logits
+
+        return run
+
+    def tokens_key(self, tokens: list[int]) -> list[int]:
+        """The prefix cache's name for the KV of `tokens`, prompt and answer."""
+        return (self.key + tokens[len(self.key) :])[: len(tokens)]
+
+    def token(self, token: int, logprobs: mx.array, ends: str | None, rows: int) -> bool:
+        """Take a token in; returns True when a stop string ended the answer. `ends` is mlx-lm's finish reason."""
+        if not self.clock.first_token:
+            self.clock.first_token = time.monotonic()
+        self.completion_tokens += 1
+        self.thinking_tokens += self.parser.thinking
+        self.batch_size = max(self.batch_size, rows)
+        if ends != "stop":  # the end token is no text
+            self.detokenizer.add_token(token)
+            self._push(token, logprobs)
+        if ends is not None and not self.parser.stopped:
+            self.detokenizer.finalize()
+            self._feed(self.parser.push(self.detokenizer.last_segment.rstrip("\ufffd")))
+        return self.parser.stopped
+
+    def _push(self, token: int, logprobs: mx.array) -> None:
+        wanted = self.generation.request.sampling.logprobs
+        scored = None if wanted is None else self._score(token, logprobs, wanted)
+        text = self.detokenizer.last_segment
+        if text or scored is not None:
+            self._feed(self.parser.push(text, scored))
+
+    def _score(self, token: int, logprobs: mx.array, wanted: int) -> TokenLogprob:
+        decode = self._decode
+        top: list[tuple[int, str, float]] = []
+        if wanted:
+            best = mx.argsort(-logprobs)[:wanted]
+            ids, values = np.array(best), np.array(logprobs[best].astype(mx.float32))
+            top = [(int(index), decode(int(index)), float(value)) for index, value in zip(ids, values, strict=True)]
+        return TokenLogprob(token, decode(token), float(np.array(logprobs[token].astype(mx.float32))), tuple(top))
+
+    def _decode(self, token: int) -> str:
+        return str(self.tokenizer.decode([token]))
+
+    def _feed(self, events: list[Any]) -> None:
+        for event in events:
+            self.generation.feed(event)
+
+    def finish(self, reason: FinishReason) -> None:
+        """Flush what was held back and end the stream."""
+        self._feed(self.parser.finish())
+        if reason is FinishReason.STOP and self.parser.calls and self.parser.stop_sequence is None:
+            reason = FinishReason.TOOL_CALLS
+        self.generation.feed(Finished(reason, self.usage, self.timing(), self.parser.stop_sequence))
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cached_tokens=self.cached,
+            image_tokens=self.image_tokens,
+            thinking_tokens=self.thinking_tokens,
+        )
+
+    def timing(self) -> Timing:
+        """The clock read now; rates are tokens per second, 0 where there was nothing to measure."""
+        timing = self.clock.timing()
+        prefill, decode = timing.prefill_s, timing.decode_s
+        fresh = self.prompt_tokens - self.cached
+        return replace(
+            timing,
+            batch_size=self.batch_size,
+            prefill_tps=fresh / prefill if prefill else 0.0,
+            decode_tps=(self.completion_tokens - 1) / decode if decode and self.completion_tokens > 1 else 0.0,
+        )

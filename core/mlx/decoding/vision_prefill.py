@@ -1,0 +1,237 @@
+"""Prefill of one prompt with images: the vision tower once for an image, then the language model in chunks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
+
+from core.errors import UnsupportedInput
+from core.mlx.decoding.scratch import release_scratch
+from core.mlx.kv.image_embeddings import ImageRows
+from core.mlx.models.vision_decoder import RopeOffset, VisionDecoder, part
+from core.mlx.prompt.inputs import Inputs, as_array
+
+ASSEMBLED = frozenset({"inputs_embeds", "position_ids", "rope_deltas", "attention_mask_4d", "per_layer_inputs"})
+"""What `get_input_embeddings` may return of a model whose images' embeddings can be put into those of the text."""
+CROSSING = frozenset({"cross_attention_states", "cross_attention_mask", "full_text_row_masked_out_mask"})
+"""What layers that attend to the images need with every token."""
+LEFT_BEHIND = {"_position_ids": "position_ids", "_rope_deltas": "rope_deltas"}
+"""Attributes of language models in which `get_input_embeddings` may leave what others return."""
+
+
+class VisionPrefill:
+    """Call `step` until it returns True; then `cache` holds all prompt tokens but the last, ready for the batch.
+
+    `rows` are kept under the model's `name`. `done` counts the tokens in the cache; it starts at `reused` when `cache`
+    came from the prefix cache, and again at 0, as `reused` does, where the model cannot go on from there.
+    """
+
+    def __init__(
+        self,
+        decoder: VisionDecoder,
+        model: Any,
+        inputs: Inputs,
+        rows: ImageRows,
+        name: str,
+        cache: list[Any] | None = None,
+        reused: int = 0,
+    ) -> None:
+        self.inputs = inputs
+        self.cache = cache if cache is not None else decoder.make_cache()
+        self.done = self.reused = reused
+        self.together = 0
+        """So many of the first tokens are prefilled at once, because some of them see later ones."""
+        self._decoder = decoder
+        self._model = model
+        self._rows = rows
+        self._name = name
+        self._tokens = as_array(inputs.tokens)
+        self._embeddings: mx.array | None = None
+        self._more: dict[str, Any] = {}
+        self._undivided = False  # the last token is prefilled with them, because every token sees every other one
+
+    def step(self, chunk: int, boundary: int = 0) -> bool:
+        """Encode the images on the first call, process `chunk` tokens on each later one; True when nothing is left.
+
+        It never goes beyond `boundary`, so that the cache can be copied there.
+        """
+        length = self._tokens.shape[1]
+        last = length - 1
+        if self._embeddings is None:
+            self._encode()
+            return self.done == last
+        if self._undivided:
+            self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, 0, length)
+            trim_prompt_cache(self.cache, 1)  # the batch reads the last token once more, for its logits
+            self.done = last
+            return True
+        end = min(max(self.done + chunk, self.together), last)
+        if max(self.done, self.together - 1) < boundary < end:
+            end = boundary
+        self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, self.done, end)
+        self.done = end
+        release_scratch()
+        return self.done == last
+
+    def _encode(self) -> None:
+        features = dict(self.inputs.features or {})
+        pixels = features.pop("pixel_values", None)
+        mask = features.pop("attention_mask", None)
+        known = self._known_rows()
+        if known is not None:
+            extra = self._assemble(known, features, mask)
+        else:
+            extra = self._through_the_tower(pixels, mask, features)
+            if pixels is not None:
+                self._keep_rows(extra, features, mask)
+        self._embeddings = extra.pop("inputs_embeds")
+        deltas = extra.pop("rope_deltas", None)
+        extra.pop("attention_mask", None)
+        beside = None
+        if self._decoder.crosses:
+            beside = {name: value for name, value in extra.items() if name in CROSSING}
+        self.cache[-1] = RopeOffset(None if deltas is None else mx.array(deltas).reshape(-1).astype(mx.int32), beside)
+        self._more = {**features, **extra}
+        mx.eval(self._embeddings, self.cache[-1].state)
+        self._plan()
+
+    def _through_the_tower(self, pixels: Any, mask: Any, features: dict[str, Any]) -> dict[str, Any]:
+        """What `get_input_embeddings` returns, and the positions that some models leave in their language model."""
+        language_model = self._decoder.language_model
+        for name in LEFT_BEHIND:
+            if hasattr(language_model, name):
+                setattr(language_model, name, None)
+        found = self._model.get_input_embeddings(self._tokens, pixels, mask=mask, **features)
+        extra = {name: value for name, value in found.to_dict().items() if value is not None}
+        if "decoder_inputs_embeds" in extra:
+            raise UnsupportedInput(
+                f"{self._name} reads with one half and writes with another, which Assay does not run."
+            )
+        if self._decoder.text_scale != 1:
+            given = extra["inputs_embeds"]
+            text = mx.all(self._decoder.embed(self._tokens)["inputs_embeds"] == given, axis=-1, keepdims=True)
+            extra["inputs_embeds"] = mx.where(text, given * self._decoder.text_scale, given)
+        if extra["inputs_embeds"].shape[1] != self._tokens.shape[1]:
+            self._stretch(extra["inputs_embeds"])
+        for name, argument in LEFT_BEHIND.items():
+            value = getattr(language_model, name, None)
+            if value is not None:
+                extra.setdefault(argument, value)
+        return extra
+
+    def _stretch(self, embeddings: mx.array) -> None:
+        """Give the image as many tokens as it has embeddings, where that is another number than its processor's.
+
+        mlx-vlm's LLaVA 1.6 is such a model. Raises UnsupportedInput where the embeddings are not the text's with one
+        image between.
+        """
+        inputs, plain = self.inputs, self._decoder.embed(self._tokens)["inputs_embeds"]
+        made, length = embeddings.shape[1], inputs.length
+        if inputs.images == len(inputs.runs) == 1:
+            (start, end), more = inputs.runs[0], made - length
+            rest = length - end
+            fits = end + more > start and made >= start + rest
+            if (
+                fits
+                and _same(embeddings[:, :start], plain[:, :start])
+                and _same(embeddings[:, made - rest :], plain[:, end:])
+            ):
+                for numbers in (inputs.tokens, inputs.key):
+                    numbers[start:end] = [numbers[start]] * (end + more - start)
+                inputs.runs[0] = (start, end + more)
+                inputs.image_tokens += more
+                self._tokens = as_array(inputs.tokens)
+                return
+        shown = "this image" if inputs.images == 1 else f"{inputs.images} images at once"
+        raise UnsupportedInput(
+            f"{self._name} cannot be shown {shown}: mlx-vlm makes {made} embeddings of {length} tokens, which leaves "
+            "no telling what belongs where. Show it one, or use another vision model."
+        )
+
+    def _keep_rows(self, extra: dict[str, Any], features: dict[str, Any], mask: Any) -> None:
+        """Keep the embeddings of each image, if they and the text's make up all that the model was given.
+
+        Some models make others of an image where there is a second one, or at another place: so it is tried out.
+        """
+        if not extra.keys() <= ASSEMBLED or not self.inputs.runs or not self._divisible({}):
+            return
+        rows = [(start, extra["inputs_embeds"][0, mx.arange(start, end)]) for start, end in self.inputs.runs]
+        several = self.inputs.images > 1
+        if several not in self._decoder.assembles:
+            earlier = [(self._rows.get(self._name, self.inputs.key[start]), own) for start, own in rows]
+            if several and not any(kept is not None for kept, _ in earlier):
+                return
+            again = self._assemble(rows, features, mask)
+            names = extra.keys() - {"attention_mask_4d"}
+            self._decoder.assembles[several] = (
+                names <= again.keys()
+                and all(_same(extra[name], again[name]) for name in names)
+                and all(kept is None or _same(kept, own) for kept, own in earlier)
+            )
+        if self._decoder.assembles[several]:
+            for start, own in rows:
+                self._rows.put(self._name, self.inputs.key[start], own)
+
+    def _plan(self) -> None:
+        """Find out whether the prompt may be cut into chunks, and where it may not."""
+        rest = {
+            name: part(name, value, self._tokens.shape[1], self.done, self._tokens.shape[1])
+            for name, value in self._more.items()
+        }
+        if self._divisible(rest):
+            return
+        if not self._divisible({}):  # every token sees every other one
+            self._undivided = self.done == 0 and can_trim_prompt_cache(self.cache)
+            self.together = self._tokens.shape[1]
+            return
+        if self.done:  # what masks images does so for whole prompts alone
+            self.cache[:] = self._decoder.make_cache()
+            self.done = self.reused = 0
+            self._encode()
+            return
+        self.together = self.inputs.runs[-1][1] if self.inputs.runs else self._tokens.shape[1] - 1
+
+    def _divisible(self, more: dict[str, Any]) -> bool:
+        from mlx_vlm.generate.common import _chunked_prefill_enabled
+
+        divisible: bool = _chunked_prefill_enabled(
+            self._model,
+            input_ids=self._tokens,
+            inputs_embeds=self._embeddings,
+            prompt_cache=self.cache[:-1],
+            prefill_kwargs=more,
+        )
+        return divisible
+
+    def _known_rows(self) -> list[tuple[int, mx.array]] | None:
+        """(start, rows) of every image that is still to be prefilled, or None when the vision tower has to run."""
+        found: list[tuple[int, mx.array]] = []
+        if not self.inputs.runs or self._decoder.crosses:
+            return None
+        for start, end in self.inputs.runs:
+            if end < self.done:
+                continue
+            rows = self._rows.get(self._name, self.inputs.key[start])
+            if rows is None or rows.shape[0] != end - start:
+                return None
+            found.append((start, rows))
+        return found if not found or self._decoder.assembles.get(self.inputs.images > 1) else None
+
+    def _assemble(self, known: list[tuple[int, mx.array]], features: dict[str, Any], mask: Any) -> dict[str, Any]:
+        """What `get_input_embeddings` would return, without a run of the vision tower."""
+        extra = self._through_the_tower(None, None, {})
+        embeddings = mx.array(extra["inputs_embeds"])
+        for start, rows in known:
+            embeddings[0, start : start + rows.shape[0]] = rows
+        extra["inputs_embeds"] = embeddings
+        language_model = self._decoder.language_model
+        if hasattr(language_model, "get_rope_index"):
+            grids = (features.get("image_grid_thw"), features.get("video_grid_thw"))
+            extra["position_ids"], extra["rope_deltas"] = language_model.get_rope_index(self._tokens, *grids, mask)
+        return extra
+
+
+def _same(a: mx.array, b: mx.array) -> bool:
+    return a.shape == b.shape and bool(mx.allclose(a, b, rtol=1e-3, atol=1e-3))

@@ -1,0 +1,1 @@
+"""What outlives a request: KV for later turns, in memory and on disk, and the embeddings of images."""

@@ -1,0 +1,1 @@
+"""Folders to models in memory, and what is peculiar to each."""

@@ -1,0 +1,166 @@
+"""Model folders to models in memory, a piece at a time, so that other models go on answering meanwhile."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+from mlx_lm import tokenizer_utils
+from transformers.utils import logging as transformers_logging
+
+from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind
+from core.errors import EngineError, LoadFailed, ModelBroken
+from core.mlx.models.formats import Markers, find_markers
+from core.mlx.models.image_text import find_image_text, find_template
+from core.mlx.models.precision import arrange
+from core.mlx.models.sampling import Defaults
+from core.mlx.ranks.distributed import ALONE, Ranks
+
+EVAL_BYTES = 256 * 1024 * 1024
+"""Weights read between two decode steps of other models."""
+
+
+def quiet_transformers() -> None:
+    """Keep transformers' warnings about checkpoints, which nobody here can act on, off the terminal."""
+    transformers_logging.set_verbosity_error()
+
+
+@dataclass
+class LoadedWeights:
+    """A model with what is needed to talk to it. `processor` is None for text models; `context_length` is in tokens."""
+
+    info: ModelInfo
+    memory: MemoryEstimate | None
+    """What it was predicted to take as it was loaded."""
+    model: Any
+    processor: Any
+    tokenizer: Any
+    markers: Markers
+    defaults: Defaults
+    eos_ids: frozenset[int]
+    context_length: int
+    vocabulary: int
+    ranks: Ranks = ALONE
+    """Who else holds a part of the model."""
+    own_layers: bool = False
+    """Whether this rank's part is some of the layers, instead of a part of every layer."""
+    image_text: str | None = None
+    """What stands for an image in a turn's text, where the chat template takes nothing but text."""
+    image_tokens: dict[str, int] = field(default_factory=dict)
+    """How many tokens an image has, by its digest, as far as that had to be found out."""
+
+
+def load_steps(
+    info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE, way: Float32 | None = None
+) -> Generator[float, None, LoadedWeights]:
+    """Load a text or vision model, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
+
+    `way` says how it is held in float32; None leaves it as it is stored. Of several ranks each reads its part of a text
+    model.
+    Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
+    """
+    own_layers = False
+    with loading(info, allow_code):
+        config = _read_json(info.path / "config.json")
+        processor = None
+        if info.kind is ModelKind.VISION:
+            from mlx_vlm.utils import load_image_processor, load_model, load_processor
+
+            model = load_model(info.path, lazy=True, trust_remote_code=allow_code)
+            processor = load_processor(info.path, add_detokenizer=False, trust_remote_code=allow_code)
+            image_processor = load_image_processor(info.path)
+            if image_processor is not None:
+                processor.image_processor = image_processor
+        else:
+            from mlx_lm.utils import load_model
+
+            model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
+            own_layers = ranks.split(model, info.id)
+        arrange(model, way)
+        yield from evaluate(model)
+        extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
+        template = None if processor is None else find_template(processor)
+        if template is not None:
+            extra["chat_template"] = template
+        tokenizer = tokenizer_utils.load(
+            info.path,
+            extra,
+            eos_token_ids=_eos_ids(info.path, config),
+            defaults=getattr(sys.modules.get(type(model).__module__), "TOKENIZER_DEFAULTS", None),
+        )
+    text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
+    return LoadedWeights(
+        info=info,
+        memory=way.memory if way else info.memory,
+        model=model,
+        processor=processor,
+        tokenizer=tokenizer,
+        markers=find_markers(tokenizer),
+        defaults=Defaults.from_generation_config(_read_json(info.path / "generation_config.json")),
+        eos_ids=frozenset(tokenizer.eos_token_ids),
+        context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
+        vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
+        ranks=ranks,
+        own_layers=own_layers,
+        image_text=None if processor is None else find_image_text(tokenizer, str(config.get("model_type"))),
+    )
+
+
+@contextmanager
+def loading(info: ModelInfo, allow_code: bool) -> Iterator[None]:
+    """Around the loading of any kind of model: what stands against it before, and what went wrong, as sentences."""
+    if info.problem:
+        raise ModelBroken(f"{info.id} cannot be loaded: {info.problem}")
+    if info.needs_code and not allow_code:
+        raise ModelBroken(
+            f"{info.id} brings Python code of its own, which runs with your rights. "
+            f"If you trust it, add {info.id!r} to allow_code in settings.toml."
+        )
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:  # the libraries raise whatever their model files lead to
+        raise LoadFailed(f"{info.id} could not be loaded: {type(error).__name__}: {error}") from error
+
+
+def evaluate(model: Any) -> Generator[float, None, None]:
+    """Read a lazy model's weights into memory, yielding the fraction done after each EVAL_BYTES of them."""
+    arrays = [array for _, array in tree_flatten(model.parameters())]
+    total = sum(array.nbytes for array in arrays) or 1
+    done = pending = 0
+    batch: list[mx.array] = []
+    for array in arrays:
+        batch.append(array)
+        pending += array.nbytes
+        if pending >= EVAL_BYTES:
+            mx.eval(batch)
+            done, pending, batch = done + pending, 0, []
+            yield done / total
+    mx.eval(batch)
+    mx.eval(model.state if hasattr(model, "state") else [])
+    yield 1.0
+
+
+def _eos_ids(path: Path, config: dict[str, Any]) -> list[int] | None:
+    """End tokens named anywhere: generation_config.json knows ends of turn that config.json leaves out."""
+    ids: set[int] = set()
+    for source in (config, config.get("text_config") or {}, _read_json(path / "generation_config.json")):
+        value = source.get("eos_token_id")
+        ids.update([value] if isinstance(value, int) else value or [])
+    return sorted(ids) or None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,163 @@
+"""Images and a rendered prompt through the model's own processor, and which of its tokens stand for which image."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import InvalidImage
+from core.media.images import ImageData, decode
+from core.mlx.models.loading import LoadedWeights
+
+MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")
+"""Names under which configurations keep the token that an image's embeddings replace."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a processor made of a prompt with images. `places` are those of the image tokens, in order."""
+
+    tokens: list[int]
+    features: dict[str, Any]
+    places: list[int]
+
+
+def see(text: str, images: Sequence[ImageData], loaded: LoadedWeights, *, special: bool) -> Seen:
+    """Run the processor over a rendered prompt; `special` asks for the tokenizer's special tokens around it.
+
+    Raises InvalidImage for images that it refuses.
+    """
+    try:
+        features = _processed(text, images, loaded, special)
+    except InvalidImage:
+        raise
+    except Exception as error:  # processors raise what they like on images or counts they cannot place
+        raise InvalidImage(_refusal(loaded.info.id, images, str(error) or type(error).__name__)) from error
+    tokens = [int(token) for token in features.pop("input_ids").reshape(-1).tolist()]
+    features = {name: value for name, value in features.items() if value is not None}
+    markers = [features["image_token_index"]] if "image_token_index" in features else _markers(loaded)
+    marker = next((marker for marker in markers if marker in tokens), None)
+    # Phi-3.5-vision's processor numbers its images -1, -2, ... instead of giving them a token.
+    return Seen(tokens, features, [place for place, token in enumerate(tokens) if token == marker or token < 0])
+
+
+def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:
+    """Why a processor took no images, from what its library raised; only some say it in words of their own."""
+    if "aspect ratio" in said:
+        longest = max(images, key=lambda image: max(image.width, image.height) / min(image.width, image.height))
+        limit = re.search(r"smaller than (\d+)", said)
+        ratio = max(longest.width, longest.height) / min(longest.width, longest.height)
+        possible = f"and less than {limit[1]} times is possible" if limit else "which is too much"
+        return (
+            f"{model} cannot take an image of {longest.width} x {longest.height} pixels: one side is {ratio:,.0f} "
+            f"times the other, {possible}. Crop the image, or pad it on its short side."
+        )
+    sizes = ", ".join(f"{image.width} x {image.height}" for image in images)
+    reason = said.removeprefix("Failed to process inputs with error: ").strip().rstrip(".")
+    return (
+        f"{model} could not take the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels; its "
+        f"image processor says: {reason}. Send fewer images, or other sizes."
+    )
+
+
+def name_images(
+    seen: Seen, images: Sequence[ImageData], counts: Sequence[int] | None
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """The prompt's key for the prefix cache, and (start, end) of each run of image tokens.
+
+    Each image token is replaced by a negative number made of its image's digest and of how many runs of that image came
+    before. `counts` says how many tokens each image has; without them every run is named after all images.
+    """
+    key, runs = list(seen.tokens), []
+    owners = [place for place, count in enumerate(counts or ()) for _ in range(count)] or [0] * len(seen.places)
+    whole = "/".join(image.sha256 for image in images)
+    names = [image.sha256 for image in images] if counts else [whole]
+    earlier: dict[int, int] = {}
+    start = 0
+    for index, place in enumerate(seen.places):
+        follows = index > 0 and seen.places[index - 1] == place - 1 and owners[index - 1] == owners[index]
+        if not follows:
+            start = place
+            earlier[owners[index]] = earlier.get(owners[index], -1) + 1
+            runs.append((start, start))
+        runs[-1] = (start, place + 1)
+        key[place] = image_number(names[owners[index]], earlier[owners[index]])
+    return key, runs
+
+
+def image_number(name: str, run: int = 0) -> int:
+    """What stands in keys for an image, or for the run number `run` of its tokens; no token is negative there."""
+    text = f"{name}/{run}" if run else name
+    return -1 - int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
+
+
+def run_count(places: Sequence[int]) -> int:
+    """How many runs of neighbours there are."""
+    return sum(1 for index, place in enumerate(places) if index == 0 or places[index - 1] != place - 1)
+
+
+def _markers(loaded: LoadedWeights) -> list[int]:
+    """Which tokens may stand for images; configurations have defaults for names that a checkpoint does not use."""
+    values = (getattr(loaded.model.config, name, None) for name in MARKERS)
+    return [int(value) for value in values if value is not None]
+
+
+def _processed(text: str, images: Sequence[ImageData], loaded: LoadedWeights, special: bool) -> dict[str, Any]:
+    from mlx_vlm.utils import prepare_inputs
+
+    processor = loaded.processor
+    arguments = {"images": [decode(image) for image in images], "prompts": text, "add_special_tokens": special}
+    arguments["image_token_index"] = next(iter(_markers(loaded)), None)
+    with _special_tokens(processor, special):
+        try:
+            found = prepare_inputs(processor, **arguments)
+        except ValueError as error:
+            if "'padding'" not in str(error):
+                raise
+            found = prepare_inputs(Unpadded(processor), **arguments)
+    return dict(found)
+
+
+class Unpadded:
+    """A processor that is not told to pad.
+
+    mlx-vlm tells every one, and some (LLaVA's) pass it on to an image processor that takes no such argument.
+    """
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        target = getattr(processor, "process", processor)
+
+        def process(**arguments: Any) -> Any:
+            arguments.pop("padding", None)
+            return target(**arguments)
+
+        process.__signature__ = inspect.signature(target)  # type: ignore[attr-defined]
+        self.process = process
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._processor, name)
+
+
+@contextmanager
+def _special_tokens(processor: Any, wanted: bool) -> Iterator[None]:
+    """Keep a tokenizer from adding special tokens although its processor cannot be told to.
+
+    Chat templates write the first token themselves, and Gemma answers badly when it comes twice.
+    """
+    backend = getattr(getattr(processor, "tokenizer", processor), "backend_tokenizer", None)
+    target = getattr(processor, "process", processor)
+    if wanted or backend is None or "add_special_tokens" in inspect.signature(target).parameters:
+        yield
+        return
+    before = backend.post_processor
+    backend.post_processor = None
+    try:
+        yield
+    finally:
+        backend.post_processor = before

@@ -1,0 +1,188 @@
+"""A request to the tokens and image features that the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import mlx.core as mx
+from rapidfuzz.distance import Prefix
+
+from core.calls.generation_checks import check_images
+from core.calls.requests import GenerationRequest, ImagePart, Message, Role
+from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
+from core.media.images import ImageData
+from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.vision_decoder import crossing_layers
+from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
+from core.mlx.prompt.template import Prompt, render
+
+NEIGHBOURHOOD = 200
+"""Characters of shared text before the place where two prompts part: more than any token spans."""
+
+
+HOPELESS_CHARACTERS = 12
+"""Characters for each token of the window beyond which a text is looked at in pieces; English has about four."""
+PIECE = 16_384
+REMEMBERED = 4096
+"""Images whose number of tokens is kept in mind."""
+
+
+@dataclass
+class Inputs:
+    """A tokenized prompt. `features` are the processor's arrays (pixel values, grids) or None where the tokens alone
+    are prefilled: without images, unless the model has to be given the prompt as a whole.
+
+    `key` names the prompt for the prefix cache: each image token is replaced by a negative number made of its image's
+    digest, since two images of one size give the same tokens.
+    """
+
+    prompt: Prompt
+    tokens: list[int]
+    features: dict[str, Any] | None = None
+    images: int = 0
+    image_tokens: int = 0
+    key: list[int] = field(default_factory=list)
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    """(start, end) of each run of image tokens; key[start] names its image."""
+
+    @property
+    def length(self) -> int:
+        """Prompt tokens."""
+        return len(self.tokens)
+
+
+def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
+    """Render and tokenize a request for a loaded model.
+
+    Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, ContextOverflow
+    for a prompt that is plainly too long, InvalidRequest for an empty one, and what `template.render` raises.
+    """
+    images = request.images
+    check_images(request, loaded.info)
+    if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
+        raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
+    prompt = render(
+        request, loaded.tokenizer, loaded.markers, vision=loaded.processor is not None, image=loaded.image_text
+    )
+    bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
+    if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
+        prompt = replace(prompt, add_special_tokens=True)
+    _refuse_hopeless(prompt.text, loaded)
+    if images:
+        return _with_images(prompt, request, loaded)
+    tokens = list(loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
+    if not tokens:
+        raise InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
+    if _cut_anywhere(loaded):
+        return Inputs(prompt, tokens, key=list(tokens))
+    return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
+
+
+def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
+    """The refusal of a prompt that does not fit; `tokens` says how many it has, in words."""
+    return ContextOverflow(
+        f"The prompt has {tokens} tokens and {model_id} reads at most {window}, the answer included. "
+        "Shorten it, or start a new conversation.",
+        counted,
+        window,
+    )
+
+
+def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
+    """Refuse a text far over the window after tokenizing a little of it: all of it would hold up every model."""
+    window, counted = loaded.context_length, 0
+    if len(text) < HOPELESS_CHARACTERS * window:
+        return
+    for start in range(0, len(text), PIECE):
+        counted += len(loaded.tokenizer.encode(text[start : start + PIECE], add_special_tokens=False))
+        if counted > 2 * window:
+            raise overflow(loaded.info.id, f"more than {counted}", counted, window)
+
+
+def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
+    images = request.images
+    seen = see(prompt.text, images, loaded, special=prompt.add_special_tokens)
+    count = len(seen.places)
+    if not count:
+        plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
+        count = max(len(seen.tokens) - len(plain), 0)
+        if not count:
+            raise UnsupportedInput(
+                f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
+            )
+        # Its image tokens are not known, so that the prompt can only be named after all of its images.
+        return Inputs(prompt, seen.tokens, seen.features, len(images), count, _as_a_whole(seen.tokens, images))
+    key, runs = name_images(seen, images, _counts(seen.places, request, loaded))
+    if not _cut_anywhere(loaded):
+        key = _as_a_whole(key, images)
+    elif crossing_layers(loaded.model.language_model):  # tokens before an image attend to it as well, to all alike
+        key = [_as_a_whole([], images)[0], *key[1:]]
+    return Inputs(prompt, seen.tokens, seen.features, len(images), count, key, runs)
+
+
+def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights) -> list[int] | None:
+    """How many tokens each image has; None where nothing tells.
+
+    Images come in one run of tokens each, or in as many as they have rows or tiles, with or without a gap between two
+    images. Where the runs do not tell, each image is shown to the processor alone.
+    """
+    images = request.images
+    if len(images) == 1:
+        return [len(places)]
+    if run_count(places) == len(images):
+        starts = [i for i, place in enumerate(places) if i == 0 or places[i - 1] != place - 1]
+        return [end - start for start, end in zip(starts, [*starts[1:], len(places)], strict=True)]
+    counts = []
+    for image in images:
+        if image.sha256 not in loaded.image_tokens:
+            alone = GenerationRequest(request.model, (Message(Role.USER, (ImagePart(image),)),))
+            try:
+                prompt = render(alone, loaded.tokenizer, loaded.markers, vision=True, image=loaded.image_text)
+                seen = see(prompt.text, (image,), loaded, special=False)
+            except EngineError:  # a template or processor that takes no image alone
+                return None
+            if len(loaded.image_tokens) >= REMEMBERED:
+                loaded.image_tokens.clear()
+            loaded.image_tokens[image.sha256] = len(seen.places)
+        counts.append(loaded.image_tokens[image.sha256])
+    return counts if sum(counts) == len(places) else None
+
+
+def _cut_anywhere(loaded: LoadedWeights) -> bool:
+    """Whether a prompt's first tokens mean the same whatever follows; not so where all tokens see one another."""
+    if loaded.processor is None:
+        return True
+    from mlx_vlm.generate.common import _chunked_prefill_enabled
+
+    return bool(_chunked_prefill_enabled(loaded.model, prefill_kwargs={}))
+
+
+def _as_a_whole(key: list[int], images: Sequence[ImageData]) -> list[int]:
+    """A key that shares no beginning with the key of any other prompt."""
+    return [image_number(f"{key}{[image.sha256 for image in images]}"), *key[1:]]
+
+
+def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> int:
+    """How many of the prompt's last tokens the next turn will not repeat, such as the opening of the answer."""
+    if request.prompt is not None or request.messages[-1].role is Role.ASSISTANT:
+        return 0
+    more = (Message.text(Role.ASSISTANT, "x"), Message.text(Role.USER, "x"))
+    later = render(
+        replace(request, messages=(*request.messages, *more)),
+        loaded.tokenizer,
+        loaded.markers,
+        vision=loaded.processor is not None,
+        image=loaded.image_text,
+    )
+    # Tokens depend on their neighbourhood alone, so a long conversation is not tokenized once more for its last words.
+    start = max(Prefix.similarity(inputs.prompt.text, later.text) - NEIGHBOURHOOD, 0)
+    texts = (inputs.prompt.text[start:], later.text[start:])
+    now, then = (loaded.tokenizer.encode(text, add_special_tokens=False) for text in texts)
+    return len(now) - next((i for i, (a, b) in enumerate(zip(now, then, strict=False)) if a != b), len(now))
+
+
+def as_array(tokens: list[int]) -> mx.array:
+    """Tokens as an array of shape (1, n)."""
+    return mx.array([tokens])

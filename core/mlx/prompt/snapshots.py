@@ -1,0 +1,43 @@
+"""Where other prompts will depart from this one: a cache that cannot be cut back is copied there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.calls.requests import GenerationRequest, Message, Role
+from core.mlx.models.loading import LoadedWeights
+from core.mlx.prompt.inputs import Inputs, next_turn_tail
+from core.mlx.prompt.template import render
+
+WORTH_A_COPY = 64
+"""Tokens of a system prompt below which it is prefilled again."""
+
+
+def departures(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights, known: int) -> list[int]:
+    """Numbers of tokens, ascending, of which the first `known` are kept already.
+
+    One is where the next turn departs: the last token is fed for its logits, and an answer seldom comes back token by
+    token as it was generated. The other is where other conversations do that have the system prompt and the tools.
+    """
+    turn = inputs.length - max(next_turn_tail(request, inputs, loaded), 1)
+    opening = _opening(request, inputs, loaded) if known < WORTH_A_COPY else 0
+    return [opening, turn] if WORTH_A_COPY <= opening < turn else [turn]
+
+
+def _opening(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> int:
+    """How many of the prompt's first tokens come of its system prompt and its tools."""
+    system = tuple(message for message in request.messages if message.role is Role.SYSTEM)
+    if request.prompt is not None or not (system or inputs.prompt.tools):
+        return 0
+    asked = next((message.plain_text for message in request.messages if message.role is Role.USER), "")
+    other = Message.text(Role.USER, "y" if asked.startswith("x") else "x")
+    rendered = render(
+        replace(request, messages=(*system, other)),
+        loaded.tokenizer,
+        loaded.markers,
+        vision=loaded.processor is not None,
+        image=loaded.image_text,
+    )
+    tokens = loaded.tokenizer.encode(rendered.text, add_special_tokens=inputs.prompt.add_special_tokens)
+    pairs = enumerate(zip(tokens, inputs.tokens, strict=False))
+    return next((index for index, (ours, theirs) in pairs if ours != theirs), 0)

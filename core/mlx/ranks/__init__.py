@@ -1,0 +1,1 @@
+"""Several processes under mlx.launch as one engine."""

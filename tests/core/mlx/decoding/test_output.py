@@ -1,0 +1,174 @@
+"""The output parser: the same events however the text is cut, nothing lost, nothing leaked."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlx_lm.tool_parsers import json_tools, pythonic
+from mlx_vlm.tools.parsers import harmony
+
+from core.calls.events import Event, GenerationResult
+from core.mlx.decoding.output import OutputParser
+from core.mlx.models.formats import HARMONY_HEAD, HARMONY_STATES, JSON_HEAD, Markers
+
+QWEN = Markers("<think>", "</think>", "<tool_call>", "</tool_call>", json_tools.parse_tool_call, call_head=JSON_HEAD)
+HARMONY = Markers(
+    tool_start=harmony.tool_call_start,
+    tool_end=harmony.tool_call_end,
+    tool_parser=harmony.parse_tool_call,
+    call_head=HARMONY_HEAD,
+    transitions=HARMONY_STATES,
+    initial="header",
+    after_tool="header",
+)
+PYTHONIC = Markers(
+    tool_start=pythonic.tool_call_start, tool_end=pythonic.tool_call_end, tool_parser=pythonic.parse_tool_call
+)
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}]
+CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"location": "Zür\\"ich {"}}\n</tool_call>'
+
+
+def parse(pieces: Sequence[str], markers: Markers = QWEN, **options: object) -> tuple[GenerationResult, list[Event]]:
+    parser = OutputParser(markers, **options)  # type: ignore[arg-type]
+    events = [event for piece in pieces for event in parser.push(piece)] + parser.finish()
+    result = GenerationResult()
+    for event in events:
+        result.add(event)
+    return result, events
+
+
+def shape(result: GenerationResult) -> tuple[object, ...]:
+    return result.text, result.thinking, [(call.name, call.arguments) for call in result.tool_calls]
+
+
+TEXTS = [
+    "<think>\nI wonder.\n</think>\n\nParis is the capital.",
+    "<think>\nCall it.\n</think>\n\n" + CALL,
+    "Let me look.\n" + CALL + "\n" + CALL,
+    "A < b and <thin air> and </think",
+    "<think>never closed",
+    "plain STOP never shown",
+    '<tool_call>\n{"name": "get_weather", "argum',
+    "<tool_call>not json at all</tool_call> after",
+    "trailing space \n",
+]
+
+
+@st.composite
+def cuttings(draw: st.DrawFn) -> tuple[str, list[str]]:
+    text = draw(st.sampled_from(TEXTS))
+    cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=12)))
+    edges = [0, *cuts, len(text)]
+    return text, [text[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@given(cuttings())
+def test_any_cutting_of_the_text_gives_the_same_answer(case: tuple[str, list[str]]) -> None:
+    text, pieces = case
+    options = {"stop": ("STOP",), "tools": TOOLS}
+    whole, _ = parse([text], **options)
+    cut, _ = parse(pieces, **options)
+    assert shape(cut) == shape(whole)
+
+
+@given(st.text(alphabet="ab<>/think tool_cal\n", max_size=60), st.integers(1, 5))
+def test_text_without_markers_comes_out_as_it_went_in(text: str, size: int) -> None:
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    result, _ = parse(pieces, Markers())
+    assert result.text == text
+
+
+def test_thinking_is_apart_and_its_whitespace_is_the_markers() -> None:
+    result, _ = parse(["<think>\nI wonder.\n</think>\n\nParis."])
+    assert (result.thinking, result.text) == ("I wonder.", "Paris.")
+
+
+def test_a_prompt_that_opens_the_thinking_block_starts_inside_it() -> None:
+    result, _ = parse(["\nI wonder.\n</think>\n\nParis."], initial="reasoning")
+    assert (result.thinking, result.text) == ("I wonder.", "Paris.")
+
+
+def test_arguments_come_in_fragments_while_the_call_is_written() -> None:
+    pieces = [CALL[i : i + 3] for i in range(0, len(CALL), 3)]
+    parser = OutputParser(QWEN, tools=TOOLS)
+    seen: list[int] = []
+    for piece in pieces:
+        seen.append(sum(type(event).__name__ == "ToolCallDelta" for event in parser.push(piece)))
+    assert sum(seen) > 5
+    result, _ = parse(pieces, tools=TOOLS)
+    assert result.tool_calls[0].parsed == {"location": 'Zür"ich {'}
+
+
+def test_several_calls_have_their_own_index_and_id() -> None:
+    result, _ = parse([CALL + "\n" + CALL], tools=TOOLS)
+    assert [call.name for call in result.tool_calls] == ["get_weather", "get_weather"]
+    assert len({call.id for call in result.tool_calls}) == 2
+    assert result.text == ""
+
+
+def test_another_format_goes_through_the_library_parser() -> None:
+    text = '<|tool_call_start|>[get_weather(location="Tokyo")]<|tool_call_end|>'
+    result, _ = parse([text[:9], text[9:]], PYTHONIC, tools=TOOLS)
+    assert [(call.name, json.loads(call.arguments)) for call in result.tool_calls] == [
+        ("get_weather", {"location": "Tokyo"})
+    ]
+
+
+def test_a_call_that_cannot_be_parsed_comes_out_as_text() -> None:
+    result, _ = parse(["<tool_call>not json at all</tool_call> after"], tools=TOOLS)
+    assert result.text.startswith("<tool_call>not json at all")
+    assert result.text.endswith("after")
+    assert result.tool_calls == []
+
+
+def test_without_tools_the_markers_are_text() -> None:
+    result, _ = parse([CALL])
+    assert result.text == CALL
+
+
+def test_a_stop_string_cut_in_two_never_shows_its_first_half() -> None:
+    parser = OutputParser(QWEN, stop=("END", "STOP"))
+    assert [event.text for event in parser.push("one ST")] == ["one"]  # type: ignore[union-attr]
+    events = parser.push("OP two")
+    assert parser.stop_sequence == "STOP"
+    assert parser.stopped
+    assert [event.text for event in events] == [" "]  # type: ignore[union-attr]
+    assert parser.push("more") == []
+    assert parser.finish() == []
+
+
+def test_what_only_looked_like_a_stop_string_is_given_back() -> None:
+    result, _ = parse(["one ST", "ART"], stop=("STOP",))
+    assert result.text == "one START"
+
+
+@pytest.mark.parametrize("evil", ["\x1b]52;c;aGk=\x07", "\x9b2J", "a\u202eb", "\x00"])
+def test_control_characters_never_leave(evil: str) -> None:
+    result, _ = parse(["x" + evil + "y", "<think>" + evil + "z</think>"])
+    for character in result.text + result.thinking:
+        assert character.isprintable() or character in "\n\t"
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_harmony_channels_become_thinking_answer_and_calls(size: int) -> None:
+    text = (
+        "<|channel|>analysis<|message|>They want weather.<|end|><|start|>assistant"
+        '<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{"location": "Oslo"}<|call|>'
+        "<|start|>assistant<|channel|>final<|message|>It is cold."
+    )
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    result, events = parse(pieces, HARMONY, tools=TOOLS, initial="header")
+    assert shape(result) == ("It is cold.", "They want weather.", [("get_weather", '{"location": "Oslo"}')])
+    if size == 1:
+        assert sum(type(event).__name__ == "ToolCallDelta" for event in events) > 5
+
+
+def test_harmony_names_the_recipient_before_the_channel_too() -> None:
+    text = ' to=functions.get_weather<|channel|>commentary json<|message|>{"location": "Rome"}'
+    result, _ = parse([text], HARMONY, tools=TOOLS, initial="header")
+    assert shape(result) == ("", "", [("get_weather", '{"location": "Rome"}')])

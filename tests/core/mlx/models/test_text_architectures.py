@@ -1,0 +1,181 @@
+"""Each architecture through the engine, alone, in company and over several turns: the tokens of bare mlx-lm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from core.calls.events import GenerationResult, TextDelta
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.catalog import Catalog, ModelKind
+from core.engine import Engine
+from core.settings import Settings
+from tests.core.mlx.models.bare import Bare, words
+from tests.tiny.text_shapes import ARCHITECTURES
+from tests.tiny.texts import make_text_model
+
+CHUNK = 32
+TOLERANCE = 2e-3
+QUANTISED = "qwen3-4bit"
+ONE_BY_ONE = {"afm7", "deepseek_v41", "gemma2", "llama4", "longcat_flash_ngram"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("texts")
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Iterator[Engine]:
+    (folder / "cache").mkdir()
+    (folder / "models").mkdir()
+    settings = Settings(
+        model_folders=[folder / "models"],
+        hf_cache=folder / "cache",
+        data_dir=folder,
+        prefill_chunk=CHUNK,
+        prefill_ms=0,
+        max_batch=6,
+        cache_budget_gb=0.5,
+    )
+    with Engine(settings) as engine:
+        engine.ready().result()
+        yield engine
+
+
+@pytest.fixture(params=[*ARCHITECTURES, QUANTISED])
+def name(request: pytest.FixtureRequest, engine: Engine, folder: Path) -> Iterator[str]:
+    name: str = request.param
+    architecture, _, bits = name.partition("-")
+    make_text_model(architecture, folder / "models" / name, 4 if bits else None)
+    engine.catalog.refresh()
+    yield name
+    engine.unload(name).result()
+
+
+def agree(result: GenerationResult, expected: Sequence[tuple[int, float]], label: str) -> None:
+    ours = [(entry.token_id, entry.logprob) for entry in result.logprobs]
+    assert [token for token, _ in ours] == [token for token, _ in expected], label
+    for (_, got), (_, wanted) in zip(ours, expected, strict=True):
+        assert got == pytest.approx(wanted, abs=TOLERANCE), label
+
+
+def cached(result: GenerationResult) -> int:
+    assert result.finished is not None
+    return result.finished.usage.cached_tokens
+
+
+def until_text(generation: Generation) -> GenerationResult:
+    """Read until the first text has come."""
+    read = GenerationResult()
+    for event in generation:
+        read.add(event)
+        if isinstance(event, TextDelta):
+            break
+    return read
+
+
+def rest(generation: Generation, read: GenerationResult) -> GenerationResult:
+    for event in generation:
+        read.add(event)
+    return read
+
+
+def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folder: Path) -> None:
+    from mlx_lm import load
+
+    bare = Bare(*load(str(folder / "models" / name))[:2])
+
+    def ask(prompt: str, tokens: int = 8) -> Generation:
+        sampling = Sampling(temperature=0.0, max_tokens=tokens, logprobs=0, logit_bias=bare.bias)
+        return engine.generate(GenerationRequest(name, prompt=prompt, sampling=sampling))
+
+    # Alone, then on from there: the whole of it is reused.
+    opening = words(70, 1)
+    alone = ask(opening, 24)
+    expected = bare.answer(opening, 24)
+    agree(first := alone.result(), expected, "alone")
+    later = f"{opening} {first.text.strip()}{words(9, 2)}"
+    onward = ask(later).result()
+    assert cached(onward) >= 70 + 23
+    agree(onward, bare.answer(later, 8), "follow-up")
+
+    # Five that share a batch, if the model can: three join while two are decoded.
+    prompts = [words(count, 10 + count) for count in (5, 100, 33, 1, 64)]
+    early = [ask(prompt, 10) for prompt in prompts[:2]]
+    read = until_text(early[0])
+    late = [ask(prompt, 10) for prompt in prompts[2:]]
+    answers = [bare.answer(prompt, 10) for prompt in prompts]
+    results = [rest(early[0], read), *[generation.result() for generation in (*early[1:], *late)]]
+    for prompt, result, answer in zip(prompts, results, answers, strict=True):
+        agree(result, answer, f"one of five, {len(prompt.split())} tokens")
+    together = max(result.finished.timing.batch_size for result in results if result.finished)
+    assert together == 1 if name in ONE_BY_ONE else together > 1
+
+    # A request that is cancelled, and asked again.
+    prompt = words(75, 3)
+    dropped = ask(prompt, 200)
+    until_text(dropped)
+    dropped.cancel()
+    again = ask(prompt)
+    agree(again.result(), bare.answer(prompt, 8), "retry")
+
+    # Two at once whose prompts begin alike.
+    pair = [words(80, 4) + words(count, 5 + count) for count in (7, 12)]
+    handles = [ask(prompt) for prompt in pair]
+    for handle, answer in zip(handles, [bare.answer(prompt, 8) for prompt in pair], strict=True):
+        agree(handle.result(), answer, "shared prefix")
+
+    # A conversation, whose second turn departs before the answer's first token.
+    sampling = Sampling(temperature=0.0, max_tokens=6, logprobs=0, logit_bias=bare.bias)
+    turns = (words(60, 6), "An answer in other words.", words(5, 7))
+    for count in (1, 3):
+        messages = [Message.text((Role.USER, Role.ASSISTANT)[i % 2], text) for i, text in enumerate(turns[:count])]
+        result = engine.generate(GenerationRequest(name, tuple(messages), sampling=sampling)).result()
+        agree(result, bare.answer(bare.chat(*turns[:count]), 6), f"turn of {count} messages")
+    assert cached(result) >= 60
+
+
+@pytest.mark.parametrize("architecture", ["qwen3_next", "gpt_oss", "nemotron_h", "llama4", "qwen3"])
+def test_a_system_prompt_is_prefilled_once_for_all_conversations(
+    architecture: str, engine: Engine, folder: Path
+) -> None:
+    """Windows and recurrent states cannot be cut back to it, so a copy is left there."""
+    from mlx_lm import load
+
+    name = f"{architecture}-system"
+    bare = Bare(*load(str(make_text_model(architecture, folder / "models" / name)))[:2])
+    engine.catalog.refresh()
+    system = words(90, 8)
+    sampling = Sampling(temperature=0.0, max_tokens=6, logprobs=0, logit_bias=bare.bias)
+
+    def ask(question: str) -> Generation:
+        messages = (Message.text(Role.SYSTEM, system), Message.text(Role.USER, question))
+        return engine.generate(GenerationRequest(name, messages, sampling=sampling))
+
+    questions = [words(count, count) for count in (110, 45, 50)]
+    asked = [ask(question) for question in (*questions, questions[0])]  # the last two find others at it
+    results = [generation.result() for generation in asked]
+    for question, result in zip((*questions, questions[0]), results, strict=True):
+        agree(result, bare.answer(bare.chat(question, system=system), 6), question)
+    assert cached(results[0]) == 0
+    assert all(cached(result) >= 90 for result in results[1:])
+    assert cached(results[-1]) >= 200
+    engine.unload(name).result()
+
+
+def test_the_catalog_tells_their_kind_and_memory(folder: Path) -> None:
+    settings = Settings(model_folders=[folder / "models"], hf_cache=folder / "cache", data_dir=folder)
+    for name in ARCHITECTURES:
+        if not (folder / "models" / name).exists():
+            make_text_model(name, folder / "models" / name)
+    for info in Catalog(settings).list(all=True):
+        if info.source == "pocket":
+            continue
+        assert info.kind is ModelKind.TEXT, info.id
+        assert info.problem is None, info.id
+        assert info.memory is not None, info.id
+        assert info.memory.weights > 0
