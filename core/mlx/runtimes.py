@@ -12,7 +12,7 @@ import mlx.core as mx
 from core.calls.clock import Clock
 from core.catalog import Float32, ModelInfo, ModelKind
 from core.errors import EngineError, ModelBroken, UnsupportedInput
-from core.mlx.kv.reuse import Kept
+from core.mlx.kv.store import KvStore
 from core.mlx.models import loading
 from core.mlx.ranks.distributed import Ranks
 from core.settings import Settings
@@ -24,10 +24,6 @@ class ModelRuntime(Protocol):
     """A loaded model at work. Its methods run on the MLX thread; times are seconds of `time.monotonic()`."""
 
     last_used: float
-    loaded_at: float
-    load_s: float
-    memory_bytes: int
-    precision: str
 
     @property
     def running(self) -> int: ...
@@ -77,7 +73,7 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks, way: Float32 | N
     raise ModelBroken(f"{info.id} cannot be loaded: {info.problem or 'nothing tells what kind of model it is'}")
 
 
-def make_runtime(info: ModelInfo, loaded: Any, settings: Settings, stream: mx.Stream, kept: Kept) -> ModelRuntime:
+def make_runtime(info: ModelInfo, loaded: Any, settings: Settings, stream: mx.Stream, store: KvStore) -> ModelRuntime:
     """The runtime for what `load_steps` returned."""
     match info.kind:
         case ModelKind.EMBEDDINGS:
@@ -91,7 +87,7 @@ def make_runtime(info: ModelInfo, loaded: Any, settings: Settings, stream: mx.St
     from core.mlx.decoding.runtime import Runtime
     from core.mlx.kv.prefix_cache import PrefixCache
 
-    if loaded.own_layers:  # ranks with unlike layers would not drop the same entries, nor be able to cut the same ones
+    if loaded.pipeline_parallel:  # ranks with unlike layers would not drop the same entries, nor could trim the same
         log.info("%s keeps no prompts for later turns: each rank holds layers of its own", info.id)
-        kept = replace(kept, prefixes=PrefixCache(0))
-    return Runtime(loaded, settings, stream, kept)
+        store = replace(store, prefixes=PrefixCache(0))
+    return Runtime(loaded, settings, stream, store)

@@ -1,14 +1,12 @@
-"""What the MLX thread does next: loads advance a piece at a time, models take turns step by step."""
+"""What the MLX thread does next: models take turns step by step, and after them the first load gets a piece."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import mlx.core as mx
@@ -18,16 +16,14 @@ from core.calls.clock import Clock
 from core.calls.events import Finished, FinishReason, Loading, Timing, Usage
 from core.calls.requests import GenerationRequest
 from core.calls.stream import Work
-from core.catalog import Catalog, Float32, ModelKind
+from core.catalog import Catalog
 from core.compute import on_linux_cpu
-from core.errors import EngineError, GenerationFailed, LoadFailed, ModelUnloaded
-from core.mlx.kv.prefix_cache import SAVE_S
+from core.errors import EngineError, GenerationFailed, ModelUnloaded
+from core.mlx.loads import Loads, Ready, give_memory_back
 from core.mlx.models.loading import quiet_transformers
 from core.mlx.models.offline import stay_offline
-from core.mlx.models.precision import precision
-from core.mlx.pool import Pool
-from core.mlx.ranks.distributed import ALONE, Ranks, fingerprint
-from core.mlx.runtimes import ModelRuntime, load_steps, make_runtime
+from core.mlx.pool import Pool, Resident
+from core.mlx.ranks.distributed import ALONE, Ranks
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
 
@@ -42,19 +38,6 @@ SHARED_SETTINGS = ("max_batch", "prefill_chunk", "cache_budget_gb")
 """What a step consists of follows from these: under mlx.launch rank 0's hold on every rank."""
 
 T = TypeVar("T")
-
-
-@dataclass
-class _Load:
-    """A model on its way into memory, and who waits for it. `waiters` get the runtime or the error."""
-
-    model_id: str
-    began: float
-    steps: Generator[float, None, ModelRuntime] | None = None
-    fraction: float = 0.0
-    memory: int = 0
-    """Bytes that its pieces took so far; others prefill and decode between them."""
-    waiters: list[Callable[[ModelRuntime | EngineError], None]] = field(default_factory=list)
 
 
 class Scheduler:
@@ -80,8 +63,9 @@ class Scheduler:
         self._publish = publish
         self._stream = mx.default_stream(mx.default_device())
         self._pool = Pool(settings, ranks)
-        self._loads: dict[str, _Load] = {}
-        self._load_counts: dict[str, int] = {}
+        self._loads = Loads(
+            settings, catalog, self._pool, ranks, self._stream, lambda names: self._free(*names), notify, self.publish
+        )
         self._leaving: dict[str, list[Future[None]]] = {}
         self._published = 0.0
         self._blas = str(blas.install())
@@ -96,34 +80,34 @@ class Scheduler:
         if work.done:
             return
 
-        def ready(found: ModelRuntime | EngineError) -> None:
+        def ready(found: Resident | EngineError) -> None:
             if isinstance(found, EngineError):
                 work.fail(found)
             elif not work.done:
                 load_s = max(found.loaded_at - submitted, 0.0) if loading else 0.0
-                found.submit(work, Clock(submitted, load_s))
+                found.runtime.submit(work, Clock(submitted, load_s))
 
         model_id = work.request.model
-        loading = model_id not in self._pool.runtimes or model_id in self._leaving
+        loading = model_id not in self._pool.residents or model_id in self._leaving
         if loading:
             work.feed(Loading(model_id))
         self._with_model(model_id, ready)
 
     def cancel(self, work: Work) -> None:
         """End a request wherever it is."""
-        runtime = self._pool.runtimes.get(work.request.model)
-        if runtime is None or not runtime.cancel(work):
+        resident = self._pool.residents.get(work.request.model)
+        if resident is None or not resident.runtime.cancel(work):
             work.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
         self.publish()
 
     def load(self, model_id: str, pin: bool, future: Future[LoadedModel]) -> None:
         """Load a model; the future gets what status says of it."""
 
-        def ready(found: ModelRuntime | EngineError) -> None:
+        def ready(found: Resident | EngineError) -> None:
             if pin and not isinstance(found, EngineError):
                 self._pool.pinned.add(model_id)
             self.publish()
-            _settle(future, found, lambda runtime: self._describe(model_id, runtime))
+            _settle(future, found, lambda resident: self._describe(model_id, resident))
 
         self._with_model(model_id, ready)
 
@@ -136,23 +120,18 @@ class Scheduler:
     def count(self, request: GenerationRequest, future: Future[int]) -> None:
         """Count a request's prompt tokens with its model's tokenizer."""
 
-        def ready(found: ModelRuntime | EngineError) -> None:
-            _settle(future, found, lambda runtime: runtime.count_tokens(request))
+        def ready(found: Resident | EngineError) -> None:
+            _settle(future, found, lambda resident: resident.runtime.count_tokens(request))
 
         self._with_model(request.model, ready)
 
     def unload(self, model_id: str, cancel: bool, future: Future[None]) -> None:
         """Free a model once it is idle, or at once."""
-        load = self._loads.pop(model_id, None)
-        if load is not None:
-            self._finish_load(load, ModelUnloaded(f"Loading {model_id} was cancelled."))
-            _give_memory_back()
-            self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
-            self.publish()
-        runtime = self._pool.runtimes.get(model_id)
-        if runtime is None:
+        was_loading = self._loads.cancel(model_id, ModelUnloaded(f"Loading {model_id} was cancelled."))
+        resident = self._pool.residents.get(model_id)
+        if resident is None:
             try:
-                if load is None:
+                if not was_loading:
                     self._catalog.get(model_id)
             except EngineError as error:
                 if future.set_running_or_notify_cancel():
@@ -161,16 +140,14 @@ class Scheduler:
                 _done(future)
             return
         self._leaving.setdefault(model_id, []).append(future)
-        if cancel or not runtime.busy:
+        if cancel or not resident.runtime.busy:
             self._free(model_id)
         self.publish()
 
     def close(self, error: EngineError) -> None:
         """End everything with `error` and free all memory."""
-        for load in list(self._loads.values()):
-            self._finish_load(load, error)
-        self._loads.clear()
-        self._free(*self._pool.runtimes, error=error)
+        self._loads.close(error)
+        self._free(*self._pool.residents, error=error)
         self.publish(alive=False)
         try:
             mx.synchronize()
@@ -183,8 +160,9 @@ class Scheduler:
 
     def position(self) -> int:
         """A number made of what is under way, in which ranks that are in step agree."""
-        models = [(name, runtime.running, runtime.waiting) for name, runtime in self._pool.runtimes.items()]
-        return zlib.crc32(repr((models, list(self._loads), list(self._leaving))).encode())
+        residents = self._pool.residents.items()
+        models = [(name, resident.runtime.running, resident.runtime.waiting) for name, resident in residents]
+        return zlib.crc32(repr((models, self._loads.names, list(self._leaving))).encode())
 
     @property
     def busy(self) -> bool:
@@ -192,139 +170,71 @@ class Scheduler:
 
     @property
     def _working(self) -> bool:
-        return any(runtime.busy for runtime in self._pool.runtimes.values())
+        return any(resident.runtime.busy for resident in self._pool.residents.values())
 
     def step(self) -> None:
         """One step of every busy model, then one piece of the first load."""
-        for model_id, runtime in list(self._pool.runtimes.items()):
-            if runtime.busy:
-                runtime.step()
-            if model_id in self._leaving and not runtime.busy:
+        for model_id, resident in list(self._pool.residents.items()):
+            if resident.runtime.busy:
+                resident.runtime.step()
+            if model_id in self._leaving and not resident.runtime.busy:
                 self._free(model_id)
-        # A model that was asked for again while its last requests end holds up no other.
-        if (load := next((load for name, load in self._loads.items() if name not in self._leaving), None)) is not None:
-            self._advance(load)
+        self._loads.step(self._leaving, self._working)
         if time.monotonic() - self._published >= STATUS_INTERVAL_S or not self.busy:
             self.publish()
 
     def until_idle(self) -> float | None:
         """Seconds until a model has been idle for as long as the settings allow; None when no model ever will."""
         minutes = self._settings.idle_unload_minutes
-        idle = self._idle()
+        idle = self._pool.idle()
         if minutes is None or not idle:
             return None
-        return max(min(runtime.last_used for runtime in idle.values()) + 60 * minutes - time.monotonic(), 0.0)
+        return max(min(resident.runtime.last_used for resident in idle.values()) + 60 * minutes - time.monotonic(), 0.0)
 
     def until_save(self) -> float | None:
         """Seconds until it is quiet enough to write KV to disk; None when all is there that shall be."""
-        if not self._pool.kept.prefixes.unsaved:
+        if not self._pool.store.prefixes.unsaved:
             return None
-        last = max((runtime.last_used for runtime in self._pool.runtimes.values()), default=0.0)
+        last = max((resident.runtime.last_used for resident in self._pool.residents.values()), default=0.0)
         return max(last + QUIET_S - time.monotonic(), 0.0)
 
     def save(self) -> None:
         """Write a piece of KV to disk."""
-        self._pool.kept.prefixes.save_piece()
-        if not self._pool.kept.prefixes.unsaved:
+        self._pool.store.prefixes.save_piece()
+        if not self._pool.store.prefixes.unsaved:
             self.publish()
 
     def expired(self) -> tuple[str, ...]:
         """The models whose time is up."""
         patience = 60 * (self._settings.idle_unload_minutes or 0)
-        return tuple(name for name, idle in self._idle().items() if idle.last_used + patience <= time.monotonic())
+        return tuple(
+            name
+            for name, resident in self._pool.idle().items()
+            if resident.runtime.last_used + patience <= time.monotonic()
+        )
 
     def unload_idle(self, models: tuple[str, ...]) -> None:
         """Free these models, unless they have been asked for meanwhile."""
         for model_id in models:
-            if model_id in self._idle():
+            if model_id in self._pool.idle():
                 self._free(model_id)
 
-    def _idle(self) -> dict[str, ModelRuntime]:
-        return {
-            name: runtime
-            for name, runtime in self._pool.runtimes.items()
-            if not runtime.busy and name not in self._pool.pinned
-        }
+    # -- models in and out -------------------------------------------------------------------------------------------
 
-    # -- loading -----------------------------------------------------------------------------------------------------
-
-    def _with_model(self, model_id: str, ready: Callable[[ModelRuntime | EngineError], None]) -> None:
-        """Call `ready` with the runtime, now or when it is loaded."""
-        runtime = self._pool.runtimes.get(model_id)
-        if runtime is not None and model_id not in self._leaving:
-            ready(runtime)
-            return
-        load = self._loads.get(model_id)
-        if load is None:
-            load = self._loads[model_id] = _Load(model_id, time.monotonic())
-            self._notify(Notice(NoticeKind.MODEL_LOADING, model_id))
-            self.publish()
-        load.waiters.append(ready)
-
-    def _advance(self, load: _Load) -> None:
-        active = mx.get_active_memory()
-        try:
-            if load.steps is None:
-                way, left, victims = self._ranks.decide(lambda: self._pool.room_for(self._catalog.get(load.model_id)))
-                self._pool.kept.shrink(left, 0.0 if self._working else SAVE_S)
-                if victims:
-                    self._free(*victims)
-                active = mx.get_active_memory()
-                load.steps = self._ranks.together(
-                    self._load_steps(load.model_id, way), lambda: fingerprint(self._catalog.get(load.model_id).path)
-                )
-            load.fraction = next(load.steps)
-            load.memory += mx.get_active_memory() - active
-        except StopIteration as finished:
-            load.memory += mx.get_active_memory() - active
-            self._loaded(load, finished.value)
-        except EngineError as error:
-            self._drop(load, error)
-        except Exception as error:  # MLX raises RuntimeError when an allocation fails
-            self._drop(load, LoadFailed(f"{load.model_id} could not be loaded: {type(error).__name__}: {error}"))
-
-    def _load_steps(self, model_id: str, way: Float32 | None) -> Generator[float, None, ModelRuntime]:
-        info = self._catalog.get(model_id)
-        if (disk := self._pool.kept.prefixes.disk) is not None and info.kind in (ModelKind.TEXT, ModelKind.VISION):
-            disk.open(info, way)
-        loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks, way)
-        try:
-            runtime = make_runtime(info, loaded, self._settings, self._stream, self._pool.kept)
-            runtime.precision = precision(loaded.model)
-            return runtime
-        except Exception as error:
-            raise LoadFailed(f"{model_id} could not be set up: {type(error).__name__}: {error}") from error
-
-    def _loaded(self, load: _Load, runtime: ModelRuntime) -> None:
-        runtime.loaded_at = runtime.last_used = time.monotonic()
-        runtime.load_s = runtime.loaded_at - load.began
-        runtime.memory_bytes = max(load.memory, 0)
-        self._load_counts[load.model_id] = self._load_counts.get(load.model_id, 0) + 1
-        self._pool.runtimes[load.model_id] = runtime
-        del self._loads[load.model_id]
-        self._notify(Notice(NoticeKind.MODEL_READY, load.model_id))
-        self._finish_load(load, runtime)
-        self.publish()
-
-    def _drop(self, load: _Load, error: EngineError) -> None:
-        self._loads.pop(load.model_id, None)
-        self._notify(Notice(NoticeKind.MODEL_FAILED, load.model_id, error.message))
-        log.info("loading %s failed", load.model_id, exc_info=error)
-        self._finish_load(load, error.detached())
-        _give_memory_back()
-        self.publish()
-
-    def _finish_load(self, load: _Load, found: ModelRuntime | EngineError) -> None:
-        load.steps = None
-        for ready in load.waiters:
-            ready(found)
+    def _with_model(self, model_id: str, ready: Ready) -> None:
+        """Call `ready` with the model, now or when it is loaded."""
+        resident = self._pool.residents.get(model_id)
+        if resident is not None and model_id not in self._leaving:
+            ready(resident)
+        else:
+            self._loads.ask(model_id, ready)
 
     def _free(self, *model_ids: str, error: EngineError | None = None) -> None:
         """End these models and their requests, and give all their memory back at once."""
         for model_id in model_ids:
-            self._pool.runtimes.pop(model_id).close(error)
+            self._pool.residents.pop(model_id).runtime.close(error)
             self._pool.pinned.discard(model_id)
-        _give_memory_back()
+        give_memory_back()
         for model_id in model_ids:
             self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
             for future in self._leaving.pop(model_id, []):
@@ -336,11 +246,8 @@ class Scheduler:
     def publish(self, alive: bool = True) -> None:
         """Put a fresh snapshot where every thread can read it."""
         self._published = time.monotonic()
-        models = [self._describe(name, runtime) for name, runtime in self._pool.runtimes.items()]
-        models += [
-            LoadedModel(load.model_id, ModelState.LOADING, progress=load.fraction, waiting=len(load.waiters))
-            for load in self._loads.values()
-        ]
+        models = [self._describe(name, resident) for name, resident in self._pool.residents.items()]
+        models += self._loads.describe()
         self._publish(
             EngineStatus(
                 alive=alive,
@@ -353,28 +260,28 @@ class Scheduler:
                 cache_memory=mx.get_cache_memory(),
                 peak_memory=mx.get_peak_memory(),
                 memory_budget=self._pool.budget,
-                kept_memory=self._pool.kept.nbytes,
-                kept_on_disk=disk.nbytes if (disk := self._pool.kept.prefixes.disk) is not None else 0,
+                kept_memory=self._pool.store.nbytes,
+                kept_on_disk=disk.nbytes if (disk := self._pool.store.prefixes.disk) is not None else 0,
             )
         )
         self._notify(Notice(NoticeKind.STATUS))
 
-    def _describe(self, model_id: str, runtime: ModelRuntime) -> LoadedModel:
+    def _describe(self, model_id: str, resident: Resident) -> LoadedModel:
         return LoadedModel(
             id=model_id,
             state=ModelState.UNLOADING if model_id in self._leaving else ModelState.READY,
             pinned=model_id in self._pool.pinned,
-            memory_bytes=runtime.memory_bytes,
-            precision=runtime.precision,
-            load_s=runtime.load_s,
-            loads=self._load_counts.get(model_id, 0),
-            running=runtime.running,
-            waiting=runtime.waiting,
+            memory_bytes=resident.memory_bytes,
+            precision=resident.precision,
+            load_s=resident.load_s,
+            loads=resident.loads,
+            running=resident.runtime.running,
+            waiting=resident.runtime.waiting,
         )
 
 
-def _settle(future: Future[T], found: ModelRuntime | EngineError, answer: Callable[[Any], T]) -> None:
-    """Answer a future with what `answer` makes of the runtime, or with the error; one that was cancelled is let be."""
+def _settle(future: Future[T], found: Resident | EngineError, answer: Callable[[Any], T]) -> None:
+    """Answer a future with what `answer` makes of the model, or with the error; one that was cancelled is let be."""
     if not future.set_running_or_notify_cancel():
         return
     try:
@@ -390,8 +297,3 @@ def _settle(future: Future[T], found: ModelRuntime | EngineError, answer: Callab
 def _done(future: Future[None]) -> None:
     if future.set_running_or_notify_cancel():
         future.set_result(None)
-
-
-def _give_memory_back() -> None:
-    gc.collect()
-    mx.clear_cache()

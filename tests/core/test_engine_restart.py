@@ -13,7 +13,7 @@ from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
 from core.media.images import ImageData
 from core.mlx import scheduler
-from core.mlx.kv.reuse import FOLDER
+from core.mlx.kv.store import FOLDER
 from core.pocket import MODELS_DIR
 from core.settings import Settings
 from core.status import Notice

@@ -30,10 +30,6 @@ class AudioRuntime:
     def __init__(self, loaded: LoadedAudio, stream: mx.Stream) -> None:
         self.loaded = loaded
         self.last_used = time.monotonic()
-        self.loaded_at = 0.0
-        self.load_s = 0.0
-        self.memory_bytes = 0
-        self.precision = ""
         self._stream = stream
         self._pieces: _Pieces = speak if loaded.task is AudioTask.SPEAK else transcribe
         self._queue: deque[tuple[Stream[Any, Any, Any], Clock]] = deque()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.errors import OutOfMemory
-from core.mlx.decoding.prefill import Entrant
+from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
-from core.mlx.kv.reuse import Kept
+from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
 from core.sizes import readable_size
 
@@ -16,36 +16,36 @@ ANSWER_FOR_FIT = 1024
 
 
 def make_room(
-    entrant: Entrant, rows: Iterable[Row], entrants: Iterable[Entrant], loaded: LoadedWeights, kept: Kept
+    task: PrefillTask, rows: Iterable[Row], prefilling: Iterable[PrefillTask], loaded: LoadedWeights, store: KvStore
 ) -> bool:
     """Let what is kept for later give way to a prompt; False when it has to wait until a row of its model has ended.
 
     Raises OutOfMemory with the numbers when there is none to wait for.
     """
-    estimate, rows, entrants = loaded.memory, list(rows), list(entrants)
+    estimate, rows, prefilling = loaded.memory, list(rows), list(prefilling)
     if estimate is None or not estimate.kv_per_token:
         return True
-    need = estimate.kv_per_token * _missing(entrant, rows, entrants) // loaded.ranks.size
-    left = loaded.ranks.decide(lambda: kept.left_beside(need))
+    need = estimate.kv_per_token * _missing(task, rows, prefilling) // loaded.ranks.size
+    left = loaded.ranks.decide(lambda: store.left_beside(need))
     if left >= 0:
-        kept.shrink(left)
+        store.shrink(left)
         return True
-    if rows or entrants:
+    if rows or prefilling:
         return False
-    prompt = entrant.row.prompt_tokens
+    prompt = task.row.prompt_tokens
     raise OutOfMemory(
-        f"The KV cache of a prompt of {prompt} tokens and an answer of {_expected(entrant.row) - prompt} takes about "
+        f"The KV cache of a prompt of {prompt} tokens and an answer of {_expected(task.row) - prompt} takes about "
         f"{readable_size(need)}, and {readable_size(max(left + need, 0))} of the budget of "
-        f"{readable_size(kept.memory)} are free. "
+        f"{readable_size(store.memory)} are free. "
         "Shorten the conversation, unload another model, or raise memory_budget_gb."
     )
 
 
-def _missing(entrant: Entrant, rows: list[Row], entrants: list[Entrant]) -> int:
-    """Tokens of KV still to be allocated when `entrant` joins the others: a batch pads all its rows to the longest."""
-    everyone = [*rows, *(other.row for other in entrants), entrant.row]
+def _missing(task: PrefillTask, rows: list[Row], prefilling: list[PrefillTask]) -> int:
+    """Tokens of KV still to be allocated when `task` joins the others: a batch pads all its rows to the longest."""
+    everyone = [*rows, *(other.row for other in prefilling), task.row]
     held = len(rows) * max((row.prefilled + row.completion_tokens for row in rows), default=0)
-    held += sum(other.work.done for other in entrants if other.work is not None)
+    held += sum(other.work.done for other in prefilling if other.work is not None)
     return max(max(_expected(row) for row in everyone) * len(everyone) - held, 0)
 
 

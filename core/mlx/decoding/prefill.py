@@ -1,92 +1,188 @@
-"""Prompts on their way into the batch: how they are prefilled a chunk at a time, and whose turn it is."""
+"""Admitted prompts on their way into the batch: read a chunk at a time, none of them computed twice."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.models.cache import trim_prompt_cache
 
+from core.calls.events import FinishReason, Prefill
+from core.calls.generation import Generation
+from core.errors import EngineError
+from core.mlx.decoding.batch import Batch
+from core.mlx.decoding.prefill_task import PrefillTask, next_alone, next_group
+from core.mlx.decoding.prefix_reuse import PrefixReuse
+from core.mlx.decoding.reader import check_window
 from core.mlx.decoding.row import Row
-from core.mlx.decoding.scratch import release_scratch
+from core.mlx.decoding.text_prefill import TextPrefill
 from core.mlx.decoding.vision_prefill import VisionPrefill
-from core.mlx.prompt.inputs import Inputs, as_array
+from core.mlx.kv.image_embeddings import ImageEmbeddings
+from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.vision_decoder import RopeOffset, VisionDecoder
+from core.mlx.token_budget import TokenBudget
 
-OLDEST_EVERY = 4
-"""Of so many chunks, one goes to the oldest prompt and the others to the one with the least left: a short prompt
-overtakes a long one, and no stream of short ones keeps a long one waiting for ever."""
+PATIENCE = 3
+"""Steps for which a prompt of many chunks makes way: a short one that joins takes as many to its first token."""
 
 
-class TextPrefill:
-    """The language model over one prompt without images; `cache` holds its first `done` tokens.
+class PrefillStage:
+    """Between the queue and the batch. `step` lets in what may join, or reads a chunk of a prompt that may not yet.
 
-    `done` starts at `reused` when `cache` came from another row.
+    A chunk holds as many tokens as `budget` allows, and in a step as many chunks are read as fit its time. Prompts of
+    at most a chunk are left to the batch, `joint_rows` of them at a time. `failure` makes an EngineError of what a
+    model raises over a prompt: it ends that request alone.
     """
 
-    together = 0
-    """As of `VisionPrefill`: no token of text sees later ones."""
-
-    def __init__(self, decoder: Any, inputs: Inputs, cache: list[Any] | None, reused: int) -> None:
-        self.cache: list[Any] = cache if cache is not None else make_prompt_cache(decoder)
-        self.done = reused
+    def __init__(
+        self,
+        loaded: LoadedWeights,
+        decoder: Any,
+        batch: Batch,
+        reuse: PrefixReuse,
+        images: ImageEmbeddings,
+        budget: TokenBudget,
+        stream: mx.Stream,
+        joint_rows: int,
+        failure: Callable[[Exception], EngineError],
+    ) -> None:
+        self.tasks: list[PrefillTask] = []
+        """In the order of their admission."""
+        self._loaded = loaded
         self._decoder = decoder
-        self._tokens = as_array(inputs.tokens)
+        self._batch = batch
+        self._reuse = reuse
+        self._images = images
+        self._budget = budget
+        self._stream = stream
+        self._joint_rows = joint_rows
+        self._failure = failure
+        self._chunks = 0
+        self._passed_over = 0
 
-    def step(self, chunk: int, boundary: int = 0) -> bool:
-        """Process `chunk` tokens, not beyond `boundary`, so that the cache can be copied there; True when only the
-        prompt's last token is left."""
-        last = self._tokens.shape[1] - 1
-        end = min(self.done + chunk, last)
-        if self.done < boundary < end:
-            end = boundary
-        self._decoder(self._tokens[:, self.done : end], cache=self.cache)
-        mx.eval([layer.state for layer in self.cache])
-        self.done = end
-        release_scratch()
-        return self.done == last
+    def __len__(self) -> int:
+        return len(self.tasks)
 
+    def step(self) -> None:
+        """Let prompts into the batch, or read a chunk of one; again while another as long would half fit the budget."""
+        began, spent = time.monotonic(), 0.0
+        while self._piece():
+            before, spent = spent, time.monotonic() - began
+            if spent + (spent - before) / 2 > self._budget.seconds:
+                return
 
-@dataclass(eq=False)
-class Entrant:
-    """An admitted row that is not in the batch yet; `work` is None while the prefill of another row is awaited."""
+    def cancel(self, generation: Generation) -> bool:
+        """End a request now; returns whether it was here. What has been read of its prompt is kept."""
+        task = next((task for task in self.tasks if task.row.generation is generation), None)
+        if task is None:
+            return False
+        self.tasks.remove(task)
+        if task.work is not None:
+            self._reuse.store(task.row, task.work.cache, task.row.key[: task.work.done])
+        task.row.finish(FinishReason.CANCELLED)
+        return True
 
-    row: Row
-    inputs: Inputs
-    work: TextPrefill | VisionPrefill | None = None
-    recall: Generator[None, None, None] | None = None
-    """Reads what is on disk of the prompt, before `work` begins."""
-    finished: bool = False
-    """Nothing is left for `work` to do."""
+    def fail(self, error: EngineError) -> None:
+        """End every request with `error`."""
+        for task in self.tasks:
+            task.row.generation.fail(error)
+        self.tasks.clear()
 
-    @property
-    def left(self) -> int:
-        """Prompt tokens still to be prefilled, without the last, which is the batch's to read."""
-        return self.inputs.length - 1 - (self.work.done if self.work else 0)
+    def _piece(self) -> bool:
+        """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk.
 
-    def may_join(self, chunk: int) -> bool:
-        """Whether BatchGenerator can do the rest, without going over a chunk."""
-        return self.finished or (isinstance(self.work, TextPrefill) and self.left <= chunk)
+        Returns whether there may be more to do before the batch's turn.
+        """
+        chunk = self._budget.limit
+        for task in [task for task in self.tasks if task.work is None]:
+            with self._owner(task):
+                self._begin(task)
+        alone = next_alone(self.tasks, chunk, self._chunks)
+        if alone is None or self._passed_over < PATIENCE:
+            group = [] if self._batch.reading else next_group(self.tasks, chunk, self._joint_rows)
+            for task in group:
+                with self._owner(task):
+                    self._batch.insert(task)
+                    self.tasks.remove(task)
+            if group or (self._batch.entering and alone is not None and alone.left > chunk):
+                self._passed_over += 1
+                return False
+        self._passed_over = 0
+        if alone is not None:
+            self._chunks += 1
+            with self._owner(alone):
+                self._advance(alone)
+        return alone is not None
 
+    @contextmanager
+    def _owner(self, task: PrefillTask) -> Iterator[None]:
+        """What raises over one prompt ends that request and no other."""
+        try:
+            yield
+        except Exception as error:
+            self.tasks.remove(task)
+            task.row.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
 
-def next_group(entrants: Sequence[Entrant], chunk: int, rows: int) -> list[Entrant]:
-    """The first entrants, `rows` at most, whose rests fit one chunk together, each padded to the longest of them."""
-    group: list[Entrant] = []
-    widest = 1
-    for entrant in entrants:
-        if len(group) == rows or not entrant.may_join(chunk):
-            continue
-        width = max(widest, entrant.left)
-        if not group or (len(group) + 1) * width <= chunk:
-            group.append(entrant)
-            widest = width
-    return group
+    def _begin(self, task: PrefillTask) -> None:
+        """Give a prompt what is known of it already, unless another row is still at that."""
+        row, inputs = task.row, task.inputs
+        leader, shared = self._reuse.leader(row.key, self._running())
+        if leader is not None and leader.prefilled < shared:
+            return
+        if self._reuse.snapshots:
+            leader = None  # what it left at a snapshot point is in the prefix cache
+        if leader is None:
+            for _ in task.recall or ():
+                return  # a piece of it was read from disk
+        cache, row.cached = self._reuse.fetch(row.key) if leader is None else self._copied(leader, shared)
+        row.prefilled = row.cached
+        row.generation.feed(Prefill(row.cached, inputs.length, row.cached))
+        if isinstance(self._decoder, VisionDecoder):
+            if inputs.features is not None:
+                model, name = self._loaded.model, self._loaded.info.id
+                task.work = VisionPrefill(self._decoder, model, inputs, self._images, name, cache, row.cached)
+                return
+            if cache is not None:
+                cache[-1] = RopeOffset()
+        task.work = TextPrefill(self._decoder, inputs, cache, row.cached)
 
+    def _running(self) -> Iterator[Row]:
+        """The rows of which there is KV already."""
+        yield from self._batch.rows
+        yield from (task.row for task in self.tasks if task.work is not None)
 
-def next_alone(entrants: Sequence[Entrant], chunk: int, turn: int) -> Entrant | None:
-    """Whose prompt gets the chunk number `turn`, of those that the batch cannot take; None when there are none."""
-    waiting = [entrant for entrant in entrants if entrant.work is not None and not entrant.may_join(chunk)]
-    if not waiting:
-        return None
-    return waiting[0] if turn % OLDEST_EVERY == 0 else min(waiting, key=lambda entrant: entrant.left)
+    def _copied(self, leader: Row, shared: int) -> tuple[list[Any], int]:
+        """A cache of the first `shared` tokens of a running row."""
+        if leader.uid is not None:
+            found, held = self._batch.cache_of(leader)
+        else:
+            work = next(task.work for task in self.tasks if task.row is leader)
+            assert work is not None
+            found, held = work.cache, work.done
+        cache = copy.deepcopy(found)
+        trim_prompt_cache(cache, held - shared)
+        return cache, shared
+
+    def _advance(self, task: PrefillTask) -> None:
+        """Read a chunk of a prompt that is too long, or has images to encode, for the batch."""
+        row, work = task.row, task.work
+        assert work is not None
+        before, began = work.done, time.monotonic()
+        stop = next((end for end in self._reuse.stop_points(row) if end > before), 0)
+        with mx.stream(self._stream):
+            task.finished = work.step(self._budget.limit, stop)
+        if work.done > before:
+            self._budget.saw(work.done - before, time.monotonic() - began)
+        inputs = task.inputs
+        if inputs.length != row.prompt_tokens:  # an image has another number of tokens than its processor said
+            check_window(inputs, self._loaded)
+            row.prompt_tokens, row.image_tokens = inputs.length, inputs.image_tokens
+        row.prefilled = work.done
+        row.cached = min(row.cached, work.done)  # a model that cannot go on from there has begun anew
+        row.generation.feed(Prefill(work.done, row.prompt_tokens, row.cached))
+        passed = max(before, work.indivisible - 1)
+        self._reuse.store_snapshots(row, passed, work.done, lambda: copy.deepcopy(work.cache))

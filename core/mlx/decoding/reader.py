@@ -11,17 +11,17 @@ from core.calls.requests import GenerationRequest
 from core.errors import EngineError
 from core.mlx.decoding.constraint import JsonConstraint
 from core.mlx.decoding.output import OutputParser
-from core.mlx.decoding.prefill import Entrant
+from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler
 from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
-from core.mlx.prompt.snapshots import departures
+from core.mlx.prompt.snapshots import snapshot_points
 
 
 class RequestReader:
-    """Makes entrants. With `snapshots`, their caches are copied where other prompts will depart from theirs.
+    """Makes tasks of requests. With `snapshots`, their caches are copied where other prompts will branch off.
 
     `failure` makes an EngineError of what a logits processor raises.
     """
@@ -39,10 +39,10 @@ class RequestReader:
         self._failure = failure
         self._grammar_tokenizer: Any = None
 
-    def entrant(self, generation: Generation, clock: Clock) -> Entrant:
+    def read(self, generation: Generation, clock: Clock) -> PrefillTask:
         """Read a request. Raises EngineError, ContextOverflow among them, and what tokenizers and processors raise."""
         request, loaded = generation.request, self._loaded
-        inputs = loaded.ranks.decide(lambda: self._read(request))
+        inputs = loaded.ranks.decide(lambda: self._inputs(request))
         parser = OutputParser(
             loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
         )
@@ -60,10 +60,10 @@ class RequestReader:
         row.processors = self._processors(row, inputs)
         if self._snapshots:
             known = self._prefixes.longest(loaded.info.id, row.key)
-            row.boundaries = loaded.ranks.decide(lambda: departures(request, inputs, loaded, known))
-        return Entrant(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
+            row.snapshot_points = loaded.ranks.decide(lambda: snapshot_points(request, inputs, loaded, known))
+        return PrefillTask(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
 
-    def _read(self, request: GenerationRequest) -> Inputs:
+    def _inputs(self, request: GenerationRequest) -> Inputs:
         inputs = prepare_inputs(request, self._loaded)
         check_window(inputs, self._loaded)
         return inputs

@@ -11,30 +11,11 @@ import mlx.core as mx
 import numpy as np
 
 from core.calls.clock import Clock
-from core.calls.events import Finished, FinishReason, Queued, Timing, TokenLogprob, Usage
+from core.calls.events import Finished, FinishReason, Timing, TokenLogprob, Usage
 from core.calls.generation import Generation
 from core.errors import EngineError
 from core.mlx.decoding.output import OutputParser
 from core.mlx.models.sampling import LogitsProcessor, Sampler
-
-
-@dataclass(eq=False)
-class Waiting:
-    """A request in the queue."""
-
-    generation: Generation
-    clock: Clock
-    told: int = 0
-    """The place in the queue that its reader knows of; 0 means none."""
-
-    def tell(self, place: int) -> None:
-        """Pass the place on, in the last ten of the queue every one, further back each that is a tenth nearer.
-
-        A long queue moves with every admission: a thousand requests would be told half a million places.
-        """
-        if place != self.told and (not self.told or place <= 10 or place <= 0.9 * self.told):
-            self.told = place
-            self.generation.feed(Queued(place))
 
 
 @dataclass
@@ -62,9 +43,9 @@ class Row:
     key: list[int] = field(default_factory=list)
     prefilled: int = 0
     """Prompt tokens whose KV the row holds so far."""
-    boundaries: list[int] = field(default_factory=list)
-    """Prompt tokens, ascending, after which the cache is copied for prompts that depart there; none where it can be
-    cut back."""
+    snapshot_points: list[int] = field(default_factory=list)
+    """Prompt tokens, ascending, after which a snapshot of the cache is kept for prompts that branch off there; none
+    where it can be rolled back."""
 
     def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
         """`processor` so that what it raises ends this row after the step, and no other row of the batch."""

@@ -9,7 +9,7 @@ from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
 
 from core.errors import UnsupportedInput
 from core.mlx.decoding.scratch import release_scratch
-from core.mlx.kv.image_embeddings import ImageRows
+from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.vision_decoder import RopeOffset, VisionDecoder, part
 from core.mlx.prompt.inputs import Inputs, as_array
 
@@ -33,7 +33,7 @@ class VisionPrefill:
         decoder: VisionDecoder,
         model: Any,
         inputs: Inputs,
-        rows: ImageRows,
+        rows: ImageEmbeddings,
         name: str,
         cache: list[Any] | None = None,
         reused: int = 0,
@@ -41,8 +41,8 @@ class VisionPrefill:
         self.inputs = inputs
         self.cache = cache if cache is not None else decoder.make_cache()
         self.done = self.reused = reused
-        self.together = 0
-        """So many of the first tokens are prefilled at once, because some of them see later ones."""
+        self.indivisible = 0
+        """So many of the first tokens are prefilled in one pass, since some of them see later ones (bidirectional)."""
         self._decoder = decoder
         self._model = model
         self._rows = rows
@@ -67,8 +67,8 @@ class VisionPrefill:
             trim_prompt_cache(self.cache, 1)  # the batch reads the last token once more, for its logits
             self.done = last
             return True
-        end = min(max(self.done + chunk, self.together), last)
-        if max(self.done, self.together - 1) < boundary < end:
+        end = min(max(self.done + chunk, self.indivisible), last)
+        if max(self.done, self.indivisible - 1) < boundary < end:
             end = boundary
         self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, self.done, end)
         self.done = end
@@ -184,14 +184,14 @@ class VisionPrefill:
             return
         if not self._divisible({}):  # every token sees every other one
             self._undivided = self.done == 0 and can_trim_prompt_cache(self.cache)
-            self.together = self._tokens.shape[1]
+            self.indivisible = self._tokens.shape[1]
             return
         if self.done:  # what masks images does so for whole prompts alone
             self.cache[:] = self._decoder.make_cache()
             self.done = self.reused = 0
             self._encode()
             return
-        self.together = self.inputs.runs[-1][1] if self.inputs.runs else self._tokens.shape[1] - 1
+        self.indivisible = self.inputs.runs[-1][1] if self.inputs.runs else self._tokens.shape[1] - 1
 
     def _divisible(self, more: dict[str, Any]) -> bool:
         from mlx_vlm.generate.common import _chunked_prefill_enabled

@@ -60,7 +60,7 @@ class UnknownLayer(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """What a file says of itself: `nbytes` is its size, `trims` whether the cache can be cut back."""
+    """What a file says of itself: `nbytes` is its size, `trims` whether the cache can be rolled back."""
 
     key: np.ndarray[Any, np.dtype[np.int64]]
     nbytes: int

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import mlx.core as mx
 
 
-class ImageRows:
+class ImageEmbeddings:
     """The embedding rows of images, by model and by the number that stands for the image in the prefix cache's keys.
 
     `nbytes` never exceeds `budget` (both bytes, of all models together); the least recently used rows go first.

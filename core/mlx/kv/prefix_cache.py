@@ -19,7 +19,7 @@ from mlx_lm.models.cache import trim_prompt_cache
 
 from core.mlx.kv.disk import KvDisk
 from core.mlx.kv.file import Head
-from core.mlx.kv.rollback import can_cut
+from core.mlx.kv.rollback import trimmable
 
 MIN_SHARED = 16
 """Tokens below which prefilling again is cheaper than copying a cache."""
@@ -92,7 +92,7 @@ class PrefixCache:
                 continue
             shared = common_prefix(entry.key, wanted)
             whole = shared == len(entry.key)
-            if shared >= MIN_SHARED and (best is None or shared > best[0]) and (whole or can_cut(entry.cache)):
+            if shared >= MIN_SHARED and (best is None or shared > best[0]) and (whole or trimmable(entry.cache)):
                 best = (shared, entry)
         return best
 
@@ -122,7 +122,7 @@ class PrefixCache:
         self._put(_Entry(model, np.asarray(key, np.int64), cache, nbytes))
 
     def _put(self, entry: _Entry) -> None:
-        model, trims = entry.model, can_cut(entry.cache)
+        model, trims = entry.model, trimmable(entry.cache)
         for other in [other for other in self._entries if other.model == model]:
             covered = common_prefix(other.key, entry.key) == len(other.key)
             if covered and (trims or len(other.key) == len(entry.key)):
@@ -184,7 +184,7 @@ class PrefixCache:
             if entry is None:
                 return
             entry.saved = True
-            nbytes, trims = entry.nbytes + entry.key.nbytes, can_cut(entry.cache)
+            nbytes, trims = entry.nbytes + entry.key.nbytes, trimmable(entry.cache)
             self._saving = entry, self.disk.write(entry.model, entry.key, entry.cache, trims, nbytes, entry.used)
         if next(self._saving[1], self) is self:  # None after a piece, the default at the end
             self._saving = None

@@ -1,4 +1,4 @@
-"""Which caches can be cut back to a part of what they hold, so that another continuation of it can be appended."""
+"""Which caches can be rolled back (mlx-lm: trimmed) to a part of what they hold, so that it can be continued anew."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ WINDOW = "RotatingKVCache"
 the first of them looked back on."""
 
 
-def always_cuttable(cache: list[Any]) -> bool:
-    """Whether a row's caches can be cut back to any length, however long they have become."""
+def always_trimmable(cache: list[Any]) -> bool:
+    """Whether a row's caches can be rolled back to any length, however long they have become."""
     return all(type(layer).__name__ in WHOLE for layer in _flat(cache))
 
 
-def cuttable_after_prefill(cache: list[Any]) -> bool:
-    """Whether `cut_back` can be used on a row's caches."""
+def trimmable_after_prefill(cache: list[Any]) -> bool:
+    """Whether `roll_back` can be used on a row's caches."""
     return all(type(layer).__name__ in {*WHOLE, WINDOW} for layer in _flat(cache))
 
 
-def cut_back(cache: list[Any], count: int) -> None:
+def roll_back(cache: list[Any], count: int) -> None:
     """Take the last `count` tokens out of caches, fewer than they were given last, and those in one go."""
     for layer in _flat(cache):
         if type(layer).__name__ == WINDOW:
@@ -39,8 +39,8 @@ def cut_back(cache: list[Any], count: int) -> None:
             layer.trim(count)
 
 
-def can_cut(cache: list[Any]) -> bool:
-    """Whether a row's caches, as they are, can be cut back to any length.
+def trimmable(cache: list[Any]) -> bool:
+    """Whether a row's caches, as they are, can be rolled back to any length.
 
     A ChunkedKVCache says that it can always be trimmed, even where the chunk to be continued is gone (mlx-lm 0.32.2).
     """

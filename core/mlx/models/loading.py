@@ -49,7 +49,7 @@ class LoadedWeights:
     vocabulary: int
     ranks: Ranks = ALONE
     """Who else holds a part of the model."""
-    own_layers: bool = False
+    pipeline_parallel: bool = False
     """Whether this rank's part is some of the layers, instead of a part of every layer."""
     image_text: str | None = None
     """What stands for an image in a turn's text, where the chat template takes nothing but text."""
@@ -66,7 +66,7 @@ def load_steps(
     model.
     Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
     """
-    own_layers = False
+    pipeline_parallel = False
     with loading(info, allow_code):
         config = _read_json(info.path / "config.json")
         processor = None
@@ -82,7 +82,7 @@ def load_steps(
             from mlx_lm.utils import load_model
 
             model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
-            own_layers = ranks.split(model, info.id)
+            pipeline_parallel = ranks.split(model, info.id)
         arrange(model, way)
         yield from evaluate(model)
         extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
@@ -108,7 +108,7 @@ def load_steps(
         context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
         vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
         ranks=ranks,
-        own_layers=own_layers,
+        pipeline_parallel=pipeline_parallel,
         image_text=None if processor is None else find_image_text(tokenizer, str(config.get("model_type"))),
     )
 

@@ -1,4 +1,4 @@
-"""Where other prompts will depart from this one: a cache that cannot be cut back is copied there."""
+"""Where other prompts will branch off from this one: where a cache cannot be rolled back, snapshots are kept there."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ WORTH_A_COPY = 64
 """Tokens of a system prompt below which it is prefilled again."""
 
 
-def departures(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights, known: int) -> list[int]:
+def snapshot_points(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights, known: int) -> list[int]:
     """Numbers of tokens, ascending, of which the first `known` are kept already.
 
-    One is where the next turn departs: the last token is fed for its logits, and an answer seldom comes back token by
-    token as it was generated. The other is where other conversations do that have the system prompt and the tools.
+    One is where the next turn branches off: the last token is fed for its logits, and an answer seldom comes back token
+    by token as it was generated. The other is where other conversations do that have the system prompt and the tools.
     """
     turn = inputs.length - max(next_turn_tail(request, inputs, loaded), 1)
     opening = _opening(request, inputs, loaded) if known < WORTH_A_COPY else 0

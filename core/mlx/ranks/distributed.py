@@ -150,7 +150,7 @@ class Ranks:
         """The smallest of the ranks' values."""
         return value if self.size == 1 else min(row[0] for row in self._exchange(value))
 
-    def together(self, steps: Generator[float, None, T], mark: Callable[[], int]) -> Generator[float, None, T]:
+    def in_lockstep(self, steps: Generator[float, None, T], mark: Callable[[], int]) -> Generator[float, None, T]:
         """`steps`, until every rank has finished its own; what fails on one rank fails on all.
 
         `mark` gives a number, called before the first step, in which the ranks have to agree: see `fingerprint`.

@@ -8,7 +8,7 @@ import mlx.core as mx
 import psutil
 import pytest
 
-from core.mlx.kv.reuse import make_kept
+from core.mlx.kv.store import make_kv_store
 from core.mlx.pool import memory_budget
 from core.settings import Settings
 
@@ -28,7 +28,7 @@ def test_the_memory_that_is_free_on_the_device_counts(monkeypatch: pytest.Monkey
 
 
 def test_kept_kv_grows_with_the_memory_unless_its_size_is_set() -> None:
-    assert make_kept(Settings(), 16 * GIB, alone=True).prefixes.budget == 2 * GIB
-    assert make_kept(Settings(), 128 * GIB, alone=True).prefixes.budget == 16 * GIB
-    assert make_kept(Settings(cache_budget_gb=0.5), 128 * GIB, alone=True).prefixes.budget == 500_000_000
-    assert make_kept(Settings(cache_budget_gb=0), 128 * GIB, alone=True).prefixes.budget == 0
+    assert make_kv_store(Settings(), 16 * GIB, alone=True).prefixes.budget == 2 * GIB
+    assert make_kv_store(Settings(), 128 * GIB, alone=True).prefixes.budget == 16 * GIB
+    assert make_kv_store(Settings(cache_budget_gb=0.5), 128 * GIB, alone=True).prefixes.budget == 500_000_000
+    assert make_kv_store(Settings(cache_budget_gb=0), 128 * GIB, alone=True).prefixes.budget == 0

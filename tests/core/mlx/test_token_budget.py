@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.mlx.token_budget import Pace
+from core.mlx.token_budget import TokenBudget
 
 
 def test_the_limit_follows_the_clock() -> None:
-    pace = Pace(512, 32, 4096, 0.1)
+    pace = TokenBudget(512, 32, 4096, 0.1)
     for _ in range(20):
         pace.saw(pace.limit, 0.001)
     assert pace.limit == 4096, "a fast model is given more"
@@ -22,7 +22,7 @@ def test_the_limit_follows_the_clock() -> None:
 
 
 def test_no_time_at_all_means_the_least() -> None:
-    pace = Pace(512, 512, 4096, 0.0)
+    pace = TokenBudget(512, 512, 4096, 0.0)
     for seconds in (0.0, 0.001, 1.0):
         pace.saw(512, seconds)
         assert pace.limit == 512

@@ -12,24 +12,17 @@ from core.calls.clock import Clock
 from core.calls.events import Finished
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
-from core.catalog import Catalog
 from core.errors import OutOfMemory
 from core.mlx.decoding.admission import ANSWER_FOR_FIT
 from core.mlx.decoding.runtime import Runtime
-from core.mlx.kv.image_embeddings import ImageRows
+from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
-from core.mlx.kv.reuse import Kept
+from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
 from core.settings import Settings
-from tests.core.mlx.decoding.test_runtime import load
+from tests.core.mlx.decoding.conftest import MODEL
 
-MODEL = "pocket/qwen3"
 ONE, TWO, THREE = (f"{start} " + "word " * 500 for start in "abc")
-
-
-@pytest.fixture(scope="module")
-def weights(catalog: Catalog) -> LoadedWeights:
-    return load(catalog)
 
 
 class Tight:
@@ -40,8 +33,10 @@ class Tight:
         gc.collect()  # what earlier tests left would be freed in the middle, and make room
         mx.synchronize()
         self.per_token = weights.info.memory.kv_per_token
-        self.kept = Kept(PrefixCache(10**9), ImageRows(10**8), mx.get_active_memory() + tokens * self.per_token)
-        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), self.kept)
+        self.store = KvStore(
+            PrefixCache(10**9), ImageEmbeddings(10**8), mx.get_active_memory() + tokens * self.per_token
+        )
+        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), self.store)
 
     def submit(self, text: str, max_tokens: int = 8) -> Generation:
         sampling = Sampling(temperature=0.0, max_tokens=max_tokens)
@@ -101,9 +96,9 @@ def test_kept_kv_gives_way_to_a_prompt(weights: LoadedWeights, settings: Setting
         tight.submit(text)
         tight.run()
         mx.synchronize()
-        assert mx.get_active_memory() <= tight.kept.memory
-    assert len(tight.kept.prefixes) < 4
-    assert len(tight.kept.prefixes) > 0
+        assert mx.get_active_memory() <= tight.store.memory
+    assert len(tight.store.prefixes) < 4
+    assert len(tight.store.prefixes) > 0
 
 
 def _ended(generation: Generation) -> bool:

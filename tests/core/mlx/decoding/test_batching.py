@@ -11,7 +11,7 @@ from mlx_lm import load
 from mlx_lm.models.cache import ArraysCache, CacheList, ChunkedKVCache, KVCache, RotatingKVCache
 
 from core.mlx.decoding.batching import Batching, find_batching
-from core.mlx.kv.rollback import always_cuttable, can_cut
+from core.mlx.kv.rollback import always_trimmable, trimmable
 from tests.tiny.text_shapes import VOCABULARY
 from tests.tiny.texts import make_text_model
 
@@ -53,5 +53,5 @@ def filled(cache: Any, tokens: int) -> Any:
     ],
 )
 def test_a_cache_is_cut_only_where_it_holds_what_lies_before(cache: Any, now: bool, always: bool) -> None:
-    assert can_cut([cache]) is now
-    assert always_cuttable([cache]) is always
+    assert trimmable([cache]) is now
+    assert always_trimmable([cache]) is always

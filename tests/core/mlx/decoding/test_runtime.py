@@ -16,39 +16,25 @@ from core.catalog import Catalog
 from core.errors import GenerationFailed, InvalidRequest
 from core.media.images import ImageData
 from core.mlx.decoding.runtime import Runtime
-from core.mlx.kv.image_embeddings import ImageRows
+from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
-from core.mlx.kv.reuse import Kept
-from core.mlx.models.loading import LoadedWeights, load_steps
+from core.mlx.kv.store import KvStore
+from core.mlx.models.loading import LoadedWeights
 from core.mlx.pool import memory_budget
 from core.settings import Settings
+from tests.core.mlx.decoding.conftest import MODEL, load
 from tests.pictures import png
 
-MODEL = "pocket/qwen3"
 CHUNK = 64
-
-
-def load(catalog: Catalog, model: str = MODEL) -> LoadedWeights:
-    steps = load_steps(catalog.get(model), allow_code=False)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            loaded: LoadedWeights = done.value
-            return loaded
-
-
-@pytest.fixture(scope="module")
-def weights(catalog: Catalog) -> LoadedWeights:
-    return load(catalog)
 
 
 class Bench:
     """A runtime on this thread, and the events of its generations as each step brings them."""
 
     def __init__(self, weights: LoadedWeights, settings: Settings) -> None:
-        kept = Kept(PrefixCache(10**9), ImageRows(10**8), memory_budget(settings))
-        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), kept)
+        self.settings = settings
+        store = KvStore(PrefixCache(10**9), ImageEmbeddings(10**8), memory_budget(settings))
+        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), store)
 
     def submit(self, text: str, *images: ImageData, **sampling: Any) -> Generation:
         options = {"temperature": 0.0, "max_tokens": 200} | sampling
@@ -312,7 +298,7 @@ def test_requests_that_begin_alike_share_one_prefill(bench: Bench) -> None:
     prefilled = 0
     while not all(handle.done for handle in handles):
         bench.step()
-        assert len(bench.runtime._rows) <= 4
+        assert bench.runtime.running <= 4
     usages = [handle.result().finished.usage for handle in handles]  # type: ignore[union-attr]
     prefilled = sum(usage.prompt_tokens - usage.cached_tokens for usage in usages)
     assert usages[0].cached_tokens == 0
@@ -324,7 +310,7 @@ def test_a_shared_prefill_changes_no_answer(bench: Bench) -> None:
     together = [bench.submit(text, max_tokens=60) for _ in range(3)]
     while not all(handle.done for handle in together):
         bench.step()
-    fresh = Bench(bench.runtime.loaded, bench.runtime.settings)
+    fresh = Bench(bench.runtime.loaded, bench.settings)
     alone = fresh.submit(text, max_tokens=60)
     while not alone.done:
         fresh.step()

@@ -19,7 +19,7 @@ from core.errors import GenerationFailed
 from core.mlx.embeddings import runtime as embedding_runtime
 from core.mlx.embeddings.loading import LoadedEmbedder, _context
 from core.mlx.embeddings.runtime import STEP_S, EmbeddingRuntime
-from core.mlx.token_budget import Pace
+from core.mlx.token_budget import TokenBudget
 from core.settings import Settings
 
 INFO = ModelInfo("a/b", Path("/none"), "folder", ModelKind.EMBEDDINGS, "bert", context_length=64)
@@ -53,7 +53,7 @@ def runtime(settings: Settings) -> EmbeddingRuntime:
     loaded = LoadedEmbedder(INFO, None, Tokenizer(), 64, 0, 2)
     stream = mx.default_stream(mx.default_device())
     made = EmbeddingRuntime(loaded, settings.model_copy(update={"prefill_chunk": 40}), stream)
-    made.pace = Pace(40, 32, 40, STEP_S)
+    made.budget = TokenBudget(40, 32, 40, STEP_S)
     return made
 
 
@@ -112,7 +112,7 @@ def test_a_cancelled_request_leaves_at_the_next_step(runtime: EmbeddingRuntime, 
 
 
 def test_the_batch_follows_the_clock(runtime: EmbeddingRuntime, batches: list[list[int]]) -> None:
-    runtime.pace = Pace(80, 32, 400, STEP_S)
+    runtime.budget = TokenBudget(80, 32, 400, STEP_S)
     submit(runtime, *[8] * 100)
     runtime.step()
     runtime.step()

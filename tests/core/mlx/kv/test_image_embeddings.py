@@ -7,7 +7,7 @@ import pytest
 
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
-from core.mlx.kv.image_embeddings import ImageRows
+from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.settings import Settings
 from tests.pictures import png
 
@@ -19,7 +19,7 @@ def rows(tokens: int = 10) -> mx.array:
 
 
 def test_the_least_recent_image_goes_when_the_budget_is_full() -> None:
-    kept = ImageRows(2 * rows().nbytes)
+    kept = ImageEmbeddings(2 * rows().nbytes)
     for image in (-1, -2):
         kept.put("m", image, rows())
     kept.get("m", -1)
@@ -29,14 +29,14 @@ def test_the_least_recent_image_goes_when_the_budget_is_full() -> None:
 
 
 def test_an_image_put_twice_is_counted_once() -> None:
-    kept = ImageRows(10**6)
+    kept = ImageEmbeddings(10**6)
     kept.put("m", -1, rows())
     kept.put("m", -1, rows())
     assert kept.nbytes == rows().nbytes
 
 
 def test_rows_belong_to_their_model_and_go_with_it() -> None:
-    kept = ImageRows(10**6)
+    kept = ImageEmbeddings(10**6)
     kept.put("a", -1, rows())
     kept.put("b", -1, rows())
     assert kept.get("c", -1) is None

@@ -12,7 +12,7 @@ from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache
 from mlx_vlm.models.cache import KVCache as VisionKVCache
 from mlx_vlm.models.cache import RotatingKVCache as VisionRotatingKVCache
 
-from core.mlx.kv.rollback import cut_back, cuttable_after_prefill
+from core.mlx.kv.rollback import roll_back, trimmable_after_prefill
 
 WINDOW = 8
 FAMILIES = {"mlx-lm": (KVCache, RotatingKVCache), "mlx-vlm": (VisionKVCache, VisionRotatingKVCache)}
@@ -41,7 +41,7 @@ def test_it_is_as_if_the_prompt_had_ended_there(family: str, before: list[int], 
         start += count
     count = data.draw(st.integers(1, last - 1))
     read(ours, range(start, start + last))
-    cut_back(ours, count)
+    roll_back(ours, count)
     kept = start + last - count
     for token in range(start, kept):  # one by one or at once: what is handed to attention later is the same
         read(theirs, range(token, token + 1))
@@ -64,4 +64,4 @@ def test_it_is_as_if_the_prompt_had_ended_there(family: str, before: list[int], 
     ],
 )
 def test_states_cannot_be_cut(cache: list[Any], possible: bool) -> None:
-    assert cuttable_after_prefill(cache) is possible
+    assert trimmable_after_prefill(cache) is possible

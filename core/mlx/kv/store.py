@@ -8,7 +8,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from core.mlx.kv.disk import KvDisk
-from core.mlx.kv.image_embeddings import ImageRows
+from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.settings import Settings
 
@@ -23,11 +23,11 @@ FOLDER = "kv"
 
 
 @dataclass(frozen=True)
-class Kept:
+class KvStore:
     """`memory` is the budget of all that MLX holds, in bytes; what is kept is a part of that."""
 
     prefixes: PrefixCache
-    images: ImageRows
+    images: ImageEmbeddings
     memory: int
 
     @property
@@ -55,9 +55,9 @@ class Kept:
         self.images.forget(model)
 
 
-def make_kept(settings: Settings, memory: int, alone: bool) -> Kept:
+def make_kv_store(settings: Settings, memory: int, alone: bool) -> KvStore:
     """As the settings say. With several ranks nothing is kept on disk: what is found there would part them."""
     budget = memory // MEMORY_SHARE if settings.cache_budget_gb is None else int(settings.cache_budget_gb * 1e9)
     on_disk = int(settings.cache_on_disk_gb * 1e9)
     disk = KvDisk(Path(settings.data_dir) / FOLDER, on_disk) if on_disk and budget and alone else None
-    return Kept(PrefixCache(budget, disk), ImageRows(budget // IMAGE_SHARE), memory)
+    return KvStore(PrefixCache(budget, disk), ImageEmbeddings(budget // IMAGE_SHARE), memory)
