@@ -1,15 +1,14 @@
-"""What the engine's handles have in common: one side feeds events, the other iterates, from any thread or loop."""
+"""What the engine's handles have in common: a request, the events that are fed, what they add up to, and a way out."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from core.calls.events import Finished
+from core.calls.mailbox import Mailbox
 from core.errors import EngineError
 
 
@@ -43,6 +42,7 @@ class Work(Protocol):
 
 Request = TypeVar("Request", bound=Asked)
 Item = TypeVar("Item")
+T = TypeVar("T")
 
 
 class Folds(Protocol):
@@ -72,12 +72,7 @@ class Stream(Generic[Request, Item, Result]):
         self.request = request
         self._folded = self.empty()
         self._on_cancel = on_cancel
-        self._events: deque[Item] = deque()
-        self._condition = threading.Condition()
-        self._over = threading.Event()
-        self._wakers: list[Callable[[], None]] = []
-        self._farewells: list[Callable[[], None]] = []
-        self._error: EngineError | None = None
+        self._mailbox: Mailbox[Item] = Mailbox()
         self._cancelled = False
         self.admitted = False
         """Set by the engine once it has left the queue."""
@@ -91,7 +86,7 @@ class Stream(Generic[Request, Item, Result]):
     @property
     def done(self) -> bool:
         """True once the engine has finished with it, whether or not the events were read."""
-        return self._over.is_set()
+        return self._mailbox.over
 
     @property
     def cancelled(self) -> bool:
@@ -101,7 +96,7 @@ class Stream(Generic[Request, Item, Result]):
     @property
     def error(self) -> EngineError | None:
         """What ended it, if an error did."""
-        return self._error
+        return self._mailbox.error
 
     def cancel(self) -> None:
         """Stop within one step. What was generated stays; `Finished(CANCELLED)` is the last event. Idempotent."""
@@ -130,114 +125,51 @@ class Stream(Generic[Request, Item, Result]):
 
     def feed(self, event: Item) -> None:
         """Append an event; `Finished` ends the stream. Ignored after the end."""
-        with self._condition:
-            if self.done:
-                return
-            self._events.append(event)
-            if isinstance(event, Finished):
-                self._over.set()
-            self._wake()
+        self._mailbox.put(event, last=isinstance(event, Finished))
 
     def fail(self, error: EngineError) -> None:
         """End the stream with an error, after the events that were fed. Ignored after the end."""
-        with self._condition:
-            if self.done:
-                return
-            self._error = error.detached()
-            self._over.set()
-            self._wake()
-
-    def _wake(self) -> None:
-        """Wake who waits for an event, and at the end who waits for that: waking a reader costs the engine time."""
-        self._condition.notify_all()
-        for wakers in (self._wakers, self._farewells) if self.done else (self._wakers,):
-            while wakers:
-                wakers.pop()()
+        self._mailbox.fail(error)
 
     # -- the reader's side -------------------------------------------------------------------------------------------
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the engine has finished with it, for at most `timeout` seconds; returns whether it has."""
-        return self._over.wait(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        return self._mailbox.wait(timeout)
 
     async def await_end(self) -> None:
         """As `wait`, for a coroutine; cancelling it cancels the request."""
-        await self._told(self._farewells, lambda: self.done)
+        await self._or_cancel(self._mailbox.await_end())
 
     def drain(self) -> list[Item]:
         """The events that have come since the last read, without waiting; raises nothing. For a UI's timer."""
-        with self._condition:
-            events = list(self._events)
-            self._events.clear()
-            return events
+        return self._mailbox.drain()
 
     def result(self) -> Result:
         """Wait for the end and fold what was not read, the same for each caller. Raises the error that ended it."""
         self.wait()
-        return self._fold()
+        self._mailbox.fold(self._folded.add)
+        return self._folded
 
     async def aresult(self) -> Result:
         """As `result`, for a coroutine; cancelling it cancels the request."""
         await self.await_end()
-        return self._fold()
-
-    def _fold(self) -> Result:
-        with self._condition:  # one caller after another, so that events stay in order
-            while self._events:
-                self._folded.add(self._events.popleft())
-            if self._error is not None:
-                raise self._error
-            return self._folded
-
-    def _next(self) -> Item | None:
-        """The next event, or None at the end; call with the condition held and something to read."""
-        if self._events:
-            return self._events.popleft()
-        if self._error is not None:
-            raise self._error
-        return None
+        self._mailbox.fold(self._folded.add)
+        return self._folded
 
     def __iter__(self) -> Iterator[Item]:
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._events or self.done)
-                event = self._next()
-            if event is None:
-                return
+        while (event := self._mailbox.take()) is not None:
             yield event
 
     async def __aiter__(self) -> AsyncIterator[Item]:
-        while True:
-            await self._told(self._wakers, lambda: bool(self._events) or self.done)
-            with self._condition:
-                event = self._next()
-            if event is None:
-                return
+        while (event := await self._or_cancel(self._mailbox.atake())) is not None:
             yield event
 
-    async def _told(self, wakers: list[Callable[[], None]], there: Callable[[], bool]) -> None:
-        """Wait until `there`, of which one of `wakers` tells."""
-        loop = asyncio.get_running_loop()
-        while True:
-            with self._condition:
-                if there():
-                    return
-                ready = asyncio.Event()
-
-                def waker(ready: asyncio.Event = ready) -> None:
-                    try:
-                        loop.call_soon_threadsafe(ready.set)
-                    except RuntimeError:
-                        pass  # the reader's loop has closed: nobody is left to wake
-
-                wakers.append(waker)
-            try:
-                await ready.wait()
-            except asyncio.CancelledError:
-                if not self.done:
-                    self.cancel()
-                raise
-            finally:
-                with self._condition:
-                    if waker in wakers:
-                        wakers.remove(waker)
+    async def _or_cancel(self, waiting: Awaitable[T]) -> T:
+        """What is waited for; who is cancelled meanwhile takes the request along."""
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if not self.done:
+                self.cancel()
+            raise

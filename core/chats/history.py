@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from core.calls.requests import ImagePart, Message, Part, Role, TextPart, ThinkingPart, ToolResultPart
+from core.chats.database import Database
 from core.chats.parts import parts_from_json, parts_to_json
 from core.errors import HistoryError
 from core.media.images import ImageData
 from core.text_safety import clean
 
 MAX_TITLE = 200
-
-# One entry a schema version (PRAGMA user_version), each a tuple of statements. Entries are never changed once released:
-# a new version is a new entry.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE chats (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, model TEXT NOT NULL,
-            created REAL NOT NULL, updated REAL NOT NULL)""",
-        """CREATE TABLE messages (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, chat INTEGER NOT NULL REFERENCES chats ON DELETE CASCADE,
-            role TEXT NOT NULL, parts TEXT NOT NULL, model TEXT, created REAL NOT NULL, details TEXT NOT NULL)""",
-        "CREATE INDEX messages_by_chat ON messages (chat, id)",
-        """CREATE TABLE images (
-            sha TEXT PRIMARY KEY, data BLOB NOT NULL, media_type TEXT NOT NULL,
-            width INTEGER NOT NULL, height INTEGER NOT NULL)""",
-        """CREATE TABLE message_images (
-            message INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE, sha TEXT NOT NULL REFERENCES images,
-            PRIMARY KEY (message, sha)) WITHOUT ROWID""",
-        "CREATE INDEX message_images_by_sha ON message_images (sha)",
-        "CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')",
-        "CREATE TRIGGER forget_words AFTER DELETE ON messages BEGIN DELETE FROM words WHERE rowid = old.id; END",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -86,26 +61,11 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.RLock()
-        with self._errors("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log the same permissions
-            self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")  # an acknowledged turn outlives a power cut too
-                self._db.execute("PRAGMA fullfsync = ON")  # on macOS it takes this for that
-                self._db.execute("PRAGMA foreign_keys = ON")
-                self._db.execute("PRAGMA secure_delete = ON")
-                self._migrate()
-            except BaseException:
-                self._db.close()
-                raise
+        self._db = Database(path)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
-        with self._lock, self._errors("closed"):
-            self._db.close()
+        self._db.close()
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +76,7 @@ class History:
     def start(self, title: str, model: str) -> Chat:
         """A new, empty chat."""
         now = time.time()
-        with self._write() as db:
+        with self._db.write() as db:
             row = db.execute(
                 "INSERT INTO chats (title, model, created, updated) VALUES (?, ?, ?, ?)",
                 (_title(title), model, now, now),
@@ -128,7 +88,7 @@ class History:
     ) -> Turn:
         """Append a turn; when this returns, it is on disk. `model` is set for answers, and becomes the chat's."""
         now = time.time()
-        with self._write() as db:
+        with self._db.write() as db:
             row = db.execute(
                 "INSERT INTO messages (chat, role, parts, model, created, details) VALUES (?, ?, ?, ?, ?, ?)",
                 (chat, message.role, _parts(message), model, now, json.dumps(dict(details or {}))),
@@ -146,18 +106,18 @@ class History:
 
     def cut(self, chat: int, turn: int) -> None:
         """Forget a turn and all that follow it: what editing and regenerating begin with."""
-        with self._write() as db:
+        with self._db.write() as db:
             db.execute("DELETE FROM messages WHERE chat = ? AND id >= ?", (chat, turn))
             _forget_images(db)
 
     def rename(self, chat: int, title: str) -> None:
         """Give a chat another title."""
-        with self._write() as db:
+        with self._db.write() as db:
             db.execute("UPDATE chats SET title = ? WHERE id = ?", (_title(title), chat))
 
     def delete(self, chat: int) -> None:
         """Forget a chat, its turns and the images that no other chat shows."""
-        with self._write() as db:
+        with self._db.write() as db:
             db.execute("DELETE FROM messages WHERE chat = ?", (chat,))
             db.execute("DELETE FROM chats WHERE id = ?", (chat,))
             _forget_images(db)
@@ -176,8 +136,8 @@ class History:
 
     def turns(self, chat: int) -> list[Turn]:
         """A chat's turns in order, images included."""
-        with self._lock, self._errors("read"):
-            rows = self._db.execute(
+        with self._db.read() as db:
+            rows = db.execute(
                 "SELECT id, role, parts, model, created, details FROM messages WHERE chat = ? ORDER BY id", (chat,)
             ).fetchall()
             return [
@@ -194,14 +154,14 @@ class History:
         if not words:
             return []
         pattern = "%" + _escaped(" ".join(words)) + "%"
-        with self._lock, self._errors("searched"):
-            found = self._db.execute(
+        with self._db.read("searched") as db:
+            found = db.execute(
                 "SELECT m.chat, m.id, snippet(words, 0, '[', ']', '…', 16) FROM words "
                 "JOIN messages m ON m.id = words.rowid WHERE words MATCH ? ORDER BY rank LIMIT ?",
                 (" ".join(f'"{word}"*' for word in words), limit),
             ).fetchall()
             if not found:
-                rows = self._db.execute(
+                rows = db.execute(
                     "SELECT m.chat, m.id, text FROM words JOIN messages m ON m.id = words.rowid "
                     "WHERE text LIKE ? ESCAPE '\\' ORDER BY m.id DESC LIMIT ?",
                     (pattern, limit),
@@ -213,8 +173,8 @@ class History:
         return (hits + [Hit(chat, None, chat.title) for chat in titled])[:limit]
 
     def _chats(self, where: str, *values: object) -> list[Chat]:
-        with self._lock, self._errors("read"):
-            rows = self._db.execute(
+        with self._db.read() as db:
+            rows = db.execute(
                 "SELECT id, title, model, created, updated, (SELECT count(*) FROM messages WHERE chat = chats.id) "
                 f"FROM chats {where}",
                 values,
@@ -225,72 +185,14 @@ class History:
         return parts_from_json(json.loads(parts), self._image)
 
     def _image(self, value: Mapping[str, Any]) -> ImageData:
-        row = self._db.execute(
-            "SELECT data, media_type, width, height FROM images WHERE sha = ?", (value["sha"],)
-        ).fetchone()
+        with self._db.read() as db:
+            row = db.execute(
+                "SELECT data, media_type, width, height FROM images WHERE sha = ?", (value["sha"],)
+            ).fetchone()
         if row is None:
             raise ValueError(f"the image {value['sha']} is missing")
         data, media_type, width, height = row
         return ImageData(data, media_type, width, height, value["sha"], value.get("name", ""))
-
-    def _migrate(self) -> None:
-        with self._write() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version > len(MIGRATIONS):
-                raise HistoryError(
-                    f"{self.path} was written by a newer Assay (schema {version}, this one knows {len(MIGRATIONS)}). "
-                    "Update Assay, or set data_dir to another folder."
-                )
-            for statements in MIGRATIONS[version:]:
-                for statement in statements:
-                    db.execute(statement)
-            if version < len(MIGRATIONS):
-                db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is on disk afterwards, or none."""
-        with self._lock, self._errors("written"):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _errors(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.IntegrityError as error:
-            raise HistoryError(
-                f"The chat is not in {self.path} any more; it may have been deleted elsewhere."
-            ) from error
-        except sqlite3.Error as error:
-            raise HistoryError(f"The chat history {self.path} cannot be {done}: {_reason(error)}") from error
-        except OSError as error:
-            raise HistoryError(f"The chat history {self.path} cannot be {done}: {error.strerror or error}.") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise HistoryError(f"A turn in {self.path} cannot be {done}: {error}.") from error
-
-
-def _reason(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return "the disk is full. Free some space; earlier chats are whole, and this one goes on unsaved."
-    if code == sqlite3.SQLITE_IOERR:
-        return f"the disk failed or is full ({error}). Earlier chats are whole, and this one goes on unsaved."
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return "another program has kept it locked for 5 s. Close that one, or try again."
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-        return (
-            f"its folder or file is not writable ({error}). Check its permissions, or set data_dir to another folder."
-        )
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return f"it is damaged or no history at all ({error}). Move it away to start a new one."
-    return f"{error}."
 
 
 def _title(text: str) -> str:

@@ -85,30 +85,6 @@ async def test_a_coroutine_reads_what_a_thread_feeds() -> None:
     assert (await task).text == "abc"
 
 
-async def test_a_coroutine_that_is_cancelled_leaves_no_waker() -> None:
-    handle, _ = make()
-    for waiting, wakers in ((handle.aresult(), handle._farewells), (anext(aiter(handle)), handle._wakers)):
-        task = asyncio.ensure_future(waiting)
-        await asyncio.sleep(0)
-        assert len(wakers) == 1
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert wakers == []
-
-
-async def test_who_waits_for_the_result_is_not_woken_for_every_event() -> None:
-    handle, _ = make()
-    task = asyncio.create_task(handle.aresult())
-    await asyncio.sleep(0)
-    handle.feed(TextDelta("a"))
-    assert len(handle._farewells) == 1
-    await asyncio.sleep(0)
-    assert not task.done()
-    handle.feed(END)
-    assert (await task).text == "a"
-
-
 async def test_a_coroutine_that_is_cancelled_while_it_waits_cancels_the_request() -> None:
     awaited, awaited_cancelled = make()
     with pytest.raises(TimeoutError):
