@@ -30,7 +30,7 @@ def imported(statement: str) -> set[str]:
         ("import core.pocket", MLX | WEB | {"textual", "numpy"}),
         ("import server.lifecycle", MLX | WEB | {"textual"}),
         ("import tui.app", MLX | WEB),
-        ("import tui.cli, tui.cli_chat, tui.cli_golden, tui.cli_models", MLX | WEB | {"textual"}),
+        ("import tui.cli.main, tui.cli.chat, tui.cli.golden, tui.cli.models", MLX | WEB | {"textual"}),
         ("from core.settings import load_settings; from core.engine import Engine; Engine()", MLX | WEB),
     ],
 )

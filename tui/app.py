@@ -18,32 +18,32 @@ from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
-from textual.widget import Widget
 from textual.widgets import Footer
 
-from core.errors import EngineError, PortInUse
+from core.errors import EngineError
 from core.golden.suite import BUILTIN
 from core.settings import Settings
 from core.status import Notice
 from tui.actions import ACTIONS, PLACES, bindings
 from tui.background import off_loop
+from tui.chat.pane import ChatPane
+from tui.faces import FACES, Faces
 from tui.foreign import clean
-from tui.panes.chat import ChatPane
-from tui.panes.golden import GoldenPane
-from tui.panes.models import ModelsPane
-from tui.panes.wire import WirePane
-from tui.screens.api_panel import ApiPanel
+from tui.golden.pane import GoldenPane
+from tui.header_line import HeaderLine
+from tui.models.pane import ModelsPane
 from tui.screens.confirm import Confirm
-from tui.screens.jump import JumpOverlay, Target
+from tui.screens.jump import JumpOverlay
 from tui.screens.keys import KeysScreen
 from tui.screens.picture_view import PictureView
 from tui.services import Services, open_services
 from tui.state import ApiPhase, Phase, WorkbenchState
 from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
-from tui.widgets.faces import FACES, Faces
-from tui.widgets.header_line import HeaderLine
 from tui.widgets.picture import Picture
+from tui.wire.api_panel import ApiPanel
+from tui.wire.api_switch import ApiSwitch
+from tui.wire.pane import WirePane
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class AssayApp(App[None]):
     """Takes its services from `opener`, which runs on a worker after the first frame; `when_up` follows the engine."""
 
     TITLE = "assay"
-    CSS_PATH: ClassVar = [f"styles/{name}.tcss" for name in ("app", "models", "chat", "golden", "wire")]
+    CSS_PATH: ClassVar = ["app.tcss", *(f"{face}/{face}.tcss" for face in FACES)]
     BINDINGS: ClassVar = bindings("app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (MEDIUM, "-medium"), (WIDE, "-wide")]  # noqa: RUF012
 
@@ -97,6 +97,7 @@ class AssayApp(App[None]):
         self._suite = suite or BUILTIN
         self._when_up = when_up
         self._services: Services | None = None
+        self._switch = ApiSwitch(self, self._show_api)
         self._panes: dict[str, ModelsPane | ChatPane | GoldenPane | WirePane] = {}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -255,23 +256,13 @@ class AssayApp(App[None]):
     @work(exclusive=True, group="jump")
     async def action_jump(self) -> None:
         """Letters over what can be gone to; only what is on the screen gets one."""
-        named: list[tuple[str, str, Widget]] = [
-            ("m", "models", self.models.table.rows),
-            ("s", "search models", self.models.filter_box),
-            ("o", "model", self.chat.chooser),
-            ("t", "transcript", self.chat.transcript),
-            ("c", "composer", self.chat.input.composer),
-            ("g", "golden", self.golden.table.rows),
-            ("w", "wire", self.wire.table.rows),
+        targets = [
+            target for pane in self._panes.values() for target in pane.jump_targets() if target.widget.region.area
         ]
-        targets = [Target(letter, widget, name) for letter, name, widget in named if widget.region.area]
         letter = await self.push_screen_wait(JumpOverlay(targets))
         for target in targets:
             if target.letter == letter:
-                if target.widget is self.chat.transcript:
-                    self.chat.focus_last_turn()
-                else:
-                    target.widget.focus()
+                target.go()
 
     # -- between panes ------------------------------------------------------------------------------------------------
 
@@ -314,45 +305,11 @@ class AssayApp(App[None]):
             return  # the question comes first
         if services is None:
             self.notify("The engine is still starting.")
-        elif phase is ApiPhase.OFF:
-            await self._start_api(services)
-        elif phase is ApiPhase.ON:
-            await self._stop_api(services)
         else:
-            self.notify(phase.says, timeout=3)
+            await self._switch.toggle(services.server, phase)
 
-    async def _start_api(self, services: Services, port: int | None = None) -> None:
-        self.state = replace(self.state, api=ApiPhase.STARTING)
-        try:
-            url = await off_loop(lambda: services.server.start(port), "api-start")
-        except PortInUse as error:
-            self.state = replace(self.state, api=ApiPhase.OFF)
-            if await self.push_screen_wait(Confirm(error.message, f"Use {error.free_port}")):
-                await self._start_api(services, error.free_port)
-            return
-        except Exception as error:
-            log.exception("The API did not start.")
-            self.state = replace(self.state, api=ApiPhase.OFF)
-            self.notify(str(error), title="The API did not start", severity="error", timeout=15)
-            return
-        self.state = replace(self.state, api=ApiPhase.ON, api_url=url)
-        self.notify(f"{url} is open. F6 shows the key and client programs, F5 the requests.", title="API on")
-
-    async def _stop_api(self, services: Services) -> None:
-        live = len(services.server.record.live)
-        if live:
-            are = "request is" if live == 1 else "requests are"
-            if not await self.push_screen_wait(
-                Confirm(f"{live} {are} being answered. Stop the API and end them?", "Stop")
-            ):
-                return
-        self.state = replace(self.state, api=ApiPhase.STOPPING)
-        try:
-            await off_loop(services.server.stop, "api-stop")
-        except Exception as error:
-            log.exception("The API did not stop.")
-            self.notify(str(error), title="The API did not stop", severity="error")
-        self.state = replace(self.state, api=ApiPhase.OFF, api_url="")
+    def _show_api(self, phase: ApiPhase, url: str) -> None:
+        self.state = replace(self.state, api=phase, api_url=url)
 
     @on(WirePane.SnippetsWanted)
     def action_api_panel(self) -> None:

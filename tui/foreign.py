@@ -40,3 +40,8 @@ def shorten_path(text: str, width: int) -> str:
     """A name with a folder or account before it, cut to `width` cells: what comes before the last slash goes first."""
     text = one_line(text)
     return text if len(text) <= width else shorten(text.rsplit("/", 1)[-1], width)
+
+
+def short_name(model_id: str) -> str:
+    """A model's name without the account that published it."""
+    return model_id.rsplit("/", 1)[-1]

@@ -222,14 +222,14 @@ def test_openblas_variables_hold(home: dict[str, str]) -> None:
 
 def test_a_broken_settings_file_hides_no_version(home: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("port = ")
-    command = [sys.executable, "-c", "from tui.cli import main; main()", "--version", "--verbose"]
+    command = [sys.executable, "-c", "from tui.cli.main import main; main()", "--version", "--verbose"]
     done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=True)
     assert "mlx 0." in done.stdout
     assert "BLAS: unknown" in done.stdout
 
 
 def test_the_version_says_who_multiplies(home: dict[str, str]) -> None:
-    command = [sys.executable, "-c", "from tui.cli import main; main()", "--version", "--verbose"]
+    command = [sys.executable, "-c", "from tui.cli.main import main; main()", "--version", "--verbose"]
     done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=True)
     assert "BLAS: OpenBLAS" in done.stdout
     assert "mlx 0." in done.stdout

@@ -14,8 +14,8 @@ from textual.widgets import Input, TextArea
 from core.calls.events import FinishReason, Prefill, TextDelta, ThinkingDelta
 from server.wire import WireState
 from tests.tui.conftest import QUICK, until
+from tests.tui.golden.test_pane import golden_answers
 from tests.tui.scripted import ScriptedEngine, ScriptedServer, answer, finished, red_square
-from tests.tui.test_golden_pane import golden_answers
 from tui.app import AssayApp
 
 SIZES = [(80, 24), (120, 40), (160, 45)]

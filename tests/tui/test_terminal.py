@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux
 DEADLINE_S = 60.0
 
 
-ASSAY = f"{shlex.quote(sys.executable)} -c 'from tui.cli import main; main()'"
+ASSAY = f"{shlex.quote(sys.executable)} -c 'from tui.cli.main import main; main()'"
 
 
 class Terminal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from textual import events
@@ -18,8 +18,17 @@ class Target:
     """A part of the screen and the letter that goes there."""
 
     letter: str
-    widget: Widget
     name: str
+    widget: Widget
+    then: Callable[[], object] | None = None
+    """What brings one there, if it is more than to focus the widget."""
+
+    def go(self) -> None:
+        """Go there."""
+        if self.then is None:
+            self.widget.focus()
+        else:
+            self.then()
 
 
 class JumpOverlay(ModalScreen[str]):

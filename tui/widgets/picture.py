@@ -16,7 +16,7 @@ from textual_image.widget import HalfcellImage, Image, get_cell_size  # type: ig
 from core.media.images import ImageData
 from tui.background import off_loop
 from tui.foreign import plain
-from tui.thumbnails import cells, shrunk
+from tui.widgets.thumbnails import cells, shrunk
 
 HALF_CELLS = os.environ.get("ASSAY_HALF_CELLS", "") not in ("", "0")
 """Set in the environment to draw with half cells everywhere: for pixels that are the same on every terminal."""

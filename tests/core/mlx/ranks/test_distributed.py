@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     not mx.distributed.is_available("ring"), reason="this build of MLX has no ring back end (mx.distributed)"
 )
 
-SERVE = ["-c", "from tui.cli import main; main()", "serve", "--port", "0", "--model", launched.MODEL]
+SERVE = ["-c", "from tui.cli.main import main; main()", "serve", "--port", "0", "--model", launched.MODEL]
 
 Launch = Callable[..., list["subprocess.Popen[str]"]]
 

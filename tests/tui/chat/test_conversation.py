@@ -1,0 +1,81 @@
+"""What a chat holds, and what is sent of it."""
+
+from __future__ import annotations
+
+from core.calls.events import FinishReason, GenerationResult, ToolCall
+from core.calls.requests import Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolResultPart
+from tests.tui.scripted import finished, red_square
+from tui.chat.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown, result_of
+
+
+def said(*turns: tuple[Role, str]) -> Conversation:
+    return Conversation([Turn(Message.text(role, text)) for role, text in turns])
+
+
+def test_a_request_holds_the_system_prompt_and_every_turn() -> None:
+    chat = said((Role.USER, "hi"), (Role.ASSISTANT, "hello"), (Role.USER, "and you?"))
+    settings = ChatSettings(system="Be brief.", temperature=0.0, max_tokens=9, thinking=False, tools=(Tool("now"),))
+    request = chat.request("m", settings)
+    assert [message.role for message in request.messages] == [Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.USER]
+    assert (request.sampling.temperature, request.sampling.max_tokens, request.thinking) == (0.0, 9, False)
+    assert request.tools == (Tool("now"),)
+    assert request.source == "chat"
+
+
+def test_a_blank_system_prompt_is_not_sent() -> None:
+    assert said((Role.USER, "hi")).request("m", ChatSettings(system="  \n")).messages[0].role is Role.USER
+
+
+def test_images_go_before_the_text() -> None:
+    question = Conversation().question("what is it?", [red_square()])
+    assert question.images[0].name == "red_square.png"
+    assert question.plain_text == "what is it?"
+
+
+def test_after_a_tool_call_the_next_message_is_its_result() -> None:
+    call = ToolCallPart("c1", "get_weather", {"location": "Tokyo"})
+    chat = Conversation([Turn(Message(Role.ASSISTANT, (call,)))])
+    question = chat.question("sunny")
+    assert question == Message(Role.TOOL, (ToolResultPart("c1", (TextPart("sunny"),)),))
+
+
+def test_an_answer_becomes_a_turn_with_its_thinking_and_calls() -> None:
+    result = GenerationResult("Hi.", "hm", [ToolCall("c", "now", '{"zone": "UTC"}')])
+    message = answer_message(result)
+    assert message is not None
+    assert message.parts == (ThinkingPart("hm"), TextPart("Hi."), ToolCallPart("c", "now", {"zone": "UTC"}))
+
+
+def test_an_answer_that_said_nothing_is_no_turn() -> None:
+    assert answer_message(GenerationResult(thinking="only this")) is None
+
+
+def test_a_stored_answer_reads_back_as_it_was() -> None:
+    result = GenerationResult("Hi.", "hm", [ToolCall("c", "now", '{"zone": "UTC"}')], finished=finished())
+    message = answer_message(result)
+    assert message is not None
+    assert result_of(Turn(message, "m", result.finished)) == result
+
+
+def test_regenerating_keeps_the_question() -> None:
+    chat = said((Role.USER, "hi"), (Role.ASSISTANT, "hello"))
+    assert chat.take_back_answer()
+    assert [turn.message.plain_text for turn in chat.turns] == ["hi"]
+    assert not Conversation().take_back_answer()
+
+
+def test_the_title_is_the_first_question_on_one_line() -> None:
+    assert said((Role.USER, "a\nb")).title == "a b"
+    assert len(said((Role.USER, "x" * 100)).title) == 60
+    assert Conversation([Turn(Conversation().question("", [red_square()]))]).title == "an image"
+
+
+def test_the_export_holds_both_sides_and_the_figures() -> None:
+    chat = said((Role.USER, "hi"))
+    answer = answer_message(GenerationResult("Hello."))
+    assert answer is not None
+    chat.turns.append(Turn(answer, "pocket/qwen3", finished(FinishReason.STOP, tokens=3, tps=50)))
+    text = as_markdown(chat, ChatSettings(system="Be brief."))
+    assert text.startswith("# hi\n\n## System\n\nBe brief.\n")
+    assert "## You\n\nhi\n" in text
+    assert "## pocket/qwen3\n\nHello.\n\n*3 tokens, first after 0.21 s, 50.0 tok/s*\n" in text

@@ -1,0 +1,363 @@
+"""`assay golden` as a person and a CI job meet it: output, exit codes, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from core.golden.results import Attempt, Status, Verdict
+from tests import ROOT
+from tests.conftest import Api
+from tui.cli.golden import app
+from tui.cli.golden_table import results_table
+
+
+@pytest.fixture
+def clean_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """Nothing of the user's: data, settings and cache in the test's folder; a wide terminal without colours."""
+    for name in [name for name in os.environ if name.startswith("ASSAY_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "ASSAY_DATA_DIR": str(tmp_path / "data"),
+        "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
+        "ASSAY_HF_CACHE": str(tmp_path / "cache"),
+        "COLUMNS": "140",
+        "NO_COLOR": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return dict(os.environ)
+
+
+@pytest.fixture
+def golden(clean_env: dict[str, str]) -> Any:
+    """Run the command line in this process; for what needs no engine of its own."""
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, list(map(str, arguments)), catch_exceptions=False)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from tui.cli.golden import app; app(prog_name='assay golden')", *arguments]
+
+
+def process(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, with its own engine."""
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(content)
+    return folder
+
+
+# -- with real models ------------------------------------------------------------------------------------------------
+
+
+def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    started = time.monotonic()
+    done = process(clean_env, "run", "--json", str(out), "--route", "all", "--strict")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < 120
+    whole = json.loads(out.read_text())
+    assert len(whole["attempts"]) == 48
+    assert {attempt["status"] for attempt in whole["attempts"]} == {"ok"}
+    assert whole["parity"] == []
+    assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 24}
+    assert {(one["tier"], one["model"]["id"]) for one in whole["attempts"]} == {
+        ("quick", "pocket/qwen2-vl"),
+        ("quick", "pocket/qwen3"),
+        ("full", "pocket/gemma3"),
+        ("full", "pocket/qwen3"),
+    }
+    assert "pocket/qwen3 stands for both tiers" in done.stdout
+    assert "in-process, openai, anthropic agree in all 32 comparisons." in done.stdout
+    assert "vision/describe_image#red" in done.stdout
+    assert "TTFT" in done.stdout
+    assert "full 24/24" in done.stdout
+    (kept,) = (tmp_path / "data" / "runs").iterdir()
+    assert len((kept / "attempts.jsonl").read_text().splitlines()) == 48
+    assert json.loads((kept / "run.json").read_text())["outcome"]["exit_code"] == 0
+
+
+INTERRUPTED_AFTER_THREE = """
+import signal, tui.cli.golden_table
+from tui.cli.golden import app
+
+def line(attempt, done, total, told=tui.cli.golden_table.progress_line):
+    if done == 3:
+        signal.raise_signal(signal.SIGINT)
+    return told(attempt, done, total)
+
+tui.cli.golden_table.progress_line = line
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell has put in the background
+app(prog_name="assay golden")
+"""
+"""The command line with a ctrl+c at its third attempt: from another process it could come after the last."""
+
+
+def test_ctrl_c_ends_cleanly_with_what_was_done_and_the_run_can_be_taken_up(
+    clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    arguments = ("run", "--case", "simple_greeting", "--repeats", "5", "--in-flight", "1", "--json", str(out))
+    stopped = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AFTER_THREE, *arguments],
+        cwd=ROOT,
+        env=clean_env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert stopped.returncode == 130, stopped.stdout + stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert "The run was stopped; this is what was done." in stopped.stdout
+    before = json.loads(out.read_text())["attempts"]
+    assert len(before) == 3
+
+    resumed = process(clean_env, "run", "--resume", "last", "--json", str(out))
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    after = json.loads(out.read_text())["attempts"]
+    assert len(after) == 10
+    assert [one for one in after if one["id"] in {one["id"] for one in before}] == before
+
+
+# -- against a running server ----------------------------------------------------------------------------------------
+
+
+def test_a_running_server_is_asked_without_loading_anything_here(golden: Any, api: Api) -> None:
+    result = golden(
+        "run", "--case", "prompts/*", "--route", "openai", "--url", api.url, "--key", api.key, "--json", "-"
+    )
+    assert result.exit_code == 0, result.stderr
+    whole = json.loads(result.stdout)
+    assert [attempt["verdict"] for attempt in whole["attempts"]] == ["pass"] * 8
+    assert whole["run"]["memory_budget"] is None
+    assert "quick 4/4 · full 4/4" in result.stderr
+
+
+def test_a_wrong_key_is_a_sentence(golden: Any, api: Api) -> None:
+    result = golden("run", "--route", "openai", "--url", api.url, "--key", "wrong")
+    assert result.exit_code == 4
+    assert "answered 401" in result.stderr
+
+
+class TwoMinds(BaseHTTPRequestHandler):
+    """Says red in one protocol and blue in the other."""
+
+    def do_GET(self) -> None:
+        self._send('{"data": [{"id": "m"}]}')
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        if self.path.endswith("completions"):
+            chunk = {"choices": [{"delta": {"content": "It is red [/] [bold]or blue."}, "finish_reason": "stop"}]}
+            self._send(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n")
+            return
+        events = [
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Blue or red."}},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+            {"type": "message_stop"},
+        ]
+        self._send("".join(f"data: {json.dumps(event)}\n\n" for event in events))
+
+    def _send(self, body: str) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing on the terminal."""
+
+
+@pytest.fixture
+def two_minds() -> Iterator[str]:
+    """The address of a server whose protocols disagree."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TwoMinds)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+SUITE = {"golden__toml": '[tiers]\nquick = "m"\nfull = "m"\n', "p__txt": "What colour?", "p__toml": 'expect = "red"\n'}
+
+
+def test_routes_that_only_disagree_have_their_own_exit_code(golden: Any, two_minds: str, tmp_path: Path) -> None:
+    suite = write(tmp_path / "suite", **SUITE)
+    result = golden("run", suite, "--route", "openai", "--route", "anthropic", "--url", two_minds)
+    assert result.exit_code == 3, result.stdout
+    assert "p (quick): openai and anthropic differ in answer at 0: 'It is red" in result.stdout
+    assert "The routes differ in 2 of 2 answers." in result.stdout
+
+
+def test_a_golden_that_fails_says_why(golden: Any, two_minds: str, tmp_path: Path) -> None:
+    suite = write(tmp_path / "suite", **{**SUITE, "p__toml": 'expect = { all = ["red", "green"] }\n'})
+    result = golden("run", suite, "--route", "openai", "--url", two_minds)
+    assert result.exit_code == 1
+    assert "✗ fail" in result.stdout
+    assert 'no word "green"' in result.stdout
+    assert "It is red [/] [bold]or blue." in result.stdout
+    assert "1 of 1 failed on the full tier." in result.stdout
+
+
+def test_a_model_that_is_not_there_is_skipped_and_strict_forbids_it(
+    golden: Any, two_minds: str, tmp_path: Path
+) -> None:
+    suite = write(tmp_path / "suite", **{**SUITE, "golden__toml": '[tiers]\nquick = "m"\nfull = "elsewhere"\n'})
+    result = golden("run", suite, "--route", "openai", "--url", two_minds)
+    assert result.exit_code == 0
+    assert "– skip" in result.stdout
+    assert "the server has none of elsewhere" in result.stdout
+    assert golden("run", suite, "--route", "openai", "--url", two_minds, "--strict").exit_code == 1
+
+
+def test_a_server_that_is_not_there_is_infrastructure(golden: Any) -> None:
+    result = golden("run", "--route", "openai", "--url", "http://127.0.0.1:9")
+    assert result.exit_code == 4
+    assert "http://127.0.0.1:9/v1/models cannot be reached" in result.stderr
+
+
+# -- suites and command lines that are wrong -------------------------------------------------------------------------
+
+
+def test_a_faulty_suite_is_not_run(golden: Any, tmp_path: Path) -> None:
+    suite = write(tmp_path / "suite", p__txt="?", p__toml='system = "x"\nexpct = "a"\n')
+    for name in ("run", "lint"):
+        result = golden(name, suite)
+        assert result.exit_code == 2
+        assert 'p.toml:2: There is no key "expct" here (did you mean "expect"?).' in result.stderr + result.stdout
+    assert "The suite cannot be run: 1 error." in golden("run", suite).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "/nowhere"), "The suite /nowhere does not exist: a suite is a folder of .txt prompts.\n"),
+        (("run", "--suite", "/nowhere"), "The suite /nowhere does not exist: a suite is a folder of .txt prompts.\n"),
+        (("list", "--suite", "/nowhere"), "The suite /nowhere does not exist"),
+        (("run", "one", "--suite", "two"), "Two suites are named, one and two: name one."),
+        (("run", "--resume", "last", "--suite", "x"), "leave out suite."),
+        (("run", "--case", "ocr_txt"), "No case matches ocr_txt"),
+        (("run", "--quick", "pocket/qwn3"), "pocket/qwn3"),
+        (("run", "--route", "carrier-pigeon"), "carrier-pigeon"),
+        (("run", "--json", "/nowhere/at/all.json"), "the folder /nowhere/at does not exist"),
+        (("run", "--resume", "last"), "There is none yet."),
+        (("run", "--resume", "last", "--repeats", "3"), "leave out repeats"),
+    ],
+)
+def test_a_wrong_command_line_is_a_sentence(golden: Any, arguments: tuple[str, ...], says: str) -> None:
+    result = golden(*arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_lint_prints_warnings_and_counts(golden: Any, tmp_path: Path) -> None:
+    suite = write(tmp_path / "suite", p__txt="Is it red?", p__toml='expect = "red"\n')
+    result = golden("lint", suite)
+    assert result.exit_code == 0
+    assert "warning: " in result.stdout
+    assert "an echo of the prompt would pass" in result.stdout
+    assert result.stdout.endswith("1 cases, 0 errors, 1 warnings.\n")
+    assert golden("lint").stdout == "8 cases, 0 errors, 0 warnings.\n"
+
+
+def test_list_shows_cases_expectations_and_models(golden: Any) -> None:
+    result = golden("list")
+    assert result.exit_code == 0
+    for part in ("vision/ocr_text", "text_sample.png", "hello or mlx", "quick  pocket/qwen3", "pocket/gemma3 (images)"):
+        assert part in result.stdout
+
+
+# -- looks -----------------------------------------------------------------------------------------------------------
+
+
+def attempt(answer: str, **changes: Any) -> Attempt:
+    perf = {"ttft_s": 0.3, "decode_tps": 88.0, "load_s": 0.0}
+    values = {"tier": "quick", "route": "openai", "repeat": 0, "verdict": Verdict.PASS, "perf": perf} | changes
+    return Attempt(id="r.0", key="k", case="p", case_sha="c", status=Status.OK, answer=answer, **values)
+
+
+def rendered(*attempts: Attempt, verbose: bool = False, width: int = 80) -> str:
+    console = Console(width=width, no_color=True, force_terminal=False, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(results_table(attempts, verbose=verbose))
+    return console.export_text()
+
+
+def test_what_a_model_says_is_never_markup_nor_steers_the_terminal() -> None:
+    shown = rendered(attempt("[/bold] [red]x[/red] \x1b[2J\x9b2J :smile:"))
+    assert "[/bold] [red]x[/red]" in shown
+    assert ":smile:" in shown
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+
+
+def test_a_long_answer_is_cut_unless_all_of_it_is_asked_for() -> None:
+    long = "word " * 200 + "end"
+    assert "…" in rendered(attempt(long))
+    assert "end" in rendered(attempt(long), verbose=True)
+
+
+def test_routes_that_agree_share_a_row() -> None:
+    same = rendered(attempt("red"), attempt("red", route="anthropic"), width=120)
+    assert "openai, anthropic" in same
+    assert "TTFT 0.30 / 0.30 s · 88 / 88 tok/s" in same
+    apart = rendered(attempt("red"), attempt("blue", route="anthropic"))
+    assert "openai, anthropic" not in apart
+    assert "blue" in apart
+
+
+def test_short_answers_have_no_rate_and_loading_stands_apart() -> None:
+    perf = {"ttft_s": 0.3, "decode_tps": None, "load_s": 2.31}
+    shown = rendered(attempt("red", perf=perf), attempt("red", tier="full"), width=120)
+    assert "TTFT 0.30 s · – tok/s · loaded in 2.31 s" in shown
+    assert "TTFT 0.30 s · 88 tok/s" in shown
+    assert shown.count("loaded in") == 1
+
+
+def test_the_table_names_the_model_of_each_answer() -> None:
+    shown = rendered(attempt("red", model={"id": "org/sees"}), attempt("red", tier="full", model={"id": "org/reads"}))
+    assert "✓ pass  org/sees" in shown
+    assert "✓ pass  org/reads" in shown
+
+
+def test_the_table_fits_a_narrow_terminal() -> None:
+    assert max(map(len, rendered(attempt("red " * 50), width=60).splitlines())) <= 60
+
+
+def test_importing_the_command_line_imports_nothing_heavy() -> None:
+    heavy = ("mlx", "pydantic", "fastapi", "textual", "httpx", "jsonschema", "PIL", "core.golden.suite")
+    program = f"import sys, tui.cli.golden; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_lint_and_list_load_no_inference_library(clean_env: dict[str, str]) -> None:
+    program = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom tui.cli.golden import app\n"
+        "for name in ('lint', 'list'):\n    assert CliRunner().invoke(app, [name]).exit_code == 0\n"
+        "print([name for name in ('mlx', 'mlx_lm', 'mlx_vlm', 'transformers', 'fastapi') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=clean_env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

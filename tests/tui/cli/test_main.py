@@ -1,0 +1,241 @@
+"""The command line: what it prints, what it exits with, and that it is a real process that ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.tui.scripted import red_square
+from tui.cli.models import fitting
+
+ASSAY = (sys.executable, "-c", "from tui.cli.main import main; main()")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Nothing of the user's: no settings, no data, an empty cache."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    own = {"ASSAY_CONFIG": "none.toml", "ASSAY_DATA_DIR": "data", "ASSAY_HF_CACHE": "cache", "COLUMNS": "100"}
+    return kept | {name: str(tmp_path / value) if value != "100" else value for name, value in own.items()}
+
+
+def assay(
+    environment: dict[str, str], *arguments: str, input: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*ASSAY, *arguments], env=environment | more, input=input, capture_output=True, text=True, timeout=120
+    )
+
+
+def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
+    """What a command writes to a terminal of its own."""
+    here, there = os.openpty()
+    run = subprocess.Popen([*ASSAY, *arguments], env=environment, stdin=there, stdout=there, stderr=there)
+    os.close(there)
+    written = b""
+    with open(here, "rb", buffering=0) as terminal:
+        while True:
+            try:
+                piece = terminal.read(4096)
+            except OSError:  # the other end has closed, as Linux tells it
+                break
+            if not piece:
+                break
+            written += piece
+    assert run.wait(timeout=60) == 0
+    return written.decode()
+
+
+def test_the_version_is_one_line(environment: dict[str, str]) -> None:
+    run = assay(environment, "--version")
+    assert run.returncode == 0
+    assert run.stdout.startswith("assay 0.")
+
+
+def test_help_names_the_commands(environment: dict[str, str]) -> None:
+    text = assay(environment, "--help").stdout
+    for command in ("serve", "chat", "golden", "models", "key"):
+        assert command in text
+
+
+def test_an_unknown_command_is_wrong_usage(environment: dict[str, str]) -> None:
+    assert assay(environment, "brew").returncode == 2
+
+
+def test_without_a_terminal_the_workbench_says_what_there_is(environment: dict[str, str]) -> None:
+    run = assay(environment)
+    assert run.returncode == 2
+    assert run.stderr.startswith("assay: The workbench needs a terminal.")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_suite_that_is_not_there_is_said_before_anything_opens(environment: dict[str, str]) -> None:
+    run = assay(environment, "--suite", "/nope")
+    assert run.returncode == 2
+    assert run.stderr == "assay: The suite /nope does not exist: a suite is a folder of .txt prompts.\n"
+
+
+def test_a_suite_named_for_the_wrong_command_is_not_ignored(environment: dict[str, str]) -> None:
+    run = assay(environment, "--suite", "/nope", "models", "list")
+    assert run.returncode == 2
+    assert "it is for the workbench alone" in run.stderr
+
+
+def test_a_wrong_setting_is_one_sentence(environment: dict[str, str]) -> None:
+    run = assay(environment, "models", "list", ASSAY_PORT="many")
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1
+    assert "port" in run.stderr
+
+
+def test_models_are_listed_as_a_table_and_as_json(environment: dict[str, str]) -> None:
+    table = assay(environment, "models", "list").stdout
+    listed = json.loads(assay(environment, "models", "list", "--json").stdout)
+    assert {"pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"} <= {model["id"] for model in listed}
+    assert all(model["id"] in table for model in listed)
+    assert all(model["problem"] is None for model in listed)
+
+
+def test_broken_models_are_listed_when_all_are_asked_for(environment: dict[str, str], tmp_path: Path) -> None:
+    broken = tmp_path / "models" / "half"
+    broken.mkdir(parents=True)
+    (broken / "config.json").write_text('{"model_type": "qwen3"}')
+    folders = json.dumps([str(tmp_path / "models")])
+    assert "half" not in assay(environment, "models", "list", ASSAY_MODEL_FOLDERS=folders).stdout.split()
+    listed = json.loads(assay(environment, "models", "list", "--all", "--json", ASSAY_MODEL_FOLDERS=folders).stdout)
+    assert any("half" in model["id"] and model["problem"] for model in listed)
+
+
+LONG_ID = "mlx-community/Qwen2.5-Coder-32B-Instruct-4bit-DWQ-of-late"
+
+
+def test_in_a_pipe_each_model_is_one_whole_line(environment: dict[str, str], tmp_path: Path) -> None:
+    half = tmp_path / "models" / LONG_ID
+    half.mkdir(parents=True)
+    (half / "config.json").write_text('{"model_type": "qwen3"}')
+    run = assay(
+        environment, "models", "list", "--all", COLUMNS="30", ASSAY_MODEL_FOLDERS=json.dumps([str(tmp_path / "models")])
+    )
+    lines = run.stdout.splitlines()
+    assert lines[0].split() == ["model", "kind", "family", "quant", "params", "context", "disk", "problem"]
+    assert [line.split()[0] for line in lines[1:]] == ["pocket/gemma3", "pocket/qwen2-vl", "pocket/qwen3", LONG_ID]
+    assert "incomplete: " in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (120, ["kind", "family", "quant", "params", "context", "disk"]),
+        (70, ["kind", "quant", "params", "disk"]),
+        (59, ["kind", "quant", "disk"]),
+        (45, ["disk"]),
+        (30, []),
+    ],
+)
+def test_a_narrow_terminal_loses_columns_before_ids(width: int, columns: list[str]) -> None:
+    row = {"model": LONG_ID, "kind": "vision", "family": "qwen2_vl", "quant": "4-bit", "params": "33B"}
+    assert fitting([row | {"context": "131K", "disk": "18G"}], width) == columns
+
+
+def test_on_a_narrow_terminal_ids_are_whole(environment: dict[str, str]) -> None:
+    shown = on_a_terminal(environment | {"COLUMNS": "24"}, "models", "list")
+    assert {"pocket/gemma3", "pocket/qwen2-vl", "pocket/qwen3"} <= set(shown.split())
+    assert "vision" not in shown
+
+
+def test_a_model_folder_that_is_not_there_is_noted(environment: dict[str, str], tmp_path: Path) -> None:
+    gone = tmp_path / "unplugged"
+    run = assay(environment, "models", "list", ASSAY_MODEL_FOLDERS=str(gone))
+    assert run.returncode == 0
+    assert "pocket/qwen3" in run.stdout
+    assert run.stderr == f"The model folder {gone} does not exist.\n"
+
+
+def test_the_key_is_printed_and_stays_the_same(environment: dict[str, str]) -> None:
+    first = assay(environment, "key").stdout
+    assert first.startswith("assay-")
+    assert assay(environment, "key").stdout == first
+
+
+def test_a_chat_over_a_pipe_answers_with_plain_text_until_a_message_is_refused(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "red.png").write_bytes(red_square().data)
+    run = assay(
+        environment,
+        *("chat", "--model", "pocket/qwen3", "--temperature", "0"),
+        input="Hello! @none.png\nWhat is the capital of France? Answer in one word.\n"
+        f"What is @{tmp_path / 'red.png'}\n",
+    )
+    assert "paris" in run.stdout.lower()
+    assert "TTFT" in run.stderr
+    assert "\x1b" not in run.stdout
+    assert run.returncode == 2
+    refusal = run.stderr.splitlines()[-1]
+    assert "pocket/qwen3" in refusal
+    assert "image" in refusal
+    assert run.stderr.count(refusal.removeprefix("assay: ")) == 1
+    assert "There is no image file none.png: it was sent as text." in run.stderr
+
+
+def test_a_model_that_is_not_there_is_wrong_usage(environment: dict[str, str]) -> None:
+    run = assay(environment, "chat", "--model", "pocket/qwen33", input="hi\n")
+    assert run.returncode == 2
+    assert "pocket/qwen3" in run.stderr
+
+
+def test_serve_answers_until_it_is_interrupted(environment: dict[str, str]) -> None:
+    environment |= {"ASSAY_MODEL_FOLDERS": "/unplugged"}
+    server = subprocess.Popen(
+        [*ASSAY, "serve", "--port", "0", "--model", "pocket/qwen3"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    kill = threading.Timer(100, server.kill)
+    kill.start()
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        key = assay(environment, "key").stdout.strip()
+        body = {"model": "pocket/qwen3", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}
+        request = urllib.request.Request(
+            f"{url}/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            assert json.load(response)["choices"][0]["message"]["content"]
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+    finally:
+        kill.cancel()
+        server.kill()
+        server.wait()
+    assert server.returncode == 0
+    assert said.startswith("The model folder /unplugged does not exist.\n")
+    assert "Loaded pocket/qwen3" in said
+    assert key not in said.split("# openai")[0]
+
+
+def test_a_port_in_use_is_a_sentence_with_a_free_one(environment: dict[str, str]) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        run = assay(environment, "serve", "--port", str(port))
+    assert run.returncode == 4
+    assert f"Port {port} on 127.0.0.1 is in use" in run.stderr
+    assert "is free" in run.stderr

@@ -1,0 +1,95 @@
+"""A run's events folded into rows and cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.golden.plan import Planned
+from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
+from core.golden.results import Attempt, Status, Verdict
+from core.golden.suite import Case
+from core.tiers import Tier
+from tests.tui.scripted import MODELS
+from tui.golden.board import Board, Progress
+
+CASES = [Case(f"case{number}", Path("x.txt"), None, "?") for number in range(3)]
+
+
+def planned(case: Case, tier: Tier) -> Planned:
+    return Planned(0, case, tier, "in-process", 0, 0, MODELS[0])
+
+
+def ended(case: Case, tier: Tier, verdict: Verdict, answer: str = "yes") -> RunEvent:
+    attempt = Attempt(
+        "r.0", "k", case.id, "", tier, "in-process", 0, Status.OK, verdict, answer=answer, perf={"decode_tps": 92.0}
+    )
+    return AttemptFinished(planned(case, tier), attempt)
+
+
+@pytest.fixture
+def board() -> Board:
+    board = Board.of(CASES)
+    board.expect([case.id for case in CASES])
+    return board
+
+
+def test_an_answer_grows_while_it_runs(board: Board) -> None:
+    board.add(AttemptStarted(planned(CASES[0], Tier.QUICK)))
+    board.add(AnswerDelta(planned(CASES[0], Tier.QUICK), "ye"))
+    board.add(AnswerDelta(planned(CASES[0], Tier.QUICK), "s"))
+    cell = board.cells["case0", Tier.QUICK]
+    assert (cell.progress, cell.answer, cell.model) == (Progress.RUNNING, "yes", MODELS[0].id)
+    assert board.cells["case0", Tier.FULL].progress is Progress.WAITING
+
+
+def test_the_end_brings_verdict_and_rate(board: Board) -> None:
+    board.add(ended(CASES[0], Tier.QUICK, Verdict.PASS))
+    cell = board.cells["case0", Tier.QUICK]
+    assert (cell.progress, cell.held, cell.rate) == (Progress.DONE, True, "92")
+    assert board.ended() == (1, 6)
+
+
+def test_the_better_tier_is_named_where_they_differ(board: Board) -> None:
+    verdicts = [(Verdict.FAIL, Verdict.PASS), (Verdict.PASS, Verdict.PASS), (Verdict.PASS, Verdict.FAIL)]
+    for case, (quick, full) in zip(CASES, verdicts, strict=True):
+        board.add(ended(case, Tier.QUICK, quick))
+        board.add(ended(case, Tier.FULL, full))
+    assert [board.difference(case.id) for case in CASES] == ["full", "=", "quick"]
+    assert board.disagreements() == ["case0", "case2"]
+    assert board.held(Tier.QUICK) == (2, 3)
+
+
+def test_skips_and_errors_are_not_judged(board: Board) -> None:
+    board.add(ended(CASES[0], Tier.QUICK, Verdict.SKIP))
+    board.add(ended(CASES[0], Tier.FULL, Verdict.PASS))
+    assert board.difference("case0") == ""
+    assert board.held(Tier.QUICK) == (0, 0)
+
+
+def test_of_repeats_one_that_fails_is_shown(board: Board) -> None:
+    for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.PASS):
+        board.add(ended(CASES[0], Tier.QUICK, verdict))
+    assert board.cells["case0", Tier.QUICK].held is False
+
+
+def test_an_expected_failure_holds(board: Board) -> None:
+    board.add(ended(CASES[0], Tier.QUICK, Verdict.XFAIL))
+    assert board.cells["case0", Tier.QUICK].held is True
+
+
+def test_stopping_forgets_what_had_not_ended(board: Board) -> None:
+    board.add(ended(CASES[0], Tier.QUICK, Verdict.PASS))
+    board.add(AttemptStarted(planned(CASES[1], Tier.QUICK)))
+    board.give_up()
+    assert board.cells["case1", Tier.QUICK].progress is Progress.IDLE
+    assert board.cells["case0", Tier.QUICK].progress is Progress.DONE
+
+
+def test_running_again_forgets_the_verdict() -> None:
+    board = Board.of([replace(CASES[0])])
+    board.add(ended(CASES[0], Tier.QUICK, Verdict.PASS))
+    board.expect(["case0"])
+    assert board.cells["case0", Tier.QUICK].attempt is None

@@ -1,0 +1,147 @@
+"""Golden prompts in the workbench, over the real runner and a scripted engine."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+
+from core.calls.events import Event
+from core.calls.requests import GenerationRequest
+from core.golden.results import RunFolder
+from core.tiers import Tier
+from tests.tui.conftest import screen_text, until
+from tests.tui.scripted import ScriptedEngine, answer, model_ids
+from tui.app import AssayApp
+from tui.golden.board import Progress
+from tui.golden.record import runs_folder
+
+
+def golden_answers(request: GenerationRequest) -> list[Event]:
+    """Right everywhere but for the case of the letters, which the full tier minds."""
+    if "shape" in str(request.messages):
+        return answer("The first is a red square, the second a blue circle.")
+    return answer("hello mlx", tps=31 if "gemma" in request.model else 92)
+
+
+async def opened(pilot: Pilot[None], app: AssayApp, scripted: ScriptedEngine) -> None:
+    scripted.script = golden_answers
+    await until(pilot, lambda: app.state.phase == "ready" and app.golden.table.selected, "the suite")
+    await pilot.press("f4")
+
+
+async def finished_run(pilot: Pilot[None], app: AssayApp) -> None:
+    await until(pilot, lambda: not app.golden.busy and any(cell.attempt for cell in app.golden._board.cells.values()))
+
+
+async def test_the_suite_is_there_before_anything_runs(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        text = screen_text(workbench)
+        assert "suite built-in  8 prompts" in text
+        assert "vision/describe_image#red" in text
+        assert "not run yet" in text
+
+
+async def test_r_runs_one_prompt_on_both_tiers(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        workbench.golden.table.select("vision/describe_image#red")
+        await pilot.press("r")
+        await finished_run(pilot, workbench)
+        assert len(scripted.requests) == 2
+        assert all(request.images for request in scripted.requests)
+        cells = workbench.golden._board.cells
+        assert [cells["vision/describe_image#red", tier].held for tier in Tier] == [True, True]
+        assert cells["vision/ocr_text", Tier.QUICK].progress is Progress.IDLE
+        await until(pilot, lambda: "matched  red, square" in screen_text(workbench))
+
+
+async def test_capital_r_runs_all_and_n_finds_the_disagreement(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("R")
+        await finished_run(pilot, workbench)
+        assert len(scripted.requests) == 16
+        folder = RunFolder.open(runs_folder(workbench.settings.data_dir), "last")
+        assert len(folder.attempts()) == 16
+        assert folder.header["outcome"]["exit_code"] == 1
+        await pilot.press("n")
+        assert workbench.golden.table.selected == "vision/ocr_text"
+        await until(pilot, lambda: 'no word "Hello" in this case' in screen_text(workbench))
+        assert "1 ≠" in screen_text(workbench)
+
+
+async def test_answers_are_seen_while_they_stream_and_escape_stops(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    scripted.held = True
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        workbench.golden.table.select("vision/ocr_text")
+        await pilot.press("r")
+        await until(pilot, lambda: len(scripted.generations) == 2, "both tiers to be asked")
+        scripted.release(2)
+        await until(pilot, lambda: "hello▌" in screen_text(workbench), "the first word")
+        await pilot.press("escape")
+        await until(pilot, lambda: not workbench.golden.busy)
+        await until(pilot, lambda: "not run yet" in screen_text(workbench))
+        assert all(generation.cancelled for generation in scripted.generations)
+
+
+async def test_a_run_that_breaks_off_is_a_notice_and_the_app_lives(
+    workbench: AssayApp, scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        monkeypatch.setattr("tui.golden.pane.GoldenRun.run", lambda run: 1 / 0)
+        await pilot.press("r")
+        await until(pilot, lambda: any("ZeroDivisionError" in notice.message for notice in workbench._notifications))
+        assert not workbench.golden.busy
+        assert "not run yet" in screen_text(workbench)
+
+
+async def test_a_role_chosen_here_answers_here(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("f2")
+        workbench.models.table.select("pocket/gemma3")
+        await pilot.press("q")
+        await until(pilot, lambda: workbench.state.quick == "pocket/gemma3")
+        await pilot.press("f4")
+        workbench.golden.table.select("vision/ocr_text")
+        await pilot.press("r")
+        await finished_run(pilot, workbench)
+        assert "pocket/gemma3" in model_ids(scripted.requests)
+
+
+async def test_loading_the_usual_model_is_no_choice(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("f2")
+        for model_id, chosen in (("pocket/gemma3", {"quick"}), ("pocket/qwen2-vl", set())):
+            workbench.models.table.select(model_id)
+            await pilot.press("q")
+            await until(pilot, lambda model_id=model_id: workbench.state.quick == model_id)
+            assert workbench.state.chosen == chosen
+
+
+async def test_the_images_of_a_prompt_are_shown_and_open_in_full(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        workbench.golden.table.select("vision/compare_images")
+        await until(pilot, lambda: len(workbench.golden.detail.images) == 2)
+        await until(pilot, lambda: len(workbench.golden.query("HalfcellImage")) == 2)
+        await pilot.press("v")
+        await until(pilot, lambda: "256×256" in screen_text(workbench))
+        await pilot.press("escape")
+        await until(pilot, lambda: len(workbench.screen_stack) == 1)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_every_prompt_can_be_reached_on_any_screen(
+    workbench: AssayApp, scripted: ScriptedEngine, size: tuple[int, int]
+) -> None:
+    async with workbench.run_test(size=size) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("end")
+        await until(pilot, lambda: "ocr_text" in screen_text(workbench))

@@ -1,0 +1,47 @@
+"""The first line says what matters and never breaks, however narrow the screen."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.status import EngineStatus, LoadedModel, ModelState
+from tui.header_line import header_content
+from tui.state import ApiPhase, Phase, WorkbenchState
+
+LONG = WorkbenchState(
+    Phase.READY,
+    EngineStatus(
+        True,
+        "gpu",
+        (LoadedModel("mlx-community/Qwen2-VL-2B-Instruct-4bit", ModelState.READY),),
+        active_memory=1_400_000_000,
+        memory_budget=24_000_000_000,
+    ),
+    "mlx-community/Qwen2-VL-2B-Instruct-4bit",
+    "mlx-community/gemma-3-27b-it-4bit-DWQ",
+    api=ApiPhase.ON,
+    api_url="http://127.0.0.1:8484",
+)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_it_fills_the_line_and_keeps_the_address_whole(width: int) -> None:
+    text = header_content(LONG, width).plain
+    assert len(text) == width
+    assert "127.0.0.1:8484" in text
+    assert "mem 1.4G/24G" in text
+
+
+def test_names_are_whole_where_there_is_room() -> None:
+    text = header_content(LONG, 160).plain
+    assert "quick ● Qwen2-VL-2B-Instruct-4bit" in text
+    assert "full ○ gemma-3-27b-it-4bit-DWQ" in text
+
+
+def test_the_engine_is_waited_for_in_words() -> None:
+    assert "starting engine…" in header_content(WorkbenchState(), 80).plain
+
+
+def test_an_engine_that_died_is_said() -> None:
+    dead = WorkbenchState(Phase.READY, EngineStatus(False, "cpu"))
+    assert "engine stopped" in header_content(dead, 120).plain

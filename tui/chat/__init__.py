@@ -1,0 +1,1 @@
+"""The chat's face: its pane, what only it shows, and what it knows without a screen."""

@@ -1,0 +1,183 @@
+"""Where a message is written: enter sends, ctrl+j breaks the line, @ completes paths, dropped files become images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events
+from textual.message import Message
+from textual.widgets import TextArea
+
+from tui.actions import bindings
+from tui.chat.dropped import dropped_images
+from tui.chat.mentions import Candidate, mention_start, open_mention
+from tui.foreign import clean
+
+
+class Composer(TextArea):
+    """The input of the chat. It knows nothing of models: it posts what the person did."""
+
+    BINDINGS: ClassVar = bindings("composer")
+
+    class Submitted(Message):
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class FilesDropped(Message):
+        """Text that named image files and nothing else was pasted."""
+
+        def __init__(self, paths: list[Path]) -> None:
+            super().__init__()
+            self.paths = paths
+
+    class MentionChanged(Message):
+        """The cursor stands in an @path (`typed` is what follows the @), or in none (None)."""
+
+        def __init__(self, typed: str | None) -> None:
+            super().__init__()
+            self.typed = typed
+
+    class CompletionKey(Message):
+        """A key for the list of completions while it is open: up, down, accept or close."""
+
+        def __init__(self, what: str) -> None:
+            super().__init__()
+            self.what = what
+
+    class PasteWanted(Message):
+        """The clipboard's image is asked for."""
+
+    class DetachWanted(Message):
+        """The last attached image is to go."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(
+            id=id,
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            compact=True,
+            highlight_cursor_line=False,
+            placeholder="Ask something. @ attaches an image.",
+        )
+        self.completing = False
+        self._sent: list[str] = []
+        self._recalled: int | None = None
+        self._draft = ""
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def action_send(self) -> None:
+        if self.completing:
+            self.post_message(self.CompletionKey("accept"))
+        else:
+            self.post_message(self.Submitted(self.text))
+
+    def action_newline(self) -> None:
+        self.insert("\n")
+
+    def accepted(self, text: str) -> None:
+        """The message has gone out: remember it for the up key and take it out of the box, not what came since."""
+        if text.strip() and (not self._sent or self._sent[-1] != text):
+            self._sent.append(text)
+        self._recalled = None
+        self.write(self.text.removeprefix(text))
+
+    def write(self, text: str) -> None:
+        """Put `text` in the box, the cursor behind it."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    def action_paste_image(self) -> None:
+        self.post_message(self.PasteWanted())
+
+    def action_detach(self) -> None:
+        self.post_message(self.DetachWanted())
+
+    # -- keys that mean something else here ---------------------------------------------------------------------------
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        if self.completing:
+            self.post_message(self.CompletionKey("up"))
+        elif not select and self.navigator.is_first_wrapped_line(self.cursor_location):
+            self._recall(-1)
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        if self.completing:
+            self.post_message(self.CompletionKey("down"))
+        elif not select and self._recalled is not None and self.navigator.is_last_wrapped_line(self.cursor_location):
+            self._recall(1)
+        else:
+            super().action_cursor_down(select)
+
+    def _recall(self, step: int) -> None:
+        if not self._sent:
+            return
+        if self._recalled is None:
+            self._draft, position = self.text, len(self._sent) - 1
+        else:
+            position = self._recalled + step
+        if position >= len(self._sent):
+            self._recalled = None
+            self.write(self._draft)
+        elif position >= 0:
+            self._recalled = position
+            self.write(self._sent[position])
+
+    def action_delete_left(self) -> None:
+        if not self.text:
+            self.post_message(self.DetachWanted())
+        else:
+            super().action_delete_left()
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self.completing and event.key in ("tab", "escape"):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.CompletionKey("accept" if event.key == "tab" else "close"))
+            return
+        if event.key == "enter":  # in its turn: a priority binding would overtake what was typed before it
+            event.stop()
+            event.prevent_default()
+            self.action_send()
+            return
+        if event.key == "shift+enter":
+            event.stop()
+            event.prevent_default()
+            self.insert("\n")
+            return
+        await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.take_paste(event.text)
+
+    def take_paste(self, text: str) -> None:
+        """Pasted text: image files if it names nothing else, else text at the cursor."""
+        paths = dropped_images(text)
+        if paths:
+            self.post_message(self.FilesDropped(paths))
+        elif text:
+            self.insert(clean(text.replace("\r\n", "\n").replace("\r", "\n")))
+            self.focus()
+
+    # -- completing paths ---------------------------------------------------------------------------------------------
+
+    @property
+    def _before_cursor(self) -> str:
+        row, column = self.cursor_location
+        return self.document.get_line(row)[:column]
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        self.post_message(self.MentionChanged(open_mention(self._before_cursor)))
+
+    def complete(self, candidate: Candidate) -> None:
+        """Write a folder's name after the @, or take a file's mention out: the file becomes an attachment."""
+        row, column = self.cursor_location
+        start = (row, mention_start(self._before_cursor))
+        self.replace(f"@{candidate.text}" if candidate.folder else "", start, (row, column))

@@ -1,0 +1,119 @@
+"""The saved chats: search them, open one, delete one."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import getters, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from core.chats.history import Chat
+from core.errors import EngineError
+from tui.chat.saver import ChatSaver
+from tui.foreign import one_line, plain, short_name
+from tui.screens.confirm import Confirm
+from tui.widgets.row_table import Column, RowTable
+
+COLUMNS = (
+    Column("title", "chat"),
+    Column("turns", "turns", 5, right=True),
+    Column("model", "model", 16, 64),
+    Column("when", "last", 12),
+)
+
+
+def when(updated: float, now: float) -> str:
+    """A time as a person says it: the hour today, the day before that."""
+    then = time.localtime(updated)
+    return time.strftime("today %H:%M" if then[:3] == time.localtime(now)[:3] else "%Y-%m-%d", then)
+
+
+class SavedChats(ModalScreen[int | None]):
+    """Dismissed with the id of the chat to open, or with None."""
+
+    BINDINGS: ClassVar = [
+        Binding("escape", "leave", "Leave", show=False),
+        Binding("enter", "open", "Open", show=False, priority=True),
+        Binding("down", "to_rows", "To the list", show=False),
+        Binding("d,delete", "delete", "Delete", show=False),
+        Binding("slash", "to_search", "Search", show=False),
+    ]
+
+    table = getters.query_one(RowTable)
+    search = getters.query_one(Input)
+
+    def __init__(self, saver: ChatSaver) -> None:
+        super().__init__(classes="dialogue")
+        self._saver = saver
+        self._chats: dict[str, tuple[Chat, str]] = {}
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box chats-box") as box:
+            box.border_title = "Saved chats"
+            box.border_subtitle = "⏎ opens · d deletes · / searches · esc leaves"
+            yield Input(placeholder="search titles and everything said", compact=True)
+            yield RowTable(COLUMNS, self._cell, empty="Reading…", id="chats-table")
+
+    def on_mount(self) -> None:
+        self._look("")
+
+    @work(exclusive=True)
+    async def _look(self, words: str) -> None:
+        try:
+            found = await self._saver.chats(words)
+        except EngineError as error:
+            self.table.say(error.message)
+            return
+        self._chats = {str(chat.id): (chat, snippet) for chat, snippet in found}
+        self.table.say(f"Nothing holds {one_line(words)!r}." if words else "No chat has been saved yet.")
+        self.table.show(list(self._chats))
+        self.table.redraw()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._look(event.value)
+
+    def _cell(self, key: str, column: Column, cells: int) -> Content:
+        chat, snippet = self._chats[key]
+        match column.key:
+            case "title":
+                title = plain(one_line(chat.title))
+                return Content.assemble(title, plain(f"  {one_line(snippet)}", "$foreground 60%")) if snippet else title
+            case "turns":
+                return Content(str(chat.messages))
+            case "model":
+                return plain(short_name(chat.model), "$foreground 60%")
+            case _:
+                return Content.styled(when(chat.updated, time.time()), "$foreground 60%")
+
+    def action_to_rows(self) -> None:
+        self.set_focus(self.table.rows)
+
+    def action_to_search(self) -> None:
+        self.set_focus(self.search)
+
+    def action_open(self) -> None:
+        if self.table.selected is not None:
+            self.dismiss(int(self.table.selected))
+
+    @work(exclusive=True, group="delete")
+    async def action_delete(self) -> None:
+        key = self.table.selected
+        if key is None:
+            return
+        chat, _ = self._chats[key]
+        if await self.app.push_screen_wait(Confirm(f"Delete the chat “{chat.title}” for good?", "Delete")):
+            try:
+                await self._saver.delete(chat.id)
+            except EngineError as error:
+                self.notify(error.message, severity="error")
+            self._look(self.search.value)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

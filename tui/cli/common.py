@@ -1,0 +1,61 @@
+"""What the commands share: settings with what the command line changed, and ways out with a sentence and a code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from core.errors import EngineError
+    from core.settings import Settings
+
+WRONG_USAGE, INFRASTRUCTURE = 2, 4
+USAGE_CODES = frozenset({"settings_error", "model_not_found", "invalid_request", "unsupported_input", "invalid_image"})
+"""Errors of what was asked for; every other error is one of the machine or the program."""
+
+
+def leave_to_rank_0() -> None:
+    """Under mlx.launch, let rank 0 alone have a face. Exits with a sentence if following it fails."""
+    from core.errors import EngineError
+    from tui.cli.following import follow_if_launched
+
+    try:
+        follow_if_launched()
+    except EngineError as error:
+        fail_with(error)
+
+
+def settings_with(**changed: object) -> Settings:
+    """The settings with what the command line changed; None leaves a value. Exits with a sentence if they are wrong."""
+    from core.errors import EngineError
+    from core.settings import load_settings
+
+    try:
+        return load_settings(**{name: value for name, value in changed.items() if value is not None})
+    except EngineError as error:
+        fail_with(error)
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Say one sentence on standard error and leave."""
+    say(sentence)
+    raise typer.Exit(code)
+
+
+def say(sentence: str) -> None:
+    """One sentence on standard error, under the program's name."""
+    from core.text_safety import clean
+
+    print(f"assay: {clean(sentence)}", file=sys.stderr)  # noqa: T201
+
+
+def fail_with(error: EngineError) -> NoReturn:
+    """Leave with an error's own sentence, and the exit code of its kind."""
+    fail(error.message, exit_code(error))
+
+
+def exit_code(error: EngineError) -> int:
+    """2 for errors of what was asked for, 4 for those of the machine or the program."""
+    return WRONG_USAGE if error.code in USAGE_CODES else INFRASTRUCTURE

@@ -1,0 +1,158 @@
+"""`assay golden`: run a suite of golden prompts, look for faults in it, or list it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.cli.following import follow_if_launched
+from tui.cli.golden_run import run_suite
+from tui.cli.golden_suite import fail, new_console, open_suite, print_models, sentences
+
+app = typer.Typer(
+    name="golden",
+    help="Run prompts whose answers are known, on a quick and a full model side by side.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class RouteName(StrEnum):
+    """What --route takes."""
+
+    IN_PROCESS = "in-process"
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    ALL = "all"
+
+
+SuiteFolder = Annotated[
+    Path | None, typer.Argument(metavar="[SUITE]", help="A folder of prompts; the built-in suite when left out.")
+]
+SuiteOption = Annotated[Path | None, typer.Option("--suite", metavar="FOLDER", help="The same as SUITE.")]
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    suite: SuiteFolder = None,
+    suite_option: SuiteOption = None,
+    quick: Annotated[str | None, typer.Option(metavar="ID", help="The quick tier's model.")] = None,
+    full: Annotated[str | None, typer.Option(metavar="ID", help="The full tier's model.")] = None,
+    route: Annotated[
+        list[RouteName] | None, typer.Option(help="How the models are asked; may be repeated. [default: in-process]")
+    ] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Only cases whose id matches; may be repeated.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the whole run as JSON; - is standard output.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Count skips and unexpected passes as failures.")] = False,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="Also show vision cases another image, and none: they must fail."),
+    ] = False,
+    repeats: Annotated[int | None, typer.Option(min=1, max=1000, help="Ask each case this often.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The first repeat's seed; each next one adds 1.")] = None,
+    in_flight: Annotated[int, typer.Option(min=1, max=64, help="Cases of one model under way together.")] = 4,
+    url: Annotated[str | None, typer.Option(help="Ask this server; without it, one is started for the run.")] = None,
+    key: Annotated[str, typer.Option(envvar="ASSAY_GOLDEN_KEY", show_envvar=True, help="The key to --url.")] = "",
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Take up a run that was stopped: its name, or last.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in full.")] = False,
+) -> None:
+    """Run a suite on both tiers and compare each answer with what is expected of it.
+
+    Exit codes: 0 all hold, 1 a golden failed, 2 the suite or the command line is wrong, 3 only the routes disagree,
+    4 something else went wrong, 130 stopped.
+    """
+    suite = _one_of(suite, suite_option)
+    asked = {
+        "suite": str(suite.resolve()) if suite else None,
+        "quick": quick,
+        "full": full,
+        "route": [name.value for name in route or [RouteName.IN_PROCESS]],
+        "case": case or [],
+        "controls": controls,
+        "repeats": repeats,
+        "seed": seed,
+        "in_flight": in_flight,
+        "url": url,
+    }
+    with sentences():
+        follow_if_launched()
+        if resume is not None:
+            _refuse_beside_resume(context)
+        if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():
+            fail(f"{json_file} cannot be written: the folder {json_file.resolve().parent} does not exist.")
+        raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose))
+
+
+@app.command()
+def lint(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
+    """Look for faults in a suite without asking a model. Exit code 2 when it cannot be run as it is."""
+    from core.golden.lint import lint_folder
+    from core.golden.suite import BUILTIN
+    from core.text_safety import clean
+
+    with sentences():
+        found, problems = lint_folder(_one_of(suite, suite_option) or BUILTIN)
+        for problem in problems:
+            print(clean(f"{'warning' if problem.warning else 'error'}: {problem}"))  # noqa: T201
+        errors = sum(not problem.warning for problem in problems)
+        cases = len(found.cases) if found else 0
+        print(f"{cases} cases, {errors} errors, {len(problems) - errors} warnings.")  # noqa: T201
+        raise typer.Exit(2 if errors else 0)
+
+
+@app.command("list")
+def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
+    """List a suite's cases, what they expect, and the models that would answer."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from core.catalog import Catalog
+    from core.golden.expressions import describe
+    from core.golden.models import from_disk
+    from core.golden.plan import RunOptions, make_plan
+    from core.settings import load_settings
+    from core.text_safety import clean
+    from core.tiers import Tier
+
+    with sentences():
+        settings = load_settings()
+        plan = make_plan(open_suite(_one_of(suite, suite_option)), from_disk(Catalog(settings), settings), RunOptions())
+        table = Table(expand=True, show_lines=True)
+        for column in ("case", "images", *Tier):
+            table.add_column(column, overflow="fold")
+        for one in plan.suite.cases:
+            images = ", ".join(image.path.name for image in one.images)
+            expects = (describe(one.expected(tier)) for tier in Tier)
+            table.add_row(*(Text(clean(cell)) for cell in (one.id, images, *expects)))
+        console = new_console()
+        console.print(table)
+        print_models(console, plan)
+
+
+def _one_of(argument: Path | None, option: Path | None) -> Path | None:
+    """The suite, by whichever of the two ways it was named."""
+    if argument is not None and option is not None:
+        fail(f"Two suites are named, {argument} and {option}: name one.")
+    return option if argument is None else argument
+
+
+def _refuse_beside_resume(context: typer.Context) -> None:
+    """A resumed run is what it was: options that would change it are refused."""
+    free = {"resume", "json_file", "strict", "verbose", "key"}
+    given = [
+        name.removesuffix("_option")
+        for name in context.params
+        if name not in free and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        fail(f"--resume takes up a run as it was: leave out {', '.join(given)}.")

@@ -1,0 +1,66 @@
+"""The ways to the models that a golden run on the command line was asked for: an engine, a server, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from core.catalog import Catalog
+from core.engine import Engine
+from core.golden.models import Chooser, from_disk, from_server
+from core.golden.routes import InProcess, Route
+from core.golden.routes.anthropic import Anthropic
+from core.golden.routes.http import Dialect, HttpRoute, list_models
+from core.golden.routes.openai import OpenAI
+from core.golden.suite import ROUTES
+from core.settings import Settings
+from core.tiers import Tier
+
+ALL = "all"
+"""What stands for every route."""
+
+
+def open_routes(
+    stack: ExitStack, asked: Mapping[str, Any], key: str, settings: Settings
+) -> tuple[Engine | None, dict[str, Route], Chooser]:
+    """The engine if one is needed, a route for each name, and how to choose models; what is started ends with `stack`.
+
+    `asked` holds what the command line said: route, url, quick and full; `key` is the key to its url. Without a url the
+    HTTP routes lead to a server of the run's own, over the same engine. Raises EngineError.
+    """
+    names = route_names(asked["route"])
+    url: str | None = asked["url"]
+    own = {tier: asked[tier.value] for tier in Tier if asked[tier.value]}
+    if url and "in-process" not in names:
+        known = {info.id: info for info in Catalog(settings).list()}
+        return None, _http_routes(names, url, key), from_server(list_models(url, key), known, own)
+    settings = settings.model_copy(update={f"{tier.value}_model": model for tier, model in own.items()})
+    catalog = Catalog(settings)
+    choose = from_disk(catalog, settings)
+    engine = stack.enter_context(Engine(settings, catalog))
+    routes: dict[str, Route] = {"in-process": InProcess(engine)} if "in-process" in names else {}
+    if names != ["in-process"]:
+        if not url:
+            url, key = _serve(stack, engine, settings)
+        routes |= _http_routes(names, url, key)
+    return engine, routes, choose
+
+
+def route_names(asked: Sequence[str]) -> list[str]:
+    """The routes in their usual order, each once."""
+    return [name for name in ROUTES if name in asked or ALL in asked]
+
+
+def _serve(stack: ExitStack, engine: Engine, settings: Settings) -> tuple[str, str]:
+    """Address and key of a server over the engine, on a free port."""
+    from server.lifecycle import ApiServer
+
+    server = ApiServer(engine, settings.model_copy(update={"host": "127.0.0.1", "port": 0}))
+    stack.callback(server.stop)
+    return server.start(0), server.key or ""
+
+
+def _http_routes(names: Sequence[str], url: str, key: str) -> dict[str, Route]:
+    dialects: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic()}
+    return {name: HttpRoute(dialects[name], url, key) for name in names if name in dialects}

@@ -1,0 +1,177 @@
+"""`assay golden run` at work: planned, shown as it goes on, weighed and recorded."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui.cli.golden_suite import fail, new_console, open_suite, print_models
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from core.engine import Engine
+    from core.golden.models import Chooser
+    from core.golden.plan import Plan
+    from core.golden.progress import RunEvent
+    from core.golden.results import RunFolder
+    from core.golden.suite import Suite
+
+READY_S = 120.0
+"""Importing MLX takes seconds at most; after this the engine says for itself what is wrong."""
+
+
+def run_suite(
+    asked: dict[str, Any], resume: str | None, json_file: Path | None, key: str, *, strict: bool, verbose: bool
+) -> int:
+    """Plan, run, show and record; returns the exit code.
+
+    `asked` is what the command line said, and `key` the key to its url.
+    """
+    from core.golden.outcome import outcome
+    from core.golden.parity import compare_routes
+    from core.golden.provenance import header
+    from core.golden.results import RunFolder, document
+    from core.golden.run import GoldenRun
+    from core.settings import load_settings
+    from tui.cli.golden_routes import open_routes
+    from tui.cli.golden_table import parity_lines, results_table, summary_line
+
+    settings = load_settings()
+    runs = settings.data_dir / "runs"
+    folder = RunFolder.open(runs, resume) if resume else None
+    if folder is not None:
+        asked = folder.header["asked"]
+    suite = open_suite(Path(asked["suite"]) if asked["suite"] else None)
+    console = new_console(stderr=str(json_file) == "-")
+    with ExitStack() as stack:
+        engine, routes, choose = open_routes(stack, asked, key, settings)
+        plan = _plan(suite, choose, asked, engine)
+        status = engine.status() if engine else None
+        if folder is None:
+            folder = _create(runs, {**header(plan, status), "asked": asked}, console)
+        print_models(console, plan)
+        started = time.monotonic()
+        done = folder.attempts() if folder and resume else []
+        with _progress(console, plan) as listener:
+            result = GoldenRun(plan, routes, engine, listener, folder, done).run()
+        elapsed_s = time.monotonic() - started
+    parity = compare_routes(result.attempts, suite.gates)
+    weighed = outcome(result.attempts, parity, suite.gates, strict=strict, interrupted=result.interrupted)
+    console.print(results_table(result.attempts, verbose=verbose))
+    for line in (*parity_lines(parity, plan.options.routes), *weighed.reasons):
+        console.print(line)
+    console.print(summary_line(weighed, elapsed_s))
+    if folder is not None:
+        _close(folder, weighed.to_json(), console)
+    if json_file is not None:
+        head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
+        _write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
+    return int(weighed.code)
+
+
+def _plan(suite: Suite, choose: Chooser, asked: dict[str, Any], engine: Engine | None) -> Plan:
+    from core.golden.plan import RunOptions, make_plan
+    from tui.cli.golden_routes import route_names
+
+    options = RunOptions(
+        routes=tuple(route_names(asked["route"])),
+        cases=tuple(asked["case"]),
+        repeats=asked["repeats"],
+        seed=asked["seed"],
+        controls=asked["controls"],
+        in_flight=asked["in_flight"],
+    )
+    return make_plan(suite, choose, options, _budget(engine) if engine else 0)
+
+
+def _budget(engine: Engine) -> int:
+    """Bytes for all models, which the engine knows once MLX is up."""
+    give_up = time.monotonic() + READY_S
+    while not engine.status().memory_budget and time.monotonic() < give_up:
+        time.sleep(0.02)
+    return engine.status().memory_budget
+
+
+def _create(runs: Path, head: dict[str, Any], console: Console) -> RunFolder | None:
+    """The run's folder; a run goes on without one, as it would with a full disk."""
+    from core.golden.results import RunFolder
+
+    try:
+        return RunFolder.create(runs, head)
+    except OSError as error:
+        console.print(
+            f"{runs} cannot be written ({error.strerror}): the run is not kept.", markup=False, style="yellow"
+        )
+        return None
+
+
+def _close(folder: RunFolder, weighed: dict[str, Any], console: Console) -> None:
+    try:
+        folder.finish(weighed)
+        console.print(f"kept in {folder.path}", style="dim", soft_wrap=True)
+    except OSError as error:
+        console.print(f"{folder.path} cannot be written ({error.strerror}).", style="yellow")
+
+
+def _write_json(file: Path, text: str) -> None:
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    from core.atomic import write_atomically
+
+    try:
+        write_atomically(file, text.encode())
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}.", code=4)
+
+
+@contextmanager
+def _progress(console: Console, plan: Plan) -> Iterator[Any]:
+    """A listener that shows how the run goes on: a bar on a terminal, a line for each attempt in a pipe."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, ModelLoading, RunWarning
+    from core.text_safety import clean
+    from tui.cli.golden_table import progress_line
+
+    total = len(plan.attempts)
+    live = console.is_terminal
+    bar = Progress(
+        SpinnerColumn(),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+        disable=not live,
+    )
+    task = bar.add_task("", total=total)
+    said: dict[int, str] = {}
+    done = 0
+
+    def listener(event: RunEvent) -> None:
+        nonlocal done
+        match event:
+            case ModelLoading(model):
+                bar.update(task, description=clean(f"loading {model}"))
+            case AttemptStarted(planned):
+                said[planned.index] = ""
+            case AnswerDelta(planned, text):
+                said[planned.index] = (said[planned.index] + clean(text))[-200:]
+                label = f"{planned.case.id} {planned.tier}: {' '.join(said[planned.index].split())}"
+                bar.update(task, description=label[: max(console.width - 40, 20)])
+            case AttemptFinished(_, attempt):
+                done += 1
+                bar.update(task, completed=done)
+                if not live:
+                    console.print(progress_line(attempt, done, total), soft_wrap=True)
+            case RunWarning(message):
+                console.print(clean(message), style="yellow")
+
+    with bar:
+        yield listener

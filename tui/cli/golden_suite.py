@@ -1,0 +1,74 @@
+"""What the golden commands share: a suite opened and linted, the models that answer, errors as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from core.golden.plan import Plan
+    from core.golden.suite import Suite
+
+
+def open_suite(folder: Path | None) -> Suite:
+    """The suite, linted: warnings are shown, errors end the command."""
+    from core.golden.lint import lint_folder
+    from core.golden.reading import require_suite
+    from core.golden.suite import BUILTIN
+    from core.text_safety import clean
+
+    if folder is not None:
+        require_suite(folder)
+    suite, problems = lint_folder(folder or BUILTIN)
+    for problem in problems:
+        typer.echo(clean(f"{'warning' if problem.warning else 'error'}: {problem}"), err=True)
+    errors = sum(not problem.warning for problem in problems)
+    if errors or suite is None:
+        fail(f"The suite cannot be run: {errors} error{'s' * (errors != 1)}.")
+    return suite
+
+
+def new_console(stderr: bool = False) -> Console:
+    """A console that takes nothing in what it prints for markup."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False)
+
+
+def print_models(console: Console, plan: Plan) -> None:
+    """Which model answers for each tier, and how it is asked."""
+    from tui.cli.golden_table import model_lines
+
+    for line in model_lines(plan):
+        console.print(line)
+
+
+def fail(sentence: str, code: int = 2) -> NoReturn:
+    """Say one sentence on standard error and leave."""
+    from core.text_safety import clean
+
+    typer.echo(clean(sentence), err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Turn what goes wrong outside the attempts into a sentence and an exit code."""
+    from core.errors import EngineError, ModelBroken, ModelNotFound, SettingsError
+    from core.golden.results import NoSuchRun
+    from core.golden.suite import SuiteError
+
+    try:
+        yield
+    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun) as error:
+        fail(str(error), code=2)
+    except EngineError as error:
+        fail(str(error), code=4)
+    except KeyboardInterrupt:
+        fail("Stopped.", code=130)

@@ -1,0 +1,147 @@
+"""`assay models`: what is on disk, as a table or as JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tui.cli.common import fail_with, settings_with
+
+if TYPE_CHECKING:
+    from core.catalog import ModelInfo
+
+app = typer.Typer(name="models", help="Models on disk.", no_args_is_help=True, rich_markup_mode=None)
+
+COLUMNS = ("kind", "family", "quant", "params", "context", "disk")
+NUMBERS = ("params", "context", "disk")
+LEAST_DEAR_FIRST = ("context", "family", "params", "quant", "kind", "disk")
+GAP = 3
+"""Cells between two columns, and one at either edge."""
+ID_CELLS = 28
+"""What an id gets before other columns get anything; a longer one goes on in the next line."""
+PIPE_WIDTH = 100_000
+"""Room without an end, for readers that are programs."""
+
+
+@app.callback()
+def models() -> None:
+    """Models on disk."""
+
+
+@app.command("list")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show models that cannot be loaded.")] = False,
+) -> None:
+    """List the models of the Hugging Face cache, of your folders, and the built-in ones."""
+    from core.catalog import Catalog
+    from core.errors import EngineError
+    from core.text_safety import clean
+
+    catalog = Catalog(settings_with())
+    try:
+        found = catalog.list()
+    except EngineError as error:
+        fail_with(error)
+    for note in catalog.notes():
+        print(clean(note), file=sys.stderr)  # noqa: T201
+    shown = [info for info in found if everything or not info.problem]
+    if as_json:
+        import json
+
+        print(json.dumps([as_record(info) for info in shown], indent=2))  # noqa: T201
+    else:
+        _print_table(shown, hidden=len(found) - len(shown))
+
+
+def as_record(info: ModelInfo) -> dict[str, Any]:
+    """A model as JSON values; sizes are bytes."""
+    return {
+        "id": info.id,
+        "kind": info.kind.value,
+        "family": info.family,
+        "parameters": info.parameters,
+        "quantisation": info.quantisation,
+        "context_length": info.context_length,
+        "size_bytes": info.size_bytes,
+        "revision": info.revision,
+        "source": info.source,
+        "path": str(info.path),
+        "images": info.images,
+        "tools": info.tools,
+        "thinking": info.thinking,
+        "problem": info.problem,
+    }
+
+
+def _print_table(models: list[ModelInfo], hidden: int) -> None:
+    """On a terminal as many columns as it has room for; in a pipe all of them, a line for each model, nothing cut."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from core.text_safety import clean
+
+    console = Console()
+    piped = not console.is_terminal
+    rows = [{"model": clean(info.id)} | _cells(info) for info in models]
+    labels = list(COLUMNS) if piped else fitting(rows, console.width)
+    table = Table(box=None if piped else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("model", overflow="fold")
+    for label in labels:
+        table.add_column(label, justify="right" if label in NUMBERS else "left", no_wrap=True)
+    in_line = piped and any(info.problem for info in models)
+    if in_line:
+        table.add_column("problem", no_wrap=True)
+    for info, row in zip(models, rows, strict=True):
+        name = Text(row["model"], style="dim" if info.problem else "")
+        problem = " ".join(clean(info.problem or "").split())
+        if problem and not piped:
+            name.append(f"\n{problem}", style="red")
+        table.add_row(name, *(Text(row[label]) for label in labels), *([Text(problem)] if in_line else []))
+    if piped:
+        endless = Console(width=PIPE_WIDTH)
+        with endless.capture() as capture:
+            endless.print(table)
+        print("\n".join(line.rstrip() for line in capture.get().splitlines()))  # noqa: T201
+    else:
+        console.print(table)
+    if hidden:
+        Console(stderr=piped).print(
+            f"{hidden} more cannot be loaded; --all shows them and says why.", style="dim", highlight=False
+        )
+
+
+def _cells(info: ModelInfo) -> dict[str, str]:
+    """What the columns beside the model's id say of it."""
+    from core.text_safety import clean
+    from tui.figures import number, size
+
+    return {
+        "kind": info.kind.value,
+        "family": clean(info.family),
+        "quant": clean(info.quantisation or "none"),
+        "params": number(info.parameters) if info.parameters else "",
+        "context": number(info.context_length) if info.context_length else "",
+        "disk": size(info.size_bytes),
+    }
+
+
+def fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
+    """The columns beside the id for which a terminal of `width` cells has room, the dearest kept longest."""
+    from rich.cells import cell_len
+
+    def cells(label: str) -> int:
+        return max(cell_len(row[label]) for row in [*rows, {label: label}])
+
+    left = width - 2 - min(cells("model"), ID_CELLS)
+    kept = list(COLUMNS)
+    for label in LEAST_DEAR_FIRST:
+        if sum(cells(one) + GAP for one in kept) <= left:
+            break
+        kept.remove(label)
+    return kept

@@ -1,0 +1,29 @@
+"""`assay serve`: what can be asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli.common import fail_with, leave_to_rank_0, settings_with
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: the settings']")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A model to load at once; may be repeated.")
+    ] = None,
+    drain: Annotated[float, typer.Option(min=0, help="Seconds that running requests get when it is stopped.")] = 10.0,
+) -> None:
+    """Serve the OpenAI and the Anthropic protocol without the workbench, until ctrl+c."""
+    from core.errors import EngineError
+    from tui.cli.serving import serve_until_stopped
+
+    leave_to_rank_0()
+    changed: dict[str, object] = {"host": host, "port": port}
+    try:
+        serve_until_stopped(settings_with(**changed), model or [], drain)
+    except EngineError as error:
+        fail_with(error)

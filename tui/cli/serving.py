@@ -1,0 +1,98 @@
+"""`assay serve`: the API over an engine, without the workbench."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from core.engine import Engine
+from core.launch import launched_rank
+from core.settings import Settings
+from core.text_safety import clean
+from server.lifecycle import ApiServer
+from tui.wire.snippets import snippets
+
+RANKS_S = 1.0
+"""Under mlx.launch, how often it is looked whether all ranks are still there."""
+
+
+def _say(text: str) -> None:
+    """Progress goes to standard error: standard output holds nothing but the address."""
+    print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: float) -> None:
+    """Serve until SIGINT or SIGTERM; a second ends it without the drain. The address is printed once ready.
+
+    Raises EngineError when a model cannot be loaded or the address is taken, and under mlx.launch when a rank is lost.
+    """
+    stop = threading.Event()
+    hurry = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    # Other ranks are waited for with Python's lock held: until all are there, only what ends at once can be heard.
+    launched = launched_rank() is not None
+    _on_end(signal.SIG_DFL if launched else on_signal)
+    engine = Engine(settings)
+    for note in engine.catalog.notes():
+        _say(note)
+    for model in models:
+        engine.catalog.get(model)
+    server = ApiServer(engine, settings)
+    url = server.start()  # first: a wrong name or a taken port is said before MLX has been imported
+    try:
+        with engine:
+            if launched:
+                engine.ready().result()
+                _on_end(on_signal)
+            for model in models:
+                loaded = engine.load(model).result()
+                _say(f"Loaded {loaded.id} in {loaded.load_s:.1f} s.")
+            print(url, flush=True)  # noqa: T201
+            _announce(url, server.key, settings, models[0] if models else _first_model(engine))
+            while not stop.wait(RANKS_S if launched else None):
+                engine.ready()
+            live = len(server.record.live)
+            if live:
+                _say(f"Waiting up to {drain_s:g} s for {live} running; ctrl+c again ends them at once.")
+            _drain(server, drain_s, hurry)
+    finally:
+        server.stop()
+
+
+def _on_end(handler: Callable[..., None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _drain(server: ApiServer, drain_s: float, hurry: threading.Event) -> None:
+    """Stop the server, and cut the drain short on a second signal."""
+    ended = threading.Event()
+
+    def cut_short() -> None:
+        hurry.wait()
+        while not ended.wait(0.1):
+            server.record.kill_all()
+
+    threading.Thread(target=cut_short, name="assay-hurry", daemon=True).start()
+    try:
+        server.stop(drain_s)
+    finally:
+        ended.set()
+        hurry.set()
+
+
+def _first_model(engine: Engine) -> str:
+    return next((info.id for info in engine.catalog.list() if not info.problem), "a-model")
+
+
+def _announce(url: str, key: str | None, settings: Settings, model: str) -> None:
+    where = f"The key is in {settings.data_dir / 'api_key'}." if key else "No key is asked for."
+    _say(f"\nServing the OpenAI and the Anthropic protocol. {where} ctrl+c stops.\n")
+    for name, text in snippets(url, key, model).items():
+        if name in ("openai", "curl"):
+            _say(f"# {name}\n{text}")

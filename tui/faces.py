@@ -1,0 +1,84 @@
+"""Moving between the panes: a row of tabs on a narrow screen, a rail with the loaded models on a wider one."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from core.status import ModelState
+from tui.figures import size
+from tui.foreign import short_name, shorten
+from tui.state import ApiPhase, Phase, WorkbenchState
+from tui.widgets.redraw import redraw
+
+FACES = ("models", "chat", "golden", "wire")
+_LABELS = {"models": "Models", "chat": "Chat", "golden": "Golden", "wire": "Wire"}
+RAIL_CELLS = 18
+
+
+class FaceTab(Static):
+    """One entry; a click chooses it."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, face: str) -> None:
+        key = f"F{FACES.index(face) + 2}"
+        super().__init__(Content.assemble((key, "$primary"), " ", _LABELS[face]), id=f"tab-{face}")
+        self.face = face
+
+    def on_click(self) -> None:
+        self.post_message(Faces.Chosen(self.face))
+
+
+class Faces(Container):
+    """The tabs or the rail. Which of the two is the stylesheet's business."""
+
+    class Chosen(Message):
+        def __init__(self, face: str) -> None:
+            super().__init__()
+            self.face = face
+
+    active: reactive[str] = reactive("chat")
+    state: reactive[WorkbenchState] = reactive(WorkbenchState())
+
+    def compose(self) -> ComposeResult:
+        for face in FACES:
+            yield FaceTab(face)
+        yield Static(id="rail-models")
+
+    def watch_active(self, active: str) -> None:
+        for tab in self.query(FaceTab):
+            tab.set_class(tab.face == active, "-active")
+
+    def watch_state(self, state: WorkbenchState) -> None:
+        if not self.is_mounted:
+            return
+        lines: list[Content] = []
+        if state.phase is Phase.READY:
+            lines.append(Content.styled("in memory", "$foreground 60%"))
+            models = state.status.models if state.status else ()
+            for model in models:
+                ready = model.state is ModelState.READY
+                style = "$success" if ready else "$warning"
+                lines.append(
+                    Content.assemble(("● " if ready else "◐ ", style), shorten(short_name(model.id), RAIL_CELLS - 4))
+                )
+                note = " · ".join(
+                    part
+                    for part in (
+                        "/".join(state.roles(model.id)),
+                        size(model.memory_bytes) if ready else model.state.value,
+                        "pinned" if model.pinned else "",
+                    )
+                    if part
+                )
+                lines.append(Content.styled("  " + note, "$foreground 60%"))
+            if not models:
+                lines.append(Content.styled("nothing yet", "$foreground 60%"))
+            if state.api is ApiPhase.ON:
+                lines += [Content(""), Content.styled("API on", "$success")]
+        redraw(self.query_one("#rail-models", Static), Content("\n").join(lines))

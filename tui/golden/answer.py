@@ -1,0 +1,108 @@
+"""One tier's answer to a golden prompt: the text with what matched marked in it, and why it holds or fails."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from core.golden.expressions import describe
+from core.golden.results import Attempt, Status, Verdict
+from core.golden.suite import Case
+from core.tiers import Tier
+from tui.figures import golden_rate, loaded_in, seconds
+from tui.foreign import clean, plain, short_name, shorten
+from tui.golden.board import Cell, Progress
+from tui.widgets.redraw import redraw
+
+VERDICT_MARKS = {
+    Verdict.PASS: ("✓", "$success"),
+    Verdict.FAIL: ("✗", "$error"),
+    Verdict.ERROR: ("!", "$error"),
+    Verdict.SKIP: ("–", "$foreground 50%"),
+    Verdict.XFAIL: ("x", "$foreground 60%"),
+    Verdict.XPASS: ("✓", "$warning"),
+}
+_DIM = "$foreground 60%"
+_NAMES = {
+    Verdict.PASS: "passes",
+    Verdict.FAIL: "fails",
+    Verdict.ERROR: "error",
+    Verdict.SKIP: "skipped",
+    Verdict.XFAIL: "fails, as expected",
+    Verdict.XPASS: "passes, though not expected to",
+}
+
+
+def marked_answer(attempt: Attempt) -> Content:
+    """The answer with the texts that an expectation found marked where they stand."""
+    text = clean(attempt.answer)
+    content = Content(text)
+    if text == attempt.answer:  # positions count characters of the answer as it came
+        for check in attempt.checks:
+            for hit in check.hits:
+                content = content.stylize("bold $success", hit.start, hit.end)
+    return content
+
+
+def answer_content(case: Case, tier: Tier, cell: Cell) -> Content:
+    """The answer, why it fails if it does, what was expected and what matched."""
+    dim = _DIM
+    expected = Content.assemble(("expects  ", dim), plain(describe(case.expected(tier))))
+    attempt = cell.attempt
+    if attempt is None:
+        now = {
+            Progress.IDLE: Content.styled("not run yet", dim),
+            Progress.WAITING: Content.styled("waiting…", dim),
+        }.get(cell.progress, Content.assemble(plain(cell.answer), ("▌", "$primary")))
+        return Content.assemble(now, "\n\n", expected)
+    lines: list[Content] = []
+    if attempt.answer:
+        lines.append(marked_answer(attempt))
+    for call in attempt.tool_calls:
+        arguments = call.get("arguments")
+        if isinstance(arguments, dict):
+            arguments = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        lines.append(plain(f"⚒ {call.get('name')}({arguments})", "$secondary"))
+    lines.append(Content(""))
+    if attempt.why:
+        lines.append(plain(attempt.why, VERDICT_MARKS[attempt.verdict][1]))
+    lines.append(expected)
+    hits = list(dict.fromkeys(attempt.answer[hit.start : hit.end] for check in attempt.checks for hit in check.hits))
+    if hits:
+        lines.append(Content.assemble(("matched  ", dim), plain(", ".join(hits), "$success")))
+    ttft = attempt.perf.get("ttft_s")
+    if ttft is not None:
+        tokens = f"{attempt.usage.get('completion', 0)} tokens"
+        lines.append(
+            Content.styled(" · ".join(filter(None, (f"TTFT {seconds(ttft)}", tokens, loaded_in(attempt)))), dim)
+        )
+    return Content("\n").join(lines)
+
+
+def verdict_line(attempt: Attempt) -> Content:
+    """Verdict and figures, for the border."""
+    mark, style = VERDICT_MARKS[attempt.verdict]
+    rate = f" · {golden_rate(attempt)} t/s" if attempt.status is Status.OK else ""
+    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (rate, _DIM))
+
+
+class GoldenAnswer(VerticalScroll, can_focus=False):
+    """One half of the detail."""
+
+    def __init__(self, tier: Tier) -> None:
+        super().__init__(classes=f"golden-answer -{tier}")
+        self._tier = tier
+
+    def compose(self) -> ComposeResult:
+        yield Static(markup=False)
+
+    def show(self, case: Case, cell: Cell) -> None:
+        """Show a cell; a running answer is followed to its end."""
+        name = f" · {shorten(short_name(cell.model), 24)}" if cell.model else ""
+        self.border_title = plain(f"{self._tier}{name}")
+        self.border_subtitle = verdict_line(cell.attempt) if cell.attempt else ""
+        redraw(self.query_one(Static), answer_content(case, self._tier, cell))
+        if cell.progress is Progress.RUNNING:
+            self.scroll_end(animate=False)

@@ -1,0 +1,73 @@
+"""The chosen golden prompt: its words and images, and both answers side by side."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from core.errors import EngineError
+from core.golden.suite import Case
+from core.media.images import ImageData, read_image
+from core.tiers import Tier
+from tui.background import off_loop
+from tui.foreign import plain
+from tui.golden.answer import GoldenAnswer
+from tui.golden.board import Board
+from tui.widgets.picture import Picture
+from tui.widgets.redraw import redraw
+
+
+class GoldenDetail(Vertical):
+    """Follows the cursor of the table."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self.images: list[ImageData] = []
+        self._shown: str | None = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="golden-question"):
+            yield Horizontal(id="golden-images")
+            yield Static(id="golden-prompt", markup=False)
+        with Horizontal(id="golden-answers"):
+            for tier in Tier:
+                yield GoldenAnswer(tier)
+
+    def show(self, board: Board, case_id: str | None) -> None:
+        """Show a case as the board has it now."""
+        self.display = case_id is not None
+        if case_id is None:
+            return
+        case = board.cases[case_id]
+        for tier, answer in zip(Tier, self.query(GoldenAnswer), strict=True):
+            answer.show(case, board.cells[case_id, tier])
+        if case_id == self._shown:
+            return
+        self._shown = case_id
+        parts = [plain(case.prompt)]
+        if case.system:
+            parts.append(Content.assemble(("system  ", "$foreground 60%"), plain(case.system, "$foreground 80%")))
+        if case.tools:
+            names = ", ".join(tool.name for tool in case.tools)
+            parts.append(Content.assemble(("tools   ", "$foreground 60%"), plain(names, "$secondary")))
+        redraw(self.query_one("#golden-prompt", Static), Content("\n").join(parts))
+        self._show_images(case)
+
+    @work(exclusive=True)
+    async def _show_images(self, case: Case) -> None:
+        holder = self.query_one("#golden-images", Horizontal)
+        self.images = []
+        for image in case.images:
+            try:
+                self.images.append(await off_loop(partial(read_image, image.path), "read-image"))
+            except EngineError as error:
+                self.notify(error.message, severity="error")
+        await holder.remove_children()
+        holder.display = bool(self.images)
+        rows = 4 if self.app.size.height < 30 or len(self.images) > 1 else 6
+        await holder.mount_all(Picture(image, 3 * rows, rows, classes="golden-image") for image in self.images)

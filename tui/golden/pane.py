@@ -1,0 +1,268 @@
+"""Golden prompts: a suite run on the quick and the full model, verdicts and answers as they come."""
+
+from __future__ import annotations
+
+import glob
+import logging
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import getters, on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from core.errors import EngineError
+from core.golden.plan import RunOptions, make_plan
+from core.golden.progress import ModelLoading, RunEvent, RunWarning
+from core.golden.reading import load_suite
+from core.golden.results import RunFolder
+from core.golden.run import GoldenRun, RunResult
+from core.golden.suite import BUILTIN, Suite
+from core.tiers import Tier
+from tui.actions import bindings
+from tui.background import off_loop
+from tui.foreign import one_line, plain, shorten
+from tui.golden.answer import VERDICT_MARKS
+from tui.golden.board import Board, Cell, Progress
+from tui.golden.detail import GoldenDetail
+from tui.golden.record import close_folder, new_folder
+from tui.screens.jump import Target
+from tui.services import Services
+from tui.state import WorkbenchState
+from tui.widgets.picture import Picture
+from tui.widgets.redraw import redraw
+from tui.widgets.row_table import Column, RowTable
+
+log = logging.getLogger(__name__)
+
+REDRAWS_PER_S = 15
+COLUMNS = (
+    Column("case", "prompt"),
+    Column("quick", "quick", 7),
+    Column("full", "full", 7),
+    Column("difference", "Δ", 5),
+)
+
+
+class GoldenPane(Vertical):
+    """One suite and its last results. A run goes on while the person works in other panes."""
+
+    BINDINGS: ClassVar = bindings("golden")
+
+    state: reactive[WorkbenchState] = reactive(WorkbenchState())
+
+    table = getters.query_one("#golden-table", RowTable)
+    detail = getters.query_one(GoldenDetail)
+
+    def __init__(self, id: str, suite: Path = BUILTIN) -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = "Golden"
+        self._folder = suite
+        self._services: Services | None = None
+        self._suite: Suite | None = None
+        self._board = Board()
+        self._run: GoldenRun | None = None
+        self._events: deque[RunEvent] = deque()
+        self._says = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="golden-bar", markup=False)
+        yield RowTable(COLUMNS, self._cell, empty="Reading the suite…", id="golden-table", snug=True)
+        yield GoldenDetail("golden-detail")
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.detail.display = False
+        self._read()
+
+    @work(exclusive=True, group="suite")
+    async def _read(self) -> None:
+        try:
+            suite = await off_loop(lambda: load_suite(self._folder), "suite")
+        except EngineError as error:
+            self.table.say(error.message)
+            return
+        self._suite = suite
+        self._board = Board.of(suite.cases)
+        self.table.show(list(self._board.cases))
+        self._redraw()
+
+    def attach(self, services: Services) -> None:
+        """Begin to work with the opened services."""
+        self._services = services
+
+    def jump_targets(self) -> list[Target]:
+        """What the jump overlay has letters for here."""
+        return [Target("g", "golden", self.table.rows)]
+
+    def focus_main(self) -> None:
+        self.screen.set_focus(self.table.rows)
+
+    @property
+    def busy(self) -> bool:
+        return self._run is not None
+
+    def _cell(self, key: str, column: Column, cells: int) -> Content:
+        match column.key:
+            case "case":
+                fits = all(len(case_id) <= cells for case_id in self._board.cases)
+                return plain(shorten(key if fits else key.rsplit("/", 1)[-1], cells))
+            case "difference":
+                difference = self._board.difference(key)
+                style = {"quick": "$quick", "full": "$full"}.get(difference, "$foreground 60%")
+                return Content.styled(difference, style) if difference else Content("")
+            case tier:
+                return _verdict_content(self._board.cells[key, Tier(tier)])
+
+    def _redraw(self) -> None:
+        """Fold what the run has said since the last time, and show it."""
+        while self._events:
+            event = self._events.popleft()
+            self._board.add(event)
+            if isinstance(event, ModelLoading):
+                self._says = f"loading {event.model}…"
+            elif isinstance(event, RunWarning):
+                self.notify(event.message, severity="warning")
+            else:
+                self._says = ""
+        self.table.redraw()
+        self.detail.show(self._board, self.table.selected)
+        self._redraw_bar()
+
+    def _redraw_bar(self) -> None:
+        if self._suite is None:
+            return
+        dim = "$foreground 60%"
+        name = "built-in" if self._folder == BUILTIN else self._suite.name
+        parts = [Content.assemble(("suite ", dim), plain(name, "bold"), (f"  {len(self._board.cases)} prompts", dim))]
+        for tier in Tier:
+            held, judged = self._board.held(tier)
+            if judged:
+                style = "$success" if held == judged else "$warning"
+                parts.append(Content.assemble((tier.value, f"${tier}"), " ", (f"{held}/{judged}", style)))
+        disagreements = len(self._board.disagreements())
+        if disagreements:
+            parts.append(Content.styled(f"{disagreements} ≠", "$warning"))
+        if self.busy:
+            done, all_of_them = self._board.ended()
+            parts.append(Content.styled(self._says or f"running {done}/{all_of_them}", "$warning"))
+        elif not any(cell.attempt for cell in self._board.cells.values()):
+            parts.append(Content.assemble(("R", "$primary"), (" runs them all", dim)))
+        redraw(self.query_one("#golden-bar", Static), Content("   ").join(parts))
+
+    @on(RowTable.Moved)
+    def _row_moved(self, event: RowTable.Moved) -> None:
+        event.stop()
+        self.detail.show(self._board, event.key)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def action_run_case(self) -> None:
+        if self.table.selected is not None:
+            self._start([self.table.selected])
+
+    def action_run_suite(self) -> None:
+        self._start(list(self._board.cases))
+
+    def _start(self, case_ids: Sequence[str]) -> None:
+        if self.busy:
+            self.notify("A run is going on: escape stops it.")
+        elif self._services is None:
+            self.notify("The engine is still starting.")
+        elif self._suite is not None and case_ids:
+            self._board.expect(case_ids)
+            self._work_through(self._services, self._suite, case_ids)
+
+    @work(exclusive=True, group="golden")
+    async def _work_through(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> None:
+        try:
+            result = await self._carry_out(services, suite, case_ids)
+        except EngineError as error:
+            self.notify(error.message, title="Not run", severity="error")
+        except Exception as error:
+            log.exception("A golden run broke off.")
+            self.notify(f"The run broke off: {error!r}. The log has the details.", severity="error")
+        else:
+            if result.interrupted:
+                self.notify("Stopped; what was done is shown.")
+        self._board.give_up()
+        self._redraw()
+
+    async def _carry_out(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> RunResult:
+        """Plan and run. A run of the whole suite is kept on disk; one without a disk goes on all the same."""
+        whole = len(case_ids) == len(suite.cases)
+        options = RunOptions(cases=() if whole else tuple(glob.escape(case_id) for case_id in case_ids))
+        state, engine = self.state, services.engine
+        plan = await off_loop(
+            lambda: make_plan(suite, services.chooser(state), options, engine.status().memory_budget), "golden-plan"
+        )
+        folder: RunFolder | None = None
+        data_dir = services.settings.data_dir
+        try:
+            if whole:
+                folder = await off_loop(lambda: new_folder(data_dir, plan, engine.status(), state), "golden-folder")
+        except OSError as error:
+            self.notify(f"{data_dir} cannot be written ({error.strerror}): the run is not kept.", severity="warning")
+        run = GoldenRun(plan, services.golden_routes(), engine, listener=self._events.append, folder=folder)
+        self._run = run
+        timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)
+        try:
+            result = await off_loop(run.run, "golden")
+        finally:
+            self._run = None
+            timer.stop()
+            self._redraw()
+        if folder is not None:
+            try:
+                await off_loop(partial(close_folder, folder, plan, result), "golden-folder")
+            except OSError as error:
+                self.notify(f"{folder.path} cannot be written ({error.strerror}).", severity="warning")
+        return result
+
+    def stop(self) -> bool:
+        """Stop the run; False if none is going on."""
+        if self._run is None:
+            return False
+        self._run.cancel()
+        return True
+
+    # -- moving about -------------------------------------------------------------------------------------------------
+
+    def _step(self, by: int) -> None:
+        places = self._board.disagreements()
+        if not places:
+            self.notify("The tiers agree wherever both have answered.")
+            return
+        order = list(self._board.cases)
+        here = order.index(self.table.selected) if self.table.selected in order else -1
+        ahead = [place for place in (places if by > 0 else reversed(places)) if (order.index(place) - here) * by > 0]
+        self.table.select(ahead[0] if ahead else (places[0] if by > 0 else places[-1]))
+
+    def action_next_disagreement(self) -> None:
+        self._step(1)
+
+    def action_previous_disagreement(self) -> None:
+        self._step(-1)
+
+    def action_view_picture(self) -> None:
+        if self.detail.images:
+            self.post_message(Picture.Wanted(self.detail.images[0]))
+        else:
+            self.notify("This prompt has no image.")
+
+
+def _verdict_content(cell: Cell) -> Content:
+    """A cell of the table: the verdict's mark and tokens per second."""
+    if cell.attempt is not None:
+        mark, style = VERDICT_MARKS[cell.attempt.verdict]
+        return Content.assemble((mark, style), (f" {cell.rate:>3}" if cell.rate else "", "$foreground 60%"))
+    glyph = {Progress.IDLE: "·", Progress.WAITING: "…", Progress.RUNNING: "▸"}.get(cell.progress, "")
+    style = "$warning" if cell.progress is Progress.RUNNING else "$foreground 50%"
+    return Content.styled(one_line(glyph), style)

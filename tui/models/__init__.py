@@ -1,0 +1,1 @@
+"""The models' face: its pane, and what it knows without a screen."""

@@ -1,0 +1,74 @@
+"""All that is known of one model before it is loaded."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from core.catalog import ModelInfo
+from core.status import EngineStatus, LoadedModel
+from tui.figures import number, size
+from tui.foreign import plain
+from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
+from tui.widgets.redraw import redraw
+
+_SAYS = {
+    Fit.LOADED: "in memory",
+    Fit.OK: "fits",
+    Fit.TIGHT: "fits, tightly",
+    Fit.EVICTS: "fits once other models are unloaded",
+    Fit.NO: "does not fit",
+    Fit.UNKNOWN: "",
+}
+
+
+def _abilities(info: ModelInfo) -> str:
+    named = [name for name, has in (("images", info.images), ("tools", info.tools), ("thinking", info.thinking)) if has]
+    return ", ".join(named)
+
+
+def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None) -> Content:
+    """The lines of the panel; a field that is not known is left out."""
+    memory = ""
+    if info.memory:
+        verdict = _SAYS[fit(info, status)]
+        need, float32 = predicted(info, status)
+        memory = f"{size(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
+        memory += f" · {verdict}" if verdict and not info.problem else ""
+    state = ""
+    if loaded is not None:
+        parts = [loaded.state.value, size(loaded.memory_bytes) if loaded.memory_bytes else "", loaded.precision]
+        parts += [f"loaded in {loaded.load_s:.1f} s" if loaded.load_s else "", "pinned" if loaded.pinned else ""]
+        parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
+        state = " · ".join(part for part in parts if part)
+    weights = f"{number(info.parameters)} params" if info.parameters else ""
+    fields = [
+        ("kind", " · ".join(part for part in (str(info.kind), info.family, weights) if part)),
+        ("weights", " · ".join(part for part in (info.quantisation or "not quantised", size(info.size_bytes)) if part)),
+        ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
+        ("takes", _abilities(info)),
+        ("memory", memory),
+        ("now", state),
+        ("revision", (info.revision or "")[:12]),
+        ("from", {"pocket": "built in", "cache": "Hugging Face cache"}.get(info.source, str(info.path))),
+    ]
+    lines = [plain(info.id, "bold")]
+    if info.problem:
+        lines.append(plain(info.problem, "$error"))
+    if info.summary:
+        lines.append(plain(info.summary, "$foreground 80%"))
+    for label, value in fields:
+        if value:
+            lines.append(Content.assemble((label.ljust(9), "$foreground 55%"), plain(value)))
+    return Content("\n").join(lines)
+
+
+class ModelDetail(Static):
+    """The panel under the list."""
+
+    def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
+        """Show one model, or the hint that belongs to an empty list."""
+        if info is None:
+            redraw(self, Content.styled("Choose a model to see what it is.", "$foreground 55%"))
+        else:
+            redraw(self, detail_content(info, status, loaded))

@@ -1,0 +1,171 @@
+"""The wire inspector: every request that came in from outside, while it runs and after."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from server.wire import WireEntry, WireState
+from tui.actions import bindings
+from tui.figures import number, seconds
+from tui.foreign import plain, short_name, shorten
+from tui.screens.jump import Target
+from tui.services import Services
+from tui.state import ApiPhase, WorkbenchState
+from tui.widgets.redraw import redraw
+from tui.widgets.row_table import Column, RowTable
+
+COLUMNS = (
+    Column("time", "time", 8),
+    Column("protocol", "protocol", 9),
+    Column("client", "client", 0),
+    Column("model", "model", 14, 66),
+    Column("path", "path", 22, 124),
+    Column("prompt", "prompt", 6, 84, right=True),
+    Column("cached", "cached", 6, 114, right=True),
+    Column("out", "out", 5, 74, right=True),
+    Column("ttft", "ttft", 7, 104, right=True),
+    Column("tps", "tok/s", 6, right=True),
+    Column("state", "state", 9),
+)
+_STYLES = {
+    WireState.STREAMING: "$success",
+    WireState.PREFILL: "$warning",
+    WireState.LOADING: "$warning",
+    WireState.QUEUED: "$warning",
+    WireState.FAILED: "$error",
+    WireState.CANCELLED: "$foreground 60%",
+    WireState.DONE: "$foreground 80%",
+}
+REDRAWS_PER_S = 5
+OFF = "The API is off. ^t starts it; requests from outside appear here."
+QUIET = "No request yet. s shows the address, the key and ready-made programs."
+
+
+class WirePane(Vertical):
+    """Reads the server's record a few times a second while it is on the screen."""
+
+    BINDINGS: ClassVar = bindings("wire")
+
+    class SnippetsWanted(Message):
+        pass
+
+    state: reactive[WorkbenchState] = reactive(WorkbenchState())
+
+    table = getters.query_one("#wire-table", RowTable)
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = "Wire"
+        self._services: Services | None = None
+        self._entries: dict[str, WireEntry] = {}
+
+    def compose(self) -> ComposeResult:
+        yield RowTable(COLUMNS, self._cell, empty=OFF, id="wire-table", newest_first=True)
+        yield Static(id="wire-detail", markup=False)
+
+    def attach(self, services: Services) -> None:
+        """Begin to work with the opened services."""
+        self._services = services
+        self.set_interval(1 / REDRAWS_PER_S, self.redraw)
+
+    def jump_targets(self) -> list[Target]:
+        """What the jump overlay has letters for here."""
+        return [Target("w", "wire", self.table.rows)]
+
+    def focus_main(self) -> None:
+        self.screen.set_focus(self.table.rows)
+
+    def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
+        if self.is_mounted and before.api is not now.api:
+            self.table.say(QUIET if now.api is ApiPhase.ON else OFF)
+
+    def redraw(self) -> None:
+        """Show the record as it is now, newest first. The record is read only while someone looks."""
+        if self._services is None or not self.region.area:
+            return
+        entries = self._services.server.record.entries()
+        self._entries = {entry.id: entry for entry in reversed(entries)}
+        self.table.show(list(self._entries))
+        live = sum(not entry.state.over for entry in entries)
+        self.border_subtitle = f"{live} running, {len(entries)} in all" if entries else ""
+        self._show_detail()
+
+    def _cell(self, key: str, column: Column, cells: int) -> Content:
+        entry, dim = self._entries[key], "$foreground 60%"
+        match column.key:
+            case "time":
+                return Content.styled(time.strftime("%H:%M:%S", time.localtime(entry.time)), dim)
+            case "protocol":
+                return plain(entry.protocol, "$secondary")
+            case "client":
+                return plain(shorten(entry.client, cells))
+            case "model":
+                return plain(shorten(short_name(entry.model), cells))
+            case "path":
+                return plain(shorten(entry.path, cells), dim)
+            case "prompt":
+                return Content(number(entry.prompt_tokens) if entry.prompt_tokens else "")
+            case "cached":
+                return Content.styled(number(entry.cached_tokens) if entry.cached_tokens else "", dim)
+            case "out":
+                return Content(number(entry.completion_tokens) if entry.completion_tokens else "")
+            case "ttft":
+                return Content(seconds(entry.ttft_s) if entry.ttft_s is not None else "")
+            case "tps":
+                return Content(f"{entry.tps:.0f}" if entry.tps else "")
+            case _:
+                return Content.styled(entry.state.value, _STYLES[entry.state])
+
+    @on(RowTable.Moved)
+    def _row_moved(self, event: RowTable.Moved) -> None:
+        event.stop()
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        entry = self._entries.get(self.table.selected or "")
+        detail = self.query_one("#wire-detail", Static)
+        detail.display = entry is not None
+        if entry is None:
+            return
+        dim = "$foreground 60%"
+        lines = [
+            Content.assemble(
+                plain(f"{entry.method} {entry.path}", "bold"),
+                (f"  {entry.status or ''}  {'stream' if entry.stream else ''}", dim),
+            ),
+            Content.assemble(
+                ("client  ", dim),
+                plain(entry.client),
+                ("   model  ", dim),
+                plain(entry.model or "none"),
+                ("   id  ", dim),
+                plain(entry.id),
+            ),
+            Content.assemble(
+                (
+                    f"{entry.prompt_tokens} prompt tokens ({entry.cached_tokens} cached), {entry.completion_tokens} "
+                    f"completion tokens, {seconds(entry.duration_s)}",
+                    dim,
+                )
+            ),
+        ]
+        if entry.error:
+            lines.append(plain(entry.error, "$error"))
+        redraw(detail, Content("\n").join(lines))
+
+    def action_kill(self) -> None:
+        key = self.table.selected
+        if key is None or self._services is None or not self._services.server.record.kill(key):
+            self.notify("This request does not run.")
+
+    def action_snippets(self) -> None:
+        self.post_message(self.SnippetsWanted())
