@@ -275,12 +275,12 @@ class AssayApp(App[None]):
 
     @on(ModelsPane.ChatWanted)
     def _chat_wanted(self, event: ModelsPane.ChatWanted) -> None:
-        self.chat.choose(event.model_id)
+        self.chat.bar.choose(event.model_id)
         self.action_face("chat")
 
     @on(ModelsPane.Listed)
     def _models_listed(self, event: ModelsPane.Listed) -> None:
-        self.chat.show_models(event.models)
+        self.chat.bar.show_models(event.models)
 
     @on(Picture.Wanted)
     def _picture_wanted(self, event: Picture.Wanted) -> None:

@@ -296,3 +296,10 @@ def blue_circle() -> ImageData:
 
 def model_ids(requests: Sequence[GenerationRequest]) -> set[str]:
     return {request.model for request in requests}
+
+
+def golden_answers(request: GenerationRequest) -> list[Event]:
+    """Right everywhere but for the case of the letters, which the full tier minds."""
+    if "shape" in str(request.messages):
+        return answer("The first is a red square, the second a blue circle.")
+    return answer("hello mlx", tps=31 if "gemma" in request.model else 92)

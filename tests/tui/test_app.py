@@ -251,7 +251,7 @@ async def test_ctrl_q_stops_answers_the_api_and_the_engine(
 ) -> None:
     scripted.held = True
     async with workbench.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: workbench.state.phase is Phase.READY and workbench.chat._models)
+        await until(pilot, lambda: workbench.state.phase is Phase.READY and workbench.chat.bar._models)
         await pilot.press(*"hello", "enter")
         await until(pilot, lambda: workbench.chat.busy)
         await pilot.press("ctrl+q")

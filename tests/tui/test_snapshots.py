@@ -14,8 +14,7 @@ from textual.widgets import Input, TextArea
 from core.calls.events import FinishReason, Prefill, TextDelta, ThinkingDelta
 from server.wire import WireState
 from tests.tui.conftest import QUICK, until
-from tests.tui.golden.test_pane import golden_answers
-from tests.tui.scripted import ScriptedEngine, ScriptedServer, answer, finished, red_square
+from tests.tui.scripted import ScriptedEngine, ScriptedServer, answer, finished, golden_answers, red_square
 from tui.app import AssayApp
 
 SIZES = [(80, 24), (120, 40), (160, 45)]
@@ -169,7 +168,7 @@ def test_attached_and_completing(shows: Callable[..., bool], tmp_path: Path) -> 
 def test_an_image_for_a_text_model(shows: Callable[..., bool]) -> None:
     async def act(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
-        app.chat.choose("pocket/qwen3")
+        app.chat.bar.choose("pocket/qwen3")
         await app.chat.input.attachments.add(red_square())
         app.chat.input.composer.insert("what is this?")
         await pilot.press("enter")

@@ -5,36 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Vertical
 from textual.css.query import NoMatches
 from textual.reactive import reactive
-from textual.widgets import Select, Static
+from textual.widgets import Select
 
 from core.calls.generation import Generation
 from core.calls.requests import Message, Role
-from core.catalog import ModelInfo
 from core.errors import EngineError
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.chat.answer_view import AnswerView
+from tui.chat.bar import ChatBar
 from tui.chat.chat_input import ChatInput
 from tui.chat.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown, result_of
 from tui.chat.live_answer import LiveAnswer, final_figures
-from tui.chat.model_choices import TIERS, choices, model_of
+from tui.chat.model_choices import TIERS, model_of
 from tui.chat.question_view import QuestionView
 from tui.chat.saved_chats import SavedChats
 from tui.chat.saver import ChatSaver, history_file
 from tui.chat.settings_screen import ChatSettingsScreen
 from tui.chat.transcript import MOST_MOUNTED, Transcript
-from tui.foreign import clean, plain, short_name
+from tui.foreign import plain, short_name
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import WorkbenchState
@@ -68,7 +66,7 @@ class ChatPane(Vertical):
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
     settings: reactive[ChatSettings] = reactive(ChatSettings())
 
-    chooser: getters.query_one[Select[str]] = getters.query_one("#chat-model", Select)
+    bar = getters.query_one(ChatBar)
     transcript = getters.query_one(Transcript)
     input = getters.query_one(ChatInput)
 
@@ -78,20 +76,15 @@ class ChatPane(Vertical):
         self.conversation = Conversation()
         self._services: Services | None = None
         self._saver: ChatSaver | None = None
-        self._models: list[ModelInfo] = []
-        self._labels = [(tier, tier) for tier in TIERS]
         self._answering: Answering | None = None
         self._unfolded = False
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="chat-bar"):
-            yield Select[str](self._labels, allow_blank=False, id="chat-model", compact=True)
-            yield Static(id="chat-settings-line", markup=False)
+        yield ChatBar("chat-bar").data_bind(ChatPane.state, ChatPane.settings)
         yield Transcript(id="transcript")
         yield ChatInput(id="chat-input")
 
     def on_mount(self) -> None:
-        self._show_settings()
         self.transcript.greet()
 
     # -- beginning and end --------------------------------------------------------------------------------------------
@@ -110,7 +103,7 @@ class ChatPane(Vertical):
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
         return [
-            Target("o", "model", self.chooser),
+            Target("o", "model", self.bar.chooser),
             Target("t", "transcript", self.transcript, self.focus_last_turn),
             Target("c", "composer", self.input.composer),
         ]
@@ -124,61 +117,14 @@ class ChatPane(Vertical):
         if self.transcript.turns:
             self.transcript.turns[-1].focus()
 
-    # -- the line above -----------------------------------------------------------------------------------------------
-
-    def show_models(self, models: Sequence[ModelInfo]) -> None:
-        """The catalog was read: offer its models in the chooser."""
-        self._models = list(models)
-        self._offer_models()
-
-    def watch_state(self) -> None:
-        if self.is_mounted:
-            self._offer_models()
-
-    def _offer_models(self) -> None:
-        labels = choices(self._models, self.state)
-        if not self._models or labels == self._labels:
-            return
-        self._labels = labels
-        chosen = self.chosen
-        with self.prevent(Select.Changed):
-            self.chooser.set_options((plain(clean(label)), choice) for label, choice in labels)
-            self.chooser.value = TIERS[chosen == TIERS[0]]  # a value that stays the same would keep its old label
-            self.chooser.value = chosen if chosen in [choice for _, choice in labels] else TIERS[0]
-
-    @property
-    def chosen(self) -> str:
-        """What is chosen: a tier's name or a model's id."""
-        return str(self.chooser.value)
-
-    def choose(self, choice: str) -> None:
-        """Choose a tier or a model to answer from now on."""
-        if choice in [known for _, known in self._labels]:
-            self.chooser.value = choice
-
     @on(Select.Changed, "#chat-model")
     def _model_chosen(self, event: Select.Changed) -> None:
         event.stop()
         self.focus_main()
 
     def action_choose_model(self) -> None:
-        self.chooser.focus()
-        self.chooser.action_show_overlay()
-
-    def watch_settings(self) -> None:
-        if self.is_mounted:
-            self._show_settings()
-
-    def _show_settings(self) -> None:
-        settings = self.settings
-        parts = [
-            "system" if settings.system.strip() else "",
-            f"t {settings.temperature:g}" if settings.temperature is not None else "",
-            f"≤{settings.max_tokens}" if settings.max_tokens else "",
-            {True: "thinking", False: "no thinking", None: ""}[settings.thinking],
-            f"{len(settings.tools)} tools" if settings.tools else "",
-        ]
-        self.query_one("#chat-settings-line", Static).update(Content(" · ".join(part for part in parts if part)))
+        self.bar.chooser.focus()
+        self.bar.chooser.action_show_overlay()
 
     @work(exclusive=True, group="settings")
     async def action_settings(self) -> None:
@@ -223,7 +169,7 @@ class ChatPane(Vertical):
 
     async def _answer(self, services: Services) -> bool:
         """Ask for an answer to the conversation as it stands; False if the engine refuses."""
-        choice = self.chosen
+        choice = self.bar.chosen
         model = self._who_answers(choice, services)
         tier = choice if choice in TIERS else ""
         label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
@@ -327,7 +273,7 @@ class ChatPane(Vertical):
     def _save(self) -> None:
         """On the saver's thread; a question is on disk before its answer is."""
         if self._saver is not None:
-            self._saver.save(self.conversation, model_of(self.chosen, self.state) or "")
+            self._saver.save(self.conversation, model_of(self.bar.chosen, self.state) or "")
 
     async def _leave_chat(self) -> None:
         """Begin an empty chat; what the running answer has said so far stays in the old one."""

@@ -21,7 +21,7 @@ from tui.chat.saver import history_file
 
 
 async def opened(pilot: Pilot[None], app: AssayApp) -> None:
-    await until(pilot, lambda: app.state.phase == "ready" and app.chat._models, "an open chat")
+    await until(pilot, lambda: app.state.phase == "ready" and app.chat.bar._models, "an open chat")
 
 
 async def ask(pilot: Pilot[None], app: AssayApp, text: str) -> None:
@@ -52,7 +52,7 @@ async def test_the_chooser_names_the_tiers_models_and_follows_them(workbench: As
         await pilot.press("q", "f3")
         await until(pilot, lambda: "quick · pocket/qwen3" in screen_text(workbench))
         await pilot.press("f7", "down", "enter")
-        await until(pilot, lambda: workbench.chat.chosen == "full")
+        await until(pilot, lambda: workbench.chat.bar.chosen == "full")
         assert workbench.focused is workbench.chat.input.composer
 
 
@@ -207,13 +207,13 @@ async def test_an_image_for_a_text_model_shows_the_sentence_and_keeps_the_draft(
 ) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)
-        workbench.chat.choose("pocket/qwen3")
+        workbench.chat.bar.choose("pocket/qwen3")
         await workbench.chat.input.attachments.add(red_square())
         await ask(pilot, workbench, "what is it?")
         await until(pilot, lambda: "pocket/qwen3 is a text model and takes no images" in screen_text(workbench))
         assert said(workbench) == []
         assert workbench.chat.input.composer.text == "what is it?"
-        workbench.chat.choose(QUICK)
+        workbench.chat.bar.choose(QUICK)
         await until(pilot, lambda: workbench.focused is workbench.chat.input.composer)
         await pilot.press("enter")
         await until(pilot, lambda: len(said(workbench)) == 2)

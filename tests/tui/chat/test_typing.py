@@ -16,7 +16,7 @@ TEXT = "pocket/qwen3"
 
 
 async def opened(pilot: Pilot[None], app: AssayApp) -> None:
-    await until(pilot, lambda: app.state.phase == "ready" and app.chat._models, "an open chat")
+    await until(pilot, lambda: app.state.phase == "ready" and app.chat.bar._models, "an open chat")
 
 
 def burst(app: AssayApp, text: str) -> None:

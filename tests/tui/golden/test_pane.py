@@ -5,22 +5,13 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from core.calls.events import Event
-from core.calls.requests import GenerationRequest
 from core.golden.results import RunFolder
 from core.tiers import Tier
 from tests.tui.conftest import screen_text, until
-from tests.tui.scripted import ScriptedEngine, answer, model_ids
+from tests.tui.scripted import ScriptedEngine, golden_answers, model_ids
 from tui.app import AssayApp
 from tui.golden.board import Progress
 from tui.golden.record import runs_folder
-
-
-def golden_answers(request: GenerationRequest) -> list[Event]:
-    """Right everywhere but for the case of the letters, which the full tier minds."""
-    if "shape" in str(request.messages):
-        return answer("The first is a red square, the second a blue circle.")
-    return answer("hello mlx", tps=31 if "gemma" in request.model else 92)
 
 
 async def opened(pilot: Pilot[None], app: AssayApp, scripted: ScriptedEngine) -> None:

@@ -110,7 +110,7 @@ async def test_enter_begins_a_chat_with_the_row(workbench: AssayApp) -> None:
         await opened(pilot, workbench)
         workbench.models.table.select("pocket/qwen3")
         await pilot.press("enter")
-        await until(pilot, lambda: workbench.chat.chosen == "pocket/qwen3")
+        await until(pilot, lambda: workbench.chat.bar.chosen == "pocket/qwen3")
         assert workbench.face == "chat"
 
 

@@ -1,0 +1,84 @@
+"""The line above the chat: who answers, and what goes with each request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import getters
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Select, Static
+
+from core.catalog import ModelInfo
+from tui.chat.conversation import ChatSettings
+from tui.chat.model_choices import TIERS, choices
+from tui.foreign import clean, plain
+from tui.state import WorkbenchState
+
+
+class ChatBar(Horizontal):
+    """A chooser of tiers and models, and the settings that differ from the usual ones."""
+
+    state: reactive[WorkbenchState] = reactive(WorkbenchState())
+    settings: reactive[ChatSettings] = reactive(ChatSettings())
+
+    chooser: getters.query_one[Select[str]] = getters.query_one("#chat-model", Select)
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._models: list[ModelInfo] = []
+        self._labels = [(tier, tier) for tier in TIERS]
+
+    def compose(self) -> ComposeResult:
+        yield Select[str](self._labels, allow_blank=False, id="chat-model", compact=True)
+        yield Static(id="chat-settings-line", markup=False)
+
+    def on_mount(self) -> None:
+        self._show_settings()
+
+    def show_models(self, models: Sequence[ModelInfo]) -> None:
+        """The catalog was read: offer its models."""
+        self._models = list(models)
+        self._offer_models()
+
+    def watch_state(self) -> None:
+        if self.is_mounted:
+            self._offer_models()
+
+    def _offer_models(self) -> None:
+        labels = choices(self._models, self.state)
+        if not self._models or labels == self._labels:
+            return
+        self._labels = labels
+        chosen = self.chosen
+        with self.prevent(Select.Changed):
+            self.chooser.set_options((plain(clean(label)), choice) for label, choice in labels)
+            self.chooser.value = TIERS[chosen == TIERS[0]]  # a value that stays the same would keep its old label
+            self.chooser.value = chosen if chosen in [choice for _, choice in labels] else TIERS[0]
+
+    @property
+    def chosen(self) -> str:
+        """What is chosen: a tier's name or a model's id."""
+        return str(self.chooser.value)
+
+    def choose(self, choice: str) -> None:
+        """Choose a tier or a model to answer from now on."""
+        if choice in [known for _, known in self._labels]:
+            self.chooser.value = choice
+
+    def watch_settings(self) -> None:
+        if self.is_mounted:
+            self._show_settings()
+
+    def _show_settings(self) -> None:
+        settings = self.settings
+        parts = [
+            "system" if settings.system.strip() else "",
+            f"t {settings.temperature:g}" if settings.temperature is not None else "",
+            f"≤{settings.max_tokens}" if settings.max_tokens else "",
+            {True: "thinking", False: "no thinking", None: ""}[settings.thinking],
+            f"{len(settings.tools)} tools" if settings.tools else "",
+        ]
+        self.query_one("#chat-settings-line", Static).update(Content(" · ".join(part for part in parts if part)))
