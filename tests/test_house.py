@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -64,3 +65,14 @@ def test_tests_lie_where_the_code_does(package: str) -> None:
     folders = {path.parent.relative_to(ROOT / "tests") for path in _tests()}
     for folder in sorted(folder for folder in folders if folder.parts[:1] == (package,)):
         assert (ROOT / folder).is_dir(), f"tests/{folder} mirrors no folder"
+
+
+def test_the_page_names_every_file_of_the_engine_and_none_that_is_not_there() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"[\w/]+\.(?:py|tcss)\b", page))
+    files = [path.relative_to(ROOT) for package in (*PACKAGES, "tests") for path in (ROOT / package).rglob("*")]
+    there = {str(Path(*path.parts[start:])) for path in files for start in range(len(path.parts))}
+    assert named - there == set()
+    rooms = [path for path in files if path.parts[0] == "core" and path.parts[1] not in ("catalog", "golden", "pocket")]
+    modules = {path.name for path in rooms if path.suffix == ".py" and path.name != "__init__.py"}
+    assert modules - {name.rsplit("/", 1)[-1] for name in named} == set()

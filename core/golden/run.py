@@ -14,7 +14,6 @@ from core.calls.events import GenerationResult, TextDelta
 from core.calls.requests import GenerationRequest, Message, Role
 from core.catalog import ModelInfo
 from core.errors import EngineError
-from core.golden.judge import Circumstances, failed, judge, skipped
 from core.golden.plan import Plan, Planned, Stage
 from core.golden.progress import (
     AnswerDelta,
@@ -27,6 +26,7 @@ from core.golden.progress import (
     RunWarning,
 )
 from core.golden.results import Attempt, RunFolder, Status
+from core.golden.verdict import Circumstances, failed, judge, skipped
 from core.media.images import read_image
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from core.calls.requests import Sampling
 from core.catalog import ModelInfo, ModelKind
 from core.errors import LoadFailed
 from core.golden.expressions import parse_expression
-from core.golden.judge import RATE_TOKENS, Circumstances, failed, judge, skipped
 from core.golden.outcome import ExitCode, Outcome, outcome
 from core.golden.parity import Break, Parity, compare_routes
 from core.golden.plan import Planned
 from core.golden.results import Attempt, NoSuchRun, RunFolder, Status, Verdict, document
 from core.golden.suite import Case, Control, Gates, Limits
+from core.golden.verdict import RATE_TOKENS, Circumstances, failed, judge, skipped
 from core.tiers import Tier
 
 MODEL = ModelInfo("m", Path("/nowhere"), "folder", ModelKind.TEXT, "test", revision="r1", quantisation="4-bit")
