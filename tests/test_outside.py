@@ -34,7 +34,7 @@ WOULD_NOTICE = (
     "tests/core/test_settings.py",
     "tests/core/test_engine_audio.py::test_a_family_that_reaches_for_the_network_is_stopped",
     "tests/tui/cli/test_main.py::test_the_version_is_one_line",
-    "tests/server/test_openai_client.py::test_a_stream_says_the_same_token_by_token",
+    "tests/server/openai/test_client.py::test_a_stream_says_the_same_token_by_token",
     "tests/tui/test_snapshots.py::test_first_frame",
 )
 

@@ -52,7 +52,7 @@ def estimate(
       graph is lazy: tokens x (4 x hidden + 3 x intermediate) x `float_bytes` x 2; one layer's attention scores of
       that chunk against 4,096 tokens, since not every head size has a fused kernel; the logits of one row in float32;
       what fixed caches hold when full (windows of sliding layers, recurrent states); and for a vision model, its
-      tower's activations over one image. Measured against MLX in tests/core/catalog/test_catalog_memory.py.
+      tower's activations over one image. Measured against MLX in tests/core/catalog/test_memory.py.
     """
     text = text_part(config)
 

@@ -13,8 +13,7 @@ from core.media.images import check_image
 from server.anthropic.decode import decode_messages, image_urls, thinking_shown
 from server.anthropic.schema import MessagesRequest
 from server.decoded import Decoded
-
-from .pictures import png
+from tests.server.pictures import png
 
 HELLO = [{"role": "user", "content": "Hello"}]
 IMAGE = {

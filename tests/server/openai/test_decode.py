@@ -13,8 +13,7 @@ from core.media.images import check_image
 from server.decoded import Decoded
 from server.openai.decode import decode_chat, decode_completion, image_urls
 from server.openai.schema import ChatRequest, CompletionRequest
-
-from .pictures import png
+from tests.server.pictures import png
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
