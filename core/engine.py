@@ -13,12 +13,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from core.calls.audio import Speech, Transcription
 from core.calls.embedding import Embedding, EmbeddingResult
+from core.calls.embedding_audio_checks import check_embedding, check_speech, check_transcription
 from core.calls.generation import Generation
 from core.calls.generation_checks import check_request
-from core.calls.request_checks import check_embedding, check_speech, check_transcription
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
-from core.calls.speech import Speech, Transcription
 from core.calls.stream import Work
 from core.catalog import Catalog
 from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull

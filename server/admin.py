@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.catalog import ModelInfo, ModelKind
-from core.catalog.speech import AudioTask, audio_task
+from core.catalog.audio_tasks import AudioTask, audio_task
 from core.errors import ModelNotFound
 from server.body import to_json
 from server.errors import Protocol

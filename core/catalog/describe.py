@@ -15,7 +15,7 @@ from core.catalog.memory import PREFILL_CHUNK, estimate
 from core.catalog.model_info import Float32, MemoryEstimate, ModelInfo, ModelKind
 from core.catalog.places import Found
 from core.catalog.safetensors import BrokenWeights
-from core.catalog.template import read_template, takes_tools, thinks
+from core.catalog.template_features import read_template, takes_tools, thinks
 from core.catalog.weights import INDEX, PICKLES, Weights, find_files, read_weights
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from core.calls.audio import Speech
 from core.calls.audio_events import AudioDelta, SpeechResult
+from core.calls.embedding_audio_checks import audio_models
 from core.calls.events import Finished, FinishReason
-from core.calls.request_checks import audio_models
 from core.calls.requests import SpeechRequest
-from core.calls.speech import Speech
 from core.catalog import Catalog, ModelInfo
-from core.catalog.speech import AudioTask, voices
+from core.catalog.audio_tasks import AudioTask, voices
 from core.errors import EngineError, InvalidRequest, RequestCancelled
 from core.media.wav import to_wav
 from server.answer import STALL_S

@@ -13,13 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.calls.audio import Transcription
 from core.calls.audio_events import Segment, TranscriptionResult
+from core.calls.embedding_audio_checks import audio_models
 from core.calls.events import Finished, FinishReason
-from core.calls.request_checks import audio_models
 from core.calls.requests import TranscriptionRequest
-from core.calls.speech import Transcription
 from core.catalog import Catalog
-from core.catalog.speech import AudioTask
+from core.catalog.audio_tasks import AudioTask
 from core.errors import InvalidRequest, RequestCancelled
 from server.body import Body, to_json, unknown_fields, warning_header
 from server.decoded import ineffective

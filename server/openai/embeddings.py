@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.calls.embedding import EmbeddingResult
+from core.calls.embedding_audio_checks import embeddings_models
 from core.calls.events import Finished, FinishReason, Usage
-from core.calls.request_checks import embeddings_models
 from core.calls.requests import EmbeddingRequest
 from core.errors import RequestCancelled
 from server.body import Body, to_json, unknown_fields, warning_header

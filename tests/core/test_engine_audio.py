@@ -14,7 +14,7 @@ from core.calls.audio_events import AudioDelta, Listened, Segment, SpeechEvent
 from core.calls.events import Finished, FinishReason, Loading, Queued
 from core.calls.requests import EmbeddingRequest, GenerationRequest, Message, Role, SpeechRequest, TranscriptionRequest
 from core.catalog import Catalog
-from core.catalog.speech import voices
+from core.catalog.audio_tasks import voices
 from core.engine import Engine
 from core.errors import (
     EngineClosed,

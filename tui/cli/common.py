@@ -19,7 +19,7 @@ USAGE_CODES = frozenset({"settings_error", "model_not_found", "invalid_request",
 def leave_to_rank_0() -> None:
     """Under mlx.launch, let rank 0 alone have a face. Exits with a sentence if following it fails."""
     from core.errors import EngineError
-    from tui.cli.following import follow_if_launched
+    from tui.cli.rank_follower import follow_if_launched
 
     try:
         follow_if_launched()

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.following import follow_if_launched
 from tui.cli.golden_run import run_suite
 from tui.cli.golden_suite import fail, new_console, open_suite, print_models, sentences
+from tui.cli.rank_follower import follow_if_launched
 
 app = typer.Typer(
     name="golden",

@@ -19,7 +19,7 @@ def serve(
 ) -> None:
     """Serve the OpenAI and the Anthropic protocol without the workbench, until ctrl+c."""
     from core.errors import EngineError
-    from tui.cli.serving import serve_until_stopped
+    from tui.cli.serve_loop import serve_until_stopped
 
     leave_to_rank_0()
     changed: dict[str, object] = {"host": host, "port": port}

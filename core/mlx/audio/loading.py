@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.catalog import ModelInfo
-from core.catalog.speech import AudioTask, audio_task
+from core.catalog.audio_tasks import AudioTask, audio_task
 from core.errors import ModelBroken, UnsupportedInput
 from core.mlx.models.loading import evaluate, loading
 

@@ -12,7 +12,7 @@ import mlx.core as mx
 from core.calls.clock import Clock
 from core.calls.events import Finished, FinishReason, Queued, Usage
 from core.calls.stream import Stream
-from core.catalog.speech import AudioTask
+from core.catalog.audio_tasks import AudioTask
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.audio.loading import LoadedAudio
 from core.mlx.audio.speaking import speak

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from core.calls.audio import Speech
 from core.calls.audio_events import AudioDelta
-from core.calls.speech import Speech
-from core.catalog.speech import voices
+from core.catalog.audio_tasks import voices
 from core.errors import GenerationFailed
 from core.mlx.audio.loading import LoadedAudio
 from core.mlx.audio.recording import to_pcm

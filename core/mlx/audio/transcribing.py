@@ -7,8 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from core.calls.audio import Transcription
 from core.calls.audio_events import Listened, Segment
-from core.calls.speech import Transcription
 from core.errors import InvalidRequest
 from core.mlx.audio.loading import LoadedAudio
 from core.mlx.audio.recording import Recording

@@ -17,7 +17,7 @@ from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler
 from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
-from core.mlx.prompt.snapshots import snapshot_points
+from core.mlx.prompt.snapshot_points import snapshot_points
 
 
 class RequestReader:

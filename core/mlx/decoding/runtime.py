@@ -14,9 +14,9 @@ from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.decoding.batch import Batch
-from core.mlx.decoding.batching import Batching, find_batching
+from core.mlx.decoding.batch_support import Batching, find_batching
 from core.mlx.decoding.output import OutputParser
-from core.mlx.decoding.prefill import PrefillStage
+from core.mlx.decoding.prefill_stage import PrefillStage
 from core.mlx.decoding.prefix_reuse import PrefixReuse
 from core.mlx.decoding.queue import AdmissionQueue
 from core.mlx.decoding.reader import RequestReader

@@ -24,7 +24,7 @@ import numpy as np
 
 from core.atomic import replacing
 from core.catalog import Float32, ModelInfo
-from core.mlx.kv.file import BrokenKv, Head, UnknownLayer, read_head, read_steps, write_steps
+from core.mlx.kv.file_format import BrokenKv, Head, UnknownLayer, read_head, read_steps, write_steps
 
 log = logging.getLogger(__name__)
 

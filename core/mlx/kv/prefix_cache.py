@@ -18,7 +18,7 @@ import numpy as np
 from mlx_lm.models.cache import trim_prompt_cache
 
 from core.mlx.kv.disk import KvDisk
-from core.mlx.kv.file import Head
+from core.mlx.kv.file_format import Head
 from core.mlx.kv.rollback import trimmable
 
 MIN_SHARED = 16

@@ -15,8 +15,8 @@ from core.errors import ContextOverflow, EngineError, InvalidRequest, Unsupporte
 from core.media.images import ImageData
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.vision_decoder import crossing_layers
+from core.mlx.prompt.chat_template import Prompt, render
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
-from core.mlx.prompt.template import Prompt, render
 
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""

@@ -11,9 +11,9 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
+from core.calls.audio import Speech, Transcription
 from core.calls.embedding import Embedding
 from core.calls.generation import Generation
-from core.calls.speech import Speech, Transcription
 from core.errors import EngineError, InvalidRequest
 
 

@@ -12,7 +12,7 @@ from core.calls.requests import GenerationRequest, Message, Role, Sampling, Text
 from core.engine import Engine
 from core.errors import ContextOverflow, InvalidRequest
 from core.mlx.models.sampling import Defaults, make_sampler
-from core.mlx.prompt.template import _normalised
+from core.mlx.prompt.chat_template import _normalised
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
 HELLO = (Message.text(Role.USER, "Hello!"),)

@@ -19,7 +19,7 @@ from mlx_vlm.models.cache import KVCache as VisionKVCache
 
 from core.catalog import ModelInfo, ModelKind
 from core.mlx.kv import disk as kv_disk
-from core.mlx.kv import file as kv_file
+from core.mlx.kv import file_format
 from core.mlx.kv import prefix_cache
 from core.mlx.kv.disk import KvDisk
 from core.mlx.kv.prefix_cache import PrefixCache
@@ -90,8 +90,8 @@ def test_every_kind_of_layer_comes_back_as_it_was(tmp_path: Path) -> None:
     layers = [window, state, vision, KVCache(), RopeOffset(mx.array([-7], mx.int32)), Unused(), crossing]
     path = tmp_path / "layers.safetensors"
     with path.open("wb") as file:
-        drain(kv_file.write_steps(file, "me", np.arange(3), layers, False))
-    steps = kv_file.read_steps(path, "me")
+        drain(file_format.write_steps(file, "me", np.arange(3), layers, False))
+    steps = file_format.read_steps(path, "me")
     while True:
         try:
             next(steps)
@@ -165,11 +165,11 @@ def test_a_broken_file_is_removed_with_a_word_in_the_log(
 def test_a_class_from_elsewhere_is_never_looked_up(tmp_path: Path) -> None:
     path = tmp_path / "evil.safetensors"
     with path.open("wb") as file:
-        drain(kv_file.write_steps(file, "me", np.arange(3), kv(3), True))
-    head = kv_file.read_head(path, "me")
+        drain(file_format.write_steps(file, "me", np.arange(3), kv(3), True))
+    head = file_format.read_head(path, "me")
     head.layers[0][0] = "subprocess"
     with pytest.raises(LookupError):
-        kv_file._restored(head.layers[0], {})
+        file_format._restored(head.layers[0], {})
 
 
 @pytest.mark.parametrize("change", ["touched", "edited", "config", "library"])
@@ -237,7 +237,7 @@ def test_a_smaller_budget_takes_effect_at_the_next_start(tmp_path: Path, info: M
 def test_what_is_written_in_pieces_can_be_given_up(
     tmp_path: Path, info: ModelInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kv_file, "PIECE", 1000)
+    monkeypatch.setattr(file_format, "PIECE", 1000)
     cache = held(tmp_path, info)
     cache.store(info.id, list(range(1, 101)), kv(100))
     assert cache.unsaved
@@ -252,7 +252,7 @@ def test_what_is_written_in_pieces_can_be_given_up(
 def test_pieces_add_up_and_a_longer_prompt_replaces_its_beginning(
     tmp_path: Path, info: ModelInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kv_file, "PIECE", 1000)
+    monkeypatch.setattr(file_format, "PIECE", 1000)
     cache = held(tmp_path, info)
     for length in (100, 200):
         cache.store(info.id, list(range(1, length + 1)), kv(length))
@@ -298,9 +298,9 @@ def test_a_writer_that_is_killed_leaves_nothing_behind(tmp_path: Path, info: Mod
 import sys, time
 from pathlib import Path
 from core.catalog import ModelInfo, ModelKind
-from core.mlx.kv import file as kv_file
+from core.mlx.kv import file_format
 from tests.core.mlx.kv.test_disk import held, kv
-kv_file.PIECE = 1000
+file_format.PIECE = 1000
 info = ModelInfo({info.id!r}, Path({str(info.path)!r}), "folder", ModelKind.TEXT, "qwen3")
 cache = held(Path({str(tmp_path)!r}), info)
 cache.store({info.id!r}, list(range(1, 101)), kv(100))

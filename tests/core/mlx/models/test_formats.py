@@ -21,7 +21,7 @@ from core.calls.events import GenerationResult
 from core.calls.requests import GenerationRequest, Message, Role, Tool
 from core.mlx.decoding.output import OutputParser
 from core.mlx.models.formats import Markers, find_markers
-from core.mlx.prompt.template import render
+from core.mlx.prompt.chat_template import render
 from core.pocket import MODELS_DIR
 
 WEATHER = Tool("get_weather", "", {"type": "object", "properties": {"location": {"type": "string"}}})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.catalog import ModelInfo, ModelKind
-from core.catalog.speech import AudioTask, audio_task, voices
+from core.catalog.audio_tasks import AudioTask, audio_task, voices
 
 
 def info(folder: Path, family: str = "kokoro", kind: ModelKind = ModelKind.AUDIO) -> ModelInfo:

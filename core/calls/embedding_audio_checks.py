@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from core.catalog import Catalog, ModelInfo, ModelKind
-from core.catalog.speech import AudioTask, audio_task, voices
+from core.catalog.audio_tasks import AudioTask, audio_task, voices
 from core.errors import InvalidRequest, UnsupportedInput
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from core.calls.requests import GenerationRequest, Message, Role
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.prompt.chat_template import render
 from core.mlx.prompt.inputs import Inputs, next_turn_tail
-from core.mlx.prompt.template import render
 
 WORTH_A_COPY = 64
 """Tokens of a system prompt below which it is prefilled again."""

@@ -10,7 +10,7 @@ import pytest
 from mlx_lm import load
 from mlx_lm.models.cache import ArraysCache, CacheList, ChunkedKVCache, KVCache, RotatingKVCache
 
-from core.mlx.decoding.batching import Batching, find_batching
+from core.mlx.decoding.batch_support import Batching, find_batching
 from core.mlx.kv.rollback import always_trimmable, trimmable
 from tests.tiny.text_shapes import VOCABULARY
 from tests.tiny.texts import make_text_model

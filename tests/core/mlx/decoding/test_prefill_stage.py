@@ -11,7 +11,7 @@ from mlx_lm.models.cache import make_prompt_cache
 from core.calls.events import FinishReason
 from core.errors import EngineClosed, GenerationFailed
 from core.mlx.decoding.batch import Batch
-from core.mlx.decoding.prefill import PrefillStage
+from core.mlx.decoding.prefill_stage import PrefillStage
 from core.mlx.decoding.prefill_task import OLDEST_EVERY, PrefillTask, next_alone, next_group
 from core.mlx.decoding.prefix_reuse import PrefixReuse
 from core.mlx.decoding.text_prefill import TextPrefill
