@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 MAX_BYTES = 20 * 1024 * 1024
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 
+OTHERS = {
+    "AVIF": re.compile(rb"....ftyp(avif|avis)", re.DOTALL),
+    "HEIC": re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL),
+    "TIFF": re.compile(rb"II[*+]\x00|MM\x00[*+]"),
+    "BMP": re.compile(rb"BM.{4}\x00{4}", re.DOTALL),
+    "JPEG XL": re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "),
+    "JPEG 2000": re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"),
+    "SVG": re.compile(rb"\s*<(\?xml|svg)\b", re.IGNORECASE),
+    "PDF": re.compile(rb"%PDF-"),
+    "ICO": re.compile(rb"\x00\x00\x01\x00"),
+}
+"""How files begin that are none of MEDIA_TYPES and that people take for images."""
+
 # Pixels that may be decoded, so that a decode takes less than 200 MB: Pillow holds 4 bytes a pixel; a progressive JPEG
 # adds 6 for its coefficients, WebP's decoder 12 for its canvases; a baseline JPEG is halved while it is decoded.
 MAX_PIXELS = {"PNG": 30_000_000, "GIF": 30_000_000, "JPEG": 50_000_000, "WEBP": 10_000_000}
@@ -62,14 +75,14 @@ def check_image(data: bytes, name: str = "") -> ImageData:
         )
     try:
         with _open(data) as picture:
-            kind = picture.format or ""
+            kind = _kind(picture)
             (width, height), progressive = picture.size, bool(picture.info.get("progressive"))
             limit = MAX_PROGRESSIVE_PIXELS if progressive else MAX_PIXELS[kind]
             fits = 0 < width * height <= limit
             turned = fits and _orientation(picture) >= 5
-            animated = fits and bool(getattr(picture, "is_animated", False))
+            frames = int(getattr(picture, "n_frames", 1)) if fits else 1
     except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; all of them mean the same here
-        raise InvalidImage(f"{label} is not a readable PNG, JPEG, WebP or GIF image.") from error
+        raise InvalidImage(_unreadable(label, data)) from error
     if not fits:
         what = f"a {'progressive ' if progressive else ''}{kind} image may have"
         raise InvalidImage(
@@ -78,7 +91,11 @@ def check_image(data: bytes, name: str = "") -> ImageData:
         )
     if turned:
         width, height = height, width
-    note = f"{label} is animated; only its first frame is looked at." if animated else ""
+    note = ""
+    if frames > 1:
+        note = f"{label} is animated; only its first frame is looked at."
+        if kind == "JPEG":  # MPF: phones put a second view, a depth map or a brighter copy into the same file
+            note = f"{label} holds {frames} pictures; only the first is looked at."
     return ImageData(data, MEDIA_TYPES[kind], width, height, hashlib.sha256(data).hexdigest(), name, note)
 
 
@@ -133,6 +150,23 @@ def decode(image: ImageData) -> PillowImage.Image:
         raise InvalidImage(f"{label} cannot be decoded: it is truncated or corrupt ({error}).") from error
 
 
+def _kind(picture: PillowImage.Image) -> str:
+    """The format by MEDIA_TYPES: what Pillow calls MPO is a JPEG with more pictures behind it (CIPA DC-007)."""
+    return "JPEG" if picture.format == "MPO" else picture.format or ""
+
+
+def _unreadable(label: str, data: bytes) -> str:
+    """That bytes are no image that is read here; of a format that people have, which it is and what to do."""
+    for name, begins in OTHERS.items():
+        if begins.match(data[:64]):
+            article = "an" if name[0] in "AIS" else "a"
+            return (
+                f"{label} is {article} {name} file; PNG, JPEG, WebP and GIF are read. Save it as PNG or JPEG first, "
+                "in an image viewer or with `sips -s format png IN --out OUT.png` on a Mac."
+            )
+    return f"{label} is not a readable PNG, JPEG, WebP or GIF image."
+
+
 def _open(data: bytes) -> PillowImage.Image:
     from PIL import Image
 
@@ -183,6 +217,7 @@ def _flattened(picture: PillowImage.Image) -> PillowImage.Image:
     step = 2 if width * height > HALVED_ABOVE else 1
     if step == 2 and picture.draft("RGB", (width // 2, height // 2)):  # JPEG alone: halves while it decodes
         (width, height), step = picture.size, 1
+    _scale_transparency(picture)
     picture.load()
     if picture.mode == "RGB" and step == 1 and "transparency" not in picture.info:
         return picture
@@ -193,14 +228,36 @@ def _flattened(picture: PillowImage.Image) -> PillowImage.Image:
     return whole
 
 
+def _scale_transparency(picture: PillowImage.Image) -> None:
+    """A PNG names its transparent colour in the file's own depth, where Pillow leaves it though it makes 8 bits."""
+    value, tiles = picture.info.get("transparency"), getattr(picture, "tile", None)
+    raw = str(tiles[0][3]) if tiles else ""
+    if isinstance(value, tuple) and raw.startswith("RGB;16"):
+        picture.info["transparency"] = tuple(part >> 8 for part in value)
+    elif isinstance(value, int) and raw in ("L;2", "L;4"):
+        picture.info["transparency"] = value * (85 if raw == "L;2" else 17)
+
+
 def _on_white(strip: PillowImage.Image, info: dict[Any, Any]) -> PillowImage.Image:
     from PIL import Image
 
     if strip.mode.startswith("I"):  # 16 bits a sample: Pillow's own conversion would clip all but the darkest
-        return strip.convert("I").point(lambda value: value / 257).convert("L").convert("RGB")
+        return _sixteen_bits(strip, info.get("transparency"))
     if "transparency" not in info and strip.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
         return strip.convert("RGB")
     seen = strip.convert("RGBA")
     white = Image.new("RGB", seen.size, "white")
     white.paste(seen, mask=seen.getchannel("A"))
     return white
+
+
+def _sixteen_bits(strip: PillowImage.Image, transparent: int | None) -> PillowImage.Image:
+    """Grey of 16 bits as RGB; the grey that stands for transparency is white."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(strip.convert("I"))
+    grey = np.clip(values // 257, 0, 255).astype(np.uint8)
+    if transparent is not None:
+        grey[values == transparent] = 255
+    return Image.fromarray(grey).convert("RGB")
