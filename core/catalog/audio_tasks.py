@@ -31,7 +31,12 @@ def voices(info: ModelInfo) -> tuple[str, ...]:
     Families keep them in different places: a file for each voice (Kokoro, Pocket TTS, Voxtral), one archive
     (Kitten TTS), or the config's table of speakers (Qwen3-TTS).
     """
-    found = {file.stem for name in _VOICE_FOLDERS for file in (info.path / name).glob("*.safetensors")}
+    found = {
+        file.stem
+        for name in _VOICE_FOLDERS
+        for file in (info.path / name).glob("*.safetensors")
+        if not file.name.startswith("._")
+    }
     archive = info.path / "voices.npz"
     if archive.is_file():
         try:

@@ -6,6 +6,7 @@ import builtins
 import dataclasses
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +17,23 @@ from core.compute import on_linux_cpu
 from core.errors import ModelNotFound
 from core.settings import Settings
 
+SCAN_SHARE = 9
+"""Times as long as a scan takes that nobody's wrong name can bring about the next one."""
+
 
 class Catalog:
-    """Scans at the first question, then answers from memory until `refresh`. Safe to call from any thread."""
+    """Scans at the first question, then answers from memory until `refresh`. Safe to call from any thread.
+
+    Before it says that a model is not there, or cannot be used, it looks at the disk again: models are downloaded while
+    a server runs.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = threading.Lock()
         self._models: dict[str, ModelInfo] | None = None
+        self._scan_s = 0.0
+        self._scan_ended = 0.0
         self._described: dict[Found, tuple[object, ModelInfo]] = {}
         self._float32 = settings.cpu_float32 and on_linux_cpu()
 
@@ -36,6 +46,9 @@ class Catalog:
         """The model of exactly that id. Raises ModelNotFound with the nearest names."""
         with self._lock:
             models = self._scanned()
+            if (model_id not in models or models[model_id].problem) and self._may_look_again():
+                self._models = None
+                models = self._scanned()
         if model_id in models:
             return models[model_id]
         told = _not_found(model_id, [info.id for info in models.values() if not info.foreign])
@@ -48,6 +61,10 @@ class Catalog:
             self._scanned()
         return self.list()
 
+    def _may_look_again(self) -> bool:
+        """Whether a scan would take no more than a small part of the time, however often it is asked for."""
+        return time.monotonic() - self._scan_ended > SCAN_SHARE * self._scan_s
+
     def notes(self) -> tuple[str, ...]:
         """A sentence for each folder of the settings that is not there, as when a disk is unplugged."""
         folders = (folder.expanduser() for folder in self.settings.model_folders)
@@ -56,6 +73,7 @@ class Catalog:
     def _scanned(self) -> dict[str, ModelInfo]:
         if self._models is not None:
             return self._models
+        began = time.monotonic()
         described: dict[Found, tuple[object, ModelInfo]] = {}
         models: dict[str, ModelInfo] = {}
         for found in _unique(self._places()):
@@ -70,6 +88,8 @@ class Catalog:
             models[info.id] = info
         self._described = described
         self._models = dict(sorted(models.items(), key=lambda item: (item[1].source != "pocket", item[0].lower())))
+        self._scan_ended = time.monotonic()
+        self._scan_s = self._scan_ended - began
         return self._models
 
     def _places(self) -> Iterator[Found]:
@@ -107,7 +127,9 @@ def _absence(folder: Path) -> str:
 def _not_found(model_id: str, known: builtins.list[str]) -> str:
     from rapidfuzz import process
 
-    near = [name for name, score, _ in process.extract(model_id, known, limit=3) if score >= 60]
+    same = [name for name in known if name.lower() == model_id.lower()]
+    scored = process.extract(model_id, known, processor=str.lower, limit=3)
+    near = same or [name for name, score, _ in scored if score >= 60]
     if near:
         return f"There is no model {model_id!r} on this machine. Did you mean {' or '.join(near)}?"
     return (

@@ -20,7 +20,7 @@ def read_json(file: Path) -> dict[str, Any] | None:
     try:
         if file.stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError(f"{file.name} is {file.stat().st_size / 1e6:.0f} MB, which is no configuration")
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

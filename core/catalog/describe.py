@@ -44,6 +44,8 @@ def look(folder: Path) -> Listing:
     rows: list[tuple[str, int, int]] = []
     for base, _, names in os.walk(folder):
         for name in names:
+            if name.startswith("._"):  # macOS keeps attributes there on disks that have no room for them
+                continue
             file = os.path.join(base, name)
             try:
                 status = os.stat(file)

@@ -98,6 +98,7 @@ def _is_model(folder: Path) -> bool:
     return any(
         entry.name in ("config.json", "model_index.json", "adapter_config.json") or entry.name.endswith(_WEIGHTS)
         for entry in _entries(folder)
+        if not entry.name.startswith("._")
     )
 
 

@@ -22,7 +22,7 @@ def read_template(folder: Path) -> str:
     tokenizer_config.json (a string, or a list of named ones). Raises ValueError when one of the files is broken.
     """
     parts: list[str] = []
-    for file in (folder / "chat_template.jinja", *sorted(folder.glob("additional_chat_templates/*.jinja"))):
+    for file in (folder / "chat_template.jinja", *sorted(folder.glob("additional_chat_templates/[!.]*.jinja"))):
         try:
             if file.stat().st_size <= MAX_TEMPLATE_BYTES:
                 parts.append(file.read_text(encoding="utf-8", errors="replace"))

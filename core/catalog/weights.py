@@ -48,11 +48,11 @@ def find_files(folder: Path) -> list[Path]:
         raise BrokenWeights(f"incomplete: missing shard {missing[0]}{more}")
     if promised:
         return [folder / name for name in promised]
-    dangling = [file.name for file in folder.glob("*.safetensors") if not file.is_file()]
+    present = [file for file in sorted(folder.glob("*.safetensors")) if not file.name.startswith("._")]
+    dangling = [file.name for file in present if not file.is_file()]
     if dangling:
         raise BrokenWeights(f"incomplete: missing {dangling[0]}")
-    files = sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("consolidated"))
-    return files or sorted(folder.glob("*.safetensors"))
+    return [file for file in present if not file.name.startswith("consolidated")] or present
 
 
 def _promised(folder: Path) -> list[str]:
@@ -67,7 +67,7 @@ def _promised(folder: Path) -> list[str]:
         return sorted({Path(name).name for name in weight_map.values()})
     names: set[str] = set()
     for file in folder.glob("*-of-*.safetensors"):
-        if found := _SHARD.match(file.name):
+        if not file.name.startswith("._") and (found := _SHARD.match(file.name)):
             stem, _, count = found.groups()
             names.update(
                 f"{stem}-{number:05d}-of-{count}.safetensors" for number in range(1, min(int(count), 9999) + 1)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,79 @@ def test_folders_that_are_not_there_are_noted_and_named_when_a_model_is_missed(t
     assert gone in caught.value.message
     (tmp_path / "gone").mkdir()
     assert len(catalog.notes()) == 1
+
+
+def test_a_model_that_was_added_since_is_found_when_it_is_asked_for(catalog, build, tmp_path):
+    catalog.list()
+    with pytest.raises(ModelNotFound):
+        catalog.get("later")
+    build(tmp_path / "models" / "later")
+    wait_until_it_may_look(catalog)
+    assert catalog.get("later").problem is None
+
+
+def test_a_model_that_was_completed_since_is_no_longer_incomplete(catalog, build, tmp_path):
+    folder = build(tmp_path / "models" / "half", shards=2)
+    shard = folder / "model-00002-of-00002.safetensors"
+    data = shard.read_bytes()
+    shard.unlink()
+    problem = catalog.get("half").problem
+    assert problem is not None
+    assert "missing shard" in problem
+    shard.write_bytes(data)
+    wait_until_it_may_look(catalog)
+    assert catalog.get("half").problem is None
+
+
+def wait_until_it_may_look(catalog: Catalog) -> None:
+    """Wrong names may bring about one scan after the other only for a part of the time."""
+    deadline = time.monotonic() + 20
+    while not catalog._may_look_again():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_wrong_names_take_only_a_part_of_the_time(catalog, monkeypatch):
+    catalog.list()
+    scans = []
+    monkeypatch.setattr("core.catalog.catalog.pocket_models", lambda: scans.append(1) or iter(()))
+    catalog._scan_s, catalog._scan_ended = 100.0, time.monotonic()
+    for _ in range(5):
+        with pytest.raises(ModelNotFound):
+            catalog.get("nobody")
+    assert scans == []
+
+
+@pytest.mark.parametrize("asked", ["ORG/name-a", "org/NAME-A", "org/name_a"])
+def test_a_name_in_another_case_is_suggested(catalog, build, add_to_cache, tmp_path, asked):
+    add_to_cache("org/Name-A", build(tmp_path / "x"))
+    add_to_cache("org/other", build(tmp_path / "y"))
+    with pytest.raises(ModelNotFound, match=r"Did you mean org/Name-A( or .*)?\?"):
+        catalog.get(asked)
+
+
+def test_the_same_name_in_another_case_is_suggested_alone(catalog, build, add_to_cache, tmp_path):
+    for number, name in enumerate(("org/UPPER-Case", "org/upper-cases", "org/upper-cast")):
+        add_to_cache(name, build(tmp_path / str(number)))
+    with pytest.raises(ModelNotFound, match=r"Did you mean org/UPPER-Case\?"):
+        catalog.get("org/upper-case")
+
+
+def test_what_macos_leaves_beside_files_condemns_no_folder(catalog, build, tmp_path):
+    folder = build(tmp_path / "models" / "mac", shards=2)
+    for file in [*folder.iterdir()]:
+        (folder / f"._{file.name}").write_bytes(b"\0\5\26\7 Mac OS X")
+    (tmp_path / "models" / "nothing").mkdir()
+    (tmp_path / "models" / "nothing" / "._model.safetensors").write_bytes(b"\0\5\26\7")
+    info = catalog.get("mac")
+    assert info.problem is None
+    assert info.size_bytes == sum(f.stat().st_size for f in folder.iterdir() if not f.name.startswith("."))
+    assert "nothing" not in [found.id for found in catalog.list(all=True)]
+
+
+def test_a_byte_order_mark_is_no_fault(catalog, build, tmp_path):
+    folder = build(tmp_path / "models" / "marked")
+    for name in ("config.json", "tokenizer_config.json"):
+        (folder / name).write_text("\ufeff" + (folder / name).read_text(), encoding="utf-8")
+    info = catalog.get("marked")
+    assert (info.problem, info.kind, info.tools) == (None, ModelKind.TEXT, True)
