@@ -10,6 +10,7 @@ from typing import Any
 from core.catalog import ModelInfo
 from core.catalog.audio_tasks import AudioTask, audio_task
 from core.errors import ModelBroken, UnsupportedInput
+from core.mlx.models.folder_view import readable
 from core.mlx.models.loading import evaluate, loading
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -32,7 +33,7 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
     Raises as `core.mlx.models.loading.load_steps`, and UnsupportedInput for a model that cannot be asked by text alone.
     """
     task = audio_task(info)
-    with loading(info, allow_code):
+    with loading(info, allow_code), readable(info) as folder:
         if task is AudioTask.SPEAK:
             from mlx_audio.tts.utils import load_model  # type: ignore[import-untyped]
         elif task is AudioTask.TRANSCRIBE:
@@ -40,7 +41,7 @@ def load_steps(info: ModelInfo, allow_code: bool) -> Generator[float, None, Load
         else:
             raise UnsupportedInput(f"{info.id} turns speech into speech, of which Assay makes no use.")
         # Without the empty list, a folder's name could decide which architecture its config means.
-        model = load_model(info.path, lazy=True, model_type=info.family, model_name_parts=[])
+        model = load_model(folder, lazy=True, model_type=info.family, model_name_parts=[])
         yield from evaluate(model)
         takes = dict(inspect.signature(model.generate).parameters)
     if info.family == "whisper" and getattr(model, "_processor", None) is None:

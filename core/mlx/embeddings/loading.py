@@ -11,6 +11,7 @@ import numpy as np
 
 from core.catalog import Float32, ModelInfo
 from core.errors import UnsupportedInput
+from core.mlx.models.folder_view import readable
 from core.mlx.models.loading import evaluate, loading
 from core.mlx.models.precision import arrange
 
@@ -33,16 +34,16 @@ def load_steps(info: ModelInfo, allow_code: bool, way: Float32 | None = None) ->
     `way` is as in `core.mlx.models.loading.load_steps`. Raises as that does, and UnsupportedInput for a model that
     gives a vector for each token.
     """
-    with loading(info, allow_code):
+    with loading(info, allow_code), readable(info) as folder:
         from mlx_vlm.embedding_loader import load_embedding_model
         from mlx_vlm.models.pooling import read_pooling_config
         from transformers import AutoTokenizer
 
-        model = load_embedding_model(info.path, lazy=True)
+        model = load_embedding_model(folder, lazy=True)
         arrange(model, way)
         yield from evaluate(model)
-        model.pooling_config = read_pooling_config(info.path)  # the loader leaves it to its caller
-        tokenizer = AutoTokenizer.from_pretrained(info.path, trust_remote_code=allow_code)
+        model.pooling_config = read_pooling_config(folder)  # the loader leaves it to its caller
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=allow_code)
         pad_id = tokenizer.pad_token_id
         loaded = LoadedEmbedder(
             info, model, tokenizer, _context(info, model, tokenizer), 0 if pad_id is None else pad_id

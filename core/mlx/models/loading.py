@@ -17,8 +17,10 @@ from transformers.utils import logging as transformers_logging
 
 from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind
 from core.errors import EngineError, LoadFailed, ModelBroken
+from core.mlx.models.folder_view import readable
 from core.mlx.models.formats import Markers, find_markers
 from core.mlx.models.image_text import find_image_text, find_template
+from core.mlx.models.markup import Markup, find_markup
 from core.mlx.models.precision import arrange
 from core.mlx.models.sampling import Defaults
 from core.mlx.ranks.distributed import ALONE, Ranks
@@ -51,6 +53,8 @@ class LoadedWeights:
     """Who else holds a part of the model."""
     pipeline_parallel: bool = False
     """Whether this rank's part is some of the layers, instead of a part of every layer."""
+    markup: Markup = field(default_factory=lambda: Markup(()))
+    """What means more than text to it, and may come from its template alone."""
     image_text: str | None = None
     """What stands for an image in a turn's text, where the chat template takes nothing but text."""
     image_tokens: dict[str, int] = field(default_factory=dict)
@@ -67,21 +71,21 @@ def load_steps(
     Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
     """
     pipeline_parallel = False
-    with loading(info, allow_code):
-        config = _read_json(info.path / "config.json")
+    with loading(info, allow_code), readable(info) as folder:
+        config = _read_json(folder / "config.json")
         processor = None
         if info.kind is ModelKind.VISION:
             from mlx_vlm.utils import load_image_processor, load_model, load_processor
 
-            model = load_model(info.path, lazy=True, trust_remote_code=allow_code)
-            processor = load_processor(info.path, add_detokenizer=False, trust_remote_code=allow_code)
-            image_processor = load_image_processor(info.path)
+            model = load_model(folder, lazy=True, trust_remote_code=allow_code)
+            processor = load_processor(folder, add_detokenizer=False, trust_remote_code=allow_code)
+            image_processor = load_image_processor(folder)
             if image_processor is not None:
                 processor.image_processor = image_processor
         else:
             from mlx_lm.utils import load_model
 
-            model, config = load_model(info.path, lazy=True, trust_remote_code=allow_code)
+            model, config = load_model(folder, lazy=True, trust_remote_code=allow_code)
             pipeline_parallel = ranks.split(model, info.id)
         arrange(model, way)
         yield from evaluate(model)
@@ -90,11 +94,13 @@ def load_steps(
         if template is not None:
             extra["chat_template"] = template
         tokenizer = tokenizer_utils.load(
-            info.path,
+            folder,
             extra,
-            eos_token_ids=_eos_ids(info.path, config),
+            eos_token_ids=_eos_ids(folder, config),
             defaults=getattr(sys.modules.get(type(model).__module__), "TOKENIZER_DEFAULTS", None),
         )
+        defaults = Defaults.from_generation_config(_read_json(folder / "generation_config.json"))
+    image_text = None if processor is None else find_image_text(tokenizer, str(config.get("model_type")))
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
@@ -103,13 +109,14 @@ def load_steps(
         processor=processor,
         tokenizer=tokenizer,
         markers=find_markers(tokenizer),
-        defaults=Defaults.from_generation_config(_read_json(info.path / "generation_config.json")),
+        defaults=defaults,
         eos_ids=frozenset(tokenizer.eos_token_ids),
         context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
         vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
         ranks=ranks,
         pipeline_parallel=pipeline_parallel,
-        image_text=None if processor is None else find_image_text(tokenizer, str(config.get("model_type"))),
+        markup=find_markup(tokenizer._tokenizer, processor, image_text),
+        image_text=image_text,
     )
 
 
