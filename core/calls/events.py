@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -93,7 +94,10 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class ThinkingDelta:
+    """Text of a thinking block; `logprobs` include those of the tokens that end it."""
+
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
     at: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
 
@@ -128,6 +132,9 @@ class Finished:
 Event = Queued | Loading | Prefill | TextDelta | ThinkingDelta | ToolCallStart | ToolCallDelta | Finished
 
 
+_CUT_NUMBER = re.compile(r"[-+.\deE]+\Z")
+
+
 @dataclass
 class ToolCall:
     """A finished call; `arguments` is JSON text as the model wrote it."""
@@ -145,6 +152,19 @@ class ToolCall:
             return None
         return value if isinstance(value, dict) else None
 
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The arguments as an object; of those that break off, the members that are whole, and of no object none."""
+        if (parsed := self.parsed) is not None:
+            return parsed
+        from pydantic_core import from_json
+
+        try:
+            value = from_json(_CUT_NUMBER.sub("", self.arguments), allow_partial=True)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
 
 @dataclass
 class GenerationResult:
@@ -154,6 +174,8 @@ class GenerationResult:
     thinking: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    """Of the text."""
+    thinking_logprobs: list[TokenLogprob] = field(default_factory=list)
     finished: Finished | None = None
 
     def add(self, event: Event) -> None:
@@ -164,6 +186,7 @@ class GenerationResult:
                 self.logprobs.extend(event.logprobs)
             case ThinkingDelta():
                 self.thinking += event.text
+                self.thinking_logprobs.extend(event.logprobs)
             case ToolCallStart():
                 self.tool_calls.append(ToolCall(event.id, event.name))
             case ToolCallDelta():

@@ -58,7 +58,7 @@ def _stop_reason(finished: Finished, called: bool) -> str:
 
 
 def message_body(id: str, model: str, result: GenerationResult, *, show_thinking: bool = True) -> dict[str, Any]:
-    """A finished message. Arguments that are no JSON object are kept as a string under "arguments"."""
+    """A finished message. Of arguments that were cut off, what is whole is kept."""
     content: list[dict[str, Any]] = []
     if result.thinking:
         shown = result.thinking if show_thinking else ""
@@ -66,9 +66,7 @@ def message_body(id: str, model: str, result: GenerationResult, *, show_thinking
     if result.text:
         content.append({"type": "text", "text": result.text})
     for call in result.tool_calls:
-        arguments = call.parsed
-        value = {"arguments": call.arguments} if arguments is None else arguments
-        content.append({"type": "tool_use", "id": call.id, "name": call.name, "input": value})
+        content.append({"type": "tool_use", "id": call.id, "name": call.name, "input": call.whole})
     finished = result.finished
     assert finished is not None
     return {
@@ -113,6 +111,8 @@ class MessageStream:
             case TextDelta():
                 return self._delta("text", {"type": "text_delta", "text": event.text}) if event.text else []
             case ThinkingDelta():
+                if not event.text:
+                    return []
                 self._thinking.append(event.text)
                 frames = self._enter("thinking")
                 if self._show_thinking:

@@ -74,7 +74,7 @@ def _chat_choice(index: int, result: GenerationResult) -> dict[str, Any]:
     return {
         "index": index,
         "message": message,
-        "logprobs": {"content": _logprobs(result.logprobs), "refusal": None} if result.logprobs else None,
+        "logprobs": _all_logprobs(result.logprobs, result.thinking_logprobs),
         "finish_reason": _reason(result.finished, bool(result.tool_calls)),
     }
 
@@ -82,6 +82,14 @@ def _chat_choice(index: int, result: GenerationResult) -> dict[str, Any]:
 def _reason(finished: Finished | None, called: bool) -> str:
     reason = _REASONS.get(finished.reason, "stop") if finished is not None else "stop"
     return "tool_calls" if called and reason == "stop" else reason
+
+
+def _all_logprobs(content: Sequence[TokenLogprob], thinking: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+    """A choice's logprobs: the tokens of `content` join to it; those of the thinking are in a list of their own."""
+    if not content and not thinking:
+        return None
+    apart = {"reasoning_content": _logprobs(thinking)} if thinking else {}
+    return {"content": _logprobs(content) if content else None, "refusal": None, **apart}
 
 
 def _logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
@@ -115,7 +123,9 @@ class ChatStream:
             case TextDelta():
                 return self._delta(choice, {"content": event.text}, event.logprobs)
             case ThinkingDelta():
-                return self._delta(choice, {"reasoning_content": event.text})
+                if not event.text and not event.logprobs:
+                    return []
+                return self._delta(choice, {"reasoning_content": event.text}, thinking=event.logprobs)
             case ToolCallStart():
                 self._called.add(choice)
                 function = {"name": event.name, "arguments": ""}
@@ -151,8 +161,14 @@ class ChatStream:
         self._begun.add(choice)
         return [self._chunk(choice, {"role": "assistant", "content": ""})]
 
-    def _delta(self, choice: int, delta: dict[str, Any], logprobs: Sequence[TokenLogprob] = ()) -> list[Frame]:
-        return [*self._opening(choice), self._chunk(choice, delta, None, logprobs)]
+    def _delta(
+        self,
+        choice: int,
+        delta: dict[str, Any],
+        logprobs: Sequence[TokenLogprob] = (),
+        thinking: Sequence[TokenLogprob] = (),
+    ) -> list[Frame]:
+        return [*self._opening(choice), self._chunk(choice, delta, None, logprobs, thinking)]
 
     def _chunk(
         self,
@@ -160,6 +176,7 @@ class ChatStream:
         delta: dict[str, Any],
         reason: str | None = None,
         logprobs: Sequence[TokenLogprob] = (),
+        thinking: Sequence[TokenLogprob] = (),
     ) -> Frame:
         body: dict[str, Any] = {
             **self._head.fields("chat.completion.chunk"),
@@ -167,7 +184,7 @@ class ChatStream:
                 {
                     "index": choice,
                     "delta": delta,
-                    "logprobs": {"content": _logprobs(logprobs), "refusal": None} if logprobs else None,
+                    "logprobs": _all_logprobs(logprobs, thinking),
                     "finish_reason": reason,
                 }
             ],

@@ -28,7 +28,9 @@ def completion_body(head: Head, results: Sequence[GenerationResult], echo: str =
             {
                 "text": echo + result.thinking + result.text,
                 "index": index,
-                "logprobs": _logprobs(result.logprobs, len(echo)) if result.logprobs else None,
+                "logprobs": _logprobs([*result.thinking_logprobs, *result.logprobs], len(echo))
+                if result.thinking_logprobs or result.logprobs
+                else None,
                 "finish_reason": _reason(result.finished),
             }
             for index, result in enumerate(results)
@@ -54,7 +56,7 @@ class CompletionStream:
             case TextDelta():
                 return self._chunk(choice, event.text, logprobs=event.logprobs)
             case ThinkingDelta():
-                return self._chunk(choice, event.text)
+                return self._chunk(choice, event.text, logprobs=event.logprobs)
             case Finished():
                 self._usages[choice] = event.usage
                 return self._chunk(choice, "", _reason(event))

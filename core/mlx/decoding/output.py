@@ -76,11 +76,12 @@ class OutputParser:
             if self._call is not None:
                 self._call.close(events)
                 self._call = None
+                self._logprobs.clear()
             elif self._held and not self.thinking:
                 events.append(self._text(self._held))
         self._held = ""
         if self._logprobs:  # of tokens that came to no text, such as whitespace beside a marker
-            events.append(self._text(""))
+            events.append(self._thought("") if self.thinking else self._text(""))
         return events
 
     def _enter(self, name: str, events: list[Event]) -> None:
@@ -95,6 +96,9 @@ class OutputParser:
         if self._call is not None:
             self._call.close(events)
             self._call = None
+            self._logprobs.clear()
+        elif self.thinking and self._logprobs:  # of the marker that ends it
+            events.append(self._thought(""))
         self._held = ""
         self._at_start = True
         self._name = name
@@ -119,11 +123,15 @@ class OutputParser:
         kept = piece.rstrip()
         self._held = piece[len(kept) :]
         if kept:
-            events.append(ThinkingDelta(kept) if self.thinking else self._text(kept))
+            events.append(self._thought(kept) if self.thinking else self._text(kept))
 
     def _text(self, text: str) -> TextDelta:
         logprobs, self._logprobs = tuple(self._logprobs), []
         return TextDelta(text, logprobs)
+
+    def _thought(self, text: str) -> ThinkingDelta:
+        logprobs, self._logprobs = tuple(self._logprobs), []
+        return ThinkingDelta(text, logprobs)
 
 
 class _Call:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlx_lm.tool_parsers import json_tools, pythonic
 from mlx_vlm.tools.parsers import harmony
 
-from core.calls.events import Event, GenerationResult
+from core.calls.events import Event, GenerationResult, TokenLogprob
 from core.mlx.decoding.output import OutputParser
 from core.mlx.models.formats import HARMONY_HEAD, HARMONY_STATES, JSON_HEAD, Markers
 
@@ -172,3 +172,32 @@ def test_harmony_names_the_recipient_before_the_channel_too() -> None:
     text = ' to=functions.get_weather<|channel|>commentary json<|message|>{"location": "Rome"}'
     result, _ = parse([text], HARMONY, tools=TOOLS, initial="header")
     assert shape(result) == ("", "", [("get_weather", '{"location": "Rome"}')])
+
+
+def token(text: str) -> TokenLogprob:
+    return TokenLogprob(0, text, -0.5, ())
+
+
+def scored(pieces: Sequence[str], markers: Markers = QWEN, **options: object) -> GenerationResult:
+    parser = OutputParser(markers, **options)  # type: ignore[arg-type]
+    result = GenerationResult()
+    for event in [event for piece in pieces for event in parser.push(piece, token(piece))] + parser.finish():
+        result.add(event)
+    return result
+
+
+def test_logprobs_of_thinking_are_apart_with_the_markers_around_it() -> None:
+    pieces = ["<think>", "\n", "Hm", ".", "\n", "</think>", "\n\n", "Yes", ".", " "]
+    result = scored(pieces)
+    assert [one.text for one in result.thinking_logprobs] == pieces[:6]
+    assert [one.text for one in result.logprobs] == pieces[6:]
+    opened = scored(pieces[1:], initial="reasoning")
+    assert [one.text for one in opened.thinking_logprobs] == pieces[1:6]
+    cut = scored(pieces[1:4], initial="reasoning")
+    assert ([one.text for one in cut.thinking_logprobs], cut.logprobs) == (pieces[1:4], [])
+
+
+def test_logprobs_of_a_call_are_nobodys() -> None:
+    pieces = ["Well", ".", "<tool_call>", '{"name": "get_weather", "arguments": {}}', "</tool_call>", "\n", "Ok"]
+    assert [one.text for one in scored(pieces, tools=TOOLS).logprobs] == ["Well", ".", "\n", "Ok"]
+    assert [one.text for one in scored(pieces[:4], tools=TOOLS).logprobs] == ["Well", "."]
