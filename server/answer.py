@@ -97,18 +97,20 @@ async def answer(
         await events.aclose()
         kill()  # what was closed before its first step has cancelled nothing
 
+    def headers() -> dict[str, str]:
+        return warning_header([*decoded.warnings, *(note for one in generations for note in one.notes)])
+
     call.begin(decoded.request.model, encoder is not None, kill)
-    headers = warning_header(decoded.warnings)
     events = follow(generations, PATIENCE_S, one_call=decoded.one_call)
     try:
         if encoder is None:
             results = await while_connected(request, _collect(events, choices, call))
-            return Response(to_json(whole(results)), headers=headers, media_type="application/json")
+            return Response(to_json(whole(results)), headers=headers(), media_type="application/json")
         begun = await while_connected(request, _opening(events, call))
     except BaseException:
         await stop()
         raise
-    return _EventStream(_frames(begun, events, encoder, call), stop, {"cache-control": "no-cache", **headers})
+    return _EventStream(_frames(begun, events, encoder, call), stop, {"cache-control": "no-cache", **headers()})
 
 
 async def _collect(events: AsyncGenerator[Item, None], choices: int, call: WireCall) -> list[GenerationResult]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
+from core.calls.json_schemas import prepare_parameters, prepare_schema
 from core.calls.requests import (
     GenerationRequest,
     Message,
@@ -49,8 +50,11 @@ def check_request(request: GenerationRequest, catalog: Catalog) -> None:
     check_sampling(request.sampling)
     if request.json_schema is not None:
         _check_schema(request.json_schema, "The JSON schema", "response_format")
+        prepare_schema(request.json_schema, "The JSON schema", "response_format")
     for tool in request.tools:
         _check_schema(tool.parameters, f"The schema of the tool {tool.name}", "tools")
+        if request.tool_choice.demands(tool.name):
+            prepare_parameters(tool.name, tool.parameters)
 
 
 def check_images(request: GenerationRequest, info: ModelInfo) -> None:

@@ -111,6 +111,15 @@ class ToolChoice:
     mode: ToolMode = ToolMode.AUTO
     name: str | None = None
 
+    @property
+    def demanding(self) -> bool:
+        """Whether there must be a call."""
+        return self.mode is ToolMode.REQUIRED or self.name is not None
+
+    def demands(self, tool: str) -> bool:
+        """Whether a call is demanded that may be one of this tool."""
+        return self.demanding and self.name in (None, tool)
+
 
 @dataclass(frozen=True)
 class Sampling:

@@ -78,6 +78,8 @@ class Stream(Generic[Request, Item, Result]):
         """Set by the engine once it has left the queue."""
         self.ignored: tuple[str, ...] = ()
         """Fields of the request that this model has no use for; set before the first output."""
+        self.notes: tuple[str, ...] = ()
+        """What is done in another way than it was asked for, in sentences; set before the first output."""
 
     @property
     def id(self) -> str:

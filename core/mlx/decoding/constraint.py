@@ -31,6 +31,7 @@ class JsonConstraint:
         *,
         wait_for: int | None = None,
         open_end: bool = False,
+        param: str = "response_format",
     ) -> None:
         value = json.dumps({**schema, "x-guidance": STRICT})
         end = " /(.|\\n)*/" if open_end else ""
@@ -41,7 +42,8 @@ class JsonConstraint:
         except ValueError as error:
             problem = str(error)
         if problem:
-            raise InvalidRequest(f"The JSON schema cannot be used: {problem.splitlines()[0]}", "response_format")
+            raise InvalidRequest(f"The JSON schema cannot be used: {_reason(problem)}", param)
+        self._param = param
         self._mask = llguidance.numpy.allocate_token_bitmask(1, tokenizer.vocab_size)
         self._wait_for = wait_for
         self._open_end = open_end
@@ -62,7 +64,7 @@ class JsonConstraint:
             reason = self._matcher.get_error().splitlines()[0][:200]  # what follows is the library's inner state
             if reason.startswith("NoExtension"):
                 reason = f"it allows no next token here ({reason})."
-            raise InvalidRequest(f"The JSON schema could not be followed: {reason}", "response_format")
+            raise InvalidRequest(f"The JSON schema could not be followed: {reason}", self._param)
         if self._open_end and self._matcher.is_accepting():
             self._free = True
             return logits
@@ -72,3 +74,9 @@ class JsonConstraint:
         if allowed.shape[1] < width:  # a model may have more rows than its tokenizer has tokens: forbid the rest
             allowed = np.pad(allowed, ((0, 0), (0, width - allowed.shape[1])))
         return mx.where(mx.array(allowed[:, :width]), logits, mx.array(-mx.inf, logits.dtype))
+
+
+def _reason(problem: str) -> str:
+    """What the library says of a schema, without its position in a grammar that nobody wrote."""
+    first = next((line for line in problem.splitlines() if line.strip()), problem)
+    return first.rpartition("failed to compile JSON schema: ")[2].rstrip(".") + ". Simplify it there, or leave it out."

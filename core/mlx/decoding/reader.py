@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer
+
 from core.calls.clock import Clock
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
@@ -18,6 +20,9 @@ from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler
 from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
 from core.mlx.prompt.snapshot_points import snapshot_points
+
+SHOWN = 8
+"""Tokens of a prompt that a detokenizer is shown: enough for some of them to be text."""
 
 
 class RequestReader:
@@ -43,6 +48,7 @@ class RequestReader:
         """Read a request. Raises EngineError, ContextOverflow among them, and what tokenizers and processors raise."""
         request, loaded = generation.request, self._loaded
         inputs = loaded.ranks.decide(lambda: self._inputs(request))
+        generation.notes = inputs.prompt.notes
         parser = OutputParser(
             loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
         )
@@ -51,7 +57,7 @@ class RequestReader:
             clock,
             parser,
             loaded.tokenizer,
-            loaded.tokenizer.detokenizer,
+            _detokenizer(inputs, loaded),
             inputs.length,
             image_tokens=inputs.image_tokens,
             key=inputs.key,
@@ -82,9 +88,22 @@ class RequestReader:
                 inputs.prompt.schema,
                 wait_for=ends[-1] if ends else None,
                 open_end=inputs.prompt.initial == "tool",
+                param=inputs.prompt.schema_param,
             )
             processors.append(constraint)
         return [row.guarded(processor, self._failure) for processor in processors]
+
+
+def _detokenizer(inputs: Inputs, loaded: LoadedWeights) -> Any:
+    """A fresh one. It drops a text's first space; where the prompt goes on, it is shown its last tokens before."""
+    made = loaded.tokenizer.detokenizer
+    if inputs.prompt.goes_on:
+        for token in inputs.tokens[-SHOWN:]:
+            made.add_token(token)
+        if not isinstance(made, NaiveStreamingDetokenizer):  # that one would forget what it has been shown
+            made.finalize()
+        _ = made.last_segment
+    return made
 
 
 def check_window(inputs: Inputs, loaded: LoadedWeights) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2.exceptions import TemplateError
+from rapidfuzz.distance import Prefix
 
+from core.calls.json_schemas import moved, prepare_parameters, prepare_schema
 from core.calls.requests import (
     GenerationRequest,
     ImagePart,
@@ -24,6 +26,7 @@ from core.calls.requests import (
 )
 from core.errors import InvalidRequest, UnsupportedInput
 from core.mlx.models.formats import Markers
+from core.mlx.models.markup import Markup
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,14 @@ class Prompt:
     text: str
     initial: str = "normal"
     schema: Mapping[str, Any] | None = None
+    schema_param: str = "response_format"
+    """The request's field that the schema comes from."""
     tools: tuple[dict[str, Any], ...] = ()
     add_special_tokens: bool = False
+    goes_on: bool = False
+    """Whether the answer continues text of the prompt, so that its first space belongs to it."""
+    notes: tuple[str, ...] = ()
+    """What was done in another way than it was asked for, in sentences."""
 
 
 def tool_schema(tool: Tool) -> dict[str, Any]:
@@ -47,16 +56,23 @@ def tool_schema(tool: Tool) -> dict[str, Any]:
 
 
 def render(
-    request: GenerationRequest, tokenizer: Any, markers: Markers, *, vision: bool, image: str | None = None
+    request: GenerationRequest,
+    tokenizer: Any,
+    markers: Markers,
+    *,
+    vision: bool,
+    image: str | None = None,
+    markup: Markup | None = None,
 ) -> Prompt:
     """Render a request with the template of `tokenizer` (mlx-lm's TokenizerWrapper).
 
     `vision` says that the model sees images. `image` is what stands for one in the text of a turn, where the template
-    takes nothing but text; a "1" in it counts the images.
+    takes nothing but text; a "1" in it counts the images. What looks like `markup` in the request stays text, unless
+    it is a plain `prompt`, which is the caller's to write as the model reads it.
     Raises UnsupportedInput when the model cannot take what is asked, InvalidRequest when the template refuses it.
     """
     if request.prompt is not None:
-        return Prompt(_without_surrogates(request.prompt), add_special_tokens=True)
+        return Prompt(_without_surrogates(request.prompt), add_special_tokens=True, goes_on=True)
     if not tokenizer.has_chat_template:
         raise UnsupportedInput(
             f"{request.model} has no chat template: it completes text and cannot chat. "
@@ -66,11 +82,14 @@ def render(
     turns = _normalised(request.messages)
     if not turns:
         raise InvalidRequest("The conversation is empty: send at least one message.", "messages")
-    messages = [entry for turn in turns for entry in _template_messages(turn, vision)]
+    messages = _template_messages(turns, vision)
+    offered = list(tools) or None
+    if markup is not None:
+        messages, offered = _as_text(messages, markers, markup), markup.as_text(offered)
     if image is not None:
         _write_images(messages, image)
     options: dict[str, Any] = {}
-    demanded = bool(tools) and (request.tool_choice.mode is ToolMode.REQUIRED or request.tool_choice.name is not None)
+    demanded = bool(tools) and request.tool_choice.demanding
     if demanded:
         options["enable_thinking"] = False  # the call comes first
     elif request.thinking is not None:
@@ -78,18 +97,32 @@ def render(
     continues = turns[-1].role is Role.ASSISTANT
     if continues:
         options["continue_final_message"] = True
-    try:
-        text = tokenizer.apply_chat_template(
-            messages, tools=list(tools) or None, add_generation_prompt=not continues, tokenize=False, **options
+
+    def apply(messages: list[dict[str, Any]], opened: bool = not continues) -> str:
+        made = tokenizer.apply_chat_template(
+            messages, tools=offered, add_generation_prompt=opened, tokenize=False, **options
         )
+        return _without_surrogates(made)
+
+    notes: tuple[str, ...] = ()
+    try:
+        try:
+            text = apply(messages)
+        except (TemplateError, TypeError, ValueError, KeyError):
+            folded = _system_folded(messages)
+            if folded is None:
+                raise
+            text, messages = apply(folded), folded
+            notes = (f"the chat template of {request.model} takes no system message: it opens the first user message",)
     except (TemplateError, TypeError, ValueError, KeyError) as error:
         raise InvalidRequest(
             f"The chat template of {request.model} refuses the conversation: {error}.", "messages"
         ) from error
-    text = _without_surrogates(text)
     initial = markers.initial
-    if markers.think_start and markers.think_end and text.rfind(markers.think_start) > text.rfind(markers.think_end):
-        initial = "reasoning"
+    if markers.think_start and _left_open(text, markers):  # by whom? Only what comes after the last turn counts
+        closed = "" if continues else apply(messages, opened=False)
+        last = (str(messages[-1]["content"]) or text) if continues else _added(text, closed, markers.think_start)
+        initial = "reasoning" if _left_open(last, markers) else initial
     if demanded:
         if not markers.json_calls:
             raise UnsupportedInput(
@@ -97,8 +130,46 @@ def render(
             )
         if initial == "reasoning":
             text += f"\n{markers.think_end}\n\n"
-        return Prompt(f"{text}{markers.tool_start}\n", "tool", _call_schema(tools), tools)
-    return Prompt(text, initial, request.json_schema, tools)
+        schema, more = _call_schema(tools)
+        return Prompt(f"{text}{markers.tool_start}\n", "tool", schema, "tools", tools, notes=(*notes, *more))
+    if request.json_schema is None:
+        return Prompt(text, initial, tools=tools, goes_on=continues, notes=notes)
+    answer = prepare_schema(request.json_schema, "the JSON schema", "response_format")
+    return Prompt(text, initial, answer.schema, tools=tools, goes_on=continues, notes=(*notes, *answer.notes))
+
+
+def _added(text: str, closed: str, think_start: str) -> str:
+    """What a template has written after the last turn, given the prompt with and without the opening of an answer.
+
+    One that writes no opening, or always, has only its very end to tell.
+    """
+    added = text[Prefix.similarity(text, closed) :]
+    return added or (think_start if text.rstrip().endswith(think_start) else "")
+
+
+def _left_open(text: str, markers: Markers) -> bool:
+    """Whether text ends inside a thinking block."""
+    if not markers.think_start or not markers.think_end:
+        return False
+    return text.rfind(markers.think_start) > text.rfind(markers.think_end)
+
+
+def _as_text(messages: list[dict[str, Any]], markers: Markers, markup: Markup) -> list[dict[str, Any]]:
+    """Messages without markup. Templates look for the ends of thinking in an assistant's earlier turns."""
+    thinking = {marker for marker in (markers.think_start, markers.think_end) if marker}
+    return [markup.as_text(message, thinking if message["role"] == "assistant" else ()) for message in messages]
+
+
+def _system_folded(messages: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The system message as the beginning of the first user message; None where there is none of the two."""
+    if len(messages) < 2 or messages[0]["role"] != "system" or messages[1]["role"] != "user":
+        return None
+    system, content = messages[0]["content"], messages[1]["content"]
+    if not isinstance(system, str):
+        return None
+    text = f"{system}\n\n"
+    joined = text + content if isinstance(content, str) else [{"type": "text", "text": text}, *content]
+    return [{**messages[1], "content": joined}, *messages[2:]]
 
 
 def _without_surrogates(text: str) -> str:
@@ -122,17 +193,25 @@ def _offered(request: GenerationRequest, markers: Markers) -> tuple[dict[str, An
     return tuple(tool_schema(tool) for tool in request.tools if choice.name in (None, tool.name))
 
 
-def _call_schema(tools: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    calls = [
-        {
-            "type": "object",
-            "properties": {"name": {"const": tool["function"]["name"]}, "arguments": tool["function"]["parameters"]},
-            "required": ["name", "arguments"],
-            "additionalProperties": False,
-        }
-        for tool in tools
-    ]
-    return calls[0] if len(calls) == 1 else {"anyOf": calls}
+def _call_schema(tools: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    """What one call of any of these tools must be, and notes on what of it is not held."""
+    calls: list[dict[str, Any]] = []
+    parameters: dict[str, Any] = {}
+    notes: list[str] = []
+    for place, tool in enumerate(tools):
+        name, pointer = tool["function"]["name"], f"#/$defs/{place}"
+        arguments = prepare_parameters(name, tool["function"]["parameters"])
+        notes += arguments.notes
+        parameters[str(place)] = moved(arguments.schema, pointer)
+        calls.append(
+            {
+                "type": "object",
+                "properties": {"name": {"const": name}, "arguments": {"$ref": pointer}},
+                "required": ["name", "arguments"],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": calls, "$defs": parameters}, notes
 
 
 def _normalised(messages: Iterable[Message]) -> list[Message]:
@@ -155,10 +234,36 @@ def _normalised(messages: Iterable[Message]) -> list[Message]:
     return [Message(role, tuple(parts)) for role, parts in turns if parts]
 
 
-def _template_messages(turn: Message, vision: bool) -> list[dict[str, Any]]:
-    """One turn as the dictionaries that templates read; images of tool results follow as a user turn."""
-    if turn.role is Role.TOOL or any(isinstance(part, ToolResultPart) for part in turn.parts):
-        return _results(turn, vision)
+def _template_messages(turns: Iterable[Message], vision: bool) -> list[dict[str, Any]]:
+    """Turns as the dictionaries that templates read.
+
+    Results of tools come in the order of the calls that they answer: templates pair them by their place. Images of
+    results, and what a user said beside them, follow as a user turn.
+    """
+    messages: list[dict[str, Any]] = []
+    for answers_calls, group in itertools.groupby(turns, key=_is_results):
+        if not answers_calls:
+            messages += [_template_message(turn, vision) for turn in group]
+            continue
+        results, rest = _results(part for turn in group for part in turn.parts)
+        calls = [call["id"] for call in messages[-1].get("tool_calls", ())] if messages else []
+        results.sort(key=lambda result: _place(result["tool_call_id"], calls))
+        messages += results
+        if rest:
+            messages.append({"role": "user", "content": _content(rest, vision)})
+    return messages
+
+
+def _is_results(turn: Message) -> bool:
+    return turn.role is Role.TOOL or any(isinstance(part, ToolResultPart) for part in turn.parts)
+
+
+def _place(call_id: str, calls: Sequence[str]) -> int:
+    """Where a result belongs among the calls; those of no call come last, as they came."""
+    return calls.index(call_id) if call_id in calls else len(calls)
+
+
+def _template_message(turn: Message, vision: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": turn.role.value, "content": _content(turn.parts, vision)}
     thinking = "".join(part.text for part in turn.parts if isinstance(part, ThinkingPart))
     if thinking:
@@ -169,13 +274,14 @@ def _template_messages(turn: Message, vision: bool) -> list[dict[str, Any]]:
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}}
             for call in calls
         ]
-    return [entry]
+    return entry
 
 
-def _results(turn: Message, vision: bool) -> list[dict[str, Any]]:
+def _results(parts: Iterable[Part]) -> tuple[list[dict[str, Any]], list[Part]]:
+    """The results of tools as templates read them, and the other parts, images of results included."""
     entries: list[dict[str, Any]] = []
     rest: list[Part] = []
-    for part in turn.parts:
+    for part in parts:
         if isinstance(part, ToolResultPart):
             text = "".join(item.text for item in part.content if isinstance(item, TextPart))
             entries.append(
@@ -184,9 +290,7 @@ def _results(turn: Message, vision: bool) -> list[dict[str, Any]]:
             rest.extend(item for item in part.content if isinstance(item, ImagePart))
         else:
             rest.append(part)
-    if rest:
-        entries.append({"role": "user", "content": _content(rest, vision)})
-    return entries
+    return entries, rest
 
 
 def _write_images(messages: list[dict[str, Any]], image: str) -> None:

@@ -57,15 +57,13 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     """Render and tokenize a request for a loaded model.
 
     Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, ContextOverflow
-    for a prompt that is plainly too long, InvalidRequest for an empty one, and what `template.render` raises.
+    for a prompt that is plainly too long, InvalidRequest for an empty one, and what `rendered` raises.
     """
     images = request.images
     check_images(request, loaded.info)
     if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
         raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
-    prompt = render(
-        request, loaded.tokenizer, loaded.markers, vision=loaded.processor is not None, image=loaded.image_text
-    )
+    prompt = rendered(request, loaded)
     bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
     if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
         prompt = replace(prompt, add_special_tokens=True)
@@ -78,6 +76,14 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     if _cut_anywhere(loaded):
         return Inputs(prompt, tokens, key=list(tokens))
     return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
+
+
+def rendered(request: GenerationRequest, loaded: LoadedWeights) -> Prompt:
+    """A request through a loaded model's chat template. Raises what `chat_template.render` raises."""
+    vision = loaded.processor is not None
+    return render(
+        request, loaded.tokenizer, loaded.markers, vision=vision, image=loaded.image_text, markup=loaded.markup
+    )
 
 
 def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
@@ -139,7 +145,7 @@ def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights
         if image.sha256 not in loaded.image_tokens:
             alone = GenerationRequest(request.model, (Message(Role.USER, (ImagePart(image),)),))
             try:
-                prompt = render(alone, loaded.tokenizer, loaded.markers, vision=True, image=loaded.image_text)
+                prompt = rendered(alone, loaded)
                 seen = see(prompt.text, (image,), loaded, special=False)
             except EngineError:  # a template or processor that takes no image alone
                 return None
@@ -169,13 +175,7 @@ def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWei
     if request.prompt is not None or request.messages[-1].role is Role.ASSISTANT:
         return 0
     more = (Message.text(Role.ASSISTANT, "x"), Message.text(Role.USER, "x"))
-    later = render(
-        replace(request, messages=(*request.messages, *more)),
-        loaded.tokenizer,
-        loaded.markers,
-        vision=loaded.processor is not None,
-        image=loaded.image_text,
-    )
+    later = rendered(replace(request, messages=(*request.messages, *more)), loaded)
     # Tokens depend on their neighbourhood alone, so a long conversation is not tokenized once more for its last words.
     start = max(Prefix.similarity(inputs.prompt.text, later.text) - NEIGHBOURHOOD, 0)
     texts = (inputs.prompt.text[start:], later.text[start:])

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from core.calls.requests import GenerationRequest, Message, Role
 from core.mlx.models.loading import LoadedWeights
-from core.mlx.prompt.chat_template import render
-from core.mlx.prompt.inputs import Inputs, next_turn_tail
+from core.mlx.prompt.inputs import Inputs, next_turn_tail, rendered
 
 WORTH_A_COPY = 64
 """Tokens of a system prompt below which it is prefilled again."""
@@ -31,13 +30,7 @@ def _opening(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) 
         return 0
     asked = next((message.plain_text for message in request.messages if message.role is Role.USER), "")
     other = Message.text(Role.USER, "y" if asked.startswith("x") else "x")
-    rendered = render(
-        replace(request, messages=(*system, other)),
-        loaded.tokenizer,
-        loaded.markers,
-        vision=loaded.processor is not None,
-        image=loaded.image_text,
-    )
-    tokens = loaded.tokenizer.encode(rendered.text, add_special_tokens=inputs.prompt.add_special_tokens)
+    opening = rendered(replace(request, messages=(*system, other)), loaded)
+    tokens = loaded.tokenizer.encode(opening.text, add_special_tokens=inputs.prompt.add_special_tokens)
     pairs = enumerate(zip(tokens, inputs.tokens, strict=False))
     return next((index for index, (ours, theirs) in pairs if ours != theirs), 0)

@@ -16,26 +16,17 @@ from core.mlx.decoding.reader import RequestReader
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.kv.store import KvStore
-from core.mlx.models.loading import LoadedWeights, load_steps
+from core.mlx.models.loading import LoadedWeights
 from core.mlx.pool import memory_budget
 from core.settings import Settings
+from tests.core.mlx.loaded import load
 
 MODEL = "pocket/qwen3"
 
 
-def load(catalog: Catalog, model: str = MODEL) -> LoadedWeights:
-    steps = load_steps(catalog.get(model), allow_code=False)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            loaded: LoadedWeights = done.value
-            return loaded
-
-
 @pytest.fixture(scope="module")
 def weights(catalog: Catalog) -> LoadedWeights:
-    return load(catalog)
+    return load(catalog, MODEL)
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.pool import memory_budget
 from core.settings import Settings
-from tests.core.mlx.decoding.conftest import MODEL, load
+from tests.core.mlx.decoding.conftest import MODEL
+from tests.core.mlx.loaded import load
 from tests.pictures import png
 
 CHUNK = 64

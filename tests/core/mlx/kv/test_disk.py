@@ -19,8 +19,7 @@ from mlx_vlm.models.cache import KVCache as VisionKVCache
 
 from core.catalog import ModelInfo, ModelKind
 from core.mlx.kv import disk as kv_disk
-from core.mlx.kv import file_format
-from core.mlx.kv import prefix_cache
+from core.mlx.kv import file_format, prefix_cache
 from core.mlx.kv.disk import KvDisk
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.models.vision_decoder import RopeOffset, Unused
