@@ -90,16 +90,17 @@ class Api:
 @pytest.fixture(scope="session")
 def api(engine: Engine, settings: Settings) -> Iterator[Api]:
     """The API over the real engine, on a port that the system chose."""
-    yield from _served(engine, settings)
+    yield from served(engine, settings)
 
 
 @pytest.fixture(scope="session")
 def tiny_api(tiny_engine: Engine, tiny_settings: Settings) -> Iterator[Api]:
     """The API over `tiny_engine`."""
-    yield from _served(tiny_engine, tiny_settings)
+    yield from served(tiny_engine, tiny_settings)
 
 
-def _served(engine: Engine, settings: Settings) -> Iterator[Api]:
+def served(engine: Engine, settings: Settings) -> Iterator[Api]:
+    """The API over an engine, on a port that the system chose."""
     server = ApiServer(engine, settings)
     url = server.start()
     assert server.key is not None

@@ -29,10 +29,13 @@ SINGLE = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "LANGUAGE"
 CACHE = ROOT / ".pytest_cache" / "assay"
 """What can be made again is kept from one run to the next, apart from the user's."""
 LOCAL = "localhost,127.0.0.1,::1"
+HUB = "E2E_HUB_CACHE"
+"""Where the user's models lie, for the tests that ask for reference models."""
 
 
 def leave_outside() -> None:
     """Make the environment that of a plain terminal, in a locale that every machine has."""
+    _remember_models()
     for name in list(os.environ):
         if (name.startswith(OTHERS) and not name.startswith(OURS)) or name in SINGLE:
             del os.environ[name]
@@ -40,6 +43,16 @@ def leave_outside() -> None:
     os.environ["ASSAY_CACHE_DIR"] = str(CACHE)
     for name in ("NO_PROXY", "no_proxy"):  # a proxy is for the package registry, not for servers that tests start
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), LOCAL)))
+
+
+def _remember_models() -> None:
+    """Workers come later, into an environment that no longer says it."""
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
+    hub = os.environ.get("ASSAY_HF_CACHE") or os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")
+    os.environ.setdefault(HUB, os.path.expanduser(hub))
+    for name, value in list(os.environ.items()):
+        if name.startswith("ASSAY_E2E_"):
+            os.environ[name.removeprefix("ASSAY_")] = value
 
 
 def compile_once() -> None:

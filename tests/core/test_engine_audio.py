@@ -13,7 +13,6 @@ import pytest
 from core.calls.audio_events import AudioDelta, Listened, Segment, SpeechEvent
 from core.calls.events import Finished, FinishReason, Loading, Queued
 from core.calls.requests import EmbeddingRequest, GenerationRequest, Message, Role, SpeechRequest, TranscriptionRequest
-from core.catalog import Catalog
 from core.catalog.audio_tasks import voices
 from core.engine import Engine
 from core.errors import (
@@ -25,7 +24,7 @@ from core.errors import (
     QueueFull,
     UnsupportedInput,
 )
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from tests.tiny.audio import make_soprano, make_whisper, tone, wav
 
 SPEAKER, LISTENER = "tiny/soprano", "tiny/whisper"
@@ -323,33 +322,3 @@ def test_a_whisper_without_its_tokenizer_is_refused_with_what_to_get(tiny_settin
         pytest.raises(ModelBroken, match=r"tiny/bare has weights and no tokenizer.*such as mlx-community/whisper"),
     ):
         engine.transcribe(TranscriptionRequest("tiny/bare", wav(tone(1)))).result()
-
-
-# -- reference models ------------------------------------------------------------------------------------------------
-
-SPEAKERS = ("mlx-community/Soprano-80M-bf16", "mlx-community/Kokoro-82M-bf16", "mlx-community/pocket-tts")
-LISTENERS = (
-    "mlx-community/whisper-tiny-asr-fp16",
-    "mlx-community/whisper-large-v3-turbo-asr-fp16",
-    "mlx-community/parakeet-tdt-0.6b-v3",
-    "mlx-community/Qwen3-ASR-0.6B-8bit",
-)
-
-
-@pytest.mark.e2e_audio
-@pytest.mark.parametrize("listener", LISTENERS)
-@pytest.mark.parametrize("speaker", SPEAKERS)
-def test_what_one_reference_model_says_another_writes_down(speaker: str, listener: str, tmp_path: Path) -> None:
-    mine = load_settings(data_dir=tmp_path)
-    whole = {info.id for info in Catalog(mine).list() if info.problem is None}
-    missing = [model for model in (speaker, listener) if model not in whole]
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} not on this machine, or not whole")
-    with Engine(mine) as engine:
-        said = engine.speak(SpeechRequest(speaker, "The quick brown fox jumps over the lazy dog.")).result()
-        assert 1 < said.duration_s < 10
-        samples = np.frombuffer(said.pcm, "<i2") / 32768
-        heard = engine.transcribe(
-            TranscriptionRequest(listener, wav(samples, said.sample_rate), language="en")
-        ).result()
-        assert {"quick", "brown", "fox", "lazy", "dog"} <= set(heard.text.lower().strip(".").split())

@@ -12,7 +12,6 @@ import pytest
 
 from core.calls.events import Finished, TextDelta
 from core.calls.requests import EmbeddingRequest, GenerationRequest, Message, Role, Sampling
-from core.catalog import Catalog
 from core.engine import Engine
 from core.errors import (
     ContextOverflow,
@@ -23,7 +22,7 @@ from core.errors import (
     QueueFull,
     UnsupportedInput,
 )
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from core.status import ModelState
 from tests.tiny.embedders import BERT, WORDS, make_embedder
 
@@ -271,24 +270,3 @@ def test_a_real_model_knows_what_is_alike(settings: Settings, tmp_path: Path) ->
         assert made[0, :5] == pytest.approx([0.0676568, 0.0634959, 0.0487131, 0.0793050, 0.0374481], abs=2e-6)
         assert made[1, :4] == pytest.approx([0.0864386, 0.1027627, 0.0053946, 0.0020444], abs=2e-6)
         check_meaning(engine, "real/minilm")
-
-
-REFERENCES = (
-    "mlx-community/Qwen3-Embedding-0.6B-4bit-DWQ",
-    "mlx-community/all-MiniLM-L6-v2-4bit",
-    "mlx-community/all-MiniLM-L6-v2-bf16",
-    "mlx-community/embeddinggemma-300m-4bit",
-    "mlx-community/nomicai-modernbert-embed-base-4bit",
-    "mlx-community/multilingual-e5-small-mlx",
-)
-
-
-@pytest.mark.e2e_embeddings
-@pytest.mark.parametrize("model", REFERENCES)
-def test_reference_models_know_what_is_alike(model: str, tmp_path: Path) -> None:
-    mine = load_settings(data_dir=tmp_path)
-    found = {info.id: info for info in Catalog(mine).list()}
-    if model not in found or found[model].problem:
-        pytest.skip(f"{model} is not on this machine, or not whole")
-    with Engine(mine) as engine:
-        check_meaning(engine, model)
