@@ -134,6 +134,11 @@ class Settings(BaseSettings):
     the engine has been idle for half a minute, on unloading and at the end, and read when nothing in memory serves a
     prompt as well. No effect under mlx.launch with several ranks: what they found on their disks would part them."""
 
+    @property
+    def own_models(self) -> Path:
+        """Where `assay models import` puts models, if no folder of models is named: it is looked into in any case."""
+        return self.data_dir / "models"
+
     @classmethod
     def settings_customise_sources(
         cls,

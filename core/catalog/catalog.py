@@ -97,6 +97,7 @@ class Catalog:
         yield from cached_models(cache_folder(self.settings))
         for folder in self.settings.model_folders:
             yield from folder_models(folder.expanduser())
+        yield from folder_models(self.settings.own_models)
 
 
 def _unique(places: Iterator[Found]) -> Iterator[Found]:

@@ -216,7 +216,7 @@ def _without_config(found: Found, listing: Listing) -> str:
     if "adapter_config.json" in listing.sizes:
         return "unsupported: a LoRA adapter, not a model; fuse it into its base model first"
     if _has(listing, ".gguf"):
-        return "unsupported: a GGUF file for llama.cpp; get an MLX conversion"
+        return "unsupported: a GGUF file for llama.cpp; `assay models import` brings llama-family ones in, else get an MLX conversion"
     if found.partial_downloads:
         return "incomplete: config.json has not been downloaded; download the model again"
     return "unsupported: it has no config.json, so nothing tells what it is"
@@ -233,7 +233,10 @@ def _without_weights(found: Found, listing: Listing) -> tuple[str, bool]:
             True,
         )
     if _has(listing, ".gguf"):
-        return "unsupported: a GGUF file for llama.cpp; get an MLX conversion", True
+        return (
+            "unsupported: a GGUF file for llama.cpp; `assay models import` brings llama-family ones in, else get an MLX conversion",
+            True,
+        )
     if INDEX in listing.sizes or found.source == "pocket":
         return "incomplete: no weights (*.safetensors); download the model again", False
     return "incomplete: only its configuration is on disk, no weights (*.safetensors)", found.source == "cache"

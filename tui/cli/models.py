@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,6 +56,31 @@ def list_models(
         print(json.dumps([as_record(info) for info in shown], indent=2))  # noqa: T201
     else:
         _print_table(shown, hidden=len(found) - len(shown))
+
+
+@app.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="A llama-family model, not in K-quants.")],
+    name: Annotated[str | None, typer.Option(help="What it is called here; the file's name when left out.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The folder of models; the settings' first, or Assay's own.")
+    ] = None,
+) -> None:
+    """Bring a GGUF file of another program into a folder that MLX reads. The file stays as it is."""
+    from core.catalog import Catalog
+    from core.errors import EngineError
+    from core.importing import import_gguf, models_folder
+    from core.text_safety import clean
+
+    settings = settings_with()
+    try:
+        made = import_gguf(file.expanduser(), (to or models_folder(settings)).expanduser(), name)
+    except EngineError as error:
+        fail_with(error)
+    print(clean(str(made)))  # noqa: T201
+    found = next((info for info in Catalog(settings).list() if info.path == made), None)
+    said = f"Try it: assay chat --model {found.id}" if found else f"Add {made.parent} to model_folders to see it."
+    print(clean(said), file=sys.stderr)  # noqa: T201
 
 
 def as_record(info: ModelInfo) -> dict[str, Any]:
