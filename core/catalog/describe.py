@@ -31,6 +31,9 @@ _CONTEXT_FIELDS = (
 )
 
 
+GGUF = "unsupported: a GGUF file for llama.cpp; `assay models import` takes llama ones; for others, get an MLX version"
+
+
 @dataclass(frozen=True)
 class Listing:
     """A model folder's files: names with sizes in bytes, and a value that changes whenever one of them does."""
@@ -216,7 +219,7 @@ def _without_config(found: Found, listing: Listing) -> str:
     if "adapter_config.json" in listing.sizes:
         return "unsupported: a LoRA adapter, not a model; fuse it into its base model first"
     if _has(listing, ".gguf"):
-        return "unsupported: a GGUF file for llama.cpp; `assay models import` brings llama-family ones in, else get an MLX conversion"
+        return GGUF
     if found.partial_downloads:
         return "incomplete: config.json has not been downloaded; download the model again"
     return "unsupported: it has no config.json, so nothing tells what it is"
@@ -234,7 +237,7 @@ def _without_weights(found: Found, listing: Listing) -> tuple[str, bool]:
         )
     if _has(listing, ".gguf"):
         return (
-            "unsupported: a GGUF file for llama.cpp; `assay models import` brings llama-family ones in, else get an MLX conversion",
+            GGUF,
             True,
         )
     if INDEX in listing.sizes or found.source == "pocket":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +57,9 @@ def _white() -> Image:
 
 def main() -> None:
     """Write the images into the folder named on the command line, else into the built-in suite."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "builtin" / "images"
+    parser = argparse.ArgumentParser(prog="python -m core.golden.draw", description="Draw the built-in suite's images.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent / "builtin" / "images")
+    folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, image in draw_all().items():
         image.save(folder / name, optimize=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,10 @@ class PrefillStage:
 
     def __len__(self) -> int:
         return len(self.tasks)
+
+    def enter(self, tasks: Iterable[PrefillTask]) -> None:
+        """Take in requests that have been admitted."""
+        self.tasks += tasks
 
     def step(self) -> None:
         """Let prompts into the batch, or read a chunk of one; again while another as long would half fit the budget."""

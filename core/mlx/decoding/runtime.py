@@ -86,7 +86,7 @@ class Runtime:
     def step(self) -> None:
         """Admit, prefill a chunk, decode a token for every row. A failing step fails its rows, never the thread."""
         self.last_used = time.monotonic()
-        self._prefill.tasks += self._queue.admit(self._batch.rows, self._prefill.tasks)
+        self._prefill.enter(self._queue.admit(self._batch.rows, self._prefill.tasks))
         self._prefill.step()
         try:
             if len(self._batch):

@@ -23,12 +23,20 @@ class Markup:
     def as_text(self, value: Any, keep: Collection[str] = ()) -> Any:
         """`value`, a string or JSON of any depth, in which no markup is left but what is in `keep`."""
         if isinstance(value, str):
-            return value if self._pattern is None else self._pattern.sub(lambda found: _broken(found[0], keep), value)
+            return self._broken_up(value, keep)
         if isinstance(value, dict):
             return {self.as_text(name, keep): self.as_text(item, keep) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.as_text(item, keep) for item in value]
         return value
+
+    def _broken_up(self, text: str, keep: Collection[str]) -> str:
+        """Again until nothing changes: one string may hold another."""
+        while self._pattern is not None:
+            before, text = text, self._pattern.sub(lambda found: _broken(found[0], keep), text)
+            if text == before:
+                break
+        return text
 
 
 def _broken(text: str, keep: Collection[str]) -> str:

@@ -14,7 +14,8 @@ from mlx_vlm.models.cache import make_prompt_cache
 from mlx_vlm.utils import prepare_inputs, should_add_special_tokens
 from PIL import Image
 
-TOGETHER = 32
+BATCH = 32
+"""Prompts that are answered in one batch."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Answerer:
             prompts[number] = self._prompt(question)
             same = order[prompts[number].ids.shape[1]]
             same.append(number)
-            if len(same) == TOGETHER:
+            if len(same) == BATCH:
                 self._finish(same, prompts, tokens, out)
         for same in order.values():
             if same:

@@ -128,7 +128,7 @@ def _encode(chat: ChatFormat, text: str) -> tuple[int, ...]:
     return tuple(tokenizer(chat).encode(text, add_special_tokens=False).ids)
 
 
-def spell(chat: ChatFormat, text: str) -> list[int]:
+def encode_bytes(chat: ChatFormat, text: str) -> list[int]:
     """The text with a token for every byte."""
     return [token for char in text for token in _encode(chat, char)]
 
@@ -166,7 +166,7 @@ def _answer_ids(chat: ChatFormat, part: Part, spelt: bool) -> list[int]:
         return [*_encode(chat, answer_text(part.answer)), *_encode(chat, chat.end)]
     ids: list[int] = []
     for piece in part.answer:
-        ids += spell(chat, piece.text) if piece.read else _encode(chat, piece.text)
+        ids += encode_bytes(chat, piece.text) if piece.read else _encode(chat, piece.text)
     return [*ids, *_encode(chat, chat.end)]
 
 

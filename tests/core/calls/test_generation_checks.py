@@ -12,7 +12,6 @@ from core.calls.requests import GenerationRequest, Message, Role, Sampling, Text
 from core.engine import Engine
 from core.errors import ContextOverflow, InvalidRequest
 from core.mlx.models.sampling import Defaults, make_sampler
-from core.mlx.prompt.chat_template import _normalised
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
 HELLO = (Message.text(Role.USER, "Hello!"),)
@@ -114,14 +113,6 @@ def test_more_messages_than_the_window_has_tokens_are_not_even_rendered(engine: 
     with pytest.raises(ContextOverflow, match="at least 5000 tokens") as caught:
         engine.generate(GenerationRequest(TEXT, HELLO * 5000)).result()
     assert caught.value.prompt_tokens == 5000
-
-
-def test_many_turns_of_one_role_become_one_without_joining_what_was_joined() -> None:
-    turns = _normalised([*HELLO * 3, Message.text(Role.ASSISTANT, "Hi."), Message.text(Role.SYSTEM, "Be brief.")])
-    assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT, Role.USER]
-    assert turns[0].plain_text == "Hello!\n\nHello!\n\nHello!"
-    (joined,) = _normalised(HELLO * 200_000)  # quadratic work would not end here
-    assert len(joined.parts) == 399_999
 
 
 def test_a_top_p_of_zero_leaves_the_likeliest() -> None:

@@ -15,10 +15,10 @@ from core.pocket.train.vision_batch import (
     QUICK,
     Geometry,
     encode,
+    encode_bytes,
     labels,
     lesson,
     make_batch,
-    spell,
     tokenizer,
 )
 from core.pocket.train.vision_measure import TASKS, golden_images
@@ -103,7 +103,7 @@ def test_a_batch_depends_on_its_seed_and_number_alone(geometry: Geometry) -> Non
 @pytest.mark.parametrize("geometry", [QUICK, FULL])
 def test_read_text_is_spelt_one_character_a_token(geometry: Geometry) -> None:
     learned = tokenizer(geometry.chat)
-    ids = spell(geometry.chat, "The image")
+    ids = encode_bytes(geometry.chat, "The image")
     assert len(ids) == 9
     assert learned.decode(ids) == "The image"
     assert len(learned.encode("The image").ids) == 2

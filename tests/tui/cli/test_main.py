@@ -241,9 +241,7 @@ def test_a_port_in_use_is_a_sentence_with_a_free_one(environment: dict[str, str]
     assert "is free" in run.stderr
 
 
-def test_a_file_that_cannot_be_imported_is_wrong_usage_in_a_sentence(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_file_that_cannot_be_imported_is_wrong_usage(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "text.gguf").write_text("hello")
     run = assay(environment, "models", "import", str(tmp_path / "text.gguf"))
     assert (run.returncode, run.stdout) == (2, "")

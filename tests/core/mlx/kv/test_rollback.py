@@ -8,11 +8,11 @@ import mlx.core as mx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache
+from mlx_lm.models.cache import ArraysCache, CacheList, ChunkedKVCache, KVCache, RotatingKVCache
 from mlx_vlm.models.cache import KVCache as VisionKVCache
 from mlx_vlm.models.cache import RotatingKVCache as VisionRotatingKVCache
 
-from core.mlx.kv.rollback import roll_back, trimmable_after_prefill
+from core.mlx.kv.rollback import always_trimmable, roll_back, trimmable, trimmable_after_prefill
 
 WINDOW = 8
 FAMILIES = {"mlx-lm": (KVCache, RotatingKVCache), "mlx-vlm": (VisionKVCache, VisionRotatingKVCache)}
@@ -65,3 +65,28 @@ def test_it_is_as_if_the_prompt_had_ended_there(family: str, before: list[int], 
 )
 def test_states_cannot_be_cut(cache: list[Any], possible: bool) -> None:
     assert trimmable_after_prefill(cache) is possible
+
+
+def filled(cache: Any, tokens: int) -> Any:
+    for _ in range(tokens):
+        if hasattr(cache, "maybe_trim_front"):
+            cache.maybe_trim_front()
+        cache.update_and_fetch(mx.zeros((1, 1, 1, 4)), mx.zeros((1, 1, 1, 4)))
+    return cache
+
+
+@pytest.mark.parametrize(
+    ("cache", "now", "always"),
+    [
+        (filled(KVCache(), 20), True, True),
+        (CacheList(filled(KVCache(), 20), filled(KVCache(), 20)), True, True),
+        (filled(RotatingKVCache(max_size=16), 9), True, False),
+        (filled(RotatingKVCache(max_size=16), 20), False, False),
+        (filled(ChunkedKVCache(16), 9), True, False),
+        (filled(ChunkedKVCache(16), 20), False, False),
+        (CacheList(ArraysCache(2), filled(KVCache(), 20)), False, False),
+    ],
+)
+def test_a_cache_is_cut_only_where_it_holds_what_lies_before(cache: Any, now: bool, always: bool) -> None:
+    assert trimmable([cache]) is now
+    assert always_trimmable([cache]) is always

@@ -24,7 +24,7 @@ from core.calls.requests import (
 from core.catalog import Catalog
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.markup import Markup
-from core.mlx.prompt.chat_template import Prompt
+from core.mlx.prompt.chat_template import Prompt, _normalised
 from core.mlx.prompt.inputs import prepare_inputs, rendered
 from tests.core.mlx.loaded import load
 from tests.pictures import png
@@ -207,3 +207,12 @@ def test_a_forced_tool_finds_the_definitions_of_its_own_schema(models: dict[str,
     assert '"$ref": "#/$defs/0/$defs/city"' in text
     assert prompt.schema["$defs"]["1"] == {"type": "object", "properties": {}, "additionalProperties": False}
     assert prompt.schema_param == "tools"
+
+
+def test_many_turns_of_one_role_become_one_without_joining_what_was_joined() -> None:
+    hello, later = user("Hello!"), (Message.text(Role.ASSISTANT, "Hi."), Message.text(Role.SYSTEM, "Be brief."))
+    turns = _normalised([hello, hello, hello, *later])
+    assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT, Role.USER]
+    assert turns[0].plain_text == "Hello!\n\nHello!\n\nHello!"
+    (joined,) = _normalised([hello] * 200_000)  # quadratic work would not end here
+    assert len(joined.parts) == 399_999
