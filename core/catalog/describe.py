@@ -111,6 +111,8 @@ def _described(
         kind = ModelKind.TEXT if libraries.mlx_lm_file(config) else kind
     chats = kind in (ModelKind.TEXT, ModelKind.VISION)
     problem = problem or (_tokenizer_problem(listing) if chats else None)
+    if kind is ModelKind.AUDIO and verdict.family == "whisper":
+        problem = problem or _whisper_problem(found.path)
     if kind is ModelKind.TEXT and weights is not None and not any(_at_top(listing, "model", ".safetensors")):
         problem = problem or "its weights are not named model*.safetensors, which is all that mlx-lm reads"
     code = _code(found.path, config, kind)
@@ -251,6 +253,15 @@ def _tokenizer_problem(listing: Listing) -> str | None:
         return "incomplete: no tokenizer (tokenizer.json or tokenizer.model)"
     empty = [name for name in present if listing.sizes[name] == 0]
     return f"incomplete: missing {empty[0]}" if empty else None
+
+
+def _whisper_problem(folder: Path) -> str | None:
+    """Whisper's tokens for times belong to its tokenizer; where they are missing, all that is heard becomes "!"."""
+    files = [folder / name for name in ("tokenizer.json", "added_tokens.json", "tokenizer_config.json")]
+    present = [file for file in files if file.is_file()]
+    if folder / "tokenizer.json" not in present or any(b"<|0.00|>" in file.read_bytes() for file in present):
+        return None
+    return "incomplete: its tokenizer has no timestamps (<|0.00|> and on), without which it would write nothing but '!'"
 
 
 def _code(folder: Path, config: Mapping[str, Any], kind: ModelKind) -> str | None:

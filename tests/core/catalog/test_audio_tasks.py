@@ -53,3 +53,14 @@ def test_broken_files_have_no_voices(tmp_path: Path) -> None:
     assert voices(info(tmp_path)) == ()
     (tmp_path / "config.json").write_text("{")
     assert voices(info(tmp_path)) == ()
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "added_tokens.json", "tokenizer_config.json"])
+def test_a_whisper_whose_tokenizer_has_no_times_is_incomplete(catalog, build, tmp_path, file):
+    config = {"model_type": "whisper", "d_model": 8, "vocab_size": 51865}
+    folder = build(tmp_path / "models" / "whisper", config=config)
+    problem = catalog.get("whisper").problem
+    assert problem is not None
+    assert "has no timestamps" in problem
+    (folder / file).write_text('{"added_tokens": ["<|0.00|>"]}')
+    assert "whisper" in [info.id for info in catalog.refresh() if info.problem is None]
