@@ -53,7 +53,7 @@ def check_request(request: GenerationRequest, catalog: Catalog) -> None:
         prepare_schema(request.json_schema, "The JSON schema", "response_format")
     for tool in request.tools:
         _check_schema(tool.parameters, f"The schema of the tool {tool.name}", "tools")
-        if request.tool_choice.demands(tool.name):
+        if tool.strict or request.tool_choice.demands(tool.name):
             prepare_parameters(tool.name, tool.parameters)
 
 

@@ -91,11 +91,15 @@ class Message:
 
 @dataclass(frozen=True)
 class Tool:
-    """A function that the model may call. `parameters` is a JSON schema of type object."""
+    """A function that the model may call. `parameters` is a JSON schema of type object.
+
+    With `strict`, a call that the model begins by itself follows it, as one that is demanded does in any case.
+    """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool = False
 
 
 class ToolMode(StrEnum):

@@ -203,7 +203,7 @@ def _tools(items: Iterable[ToolItem], warnings: list[str]) -> Iterator[Tool]:
         elif not item.name:
             raise InvalidRequest(f"tools[{index}] needs a name.", f"tools[{index}].name")
         else:
-            yield Tool(item.name, item.description or "", item.input_schema)
+            yield Tool(item.name, item.description or "", item.input_schema, bool(item.strict))
 
 
 def _tool_choice(body: CountRequest) -> ToolChoice:

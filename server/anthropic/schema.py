@@ -58,6 +58,7 @@ class ToolItem(Body):
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class ToolChoiceItem(Body):

@@ -153,7 +153,8 @@ def _tools(body: ChatRequest) -> tuple[Tool, ...]:
                 f"tools[{index}] is of type {item.type!r}; only functions can be called here.", f"tools[{index}].type"
             )
         parameters = item.function.parameters or {"type": "object", "properties": {}}
-        tools.append(Tool(item.function.name, item.function.description or "", parameters))
+        function = item.function
+        tools.append(Tool(function.name, function.description or "", parameters, bool(function.strict)))
     return tuple(tools)
 
 

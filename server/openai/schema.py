@@ -62,6 +62,7 @@ class FunctionSpec(Body):
     name: str = Field(min_length=1)
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class ToolItem(Body):

@@ -234,3 +234,25 @@ def test_an_object_that_lists_its_properties_gets_no_others(client: openai.OpenA
     )
     assert answer.choices[0].finish_reason == "stop"
     assert [*json.loads(answer.choices[0].message.content or "")] == ["name", "old"]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_strict_tool_is_held_to_its_schema_when_the_model_calls_it_by_itself(
+    client: openai.OpenAI, claude: anthropic.Anthropic, strict: bool
+) -> None:
+    question: list[Any] = [{"role": "user", "content": "What is the weather in Tokyo?"}]
+    only = {"type": "object", "properties": {"location": {"enum": ["Oslo"]}}, "required": ["location"]}
+    function: Any = {"name": "get_weather", "parameters": only, "strict": strict}
+    answer = client.chat.completions.with_raw_response.create(
+        model=TEXT, messages=question, tools=[{"type": "function", "function": function}], temperature=0, max_tokens=80
+    )
+    assert "strict" not in answer.headers.get("x-assay-warnings", "")
+    expected = {"location": "Oslo" if strict else "Tokyo"}
+    calls = [call for call in answer.parse().choices[0].message.tool_calls or () if call.type == "function"]
+    assert calls, "it may ask again when it was not let ask what it wanted"
+    assert all(json.loads(call.function.arguments) == expected for call in calls)
+    tool: Any = {"name": "get_weather", "input_schema": only, "strict": strict}
+    message = claude.messages.create(model=TEXT, messages=question, tools=[tool], extra_body=GREEDY, max_tokens=80)
+    uses = [block.input for block in message.content if block.type == "tool_use"]
+    assert uses
+    assert all(use == expected for use in uses)

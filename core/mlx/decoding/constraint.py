@@ -20,8 +20,9 @@ STRICT = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": 
 class JsonConstraint:
     """A logits processor over (context of shape (n,), logits of shape (1, vocabulary)); one instance serves one row.
 
-    While `wait_for` (the token that ends a thinking block) has not come up, everything is allowed. With `open_end` the
-    model is free again once the value is complete, as inside a tool call whose closing marker follows.
+    While `wait_for` (the token that ends a thinking block, or begins a call) has not come up, everything is allowed.
+    With `open_end` the model is free again once the value is complete, as inside a tool call whose closing marker
+    follows; with `again`, until `wait_for` comes up the next time.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class JsonConstraint:
         wait_for: int | None = None,
         open_end: bool = False,
         param: str = "response_format",
+        again: bool = False,
     ) -> None:
         value = json.dumps({**schema, "x-guidance": STRICT})
         end = " /(.|\\n)*/" if open_end else ""
+        begin = "/[ \\n]*/ " if again else ""
         try:
-            grammar = llguidance.LLMatcher.grammar_from_lark(f"start: value{end}\nvalue: %json {value}")
+            grammar = llguidance.LLMatcher.grammar_from_lark(f"start: {begin}value{end}\nvalue: %json {value}")
             self._matcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0)  # it would write to the terminal
             problem = self._matcher.get_error()
         except ValueError as error:
@@ -45,7 +48,8 @@ class JsonConstraint:
             raise InvalidRequest(f"The JSON schema cannot be used: {_reason(problem)}", param)
         self._param = param
         self._mask = llguidance.numpy.allocate_token_bitmask(1, tokenizer.vocab_size)
-        self._wait_for = wait_for
+        self._wait_for = self._marker = wait_for
+        self._again = again
         self._open_end = open_end
         self._begun = self._free = False
 
@@ -66,7 +70,11 @@ class JsonConstraint:
                 reason = f"it allows no next token here ({reason})."
             raise InvalidRequest(f"The JSON schema could not be followed: {reason}", self._param)
         if self._open_end and self._matcher.is_accepting():
-            self._free = True
+            if self._again:
+                self._matcher.reset()
+                self._wait_for, self._begun = self._marker, False
+            else:
+                self._free = True
             return logits
         llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask, 0)
         allowed = np.unpackbits(self._mask.view(np.uint8), axis=1, bitorder="little").astype(bool)

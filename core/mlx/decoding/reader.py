@@ -74,23 +74,34 @@ class RequestReader:
         check_window(inputs, self._loaded)
         return inputs
 
+    def _grammar(self) -> Any:
+        """The tokenizer as grammars want it, made when the first one is asked for."""
+        if self._grammar_tokenizer is None:
+            import llguidance.hf
+
+            self._grammar_tokenizer = llguidance.hf.from_tokenizer(self._loaded.tokenizer._tokenizer)
+        return self._grammar_tokenizer
+
     def _processors(self, row: Row, inputs: Inputs) -> list[LogitsProcessor]:
         request, loaded = row.generation.request, self._loaded
         processors = make_processors(request.sampling, loaded.defaults, loaded.vocabulary)
-        if inputs.prompt.schema is not None:
-            if self._grammar_tokenizer is None:
-                import llguidance.hf
-
-                self._grammar_tokenizer = llguidance.hf.from_tokenizer(loaded.tokenizer._tokenizer)
-            ends = loaded.tokenizer.think_end_tokens if inputs.prompt.initial == "reasoning" else None
+        prompt = inputs.prompt
+        if prompt.schema is not None:
+            ends = loaded.tokenizer.think_end_tokens if prompt.initial == "reasoning" else None
             constraint = JsonConstraint(
-                self._grammar_tokenizer,
-                inputs.prompt.schema,
+                self._grammar(),
+                prompt.schema,
                 wait_for=ends[-1] if ends else None,
-                open_end=inputs.prompt.initial == "tool",
-                param=inputs.prompt.schema_param,
+                open_end=prompt.initial == "tool",
+                param=prompt.schema_param,
             )
             processors.append(constraint)
+        marker = loaded.tokenizer.encode(loaded.markers.tool_start or "", add_special_tokens=False)
+        if prompt.call_schema is not None and len(marker) == 1:
+            held = JsonConstraint(
+                self._grammar(), prompt.call_schema, wait_for=marker[0], open_end=True, param="tools", again=True
+            )
+            processors.append(held)
         return [row.guarded(processor, self._failure) for processor in processors]
 
 

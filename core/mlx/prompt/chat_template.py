@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,8 @@ class Prompt:
     schema: Mapping[str, Any] | None = None
     schema_param: str = "response_format"
     """The request's field that the schema comes from."""
+    call_schema: Mapping[str, Any] | None = None
+    """What each call that the model begins by itself must follow."""
     tools: tuple[dict[str, Any], ...] = ()
     add_special_tokens: bool = False
     goes_on: bool = False
@@ -131,11 +133,19 @@ def render(
         if initial == "reasoning":
             text += f"\n{markers.think_end}\n\n"
         schema, more = _call_schema(tools)
-        return Prompt(f"{text}{markers.tool_start}\n", "tool", schema, "tools", tools, notes=(*notes, *more))
+        return Prompt(f"{text}{markers.tool_start}\n", "tool", schema, "tools", tools=tools, notes=(*notes, *more))
+    strict = {tool.name for tool in request.tools if tool.strict}
+    calls: Mapping[str, Any] | None = None
+    if tools and strict and not markers.json_calls:
+        notes = (*notes, f"{request.model} writes tool calls in a format that no schema holds: strict has no effect")
+    elif tools and strict:
+        calls, more = _call_schema(tools, strict)
+        notes = (*notes, *more)
     if request.json_schema is None:
-        return Prompt(text, initial, tools=tools, goes_on=continues, notes=notes)
+        return Prompt(text, initial, call_schema=calls, tools=tools, goes_on=continues, notes=notes)
     answer = prepare_schema(request.json_schema, "the JSON schema", "response_format")
-    return Prompt(text, initial, answer.schema, tools=tools, goes_on=continues, notes=(*notes, *answer.notes))
+    notes = (*notes, *answer.notes)
+    return Prompt(text, initial, answer.schema, call_schema=calls, tools=tools, goes_on=continues, notes=notes)
 
 
 def _added(text: str, closed: str, think_start: str) -> str:
@@ -193,16 +203,24 @@ def _offered(request: GenerationRequest, markers: Markers) -> tuple[dict[str, An
     return tuple(tool_schema(tool) for tool in request.tools if choice.name in (None, tool.name))
 
 
-def _call_schema(tools: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """What one call of any of these tools must be, and notes on what of it is not held."""
+def _call_schema(
+    tools: Iterable[dict[str, Any]], strict: Collection[str] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """What one call of any of these tools must be, and notes on what of it is not held.
+
+    With `strict`, only the arguments of tools of these names are held to their schemas; others need but be objects.
+    """
     calls: list[dict[str, Any]] = []
     parameters: dict[str, Any] = {}
     notes: list[str] = []
     for place, tool in enumerate(tools):
         name, pointer = tool["function"]["name"], f"#/$defs/{place}"
-        arguments = prepare_parameters(name, tool["function"]["parameters"])
-        notes += arguments.notes
-        parameters[str(place)] = moved(arguments.schema, pointer)
+        if strict is None or name in strict:
+            arguments = prepare_parameters(name, tool["function"]["parameters"])
+            notes += arguments.notes
+            parameters[str(place)] = moved(arguments.schema, pointer)
+        else:
+            parameters[str(place)] = {"type": "object"}
         calls.append(
             {
                 "type": "object",

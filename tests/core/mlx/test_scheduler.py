@@ -59,6 +59,7 @@ class Bench:
 @pytest.fixture
 def bench(settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(mx, "clear_streams", lambda: None)  # this thread goes on with other tests
+    monkeypatch.setattr("core.mlx.scheduler.stay_offline", lambda: None)  # and they may reach the network
     made = Bench(settings.model_copy(update={"idle_unload_minutes": 1.0}), catalog)
     yield made
     made.scheduler.close(EngineClosed("over"))
