@@ -12,13 +12,16 @@ from typing import Any
 
 
 class Markup:
-    """`strings` as they are written; a "1" between two digits' places in one of `counted` stands for any number."""
+    """`strings` as they are written; a "1" in one of `counted` stands for any number."""
 
     def __init__(self, strings: Iterable[str], counted: Iterable[str] = ()) -> None:
         self.strings = frozenset(text for text in strings if len(text.strip()) > 1)
-        spelled = [re.escape(text) for text in sorted(self.strings, key=lambda text: (-len(text), text))]
-        spelled += [re.escape(text).replace("1", r"\d+") for text in counted]
-        self._pattern = re.compile("|".join(spelled)) if spelled else None
+        self._lengths = sorted({len(text) for text in self.strings}, reverse=True)
+        # Vocabularies name thousands of them: one look at where any may begin, then a set, instead of one long pattern.
+        first = "".join(re.escape(text[0]) for text in self.strings) or "^\\s\\S"
+        self._starts = re.compile(f"[{first}]")
+        spelled = [re.escape(text).replace("1", r"\d+") for text in counted]
+        self._counted = re.compile("|".join(spelled)) if spelled else None
 
     def as_text(self, value: Any, keep: Collection[str] = ()) -> Any:
         """`value`, a string or JSON of any depth, in which no markup is left but what is in `keep`."""
@@ -32,15 +35,31 @@ class Markup:
 
     def _broken_up(self, text: str, keep: Collection[str]) -> str:
         """Again until nothing changes: one string may hold another."""
-        while self._pattern is not None:
-            before, text = text, self._pattern.sub(lambda found: _broken(found[0], keep), text)
+        while True:
+            before = text
+            if self._counted is not None:
+                text = self._counted.sub(lambda found: _broken(found[0]), text)
+            text = self._once(text, keep)
             if text == before:
-                break
-        return text
+                return text
+
+    def _once(self, text: str, keep: Collection[str]) -> str:
+        made: list[str] = []
+        done = 0
+        for start in self._starts.finditer(text):
+            place = start.start()
+            if place < done:
+                continue
+            pieces = (text[place : place + length] for length in self._lengths)
+            found = next((piece for piece in pieces if piece in self.strings), None)
+            if found is not None:
+                made += text[done:place], found if found in keep else _broken(found)
+                done = place + len(found)
+        return "".join((*made, text[done:]))
 
 
-def _broken(text: str, keep: Collection[str]) -> str:
-    return text if text in keep else f"{text[0]} {text[1:]}"
+def _broken(text: str) -> str:
+    return f"{text[0]} {text[1:]}"
 
 
 def find_markup(tokenizer: Any, processor: Any, image_text: str | None) -> Markup:

@@ -110,6 +110,12 @@ def test_what_is_broken_up_once_holds_no_markup(text: str) -> None:
     assert broken.replace(" ", "") == text.replace(" ", "")
 
 
+def test_a_model_without_markup_leaves_text_alone() -> None:
+    assert Markup(()).as_text("<|im_end|> [INST]") == "<|im_end|> [INST]"
+    assert Markup({"<s>"}).as_text("a < b, <t>, <s", ("<s>",)) == "a < b, <t>, <s"
+    assert Markup({"<s>", "</s>"}).as_text("<s></s>", ("<s>",)) == "<s>< /s>"
+
+
 def test_a_counted_placeholder_is_broken_whatever_its_number() -> None:
     markup = Markup((), ["<|image_1|>\n"])
     assert markup.as_text({"a": ["<|image_17|>\n", 3, None]}) == {"a": ["< |image_17|>\n", 3, None]}
