@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from enum import StrEnum
 
+from core.catalog.apple_double import is_apple_double
 from core.catalog.config import read_json
 from core.catalog.libraries import audio_category
 from core.catalog.model_info import ModelInfo, ModelKind
@@ -35,7 +36,7 @@ def voices(info: ModelInfo) -> tuple[str, ...]:
         file.stem
         for name in _VOICE_FOLDERS
         for file in (info.path / name).glob("*.safetensors")
-        if not file.name.startswith("._")
+        if not is_apple_double(file.name)
     }
     archive = info.path / "voices.npz"
     if archive.is_file():

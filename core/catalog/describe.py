@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.catalog import libraries
+from core.catalog.apple_double import is_apple_double
 from core.catalog.config import model_type, number, read_json, text_part
 from core.catalog.kinds import Verdict, judge
 from core.catalog.memory import PREFILL_CHUNK, estimate
@@ -47,7 +48,7 @@ def look(folder: Path) -> Listing:
     rows: list[tuple[str, int, int]] = []
     for base, _, names in os.walk(folder):
         for name in names:
-            if name.startswith("._"):  # macOS keeps attributes there on disks that have no room for them
+            if is_apple_double(name):
                 continue
             file = os.path.join(base, name)
             try:
@@ -238,10 +239,7 @@ def _without_weights(found: Found, listing: Listing) -> tuple[str, bool]:
             True,
         )
     if _has(listing, ".gguf"):
-        return (
-            GGUF,
-            True,
-        )
+        return GGUF, True
     if INDEX in listing.sizes or found.source == "pocket":
         return "incomplete: no weights (*.safetensors); download the model again", False
     return "incomplete: only its configuration is on disk, no weights (*.safetensors)", found.source == "cache"

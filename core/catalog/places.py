@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.catalog.apple_double import is_apple_double
 from core.pocket import POCKET_MODELS
 from core.settings import Settings
 
@@ -98,7 +99,7 @@ def _is_model(folder: Path) -> bool:
     return any(
         entry.name in ("config.json", "model_index.json", "adapter_config.json") or entry.name.endswith(_WEIGHTS)
         for entry in _entries(folder)
-        if not entry.name.startswith("._")
+        if not is_apple_double(entry.name)
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.catalog.apple_double import is_apple_double
 from core.catalog.config import number, read_json
 from core.catalog.safetensors import BrokenWeights, Tensor, read_header
 
@@ -48,7 +49,7 @@ def find_files(folder: Path) -> list[Path]:
         raise BrokenWeights(f"incomplete: missing shard {missing[0]}{more}")
     if promised:
         return [folder / name for name in promised]
-    present = [file for file in sorted(folder.glob("*.safetensors")) if not file.name.startswith("._")]
+    present = [file for file in sorted(folder.glob("*.safetensors")) if not is_apple_double(file.name)]
     dangling = [file.name for file in present if not file.is_file()]
     if dangling:
         raise BrokenWeights(f"incomplete: missing {dangling[0]}")
@@ -67,7 +68,7 @@ def _promised(folder: Path) -> list[str]:
         return sorted({Path(name).name for name in weight_map.values()})
     names: set[str] = set()
     for file in folder.glob("*-of-*.safetensors"):
-        if not file.name.startswith("._") and (found := _SHARD.match(file.name)):
+        if not is_apple_double(file.name) and (found := _SHARD.match(file.name)):
             stem, _, count = found.groups()
             names.update(
                 f"{stem}-{number:05d}-of-{count}.safetensors" for number in range(1, min(int(count), 9999) + 1)

@@ -126,12 +126,14 @@ class OutputParser:
             events.append(self._thought(kept) if self.thinking else self._text(kept))
 
     def _text(self, text: str) -> TextDelta:
-        logprobs, self._logprobs = tuple(self._logprobs), []
-        return TextDelta(text, logprobs)
+        return TextDelta(text, self._taken())
 
     def _thought(self, text: str) -> ThinkingDelta:
+        return ThinkingDelta(text, self._taken())
+
+    def _taken(self) -> tuple[TokenLogprob, ...]:
         logprobs, self._logprobs = tuple(self._logprobs), []
-        return ThinkingDelta(text, logprobs)
+        return logprobs
 
 
 class _Call:

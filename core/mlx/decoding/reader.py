@@ -96,12 +96,13 @@ class RequestReader:
                 param=prompt.schema_param,
             )
             processors.append(constraint)
-        marker = loaded.tokenizer.encode(loaded.markers.tool_start or "", add_special_tokens=False)
-        if prompt.call_schema is not None and len(marker) == 1:
-            held = JsonConstraint(
-                self._grammar(), prompt.call_schema, wait_for=marker[0], open_end=True, param="tools", again=True
-            )
-            processors.append(held)
+        if prompt.call_schema is not None:
+            marker = loaded.tokenizer.encode(loaded.markers.tool_start or "", add_special_tokens=False)
+            if len(marker) == 1:
+                held = JsonConstraint(
+                    self._grammar(), prompt.call_schema, wait_for=marker[0], open_end=True, param="tools", again=True
+                )
+                processors.append(held)
         return [row.guarded(processor, self._failure) for processor in processors]
 
 

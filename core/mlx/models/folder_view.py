@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from core.catalog import ModelInfo, ModelKind
+from core.catalog.apple_double import is_apple_double
 from core.catalog.config import read_json
 
 
@@ -31,7 +32,7 @@ def readable(info: ModelInfo) -> Iterator[Path]:
     with TemporaryDirectory(prefix="assay-model-") as made:
         view = Path(made)
         for entry in os.scandir(info.path):
-            if entry.name not in mended and not entry.name.startswith("._"):
+            if entry.name not in mended and not is_apple_double(entry.name):
                 (view / entry.name).symlink_to(Path(entry.path).absolute())
         for name, data in mended.items():
             (view / name).write_bytes(data)
