@@ -9,15 +9,18 @@ the next version will have others: so each model is asked.
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 from collections.abc import Iterator
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 
+from core.atomic import write_atomically
 from core.mlx.decoding.row_caches import merge_rows
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ one token, whose caches may have another shape."""
 TOLERANCE = 0.15
 """Largest relative difference between a row alone and in company. Rounding to bfloat16 stays at a few hundredths, even
 where it sends a token to another expert; a state that has read padding is another one."""
+REMEMBERED = 1000
+"""Models, at 65 bytes each, whose rows are known to share everything."""
 
 
 class Batching(IntEnum):
@@ -37,6 +42,31 @@ class Batching(IntEnum):
     DECODE = 1
     """Their prompts are prefilled one by one."""
     ALWAYS = 2
+
+
+def known_batching(decoder: Any, vocabulary: int, identity: str, memory: Path) -> Batching:
+    """What `find_batching` finds, or found earlier of the same files on the same device.
+
+    Only the best outcome is remembered, as a line of the file `memory`: whatever else came out may pass, as when
+    memory was short. A file that cannot be read or written costs a trial and nothing else.
+    """
+    device = mx.device_info()
+    depends = repr((identity, device.get("device_name"), device.get("architecture"), LENGTHS, TOLERANCE))
+    line = hashlib.sha256(depends.encode()).hexdigest()
+    try:
+        known = memory.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        known = []
+    if line in known:
+        return Batching.ALWAYS
+    found = find_batching(decoder, vocabulary)
+    if found is Batching.ALWAYS:
+        try:
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(memory, "".join(f"{entry}\n" for entry in [*known, line][-REMEMBERED:]).encode())
+        except OSError as error:
+            log.info("what rows may share is not remembered in %s: %s", memory, error)
+    return found
 
 
 def find_batching(decoder: Any, vocabulary: int) -> Batching:

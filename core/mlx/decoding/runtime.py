@@ -14,7 +14,7 @@ from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.decoding.batch import Batch
-from core.mlx.decoding.batch_support import Batching, find_batching
+from core.mlx.decoding.batch_support import Batching, find_batching, known_batching
 from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_stage import PrefillStage
 from core.mlx.decoding.prefix_reuse import PrefixReuse
@@ -48,7 +48,11 @@ class Runtime:
         self._store = store
         decoder = VisionDecoder(loaded.model) if loaded.processor is not None else loaded.model
         with mx.stream(stream):
-            batching = Batching(loaded.ranks.least(find_batching(decoder, loaded.vocabulary)))
+            if loaded.ranks.size == 1:
+                memory = settings.cache_dir / "batching"
+                batching = known_batching(decoder, loaded.vocabulary, loaded.identity, memory)
+            else:  # all ranks take part in a trial, or none
+                batching = Batching(loaded.ranks.least(find_batching(decoder, loaded.vocabulary)))
         rows = 1 if batching is Batching.NEVER else settings.max_batch
         joint_rows = min(JOINT_ROWS, rows) if batching is Batching.ALWAYS else 1
         chunk, alone = settings.prefill_chunk, loaded.ranks.size == 1  # ranks would part where the clock decides

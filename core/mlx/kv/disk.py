@@ -2,7 +2,7 @@
 
 A file's name is a digest of its key and its content never changes, so several engines can share the folder: each
 writes drafts and renames them, whoever finds a file gone or broken does without it, and its time of change says when it
-was last of use. Folders hold one model each and are named by what its KV depends on: see `identity`.
+was last of use. Folders hold one model each and are named by what its KV depends on: see `core.catalog.identity`.
 """
 
 from __future__ import annotations
@@ -16,44 +16,19 @@ import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.atomic import replacing
-from core.catalog import Float32, ModelInfo
+from core.catalog import Float32, ModelInfo, identity
 from core.mlx.kv.file_format import BrokenKv, Head, UnknownLayer, read_head, read_steps, write_steps
 
 log = logging.getLogger(__name__)
 
-LIBRARIES = ("mlx", "mlx-lm", "mlx-vlm", "transformers")
-SAMPLES = 16
-SAMPLE_BYTES = 4096
 HEADER_BYTES = 65_536
 """What a file takes beside its tensors, at most."""
-
-
-def identity(info: ModelInfo, way: Float32 | None = None) -> str:
-    """A digest in which two moments agree only if KV of the one serves the other: the model's files, the `way` in which
-    they were loaded, and the libraries.
-
-    Weights are told by their size, time of change and samples of their bytes: reading all of them would take as long
-    as loading. `core.mlx.ranks.distributed.fingerprint` compares machines, where times differ and sizes have to do.
-    """
-    libraries = [(name, version(name)) for name in LIBRARIES]
-    digest = hashlib.sha256(repr((libraries, way and way.unpacked)).encode())
-    for file in sorted(info.path.iterdir()):
-        if not file.is_file() or file.name.startswith("."):
-            continue
-        about = file.stat()
-        digest.update(repr((file.name, about.st_size, about.st_mtime_ns)).encode())
-        with file.open("rb") as handle:
-            for part in range(SAMPLES):
-                handle.seek(part * about.st_size // SAMPLES)
-                digest.update(handle.read(SAMPLE_BYTES))
-    return digest.hexdigest()
 
 
 @dataclass

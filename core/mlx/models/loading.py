@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import tokenizer_utils
 from transformers.utils import logging as transformers_logging
 
-from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind
+from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind, identity
 from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.models.folder_view import readable
 from core.mlx.models.formats import Markers, find_markers
@@ -39,6 +39,8 @@ class LoadedWeights:
     """A model with what is needed to talk to it. `processor` is None for text models; `context_length` is in tokens."""
 
     info: ModelInfo
+    identity: str
+    """What its files were when it was read, and how: see `core.catalog.identity`."""
     memory: MemoryEstimate | None
     """What it was predicted to take as it was loaded."""
     model: Any
@@ -72,6 +74,7 @@ def load_steps(
     """
     pipeline_parallel = False
     with loading(info, allow_code), readable(info) as folder:
+        files = identity(info, way)
         config = _read_json(folder / "config.json")
         processor = None
         if info.kind is ModelKind.VISION:
@@ -104,6 +107,7 @@ def load_steps(
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
+        identity=files,
         memory=way.memory if way else info.memory,
         model=model,
         processor=processor,

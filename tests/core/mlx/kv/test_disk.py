@@ -189,7 +189,7 @@ def test_a_model_that_has_changed_finds_nothing_and_the_old_goes(
         case "config":
             (info.path / "config.json").write_text('{"rope_theta": 1}')
         case "library":
-            monkeypatch.setattr(kv_disk, "version", lambda name: "99")
+            monkeypatch.setattr("core.catalog.file_identity.version", lambda name: "99")
     second = held(tmp_path, info)
     drain(second.recall(info.id, [1, 2, 3, 4, 5]))
     assert second.fetch(info.id, [1, 2, 3, 4, 5]) == (None, 0)
