@@ -51,12 +51,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A token's natural-log probability, and the most likely alternatives, best first."""
+    """A token's natural-log probability, and the most likely alternatives, best first.
+
+    `text` and `raw` are what it adds to the text that is shown: those of all tokens join to it. A character that
+    several tokens make up is in the text of the last of them, and each has its own bytes; None means the text's UTF-8.
+    """
 
     token_id: int
     text: str
     logprob: float
-    top: tuple[tuple[int, str, float], ...] = ()
+    top: tuple[TokenLogprob, ...] = ()
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,10 @@ class Prefill:
 
 @dataclass(frozen=True)
 class TextDelta:
-    """Text of the answer; never half a character, never part of a stop string or of a marker."""
+    """Text of the answer; never half a character, never part of a stop string or of a marker.
+
+    `logprobs` are of tokens all of whose text is settled: one that ends in a space may come with the next text.
+    """
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
@@ -94,7 +102,7 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class ThinkingDelta:
-    """Text of a thinking block; `logprobs` include those of the tokens that end it."""
+    """Text of a thinking block."""
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()

@@ -93,17 +93,12 @@ def _all_logprobs(content: Sequence[TokenLogprob], thinking: Sequence[TokenLogpr
 
 
 def _logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
-    return [
-        {
-            **_logprob(token.text, token.logprob),
-            "top_logprobs": [_logprob(text, logprob) for _, text, logprob in token.top],
-        }
-        for token in tokens
-    ]
+    return [{**_logprob(token), "top_logprobs": [_logprob(other) for other in token.top]} for token in tokens]
 
 
-def _logprob(text: str, logprob: float) -> dict[str, Any]:
-    return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8", "replace"))}
+def _logprob(token: TokenLogprob) -> dict[str, Any]:
+    raw = token.text.encode("utf-8", "replace") if token.raw is None else token.raw
+    return {"token": token.text, "logprob": token.logprob, "bytes": list(raw)}
 
 
 class ChatStream:

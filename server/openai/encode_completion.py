@@ -112,6 +112,6 @@ def _logprobs(tokens: Sequence[TokenLogprob], offset: int) -> dict[str, Any]:
     return {
         "tokens": [token.text for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
-        "top_logprobs": [{text: logprob for _, text, logprob in token.top} for token in tokens],
+        "top_logprobs": [{other.text: other.logprob for other in token.top} for token in tokens],
         "text_offset": offsets,
     }

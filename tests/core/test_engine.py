@@ -168,12 +168,12 @@ def test_a_schema_constrains_the_answer(engine: Engine) -> None:
 
 def test_logprobs_name_the_tokens_of_the_answer(engine: Engine) -> None:
     result = engine.generate(request("What is the capital of Spain?", logprobs=2)).result()
-    assert "".join(item.text for item in result.logprobs).strip() == result.text
+    assert "".join(item.text for item in result.logprobs) == result.text
     for item in result.logprobs:
         assert item.logprob <= 0
         assert len(item.top) == 2
-        assert item.top[0][2] >= item.top[1][2]
-        assert item.top[0][0] == item.token_id  # greedy
+        assert item.top[0].logprob >= item.top[1].logprob
+        assert item.top[0].token_id == item.token_id  # greedy
 
 
 def test_a_seed_repeats_and_seeds_differ_alone_and_in_a_batch(engine: Engine) -> None:

@@ -187,7 +187,7 @@ def test_the_list_of_models_has_both_shapes(stage: Staged) -> None:
 
 
 def test_logprobs_in_both_forms(stage: Staged) -> None:
-    logprob = TokenLogprob(5, "Hé", -0.5, ((5, "Hé", -0.5), (6, "Ho", -1.0)))
+    logprob = TokenLogprob(5, "Hé", -0.5, (TokenLogprob(5, "Hé", -0.5), TokenLogprob(6, "Ho", -1.0)))
     one = stage(lambda play: play.say(TextDelta("Hé", (logprob,)), END))
     content = one.http.post(PATHS[0], json=CHAT | {"logprobs": True}).json()["choices"][0]["logprobs"]["content"]
     assert (content[0]["token"], content[0]["bytes"], content[0]["logprob"]) == ("Hé", [72, 195, 169], -0.5)

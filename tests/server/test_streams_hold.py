@@ -31,7 +31,7 @@ from tests.server.streams import check_anthropic, check_openai, encoded
 
 TEXT = st.text(max_size=8)
 INDEX = st.integers(0, 3)
-LOGPROB = st.builds(TokenLogprob, st.integers(0, 9), TEXT, st.floats(-9, 0), st.just(((1, "a", -1.0),)))
+LOGPROB = st.builds(TokenLogprob, st.integers(0, 9), TEXT, st.floats(-9, 0), st.just((TokenLogprob(1, "a", -1.0),)))
 EVENTS = st.lists(
     st.one_of(
         st.builds(Queued, st.integers(1, 9)),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 from mlx_lm.generate import TextStateMachine
 
 from core.calls.events import Event, TextDelta, ThinkingDelta, TokenLogprob, ToolCallDelta, ToolCallStart
+from core.mlx.decoding.token_ledger import TokenLedger
 from core.mlx.models.formats import Markers
 from core.text_safety import clean
 
@@ -35,10 +37,11 @@ class OutputParser:
         self._machine = TextStateMachine(markers.edges(stop, bool(tools)))
         self._state = self._machine.make_state(initial)
         self._name = initial
-        self._held = ""  # whitespace that may turn out to belong to a marker
+        self._read = 0  # characters of the answer so far
+        self._held, self._held_at = "", 0  # whitespace that may turn out to belong to a marker, and where it stands
         self._at_start = initial == "reasoning"  # leading whitespace of this block is the marker's
-        self._call: _Call | None = _Call(self, "") if initial == "tool" else None
-        self._logprobs: list[TokenLogprob] = []
+        self._call: _Call | None = _Call(self, "", 0) if initial == "tool" else None
+        self._ledger = TokenLedger()
         self.calls = 0
         self.stop_sequence: str | None = None
 
@@ -53,59 +56,69 @@ class OutputParser:
         return self._name == "reasoning"
 
     def push(self, text: str, logprob: TokenLogprob | None = None) -> list[Event]:
-        """The events that `text`, the next piece of the answer, settles."""
+        """The events that `text`, the next piece of the answer, settles. `logprob` is of the token that brought it."""
         if self.stopped:
             return []
         if logprob is not None:
-            self._logprobs.append(logprob)
-        self._state, segments = TextStateMachine.split(self._state, text)
+            self._ledger.add(logprob)
+        self._ledger.write(text)
         events: list[Event] = []
-        for name, piece in segments:
-            self._enter(name, events)
-            self._emit(piece, events)
+        for name, piece, start, marker in self._pieces(text):
+            self._enter(name, marker, start, events)
+            self._emit(piece, start, events)
             if self.stopped:
+                self._ledger.close()
                 break
-        return events
+        return self._scored(events)
 
     def finish(self) -> list[Event]:
         """The events that were held back, at the end of the answer."""
         events: list[Event] = []
         if not self.stopped:
+            start = self._read - len(self._state[3])
             self._state, rest, _ = TextStateMachine.flush(self._state)
-            self._emit(rest, events)
+            self._emit(rest, start, events)
             if self._call is not None:
                 self._call.close(events)
                 self._call = None
-                self._logprobs.clear()
             elif self._held and not self.thinking:
-                events.append(self._text(self._held))
+                self._say(events, (self._held, self._held_at))
         self._held = ""
-        if self._logprobs:  # of tokens that came to no text, such as whitespace beside a marker
-            events.append(self._thought("") if self.thinking else self._text(""))
-        return events
+        self._ledger.close()
+        return self._scored(events)
 
-    def _enter(self, name: str, events: list[Event]) -> None:
+    def _pieces(self, text: str) -> Iterator[tuple[str, str, int, str]]:
+        """What `text` settles: state, text, where that stands in the answer, and the marker before it if any."""
+        name, piece, start, marker = self._state[0], "", self._read - len(self._state[3]), ""
+        for character in text:  # one by one, since the library does not say how long a marker was
+            waiting = self._state[3] + character
+            self._read += 1
+            self._state, ((_, settled), *entered) = TextStateMachine.split(self._state, character)
+            piece += settled
+            if entered:
+                yield name, piece, start, marker
+                name, piece, start, marker = entered[0][0], "", self._read, waiting[len(settled) :]
+        yield name, piece, start, marker
+
+    def _enter(self, name: str, marker: str, start: int, events: list[Event]) -> None:
         if name == self._name:
             return
         if name.startswith("stop:"):
             if self._held:
-                events.append(self._text(self._held))
+                self._say(events, (self._held, self._held_at))
             self._held = ""
             self.stop_sequence = self._stop[int(name[5:])]
             return
         if self._call is not None:
             self._call.close(events)
             self._call = None
-            self._logprobs.clear()
-        elif self.thinking and self._logprobs:  # of the marker that ends it
-            events.append(self._thought(""))
         self._held = ""
         self._at_start = True
         self._name = name
         if name == "tool":
-            self._call = _Call(self, self._markers.tool_start or "")
+            self._call = _Call(self, marker, start - len(marker))
 
-    def _emit(self, piece: str, events: list[Event]) -> None:
+    def _emit(self, piece: str, start: int, events: list[Event]) -> None:
         if not piece or self.stopped:
             return
         if self._call is not None:
@@ -119,30 +132,42 @@ class OutputParser:
             if not piece:
                 return
             self._at_start = False
-        piece = self._held + piece
         kept = piece.rstrip()
-        self._held = piece[len(kept) :]
         if kept:
-            events.append(self._thought(kept) if self.thinking else self._text(kept))
+            self._say(events, (self._held, self._held_at), (kept, start))
+            self._held = ""
+        if not self._held:
+            self._held_at = start
+        self._held += piece[len(kept) :]
 
-    def _text(self, text: str) -> TextDelta:
-        return TextDelta(text, self._taken())
+    def _say(self, events: list[Event], *pieces: tuple[str, int]) -> None:
+        """Show text that stands in the answer at a position, in several pieces perhaps."""
+        for text, start in pieces:
+            self._ledger.show(text, start, self.thinking)
+        said = "".join(text for text, _ in pieces)
+        events.append(ThinkingDelta(said) if self.thinking else TextDelta(said))
 
-    def _thought(self, text: str) -> ThinkingDelta:
-        return ThinkingDelta(text, self._taken())
-
-    def _taken(self) -> tuple[TokenLogprob, ...]:
-        logprobs, self._logprobs = tuple(self._logprobs), []
-        return logprobs
+    def _scored(self, events: list[Event]) -> list[Event]:
+        """`events` with the tokens of whose text they settle the last."""
+        for kind in (TextDelta, ThinkingDelta):
+            if not (tokens := self._ledger.settled(kind is ThinkingDelta)):
+                continue
+            places = [place for place, event in enumerate(events) if isinstance(event, kind)]
+            if not places:  # what was left out after them has settled them
+                events.insert(0, kind("", tokens))
+                continue
+            said = cast("TextDelta | ThinkingDelta", events[places[-1]])
+            events[places[-1]] = replace(said, logprobs=tokens)
+        return events
 
 
 class _Call:
     """One tool call as its text grows: JSON arguments are passed on as they come, other formats when they end."""
 
-    def __init__(self, parser: OutputParser, opening: str) -> None:
+    def __init__(self, parser: OutputParser, opening: str, start: int) -> None:
         self._parser = parser
-        self._opening = opening
         self._text = ""
+        self._opening, self._opened_at = opening, start
         self._index: int | None = None
         self._scanner = _JsonObject()
 
@@ -171,7 +196,7 @@ class _Call:
         except Exception:  # the library's parsers raise what they like on malformed text
             text = clean(self._opening + self._text)
             if text.strip():
-                events.append(self._parser._text(text))
+                self._parser._say(events, (text, self._opened_at))
             return
         for name, arguments, identity in checked:
             self._index = self._start(name, identity, events)

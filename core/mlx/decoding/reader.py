@@ -56,7 +56,7 @@ class RequestReader:
             generation,
             clock,
             parser,
-            loaded.tokenizer,
+            loaded.spelling,
             _detokenizer(inputs, loaded),
             inputs.length,
             image_tokens=inputs.image_tokens,

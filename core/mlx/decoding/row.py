@@ -22,13 +22,14 @@ from core.mlx.models.sampling import LogitsProcessor, Sampler
 class Row:
     """A request that has been admitted to a batch. `prompt_tokens` counts the whole prompt, `cached` what was reused.
 
-    `key` is the prompt as the prefix cache names it: image tokens replaced by numbers that stand for the image.
+    `key` is the prompt as the prefix cache names it: image tokens replaced by numbers that stand for the image. `spell`
+    gives a token's own bytes.
     """
 
     generation: Generation
     clock: Clock
     parser: OutputParser
-    tokenizer: Any
+    spell: Callable[[int], bytes]
     detokenizer: Any
     prompt_tokens: int
     image_tokens: int = 0
@@ -87,16 +88,15 @@ class Row:
             self._feed(self.parser.push(text, scored))
 
     def _score(self, token: int, logprobs: mx.array, wanted: int) -> TokenLogprob:
-        decode = self._decode
-        top: list[tuple[int, str, float]] = []
-        if wanted:
-            best = mx.argsort(-logprobs)[:wanted]
-            ids, values = np.array(best), np.array(logprobs[best].astype(mx.float32))
-            top = [(int(index), decode(int(index)), float(value)) for index, value in zip(ids, values, strict=True)]
-        return TokenLogprob(token, decode(token), float(np.array(logprobs[token].astype(mx.float32))), tuple(top))
-
-    def _decode(self, token: int) -> str:
-        return str(self.tokenizer.decode([token]))
+        best = np.array(mx.argsort(-logprobs)[:wanted]).tolist() if wanted else []
+        ids = [token, *best]
+        values = np.array(logprobs[mx.array(ids)].astype(mx.float32)).tolist()
+        spelled = [self.spell(index) for index in ids]
+        scored, *top = (
+            TokenLogprob(index, raw.decode("utf-8", "replace"), value, raw=raw)
+            for index, raw, value in zip(ids, spelled, values, strict=True)
+        )
+        return replace(scored, top=tuple(top))
 
     def _feed(self, events: list[Any]) -> None:
         for event in events:

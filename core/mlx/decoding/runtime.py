@@ -104,7 +104,7 @@ class Runtime:
         waiting = self._queue.remove(generation)
         if waiting is not None:
             parser = OutputParser(self.loaded.markers)
-            Row(generation, waiting.clock, parser, None, None, 0).finish(FinishReason.CANCELLED)
+            Row(generation, waiting.clock, parser, self.loaded.spelling, None, 0).finish(FinishReason.CANCELLED)
             return True
         if self._prefill.cancel(generation):
             return True

@@ -23,6 +23,7 @@ from core.mlx.models.image_text import find_image_text, find_template
 from core.mlx.models.markup import Markup, find_markup
 from core.mlx.models.precision import arrange
 from core.mlx.models.sampling import Defaults
+from core.mlx.models.spelling import Spelling, find_spelling
 from core.mlx.ranks.distributed import ALONE, Ranks
 
 EVAL_BYTES = 256 * 1024 * 1024
@@ -51,6 +52,8 @@ class LoadedWeights:
     eos_ids: frozenset[int]
     context_length: int
     vocabulary: int
+    spelling: Spelling
+    """A token's own bytes."""
     ranks: Ranks = ALONE
     """Who else holds a part of the model."""
     pipeline_parallel: bool = False
@@ -117,6 +120,7 @@ def load_steps(
         eos_ids=frozenset(tokenizer.eos_token_ids),
         context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
         vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
+        spelling=find_spelling(tokenizer._tokenizer),
         ranks=ranks,
         pipeline_parallel=pipeline_parallel,
         markup=find_markup(tokenizer._tokenizer, processor, image_text),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -186,18 +187,74 @@ def scored(pieces: Sequence[str], markers: Markers = QWEN, **options: object) ->
     return result
 
 
-def test_logprobs_of_thinking_are_apart_with_the_markers_around_it() -> None:
+def test_logprobs_of_thinking_are_apart_and_without_the_markers_around_it() -> None:
     pieces = ["<think>", "\n", "Hm", ".", "\n", "</think>", "\n\n", "Yes", ".", " "]
     result = scored(pieces)
-    assert [one.text for one in result.thinking_logprobs] == pieces[:6]
-    assert [one.text for one in result.logprobs] == pieces[6:]
+    assert [one.text for one in result.thinking_logprobs] == ["Hm", "."]
+    assert [one.text for one in result.logprobs] == ["Yes", ".", " "]
     opened = scored(pieces[1:], initial="reasoning")
-    assert [one.text for one in opened.thinking_logprobs] == pieces[1:6]
+    assert [one.text for one in opened.thinking_logprobs] == ["Hm", "."]
     cut = scored(pieces[1:4], initial="reasoning")
-    assert ([one.text for one in cut.thinking_logprobs], cut.logprobs) == (pieces[1:4], [])
+    assert ([one.text for one in cut.thinking_logprobs], cut.logprobs) == (["Hm", "."], [])
 
 
 def test_logprobs_of_a_call_are_nobodys() -> None:
     pieces = ["Well", ".", "<tool_call>", '{"name": "get_weather", "arguments": {}}', "</tool_call>", "\n", "Ok"]
-    assert [one.text for one in scored(pieces, tools=TOOLS).logprobs] == ["Well", ".", "\n", "Ok"]
+    assert [one.text for one in scored(pieces, tools=TOOLS).logprobs] == ["Well", ".", "Ok"]
     assert [one.text for one in scored(pieces[:4], tools=TOOLS).logprobs] == ["Well", "."]
+
+
+def test_logprobs_name_what_a_stop_string_leaves_of_a_token() -> None:
+    result = scored(["The", " end is", " Paris", ".", " More"], stop=("Paris.",))
+    assert result.text == "The end is "
+    assert [one.text for one in result.logprobs] == ["The", " end is", " "]
+
+
+def test_a_token_with_text_on_both_sides_of_a_marker_is_in_both_lists() -> None:
+    result = scored(["<think>", "Hm", ".</think>\n\nYe", "s"])
+    assert [one.text for one in result.thinking_logprobs] == ["Hm", "."]
+    assert [one.text for one in result.logprobs] == ["Ye", "s"]
+
+
+SCORED = [
+    *TEXTS,
+    "\ud55c<think>\n\u65e5\u672c \U0001f642\n</think>\n\n f\u00fcr \u65e5\u672c\u8a9e \n\n\U0001f642 STOP \u00fc",
+    "a \x00b\u202e \u3000 <think> </think>\u3000c\x1b ",
+    "<|sep|>one <|sep|> two<|sep|> \n",
+]
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> tuple[str, list[bytes]]:
+    """A text, and tokens that may end anywhere in a character."""
+    text = draw(st.sampled_from(SCORED))
+    data = text.encode()
+    cuts = sorted(draw(st.sets(st.integers(1, len(data)), max_size=20)))
+    return text, [data[a:b] for a, b in itertools.pairwise([0, *cuts, len(data)]) if b > a]
+
+
+@given(spellings(), st.booleans())
+def test_logprobs_join_to_what_is_shown_however_the_text_is_spelled(
+    case: tuple[str, list[bytes]], lenient: bool
+) -> None:
+    """With the bytes of the tokens, and with what a tokenizer says that decodes one token alone."""
+    text, spelled = case
+    parser = OutputParser(replace(QWEN, structural=("<|sep|>",)), stop=("STOP",), tools=TOOLS)
+    result, done = GenerationResult(), ""
+    events: list[Event] = []
+    for place in range(len(spelled)):
+        said = b"".join(spelled[: place + 1]).decode("utf-8", "ignore")
+        own = None if lenient else spelled[place]
+        score = TokenLogprob(place, spelled[place].decode("utf-8", "replace"), -0.5, raw=own)
+        events += parser.push(said[len(done) :], score)
+        done = said
+    for event in events + parser.finish():
+        result.add(event)
+    for shown, tokens in ((result.text, result.logprobs), (result.thinking, result.thinking_logprobs)):
+        assert "".join(one.text for one in tokens) == shown
+        assert b"".join(one.raw or b"" for one in tokens) == shown.encode()
+        places = [one.token_id for one in tokens]
+        assert places == sorted(set(places)), "each once, in order"
+        for one in () if lenient else tokens:
+            own = iter(spelled[one.token_id])
+            assert all(byte in own for byte in one.raw or b""), "nothing that it has not written"

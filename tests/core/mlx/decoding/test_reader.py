@@ -69,11 +69,11 @@ def test_where_snapshots_are_wanted_they_lie_at_the_system_prompts_end_and_befor
     assert 64 <= opening < turn < task.inputs.length
 
 
-def test_the_first_space_belongs_to_an_answer_that_goes_on(reader: RequestReader) -> None:
+def test_the_first_space_belongs_to_an_answer_that_goes_on(reader: RequestReader, weights: LoadedWeights) -> None:
     begun = (Message.text(Role.USER, "Where?"), Message.text(Role.ASSISTANT, "The capital of"))
     texts = []
     for task in (read(reader), read(reader, messages=begun), read(reader, messages=(), prompt="The capital of")):
-        for token in task.row.tokenizer.encode(" France", add_special_tokens=False):
+        for token in weights.tokenizer.encode(" France", add_special_tokens=False):
             task.row.detokenizer.add_token(token)
         task.row.detokenizer.finalize()
         texts.append(task.row.detokenizer.last_segment)

@@ -23,7 +23,9 @@ def make(weights: LoadedWeights, stop: tuple[str, ...] = (), logprobs: int | Non
     handle.request = replace(handle.request, sampling=Sampling(stop=stop, logprobs=logprobs))
     tokenizer = weights.tokenizer
     parser = OutputParser(weights.markers, stop=stop)
-    return Row(handle, Clock(time.monotonic()), parser, tokenizer, tokenizer.detokenizer, 5, key=[1, 2, 3, -9, -9])
+    return Row(
+        handle, Clock(time.monotonic()), parser, weights.spelling, tokenizer.detokenizer, 5, key=[1, 2, 3, -9, -9]
+    )
 
 
 @pytest.fixture
