@@ -144,6 +144,32 @@ def test_a_call_that_is_cut_keeps_what_is_whole(claude: anthropic.Anthropic) -> 
     assert all(found in ({}, {"location": "Tokyo"}) for found in inputs), inputs
 
 
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_call_that_is_cut_before_its_arguments_is_not_shown_as_text(
+    client: openai.OpenAI, claude: anthropic.Anthropic, forced: bool
+) -> None:
+    turns: list[Any] = [{"role": "user", "content": "What is the weather in Tokyo?"}]
+    function = {"name": "get_weather", "parameters": WEATHER}
+    tools: list[Any] = [{"type": "function", "function": function}]
+    defined: list[Any] = [{"name": "get_weather", "input_schema": WEATHER}]
+    options: dict[str, Any] = {"model": TEXT, "messages": turns, "max_tokens": 4}
+    for stream in (False, True):
+        asked = {**options, "tools": tools, "tool_choice": "required" if forced else "auto", "reasoning_effort": "none"}
+        answers = client.chat.completions.create(**asked, temperature=0, stream=stream)
+        for answer in answers if stream else [answers]:
+            choice = answer.model_dump()["choices"][0]
+            said = choice["delta" if stream else "message"]
+            assert not said.get("content"), said
+            assert not said.get("tool_calls")
+        assert choice["finish_reason"] == "length"
+    choice = {"type": "any"} if forced else {"type": "auto"}
+    asked = {**options, "tools": defined, "tool_choice": choice, "extra_body": GREEDY}
+    message = claude.messages.create(**asked)
+    assert (message.content, message.stop_reason) == ([], "max_tokens")
+    with claude.messages.stream(**asked) as events:
+        assert events.get_final_message().content == []
+
+
 Scored = tuple[str, list[dict[str, Any]]]
 
 

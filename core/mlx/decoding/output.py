@@ -71,15 +71,18 @@ class OutputParser:
                 break
         return self._scored(events)
 
-    def finish(self) -> list[Event]:
-        """The events that were held back, at the end of the answer."""
+    def finish(self, *, cut: bool = False) -> list[Event]:
+        """The events that were held back, at the end of the answer. A call that was `cut` before its arguments is none.
+
+        Its text is not shown either: it is no answer.
+        """
         events: list[Event] = []
         if not self.stopped:
             start = self._read - len(self._state[3])
             self._state, rest, _ = TextStateMachine.flush(self._state)
             self._emit(rest, start, events)
             if self._call is not None:
-                self._call.close(events)
+                self._call.close(events, cut)
                 self._call = None
             elif self._held and not self.thinking:
                 self._say(events, (self._held, self._held_at))
@@ -184,8 +187,8 @@ class _Call:
         if self._index is not None:
             self._arguments(clean(self._scanner.take(piece)), events)
 
-    def close(self, events: list[Event]) -> None:
-        """The call's text is complete, or as complete as it will be."""
+    def close(self, events: list[Event], cut: bool = False) -> None:
+        """The call's text is complete, or as complete as it will be. What is no call is shown, unless it was `cut`."""
         if self._index is not None:
             return
         parse = self._parser._markers.tool_parser
@@ -195,7 +198,7 @@ class _Call:
             checked = [(str(call["name"]), call["arguments"], call.get("id")) for call in calls]
         except Exception:  # the library's parsers raise what they like on malformed text
             text = clean(self._opening + self._text)
-            if text.strip():
+            if text.strip() and not cut:
                 self._parser._say(events, (text, self._opened_at))
             return
         for name, arguments, identity in checked:

@@ -104,7 +104,7 @@ class Row:
 
     def finish(self, reason: FinishReason) -> None:
         """Flush what was held back and end the stream."""
-        self._feed(self.parser.finish())
+        self._feed(self.parser.finish(cut=reason is not FinishReason.STOP))
         if reason is FinishReason.STOP and self.parser.calls and self.parser.stop_sequence is None:
             reason = FinishReason.TOOL_CALLS
         self.generation.feed(Finished(reason, self.usage, self.timing(), self.parser.stop_sequence))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlx_lm.tool_parsers import json_tools, pythonic
 from mlx_vlm.tools.parsers import harmony
 
-from core.calls.events import Event, GenerationResult, TokenLogprob
+from core.calls.events import Event, GenerationResult, TokenLogprob, ToolCallDelta
 from core.mlx.decoding.output import OutputParser
 from core.mlx.models.formats import HARMONY_HEAD, HARMONY_STATES, JSON_HEAD, Markers
 
@@ -225,20 +225,16 @@ SCORED = [
 
 
 @st.composite
-def spellings(draw: st.DrawFn) -> tuple[str, list[bytes]]:
-    """A text, and tokens that may end anywhere in a character."""
-    text = draw(st.sampled_from(SCORED))
-    data = text.encode()
+def spellings(draw: st.DrawFn) -> list[bytes]:
+    """The tokens of a text, which may end anywhere in a character."""
+    data = draw(st.sampled_from(SCORED)).encode()
     cuts = sorted(draw(st.sets(st.integers(1, len(data)), max_size=20)))
-    return text, [data[a:b] for a, b in itertools.pairwise([0, *cuts, len(data)]) if b > a]
+    return [data[a:b] for a, b in itertools.pairwise([0, *cuts, len(data)]) if b > a]
 
 
 @given(spellings(), st.booleans())
-def test_logprobs_join_to_what_is_shown_however_the_text_is_spelled(
-    case: tuple[str, list[bytes]], lenient: bool
-) -> None:
+def test_logprobs_join_to_what_is_shown_however_the_text_is_spelled(spelled: list[bytes], lenient: bool) -> None:
     """With the bytes of the tokens, and with what a tokenizer says that decodes one token alone."""
-    text, spelled = case
     parser = OutputParser(replace(QWEN, structural=("<|sep|>",)), stop=("STOP",), tools=TOOLS)
     result, done = GenerationResult(), ""
     events: list[Event] = []
@@ -258,3 +254,21 @@ def test_logprobs_join_to_what_is_shown_however_the_text_is_spelled(
         for one in () if lenient else tokens:
             own = iter(spelled[one.token_id])
             assert all(byte in own for byte in one.raw or b""), "nothing that it has not written"
+
+
+@pytest.mark.parametrize(
+    "text", ["<tool_call>", '<tool_call>\n{"name": "get', '<tool_call>\n{"name": "get_weather", "arg']
+)
+def test_a_call_that_is_cut_before_its_arguments_is_not_shown(text: str) -> None:
+    for said, initial in ((f"Well.\n{text}", "normal"), (text.removeprefix("<tool_call>"), "tool")):
+        parser = OutputParser(QWEN, tools=TOOLS, initial=initial)
+        result = GenerationResult()
+        for event in parser.push(said) + parser.finish(cut=True):
+            result.add(event)
+        assert shape(result) == ("Well." if initial == "normal" else "", "", [])
+
+
+def test_a_call_that_is_cut_behind_its_last_brace_is_whole() -> None:
+    parser = OutputParser(PYTHONIC, tools=TOOLS)
+    events = parser.push('<|tool_call_start|>[get_weather(location="Tokyo")]') + parser.finish(cut=True)
+    assert [event.arguments for event in events if isinstance(event, ToolCallDelta)] == ['{"location": "Tokyo"}']
