@@ -104,8 +104,18 @@ def prepare_schema(schema: Mapping[str, Any], what: str, param: str) -> Prepared
 
 def prepare_parameters(name: str, parameters: Mapping[str, Any]) -> Prepared:
     """The schema of a tool's arguments, as `prepare_schema`; an object of which nothing more is said has no members."""
-    said = parameters if set(parameters) - {"type", "description", "title", "$schema"} else {"properties": {}}
-    return prepare_schema({"type": "object", **said}, f"The schema of the tool {name}", "tools")
+    return prepare_schema(_said(parameters), f"The schema of the tool {name}", "tools")
+
+
+def takes_nothing(parameters: Mapping[str, Any]) -> bool:
+    """Whether a tool with these parameters can be called with none alone."""
+    said = _said(parameters)
+    return not said.get("properties") and (said.get("additionalProperties") is False or _may_close(said))
+
+
+def _said(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    silent = not set(parameters) - {"type", "description", "title", "$schema"}
+    return {"type": "object", **({"properties": {}} if silent else parameters)}
 
 
 def moved(schema: Any, pointer: str) -> Any:

@@ -197,9 +197,15 @@ def _document(block: Block, path: str) -> str:
 
 def _tools(items: Iterable[ToolItem], warnings: list[str]) -> Iterator[Tool]:
     for index, item in enumerate(items):
-        if item.input_schema is None:
+        if item.foreign:
             # Clients add tools that Anthropic runs or defines by default: refusing would end every request of theirs.
-            warnings.append(f"tools[{index}] ({item.type or item.name}) is not the client's own and was left out")
+            warnings.append(f"tools[{index}] ({item.type}) is not the client's own and was left out")
+        elif item.input_schema is None:
+            raise InvalidRequest(
+                f"tools[{index}].input_schema is missing: {item.name or 'a tool'} needs one that says what it takes, "
+                '{"type": "object"} for nothing.',
+                f"tools[{index}].input_schema",
+            )
         elif not item.name:
             raise InvalidRequest(f"tools[{index}] needs a name.", f"tools[{index}].name")
         else:
@@ -212,6 +218,15 @@ def _tool_choice(body: CountRequest) -> ToolChoice:
         return ToolChoice()
     if choice.type == "tool" and not choice.name:
         raise InvalidRequest("tool_choice of type tool needs a name.", "tool_choice.name")
+    foreign = {item.name or str(item.type) for item in body.tools or () if item.foreign}
+    every = {"tool": {choice.name}, "any": {item.name or item.type for item in body.tools or ()}}
+    demanded = every.get(choice.type)
+    if demanded and demanded <= foreign:
+        raise InvalidRequest(
+            f"tool_choice demands a call of {', '.join(sorted(foreign & demanded))}, which Anthropic runs or defines: "
+            "such tools are left out here. Send one of your own.",
+            "tool_choice",
+        )
     return ToolChoice(_MODES[choice.type], choice.name if choice.type == "tool" else None)
 
 

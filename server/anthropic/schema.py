@@ -60,6 +60,11 @@ class ToolItem(Body):
     input_schema: dict[str, Any] | None = None
     strict: bool | None = None
 
+    @property
+    def foreign(self) -> bool:
+        """Whether Anthropic runs or defines it."""
+        return self.input_schema is None and self.type not in (None, "custom")
+
 
 class ToolChoiceItem(Body):
     type: Literal["auto", "any", "tool", "none"]

@@ -272,20 +272,56 @@ def test_what_cannot_be_held_is_refused_with_what_to_do(client: openai.OpenAI, k
     assert caught.value.param == "tools"
 
 
-@pytest.mark.parametrize("parameters", [None, {}, {"type": "object"}, {"type": "object", "properties": {}}])
-def test_a_forced_tool_without_parameters_is_called_with_none(client: openai.OpenAI, parameters: Any) -> None:
-    function = {"name": "get_time"} | ({} if parameters is None else {"parameters": parameters})
-    answer = client.chat.completions.create(
-        model=TEXT,
-        messages=[{"role": "user", "content": "What is the weather in Tokyo?"}],
-        tools=[{"type": "function", "function": function}],  # type: ignore[list-item]
-        tool_choice="required",
-        max_tokens=60,
-        temperature=0,
+@pytest.mark.parametrize("parameters", ["left out", None, {}, {"type": "object"}, {"type": "object", "properties": {}}])
+@pytest.mark.parametrize("choice", ["required", "auto"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_without_parameters_is_called_with_none(
+    client: openai.OpenAI, parameters: Any, choice: Any, stream: bool
+) -> None:
+    function = {"name": "get_weather", "description": "The weather of a place."}
+    tools: list[Any] = [
+        {
+            "type": "function",
+            "function": function if parameters == "left out" else {**function, "parameters": parameters},
+        }
+    ]
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": "What is the weather in Tokyo?"}], "tools": tools}
+    answers = client.chat.completions.create(
+        model=TEXT, max_tokens=60, temperature=0, tool_choice=choice, stream=stream, **asked
     )
-    calls = answer.choices[0].message.tool_calls
-    assert calls is not None
-    assert [call.function.arguments for call in calls if call.type == "function"] == ["{}"]
+    calls: dict[int, str] = {}
+    for answer in answers if stream else [answers]:
+        said = answer.model_dump()["choices"][0]["delta" if stream else "message"]
+        for place, call in enumerate(said.get("tool_calls") or ()):
+            place = call.get("index", place)
+            calls[place] = calls.get(place, "") + call["function"]["arguments"]
+    assert calls
+    assert set(calls.values()) == {"{}"}
+
+
+@pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "tool", "name": "get_weather"}])
+def test_a_claude_tool_without_its_schema_is_told_to_bring_one(claude: anthropic.Anthropic, choice: Any) -> None:
+    tools: list[Any] = [{"name": "get_weather", "description": "The weather of a place."}]
+    turns: list[Any] = [{"role": "user", "content": "What is the weather in Tokyo?"}]
+    with pytest.raises(anthropic.BadRequestError, match=r"tools\[0\].input_schema is missing: .*get_weather"):
+        claude.messages.create(model=TEXT, messages=turns, tools=tools, tool_choice=choice, max_tokens=60)
+    with pytest.raises(anthropic.BadRequestError, match=r"tools\[0\].input_schema is missing"):
+        claude.messages.count_tokens(model=TEXT, messages=turns, tools=tools)
+    none: list[Any] = [{**tools[0], "input_schema": {"type": "object"}}]
+    message = claude.messages.create(
+        model=TEXT, messages=turns, tools=none, tool_choice=choice, max_tokens=60, extra_body=GREEDY
+    )
+    uses = [block.input for block in message.content if block.type == "tool_use"]
+    assert uses
+    assert all(use == {} for use in uses)
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "web_search"}])
+def test_a_tool_that_anthropic_runs_cannot_be_demanded(claude: anthropic.Anthropic, choice: Any) -> None:
+    tools: list[Any] = [{"type": "web_search_20250305", "name": "web_search"}]
+    turns: list[Any] = [{"role": "user", "content": "What is the weather in Tokyo?"}]
+    with pytest.raises(anthropic.BadRequestError, match=r"tool_choice .*web_search.* Anthropic runs or defines"):
+        claude.messages.create(model=TEXT, messages=turns, tools=tools, tool_choice=choice, max_tokens=60)
 
 
 def test_an_object_that_lists_its_properties_gets_no_others(client: openai.OpenAI) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from mlx_lm.generate import TextStateMachine
 
 from core.calls.events import Event, TextDelta, ThinkingDelta, TokenLogprob, ToolCallDelta, ToolCallStart
+from core.calls.json_schemas import takes_nothing
 from core.mlx.decoding.token_ledger import TokenLedger
 from core.mlx.models.formats import Markers
 from core.text_safety import clean
@@ -33,6 +34,8 @@ class OutputParser:
     ) -> None:
         self._markers = markers
         self._tools = list(tools)
+        functions = [tool["function"] for tool in tools]
+        self._bare = {function["name"] for function in functions if takes_nothing(function["parameters"])}
         self._stop = tuple(stop)
         self._machine = TextStateMachine(markers.edges(stop, bool(tools)))
         self._state = self._machine.make_state(initial)
@@ -165,13 +168,17 @@ class OutputParser:
 
 
 class _Call:
-    """One tool call as its text grows: JSON arguments are passed on as they come, other formats when they end."""
+    """One tool call as its text grows: JSON arguments are passed on as they come, other formats when they end.
+
+    A tool without parameters is called with none, whatever the model writes there.
+    """
 
     def __init__(self, parser: OutputParser, opening: str, start: int) -> None:
         self._parser = parser
         self._text = ""
         self._opening, self._opened_at = opening, start
         self._index: int | None = None
+        self._settled = False  # its arguments are known, whatever follows
         self._scanner = _JsonObject()
 
     def push(self, piece: str, events: list[Event]) -> None:
@@ -195,7 +202,10 @@ class _Call:
         try:
             parsed = parse(self._text, self._parser._tools) if parse else None
             calls: list[Any] = parsed if isinstance(parsed, list) else [parsed]
-            checked = [(str(call["name"]), call["arguments"], call.get("id")) for call in calls]
+            checked = [
+                (name := str(call["name"]), "" if name in self._parser._bare else call["arguments"], call.get("id"))
+                for call in calls
+            ]
         except Exception:  # the library's parsers raise what they like on malformed text
             text = clean(self._opening + self._text)
             if text.strip() and not cut:
@@ -210,10 +220,13 @@ class _Call:
         index = self._parser.calls
         self._parser.calls += 1
         events.append(ToolCallStart(index, identity or f"call_{uuid.uuid4().hex[:24]}", clean(name)))
+        self._settled = name in self._parser._bare
+        if self._settled:
+            events.append(ToolCallDelta(index, "{}"))
         return index
 
     def _arguments(self, text: str, events: list[Event]) -> None:
-        if text and self._index is not None:
+        if text and self._index is not None and not self._settled:
             events.append(ToolCallDelta(self._index, text))
 
 

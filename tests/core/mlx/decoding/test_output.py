@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,10 @@ HARMONY = Markers(
 PYTHONIC = Markers(
     tool_start=pythonic.tool_call_start, tool_end=pythonic.tool_call_end, tool_parser=pythonic.parse_tool_call
 )
-TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}]
+TOOLS = [
+    {"type": "function", "function": {"name": "get_weather", "parameters": {"properties": {"location": {}}}}},
+]
+OTHER = [{"type": "function", "function": {"name": "look", "parameters": {"properties": {"at": {}}}}}]
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"location": "Zür\\"ich {"}}\n</tool_call>'
 
 
@@ -110,6 +114,30 @@ def test_several_calls_have_their_own_index_and_id() -> None:
     assert [call.name for call in result.tool_calls] == ["get_weather", "get_weather"]
     assert len({call.id for call in result.tool_calls}) == 2
     assert result.text == ""
+
+
+BARE = [
+    {"type": "object"},
+    {},
+    {"type": "object", "properties": {}, "required": []},
+    {"type": "object", "additionalProperties": False},
+]
+
+
+@pytest.mark.parametrize("parameters", BARE)
+def test_a_tool_without_parameters_is_called_with_none_in_every_format(parameters: dict[str, Any]) -> None:
+    tools = [{"type": "function", "function": {"name": "get_weather", "parameters": parameters}}, *OTHER]
+    written = '<|tool_call_start|>[get_weather(location="Tokyo"), look(at="x")]<|tool_call_end|>'
+    mixed = CALL + '<tool_call>{"name": "get_weather"}</tool_call><tool_call>{"name": "look", "arguments": {"at": "x"}}'
+    other = ("look", '{"at": "x"}')
+    for text, markers, calls in (
+        (mixed, QWEN, [("get_weather", "{}"), ("get_weather", "{}"), other]),
+        (CALL[:60], QWEN, [("get_weather", "{}")]),
+        (written, PYTHONIC, [("get_weather", "{}"), other]),
+    ):
+        for size in (1, 1000):
+            pieces = [text[i : i + size] for i in range(0, len(text), size)]
+            assert shape(parse(pieces, markers, tools=tools)[0]) == ("", "", calls)
 
 
 def test_another_format_goes_through_the_library_parser() -> None:
