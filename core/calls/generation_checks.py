@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
 
@@ -17,7 +17,9 @@ from core.calls.requests import (
     TextPart,
     ThinkingPart,
     Tool,
+    ToolCallPart,
     ToolChoice,
+    ToolResultPart,
 )
 from core.catalog import Catalog, ModelInfo, ModelKind
 from core.errors import InvalidRequest, UnsupportedInput
@@ -48,6 +50,7 @@ def check_request(request: GenerationRequest, catalog: Catalog) -> None:
         raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
     check_images(request, info)
     check_sampling(request.sampling)
+    _check_results(request.messages)
     if request.json_schema is not None:
         _check_schema(request.json_schema, "The JSON schema", "response_format")
         prepare_schema(request.json_schema, "The JSON schema", "response_format")
@@ -131,6 +134,33 @@ def _check_types(request: GenerationRequest) -> None:
             _expect(part, Part, f"A part of messages[{place}]", "one of core.calls.requests.Part", "messages")
             if isinstance(part, TextPart | ThinkingPart):
                 _expect(part.text, str, f"The text of a part of messages[{place}]", "a string", "messages")
+
+
+def _check_results(messages: Sequence[Message]) -> None:
+    """Each call must have one result after it, by its id, and each result a call before it."""
+    waiting: dict[str, list[str]] = {}
+    answered: set[str] = set()
+    for part in (part for message in messages for part in message.parts):
+        if isinstance(part, ToolCallPart):
+            waiting.setdefault(part.id, []).append(part.name)
+        elif isinstance(part, ToolResultPart) and not waiting.get(part.call_id):
+            fault = (
+                "a second result for the call" if part.call_id in answered else "a result for a call that nobody made,"
+            )
+            raise InvalidRequest(
+                f"The messages hold {fault} {part.call_id!r}. Send one for each call of an earlier turn, with its id.",
+                "messages",
+            )
+        elif isinstance(part, ToolResultPart):
+            waiting[part.call_id].pop(0)
+            answered.add(part.call_id)
+    open_calls = [f"{id!r} ({name})" for id, names in waiting.items() for name in names]
+    if open_calls:
+        raise InvalidRequest(
+            f"The messages hold no result for {'the call' if len(open_calls) == 1 else 'the calls'} "
+            f"{', '.join(open_calls)}. Send one for each call, with its id.",
+            "messages",
+        )
 
 
 def _expect(value: Any, kinds: Any, what: str, wanted: str, param: str) -> None:

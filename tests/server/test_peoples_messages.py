@@ -130,6 +130,50 @@ def test_results_are_paired_by_their_ids(client: openai.OpenAI, claude: anthropi
     assert answers[0] == answers[1] != []
 
 
+def called(id: str) -> dict[str, Any]:
+    function = {"name": "get_weather", "arguments": '{"location": "Tokyo"}'}
+    return {"id": id, "type": "function", "function": function}
+
+
+@pytest.mark.parametrize(
+    ("calls", "results", "told"),
+    [
+        (["a", "b"], ["b"], "no result for the call 'a' (get_weather)"),
+        (["a", "b"], [], "no result for the calls 'a' (get_weather), 'b' (get_weather)"),
+        (["a"], ["x"], "a result for a call that nobody made, 'x'"),
+        (["a"], ["a", "a"], "a second result for the call 'a'"),
+        ([], ["a"], "a result for a call that nobody made, 'a'"),
+    ],
+)
+def test_calls_without_results_and_results_without_calls_are_told(
+    client: openai.OpenAI, claude: anthropic.Anthropic, calls: list[str], results: list[str], told: str
+) -> None:
+    question: Any = {"role": "user", "content": "What is the weather in Tokyo?"}
+    asked: Any = {
+        "role": "assistant",
+        "content": "Let me see.",
+        **({"tool_calls": [*map(called, calls)]} if calls else {}),
+    }
+    answers: list[Any] = [{"role": "tool", "tool_call_id": id, "content": "11"} for id in results]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=TEXT, messages=[question, asked, *answers, question], max_tokens=8)
+    assert told in refused.value.message
+    assert refused.value.param == "messages"
+    uses = [{"type": "tool_use", "id": id, "name": "get_weather", "input": {"location": "Tokyo"}} for id in calls]
+    blocks = [{"type": "tool_result", "tool_use_id": id, "content": "11"} for id in results]
+    turns: list[Any] = [
+        question,
+        {"role": "assistant", "content": [{"type": "text", "text": "Let me see."}, *uses]},
+        {"role": "user", "content": [*blocks, {"type": "text", "text": "Well?"}]},
+    ]
+    with pytest.raises(anthropic.BadRequestError) as message:
+        claude.messages.create(model=TEXT, messages=turns, max_tokens=8)
+    with pytest.raises(anthropic.BadRequestError) as counted:
+        claude.messages.count_tokens(model=TEXT, messages=turns)
+    assert told in str(message.value)
+    assert told in str(counted.value)
+
+
 def test_a_call_that_is_cut_keeps_what_is_whole(claude: anthropic.Anthropic) -> None:
     tools: list[Any] = [{"name": "get_weather", "input_schema": WEATHER}]
     turns: list[Any] = [{"role": "user", "content": "What is the weather in Tokyo?"}]

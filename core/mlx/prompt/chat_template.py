@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,30 +255,32 @@ def _normalised(messages: Iterable[Message]) -> list[Message]:
 def _template_messages(turns: Iterable[Message], vision: bool) -> list[dict[str, Any]]:
     """Turns as the dictionaries that templates read.
 
-    Results of tools come in the order of the calls that they answer: templates pair them by their place. Images of
-    results, and what a user said beside them, follow as a user turn.
+    Results of tools stand behind the turn that called, in the order of its calls: templates pair them by their place.
+    Images of results, and what a user said beside them, stay where they came, as a user turn.
     """
-    messages: list[dict[str, Any]] = []
+    messages: list[list[dict[str, Any]]] = []  # a turn, and behind one that calls a place for each of its results
+    waiting: dict[str, list[list[dict[str, Any]]]] = {}
     for answers_calls, group in itertools.groupby(turns, key=_is_results):
         if not answers_calls:
-            messages += [_template_message(turn, vision) for turn in group]
+            for turn in group:
+                messages.append([_template_message(turn, vision)])
+                for call in messages[-1][0].get("tool_calls", ()):
+                    messages.append([])
+                    waiting.setdefault(call["id"], []).append(messages[-1])
             continue
         results, rest = _results(part for turn in group for part in turn.parts)
-        calls = [call["id"] for call in messages[-1].get("tool_calls", ())] if messages else []
-        results.sort(key=lambda result: _place(result["tool_call_id"], calls))
-        messages += results
+        for result in results:
+            places = waiting.get(result["tool_call_id"])
+            if not places:
+                messages.append([])
+            (places.pop(0) if places else messages[-1]).append(result)
         if rest:
-            messages.append({"role": "user", "content": _content(rest, vision)})
-    return messages
+            messages.append([{"role": "user", "content": _content(rest, vision)}])
+    return [message for place in messages for message in place]
 
 
 def _is_results(turn: Message) -> bool:
     return turn.role is Role.TOOL or any(isinstance(part, ToolResultPart) for part in turn.parts)
-
-
-def _place(call_id: str, calls: Sequence[str]) -> int:
-    """Where a result belongs among the calls; those of no call come last, as they came."""
-    return calls.index(call_id) if call_id in calls else len(calls)
 
 
 def _template_message(turn: Message, vision: bool) -> dict[str, Any]:

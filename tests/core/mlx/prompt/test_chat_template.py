@@ -181,6 +181,33 @@ def test_results_are_paired_within_their_own_turn(models: dict[str, LoadedWeight
     assert prompt.text.index("\n33\n") < prompt.text.index("\n4\n") < prompt.text.index("stray")
 
 
+def test_results_stand_behind_the_turn_that_called_wherever_they_come(models: dict[str, LoadedWeights]) -> None:
+    loaded = models["pocket/qwen3"]
+
+    def text(*turns: Message) -> str:
+        return rendered(GenerationRequest("pocket/qwen3", (user("Weather?"), *turns)), loaded).text
+
+    tokyo, paris = (Message(Role.TOOL, (result(city),)) for city in ("Tokyo", "Paris"))
+    one_by_one = text(asked_for("Tokyo"), tokyo, asked_for("Paris"), paris)
+    assert text(asked_for("Tokyo"), asked_for("Paris"), tokyo, paris) == one_by_one
+    assert text(asked_for("Tokyo"), asked_for("Paris"), paris, tokyo) == one_by_one
+    waited = text(asked_for("Tokyo", "Paris"), tokyo, paris, user("Wait."))
+    assert text(asked_for("Tokyo", "Paris"), paris, user("Wait."), tokyo) == waited
+    beside = Message(Role.USER, (result("Paris"), TextPart("Wait.")))
+    assert text(asked_for("Tokyo", "Paris"), beside, tokyo) == waited
+
+
+def test_calls_of_one_id_take_their_results_in_order(models: dict[str, LoadedWeights]) -> None:
+    loaded = models["pocket/qwen3"]
+    turns: list[Message] = []
+    for first, second in (("33", "11"), ("4", "5")):
+        answers = (ToolResultPart("a", (TextPart(first),)), ToolResultPart("a", (TextPart(second),)))
+        turns += [asked_for("a", "a"), Message(Role.TOOL, answers)]
+    text = rendered(GenerationRequest("pocket/qwen3", (user("Weather?"), *turns)), loaded).text
+    places = [text.index(f"\n{answer}\n") for answer in ("33", "11", "4", "5")]
+    assert places == sorted(places)
+
+
 REFUSES_SYSTEM = (
     "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
