@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 from core.calls.audio import Speech, Transcription
 from core.calls.embedding import Embedding, EmbeddingResult
 from core.calls.embedding_audio_checks import check_embedding, check_speech, check_transcription
+from core.calls.events import PromptCount
 from core.calls.generation import Generation
 from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
@@ -185,10 +186,10 @@ class Engine:
         self._post(Unpin(model_id, future))
         return future
 
-    def count_tokens(self, request: GenerationRequest) -> Future[int]:
+    def count_tokens(self, request: GenerationRequest) -> Future[PromptCount]:
         """Prompt tokens that `request` would take, images, tools and template included; loads the model if need be."""
         check_request(request, self.catalog)
-        future: Future[int] = self._track(Future())
+        future: Future[PromptCount] = self._track(Future())
         self._post(Count(request, future))
         return future
 

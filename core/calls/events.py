@@ -34,6 +34,14 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class PromptCount:
+    """Tokens that a request's prompt would take, and what would be done in another way than it is asked for."""
+
+    tokens: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Timing:
     """Seconds, taken on the MLX thread. `ttft_s` runs from submission to the first token, loading included."""
 

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.calls.events import PromptCount
 from core.calls.requests import GenerationRequest
 from core.calls.stream import Work
 from core.errors import EngineError
@@ -122,7 +123,7 @@ class Count:
     """Count a request's prompt tokens."""
 
     request: GenerationRequest
-    future: Future[int]
+    future: Future[PromptCount]
 
     def run(self, scheduler: Scheduler) -> None:
         scheduler.count(self.request, self.future)

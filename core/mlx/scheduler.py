@@ -13,7 +13,7 @@ import mlx.core as mx
 
 from core import blas
 from core.calls.clock import Clock
-from core.calls.events import Finished, FinishReason, Loading, Timing, Usage
+from core.calls.events import Finished, FinishReason, Loading, PromptCount, Timing, Usage
 from core.calls.requests import GenerationRequest
 from core.calls.stream import Work
 from core.catalog import Catalog
@@ -117,7 +117,7 @@ class Scheduler:
         self.publish()
         _done(future)
 
-    def count(self, request: GenerationRequest, future: Future[int]) -> None:
+    def count(self, request: GenerationRequest, future: Future[PromptCount]) -> None:
         """Count a request's prompt tokens with its model's tokenizer."""
 
         def ready(found: Resident | EngineError) -> None:

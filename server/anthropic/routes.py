@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.calls.events import PromptCount
 from core.media.images import ImageData
 from server.answer import answer, fetch_images
 from server.anthropic.decode import decode_count, decode_messages, image_urls, thinking_shown
@@ -43,14 +44,13 @@ async def count_tokens(request: Request, body: CountRequest) -> Response:
     decoded = await _decoded(request, body, lambda images: decode_count(body, images))
     counting = request.app.state.engine.count_tokens(decoded.request)
 
-    async def counted() -> int:
+    async def counted() -> PromptCount:
         # Shielded: the engine will answer its future, and must not find it cancelled.
-        count: int = await asyncio.shield(asyncio.wrap_future(counting))
-        return count
+        return await asyncio.shield(asyncio.wrap_future(counting))
 
-    tokens = await while_connected(request, counted())
-    headers = warning_header(decoded.warnings)
-    return Response(to_json({"input_tokens": tokens}), headers=headers, media_type="application/json")
+    count = await while_connected(request, counted())
+    headers = warning_header([*decoded.warnings, *count.notes])
+    return Response(to_json({"input_tokens": count.tokens}), headers=headers, media_type="application/json")
 
 
 async def _decoded(

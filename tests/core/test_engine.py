@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -80,9 +81,15 @@ def test_an_answer_streams_token_by_token_and_ends_with_stop(engine: Engine) -> 
 def test_usage_is_what_the_tokenizer_counts(engine: Engine) -> None:
     asked = request("What is the capital of France? Answer in one word.")
     result = engine.generate(asked).result()
-    assert finish(result).usage.prompt_tokens == engine.count_tokens(asked).result(timeout=60)
+    assert finish(result).usage.prompt_tokens == engine.count_tokens(asked).result(timeout=60).tokens
     assert result.text == "Paris"
     assert 2 <= finish(result).usage.completion_tokens <= 6
+
+
+def test_a_count_says_what_would_be_done_otherwise(engine: Engine) -> None:
+    fields = {"type": "object", "properties": {"a": {"type": "string", "format": "password"}}}
+    counted = engine.count_tokens(replace(request("Hi"), json_schema=fields)).result(timeout=60)
+    assert any("'password'" in note for note in counted.notes)
 
 
 def test_thinking_comes_apart_from_the_answer(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from core.calls.events import Event, Finished, FinishReason, Prefill, TextDelta, Timing, Usage
+from core.calls.events import Event, Finished, FinishReason, Prefill, PromptCount, TextDelta, Timing, Usage
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.catalog import ModelInfo, ModelKind
@@ -86,9 +86,9 @@ class ScriptedEngine:
         threading.Thread(target=run, daemon=True).start()
         return play.generation
 
-    def count_tokens(self, request: GenerationRequest) -> Future[int]:
-        future: Future[int] = Future()
-        future.set_result(7)
+    def count_tokens(self, request: GenerationRequest) -> Future[PromptCount]:
+        future: Future[PromptCount] = Future()
+        future.set_result(PromptCount(7))
         return future
 
     def status(self) -> EngineStatus:

@@ -294,6 +294,16 @@ def test_an_unknown_format_is_reported_and_the_rest_is_held(client: openai.OpenA
     assert [*json.loads(content)] == ["p"]
 
 
+def test_counting_reports_what_the_answer_would(claude: anthropic.Anthropic) -> None:
+    fields = {"type": "object", "properties": {"p": {"type": "string", "format": "password"}}}
+    asked: dict[str, Any] = {"model": TEXT, "messages": [{"role": "user", "content": "Ann"}]}
+    more = {"output_format": {"type": "json_schema", "schema": fields}}
+    counted = claude.messages.with_raw_response.count_tokens(**asked, extra_body=more)
+    answered = claude.messages.with_raw_response.create(**asked, extra_body=more, max_tokens=1)
+    assert "'password'" in counted.headers["x-assay-warnings"]
+    assert counted.headers["x-assay-warnings"] == answered.headers["x-assay-warnings"]
+
+
 @pytest.mark.parametrize("keyword", ["uniqueItems", "not", "if", "propertyNames"])
 def test_what_cannot_be_held_is_refused_with_what_to_do(client: openai.OpenAI, keyword: str) -> None:
     tags = {"type": "array", "items": {"type": "string"}, keyword: True if keyword == "uniqueItems" else {"const": "x"}}

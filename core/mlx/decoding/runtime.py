@@ -9,7 +9,7 @@ import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
 from core.calls.clock import Clock
-from core.calls.events import FinishReason
+from core.calls.events import FinishReason, PromptCount
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
@@ -83,9 +83,10 @@ class Runtime:
         """Queue a request; it joins the batch when there is room."""
         self._queue.add(generation, clock, self.running)
 
-    def count_tokens(self, request: GenerationRequest) -> int:
+    def count_tokens(self, request: GenerationRequest) -> PromptCount:
         """Prompt tokens of a request, images included."""
-        return prepare_inputs(request, self.loaded).length
+        inputs = prepare_inputs(request, self.loaded)
+        return PromptCount(inputs.length, inputs.prompt.notes)
 
     def step(self) -> None:
         """Admit, prefill a chunk, decode a token for every row. A failing step fails its rows, never the thread."""

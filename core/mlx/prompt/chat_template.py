@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,11 @@ from core.calls.requests import (
 from core.errors import InvalidRequest, UnsupportedInput
 from core.mlx.models.formats import Markers
 from core.mlx.models.markup import Markup
+
+Turns = list[dict[str, Any]]
+
+REFUSALS = (TemplateError, TypeError, ValueError, KeyError)
+"""What templates raise that cannot take a conversation."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +113,12 @@ def render(
 
     notes: tuple[str, ...] = ()
     try:
-        try:
-            text = apply(messages)
-        except (TemplateError, TypeError, ValueError, KeyError):
-            folded = _system_folded(messages)
-            if folded is None:
-                raise
-            text, messages = apply(folded), folded
-            notes = (f"the chat template of {request.model} takes no system message: it opens the first user message",)
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
+        text, folded = _heard(messages, apply)
+        if folded is not None:
+            what = "opens the first" if len(folded) < len(messages) else "is sent as a"
+            notes = (f"the chat template of {request.model} takes no system message: it {what} user message",)
+            messages = folded
+    except REFUSALS as error:
         raise InvalidRequest(
             f"The chat template of {request.model} refuses the conversation: {error}.", "messages"
         ) from error
@@ -170,16 +172,35 @@ def _as_text(messages: list[dict[str, Any]], markers: Markers, markup: Markup) -
     return [markup.as_text(message, thinking if message["role"] == "assistant" else ()) for message in messages]
 
 
-def _system_folded(messages: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-    """The system message as the beginning of the first user message; None where there is none of the two."""
-    if len(messages) < 2 or messages[0]["role"] != "system" or messages[1]["role"] != "user":
-        return None
-    system, content = messages[0]["content"], messages[1]["content"]
-    if not isinstance(system, str):
-        return None
-    text = f"{system}\n\n"
+def _heard(messages: Turns, apply: Callable[[Turns], str]) -> tuple[str, Turns | None]:
+    """Messages rendered by `apply`; where it refuses their system message or leaves it out, with that as the user's.
+
+    What was rendered then comes second, else None. Raises REFUSALS.
+    """
+    first, *rest = messages
+    if first["role"] != "system" or not isinstance(first["content"], str):
+        return apply(messages), None
+    try:
+        text = apply(messages)
+    except REFUSALS:
+        pass
+    else:
+        system = first["content"].strip()
+        if not system or (system in text and not any(system in str(turn["content"]) for turn in rest)):
+            return text, None
+        if apply([{**first, "content": f"x{first['content']}"}, *rest]) != text:  # whatever it says, it counts
+            return text, None
+    folded = _system_folded(first["content"], rest)
+    return apply(folded), folded
+
+
+def _system_folded(system: str, rest: Turns) -> Turns:
+    """A system message as the beginning of a user message that follows, or as one of its own."""
+    if not rest or rest[0]["role"] != "user":
+        return [{"role": "user", "content": system}, *rest]
+    text, content = f"{system}\n\n", rest[0]["content"]
     joined = text + content if isinstance(content, str) else [{"type": "text", "text": text}, *content]
-    return [{**messages[1], "content": joined}, *messages[2:]]
+    return [{**rest[0], "content": joined}, *rest[1:]]
 
 
 def _without_surrogates(text: str) -> str:

@@ -228,6 +228,48 @@ def test_a_system_message_that_a_template_refuses_opens_the_first_user_turn(
     assert rendered(GenerationRequest("pocket/qwen3", (user("Hi"),)), loaded).notes == ()
 
 
+ALTERNATES = (
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Roles must alternate') }}{% endif %}{% endfor %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+)
+LEAVES_OUT = (
+    "{% for m in messages if m.role != 'system' %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+)
+ALONE = "the chat template of pocket/qwen3 takes no system message: it is sent as a user message"
+OPENS = "the chat template of pocket/qwen3 takes no system message: it opens the first user message"
+
+
+@pytest.mark.parametrize("template", [REFUSES_SYSTEM, ALTERNATES, LEAVES_OUT])
+def test_a_system_message_that_a_template_does_not_take_reaches_the_model(
+    models: dict[str, LoadedWeights], monkeypatch: Any, template: str
+) -> None:
+    loaded = models["pocket/qwen3"]
+    monkeypatch.setattr(loaded.tokenizer._tokenizer, "chat_template", template)
+    system, hello = Message.text(Role.SYSTEM, "Be brief."), Message.text(Role.ASSISTANT, "Hello.")
+
+    def read(*turns: Message) -> tuple[str, tuple[str, ...]]:
+        prompt = rendered(GenerationRequest("pocket/qwen3", turns), loaded)
+        return prompt.text, prompt.notes
+
+    def plain(*turns: Message) -> str:
+        return read(*turns)[0]
+
+    assert read(system, user("Hi")) == (plain(user("Be brief.\n\nHi")), (OPENS,))
+    assert read(system, user("Be brief. Hi")) == (plain(user("Be brief.\n\nBe brief. Hi")), (OPENS,))
+    assert read(system) == (plain(user("Be brief.")), (ALONE,))
+    assert read(system, hello, user("Hi")) == (plain(user("Be brief."), hello, user("Hi")), (ALONE,))
+    assert read(user("Hi"), hello, user("And?"))[1] == ()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_system_message_that_a_template_takes_stays_one(models: dict[str, LoadedWeights], model: str) -> None:
+    loaded = models[model]
+    for text in ("Be brief.", " \n", "Hi", "a"):
+        request = GenerationRequest(model, (Message.text(Role.SYSTEM, text), user("Hi, a")))
+        assert rendered(request, loaded).notes == ()
+
+
 def test_a_forced_tool_finds_the_definitions_of_its_own_schema(models: dict[str, LoadedWeights]) -> None:
     city = {"type": "object", "properties": {"at": {"$ref": "#/$defs/city"}}, "$defs": {"city": {"enum": ["Oslo"]}}}
     tools = (Tool("one", parameters=city), Tool("two", parameters={"type": "object"}))

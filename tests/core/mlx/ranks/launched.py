@@ -50,7 +50,7 @@ def scenario(engine: Engine) -> dict[str, Any]:
     """The same work for one rank and for several; everything in the answer has to be the same too."""
     found: dict[str, Any] = {"first_load": engine.load(MODEL).result(60).loads}
     story, count = request("Tell me a story.", temperature=1.0, seed=7), request("Count from 1 to 20.")
-    found["counted"] = engine.count_tokens(count).result(60)
+    found["counted"] = engine.count_tokens(count).result(60).tokens
     found["batch"] = answered(
         engine, count, story, request("What is the capital of France?"), request("Tell me a story.", temperature=1.0)
     )
