@@ -2,13 +2,16 @@
 
 What cannot be followed is refused with its place and with what to write instead. Annotations that say nothing a
 grammar could hold (unknown formats) are left out and reported. Objects that list their properties are closed: a model
-that may write keys that nobody named does not know where to stop. See docs/api.md.
+that may write keys that nobody named does not know where to stop. Of one that several schemas describe together, the
+whole is closed and its parts stay open. See docs/api.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from core.errors import InvalidRequest
@@ -16,7 +19,7 @@ from core.errors import InvalidRequest
 FORMATS = frozenset(
     ("date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri", "unknown")
 )
-"""The formats that llguidance 1.x holds a string to; a number's format is never more than an annotation."""
+"""The formats that llguidance 1.x holds a string to."""
 
 REFUSED = {
     "uniqueItems": "leave it out, and drop what comes twice afterwards",
@@ -46,6 +49,7 @@ _LISTED = ("allOf", "anyOf", "oneOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "additionalItems")
 _VALUES = ("const", "enum", "default", "examples")
 _COMBINED = ("allOf", "anyOf", "oneOf", "$ref")
+_MEMBERS = ("properties", "patternProperties", "additionalProperties")
 
 
 @dataclass
@@ -59,9 +63,9 @@ class Prepared:
 def prepare_schema(schema: Mapping[str, Any], what: str, param: str) -> Prepared:
     """`what` names the schema in sentences, `param` the request's field.
 
-    Raises InvalidRequest for a keyword of REFUSED, with its place as a JSON pointer.
+    Raises InvalidRequest for a keyword of REFUSED and for a pattern that is none, with its place as a JSON pointer.
     """
-    shared = frozenset(_merged(schema))
+    shared = _parts(schema)
     notes: list[str] = []
 
     def walk(node: Any, pointer: str, close: bool = True) -> Any:
@@ -78,16 +82,23 @@ def prepare_schema(schema: Mapping[str, Any], what: str, param: str) -> Prepared
                     param,
                 )
             if name == "format" and isinstance(value, str) and value not in FORMATS:
-                if not set(_types(node)) & {"integer", "number"}:
-                    notes.append(f"{what}: the format {value!r} at {here} is not held, only noted")
+                notes.append(f"{what}: the format {value!r} at {here} is not held, only noted")
                 continue
+            keys = [*value] if name == "patternProperties" and isinstance(value, Mapping) else []
+            for pattern in [value] if name == "pattern" else keys:
+                if isinstance(pattern, str) and (fault := _pattern_fault(pattern)):
+                    raise InvalidRequest(
+                        f"{what} has the pattern {pattern!r} at {here}, which cannot be held while an answer is "
+                        f"written: {fault}. Write it in another way, or leave it out.",
+                        param,
+                    )
             if name in _NAMED and isinstance(value, Mapping):
                 made[name] = {
                     key: walk(item, f"{here}/{_escaped(str(key))}", f"#{here}/{_escaped(str(key))}" not in shared)
                     for key, item in value.items()
                 }
             elif name in _LISTED and isinstance(value, Sequence) and not isinstance(value, str):
-                closed = name == "prefixItems" or (name != "allOf" and "properties" not in node)
+                closed = name == "prefixItems" or (close and not _joins(node))
                 made[name] = [walk(item, f"{here}/{place}", closed) for place, item in enumerate(value)]
             elif name in _SINGLE and isinstance(value, list):
                 made[name] = [walk(item, f"{here}/{place}") for place, item in enumerate(value)]
@@ -97,9 +108,12 @@ def prepare_schema(schema: Mapping[str, Any], what: str, param: str) -> Prepared
                 made[name] = value
         if close and _may_close(node):
             made["additionalProperties"] = False
+        elif close and (_joins(node) or str(node.get("$ref")) in shared) and (names := _all_names(node, schema)):
+            made["properties"] = {**{key: {} for key in names}, **made.get("properties", {})}
+            made["additionalProperties"] = False
         return made
 
-    return Prepared(walk(schema, ""), notes)
+    return Prepared(walk(schema, "", "#" not in shared), notes)
 
 
 def prepare_parameters(name: str, parameters: Mapping[str, Any]) -> Prepared:
@@ -136,27 +150,89 @@ def _may_close(node: Mapping[str, Any]) -> bool:
     listed = node.get("properties")
     if not isinstance(listed, Mapping) or "additionalProperties" in node or "patternProperties" in node:
         return False
-    return not any(name in node for name in _COMBINED) and set(node.get("required") or ()) <= set(listed)
+    return not any(name in node for name in _COMBINED) and all(
+        str(name) in listed for name in _listed(node, "required")
+    )
 
 
-def _merged(node: Any) -> Iterator[str]:
-    """The references to schemas that others are merged with: an object that is one part of a whole cannot be closed."""
-    if isinstance(node, Mapping):
-        for part in node.get("allOf") or ():
-            if isinstance(part, Mapping) and isinstance(part.get("$ref"), str):
-                yield part["$ref"]
-        if isinstance(node.get("$ref"), str) and "properties" in node:
-            yield node["$ref"]
-        for value in node.values():
-            yield from _merged(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _merged(value)
+def _joins(node: Mapping[str, Any]) -> bool:
+    """Whether several schemas describe the members of an object together, so that none of them may close it."""
+    combined = sum(name in node for name in _COMBINED)
+    whole = len(_listed(node, "allOf")) > 1 or combined > 1
+    demands = "required" in node and ("allOf" in node or "$ref" in node)
+    return whole or (combined == 1 and (demands or any(name in node for name in _MEMBERS)))
 
 
-def _types(node: Mapping[str, Any]) -> list[str]:
-    kinds = node.get("type")
-    return [kinds] if isinstance(kinds, str) else [kind for kind in kinds or () if isinstance(kind, str)]
+def _parts(root: Mapping[str, Any]) -> frozenset[str]:
+    """The references to schemas that are one of several that describe an object."""
+    found: set[str] = set()
+
+    def look(node: Any, part: bool) -> None:
+        if not isinstance(node, Mapping):
+            return
+        joined = part or _joins(node)
+        target = node.get("$ref")
+        if joined and isinstance(target, str) and target not in found:
+            found.add(target)
+            look(_target(root, target), True)
+        for name, value in node.items():
+            if name in _NAMED and isinstance(value, Mapping):
+                value = list(value.values())
+            if name in (*_NAMED, *_SINGLE, *_LISTED):
+                for item in value if isinstance(value, list) else [value]:
+                    look(item, joined and name in _COMBINED)
+
+    look(root, False)
+    return frozenset(found)
+
+
+def _all_names(node: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, None] | None:
+    """The members of an object, by all the schemas that describe it together; None where they leave others open."""
+    names: dict[str, None] = {}
+    required: list[Any] = []
+    seen: dict[int, bool] = {}
+    """By the schemas met: whether all that they consist of is known; not so while they are read."""
+
+    def look(part: Any) -> bool:
+        open_ended = ("additionalProperties", "patternProperties", "anyOf", "oneOf")
+        if not isinstance(part, Mapping) or any(name in part for name in open_ended):
+            return False
+        if id(part) in seen:
+            return seen[id(part)]
+        seen[id(part)] = False
+        required.extend(_listed(part, "required"))
+        parts = [*_listed(part, "allOf"), *([_target(root, part["$ref"])] if "$ref" in part else ())]
+        named = part.get("properties", {})
+        names.update(dict.fromkeys(named if isinstance(named, Mapping) else ()))
+        seen[id(part)] = all(look(inner) for inner in parts)
+        return seen[id(part)]
+
+    return names if look(node) and all(str(name) in names for name in required) else None
+
+
+def _listed(node: Mapping[str, Any], name: str) -> list[Any]:
+    found = node.get(name)
+    return list(found) if isinstance(found, list | tuple) else []
+
+
+def _target(root: Mapping[str, Any], reference: Any) -> Any:
+    """What a reference into the schema itself leads to; None for others."""
+    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+        return None
+    found: Any = root
+    for step in reference.split("/")[1:]:
+        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found
+
+
+@lru_cache(maxsize=512)
+def _pattern_fault(pattern: str) -> str:
+    """Why the grammars' library takes a regular expression for none, in its words; empty where it does not."""
+    from llguidance import LLMatcher
+
+    schema = json.dumps({"type": "string", "pattern": pattern})
+    problem = str(LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(schema)))
+    return problem.rpartition("error: ")[2].strip().rstrip(".")
 
 
 def _escaped(name: str) -> str:

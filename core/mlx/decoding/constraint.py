@@ -87,4 +87,4 @@ class JsonConstraint:
 def _reason(problem: str) -> str:
     """What the library says of a schema, without its position in a grammar that nobody wrote."""
     first = next((line for line in problem.splitlines() if line.strip()), problem)
-    return first.rpartition("failed to compile JSON schema: ")[2].rstrip(".") + ". Simplify it there, or leave it out."
+    return first.rpartition("failed to compile JSON schema: ")[2].rstrip(".:") + ". Simplify it there, or leave it out."

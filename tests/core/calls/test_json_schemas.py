@@ -51,10 +51,31 @@ def test_an_unknown_format_is_noted(name: str) -> None:
     assert found.notes == [f"The schema: the format {name!r} at /properties/p/format is not held, only noted"]
 
 
-def test_formats_that_are_held_stay_and_those_of_numbers_go_in_silence() -> None:
+def test_formats_that_are_held_stay_and_those_of_numbers_are_noted() -> None:
     assert prepared({**TEXT, "format": "date-time"}) == {**TEXT, "format": "date-time"}
     found = prepare_schema({"type": "integer", "format": "int32"}, "The schema", "response_format")
-    assert (found.schema, found.notes) == ({"type": "integer"}, [])
+    assert found.schema == {"type": "integer"}
+    assert found.notes == ["The schema: the format 'int32' at /format is not held, only noted"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [("^(?=a)b", "look-around"), ("(", "unclosed group"), (r"(a)\1", "backreferences"), ("[z-a]", "class range")],
+)
+def test_a_pattern_that_cannot_be_held_is_refused_with_its_place(pattern: str, fault: str) -> None:
+    place = {"a/b": {"items": {**TEXT, "pattern": pattern}}}
+    with pytest.raises(InvalidRequest) as caught:
+        prepare_parameters("x", {"properties": place})
+    said = caught.value.message
+    assert said.startswith(
+        f"The schema of the tool x has the pattern {pattern!r} at /properties/a~1b/items/pattern, which cannot be held"
+    )
+    assert fault in said
+    assert "\n" not in said
+    assert said.endswith(". Write it in another way, or leave it out.")
+    with pytest.raises(InvalidRequest, match="at /patternProperties, which"):
+        prepared({"patternProperties": {pattern: TEXT}})
+    assert prepared({**TEXT, "pattern": "^[a-z]{3}$"}) == {**TEXT, "pattern": "^[a-z]{3}$"}
 
 
 @pytest.mark.parametrize(
@@ -65,11 +86,13 @@ def test_formats_that_are_held_stay_and_those_of_numbers_go_in_silence() -> None
         {"properties": {"a": TEXT}, "patternProperties": {"^x": TEXT}},
         {"properties": {"a": TEXT}, "required": ["b"]},
         {"properties": {"a": TEXT}, "anyOf": [{"required": ["a"]}]},
-        {"allOf": [{"properties": {"a": TEXT}}, {"properties": {"b": TEXT}}]},
-        {
-            "allOf": [{"$ref": "#/$defs/one"}, {"properties": {"b": TEXT}}],
-            "$defs": {"one": {"properties": {"a": TEXT}}},
-        },
+        {"allOf": [{"properties": {"a": TEXT}}, {"properties": {"b": TEXT}, "additionalProperties": True}]},
+        {"allOf": [{"properties": {"a": TEXT}}, {"anyOf": [{"properties": {"b": TEXT}}, {"properties": {"c": TEXT}}]}]},
+        {"allOf": [{"properties": {"a": TEXT}}, {"required": ["b"]}]},
+        {"allOf": [{"properties": {"a": TEXT}}], "anyOf": [{"properties": {"b": TEXT}}]},
+        {"allOf": [{"$ref": "#/nowhere"}, {"properties": {"b": TEXT}}]},
+        {"allOf": [{"$ref": "#"}, {"properties": {"b": TEXT}}]},
+        {"allOf": [TEXT, {"maxLength": 3}]},
         {"type": "object"},
     ],
 )
@@ -88,7 +111,44 @@ def test_an_object_that_lists_its_properties_is_closed_wherever_it_is() -> None:
         "anyOf": [closed, TEXT],
         "$defs": {"x": closed},
     }
-    assert prepared({"allOf": [{"properties": {"a": one}}]}) == {"allOf": [{"properties": {"a": closed}}]}
+    assert prepared({"allOf": [one], "description": "x"}) == {"allOf": [closed], "description": "x"}
+
+
+def test_of_several_schemas_that_describe_an_object_the_whole_is_closed() -> None:
+    one, two = {"properties": {"a": TEXT}, "required": ["a"]}, {"properties": {"b": {"properties": {"c": TEXT}}}}
+    inner = {"properties": {"b": {"properties": {"c": TEXT}, "additionalProperties": False}}}
+    closed = {"properties": {"a": {}, "b": {}}, "additionalProperties": False}
+    assert prepared({"allOf": [one, two]}) == {"allOf": [one, inner], **closed}
+    assert prepared({"properties": {"d": TEXT}, "allOf": [one, two], "required": ["a", "d"]}) == {
+        "properties": {"d": TEXT, "a": {}, "b": {}},
+        "allOf": [one, inner],
+        "required": ["a", "d"],
+        "additionalProperties": False,
+    }
+    defined = {"$defs": {"one": one, "two": {"allOf": [{"$ref": "#/$defs/one"}, two]}}}
+    assert prepared({"items": {"$ref": "#/$defs/one"}, **defined}) == {
+        "items": {"$ref": "#/$defs/one", "properties": {"a": {}}, "additionalProperties": False},
+        "$defs": {"one": one, "two": {"allOf": [{"$ref": "#/$defs/one"}, inner], **closed}},
+    }
+    assert prepared({"$ref": "#/$defs/one", "properties": {"e": TEXT}, "$defs": {"one": one}}) == {
+        "$ref": "#/$defs/one",
+        "properties": {"e": TEXT, "a": {}},
+        "additionalProperties": False,
+        "$defs": {"one": one},
+    }
+
+
+def test_schemas_that_hold_one_another_over_and_over_are_read_once() -> None:
+    levels = {str(level): {"allOf": [{"$ref": f"#/$defs/{level + 1}"}] * 2} for level in range(60)}
+    schema = prepared({"$ref": "#/$defs/0", "$defs": {**levels, "60": {"properties": {"a": TEXT}}}, "required": ["a"]})
+    assert schema["properties"] == {"a": {}}
+
+
+@pytest.mark.parametrize("wrong", [5, {"a": 1}, "a", [["a"]], None])
+def test_what_is_no_schema_is_left_to_the_grammar(wrong: Any) -> None:
+    for name in ("required", "allOf", "properties", "$ref", "pattern", "patternProperties", "format"):
+        prepare_schema({"allOf": [{"properties": {"a": TEXT}}, {name: wrong}]}, "The schema", "response_format")
+        prepare_schema({"properties": {"a": TEXT}, name: wrong}, "The schema", "response_format")
 
 
 @pytest.mark.parametrize("parameters", [{}, {"type": "object"}, {"type": "object", "description": "None."}])

@@ -9,6 +9,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from core.calls.json_schemas import prepare_schema
 from core.mlx.decoding.constraint import JsonConstraint
 from core.mlx.models.loading import LoadedWeights
 
@@ -28,7 +29,7 @@ class Bench:
         self.tokenizer = weights.tokenizer
         self.width = weights.vocabulary
         made = llguidance.hf.from_tokenizer(weights.tokenizer._tokenizer)
-        self.constraint = JsonConstraint(made, SCHEMA, **options)
+        self.constraint = JsonConstraint(made, options.pop("schema", SCHEMA), **options)
         self.tokens = [0]
 
     def tokens_of(self, text: str) -> list[int]:
@@ -57,6 +58,23 @@ def test_a_value_is_held_from_its_first_token(weights: LoadedWeights) -> None:
     done = Bench(weights)
     assert done.allows(VALUE)
     assert not done.allows("more")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"allOf": [{"$ref": "#/$defs/one"}, {"properties": {"b": {"type": "integer"}}}]},
+        {"$ref": "#/$defs/one", "properties": {"b": {"type": "integer"}}},
+    ],
+)
+def test_an_object_that_two_schemas_describe_gets_the_names_of_both_and_no_others(
+    weights: LoadedWeights, schema: dict[str, Any]
+) -> None:
+    one = {"properties": {"a": {"enum": ["x"]}}, "required": ["a"]}
+    both = prepare_schema({"type": "object", **schema, "$defs": {"one": one}}, "It", "response_format").schema
+    for text, right in (('{"a": "x"}', True), ('{"a": "y"', False), ('{"a": "x", "c', False)):
+        assert Bench(weights, schema=both).allows(text) == right, text
+    assert any(Bench(weights, schema=both).allows(text) for text in ('{"a": "x", "b": 1}', '{"b": 1, "a": "x"}'))
 
 
 def test_everything_may_come_before_what_is_waited_for(weights: LoadedWeights, marker: int) -> None:
