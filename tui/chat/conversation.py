@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from core.calls.events import Finished, GenerationResult, ToolCall
 from core.calls.requests import (
     GenerationRequest,
+    ImagePart,
     Message,
     Part,
     Role,
@@ -70,9 +71,12 @@ class Conversation:
     def question(self, text: str, images: Sequence[ImageData] = ()) -> Message:
         """The message that `text` and `images` make here: a tool's result after a call, else the person's turn."""
         calls = self.pending_calls()
-        if calls and not images:
-            return Message(Role.TOOL, tuple(ToolResultPart(call.id, (TextPart(text),)) for call in calls))
-        return Message.text(Role.USER, text, *images)
+        if not calls:
+            return Message.text(Role.USER, text, *images)
+        shown = tuple(ImagePart(image) for image in images)  # once is enough
+        first, *others = (call.id for call in calls)
+        results = (ToolResultPart(other, (TextPart(text),)) for other in others)
+        return Message(Role.TOOL, (ToolResultPart(first, (*shown, TextPart(text))), *results))
 
     def request(self, model: str, settings: ChatSettings) -> GenerationRequest:
         """Everything said so far, for `model` to answer."""
@@ -128,6 +132,10 @@ def result_of(turn: Turn) -> GenerationResult:
     )
 
 
+def _named(part: ImagePart) -> str:
+    return f"*image: {part.image.name or part.image.sha256[:12]}*"
+
+
 def as_markdown(conversation: Conversation, settings: ChatSettings) -> str:
     """The whole chat as a Markdown document, for export."""
     lines = [f"# {conversation.title}", ""]
@@ -145,9 +153,10 @@ def as_markdown(conversation: Conversation, settings: ChatSettings) -> str:
                 case ToolCallPart(_, call, arguments):
                     lines += ["```json", json.dumps({"call": call, "arguments": dict(arguments)}), "```", ""]
                 case ToolResultPart(_, content):
+                    lines += [_named(item) for item in content if isinstance(item, ImagePart)]
                     lines += ["".join(item.text for item in content if isinstance(item, TextPart)), ""]
                 case _:
-                    lines += [f"*image: {part.image.name or part.image.sha256[:12]}*", ""]
+                    lines += [_named(part), ""]
         if turn.finished is not None:
             timing, usage = turn.finished.timing, turn.finished.usage
             lines += [

@@ -39,6 +39,17 @@ def test_after_a_tool_call_the_next_message_is_its_result() -> None:
     assert question == Message(Role.TOOL, (ToolResultPart("c1", (TextPart("sunny"),)),))
 
 
+def test_an_image_after_tool_calls_belongs_to_the_first_result_and_each_has_one() -> None:
+    calls = (ToolCallPart("c1", "look", {}), ToolCallPart("c2", "look", {}))
+    chat = Conversation([Turn(Message(Role.ASSISTANT, calls))])
+    question = chat.question("this", [red_square()])
+    assert question.role is Role.TOOL
+    assert [part.call_id for part in question.parts if isinstance(part, ToolResultPart)] == ["c1", "c2"]
+    assert [image.name for image in question.images] == ["red_square.png"]
+    chat.turns.append(Turn(question))
+    assert "*image: red_square.png*" in as_markdown(chat, ChatSettings())
+
+
 def test_an_answer_becomes_a_turn_with_its_thinking_and_calls() -> None:
     result = GenerationResult("Hi.", "hm", [ToolCall("c", "now", '{"zone": "UTC"}')])
     message = answer_message(result)

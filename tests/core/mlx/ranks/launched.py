@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from core.calls.events import TextDelta
-from core.calls.requests import GenerationRequest, Message, Role, Sampling, ToolCallPart
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, TextPart, ToolCallPart, ToolResultPart
 from core.engine import Engine
 from core.errors import EngineError
 from core.settings import load_settings
@@ -88,7 +88,8 @@ def sentence(call: Any) -> str:
 def refusals(engine: Engine) -> dict[str, Any]:
     """What several ranks do not do."""
     call = ToolCallPart("1", "look_up", {"note": threading.Lock()})
-    unlike = request("Hello!", Message(Role.ASSISTANT, (call,)), Message.text(Role.USER, "And now?"))
+    noted = Message(Role.TOOL, (ToolResultPart("1", (TextPart("Done."),)),))
+    unlike = request("Hello!", Message(Role.ASSISTANT, (call,)), noted, Message.text(Role.USER, "And now?"))
     return {
         "vision": sentence(lambda: engine.load("pocket/gemma3").result(60)),
         "missing": sentence(lambda: engine.load("tiny/missing").result(60)),
