@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from core.calls.witness import Witness
+
 
 class FinishReason(StrEnum):
     """Why a generation ended. A request that fails raises its `EngineError` instead."""
@@ -127,6 +129,8 @@ class Finished:
     usage: Usage
     timing: Timing
     stop_sequence: str | None = None
+    witness: Witness | None = None
+    """What was done for it; None for what is no answer of a model here, or ended before its prompt was read."""
 
 
 Event = Queued | Loading | Prefill | TextDelta | ThinkingDelta | ToolCallStart | ToolCallDelta | Finished

@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import tokenizer_utils
 from transformers.utils import logging as transformers_logging
 
-from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind, identity
+from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind, fingerprint, identity
 from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.models.folder_view import readable
 from core.mlx.models.formats import Markers, find_markers
@@ -41,6 +41,8 @@ class LoadedWeights:
     info: ModelInfo
     identity: str
     """What its files were when it was read, and how: see `core.catalog.identity`."""
+    fingerprint: dict[str, str]
+    """Digests by which a model is known wherever it lies: see `core.catalog.fingerprint`."""
     memory: MemoryEstimate | None
     """What it was predicted to take as it was loaded."""
     model: Any
@@ -74,7 +76,7 @@ def load_steps(
     """
     pipeline_parallel = False
     with loading(info, allow_code), readable(info) as folder:
-        files = identity(info, way)
+        files, prints = identity(info, way), fingerprint(info)
         config = _read_json(folder / "config.json")
         processor = None
         if info.kind is ModelKind.VISION:
@@ -108,6 +110,7 @@ def load_steps(
     return LoadedWeights(
         info=info,
         identity=files,
+        fingerprint=prints,
         memory=way.memory if way else info.memory,
         model=model,
         processor=processor,
