@@ -78,6 +78,7 @@ class Attempt:
         """The record as one JSON object."""
         checks = [
             {
+                "name": check.name,
                 "expr": check.expr,
                 "pass": check.passed,
                 "hits": [[hit.text, hit.start, hit.end] for hit in check.hits],
@@ -92,7 +93,13 @@ class Attempt:
         """The attempt of a record that `to_json` wrote. Raises KeyError, TypeError or ValueError for any other."""
         values = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
         checks = tuple(
-            Check(item["expr"], item["pass"], tuple(Hit(*hit) for hit in item["hits"]), tuple(item["failed"]))
+            Check(
+                item["name"],
+                item["expr"],
+                item["pass"],
+                tuple(Hit(*hit) for hit in item["hits"]),
+                tuple(item["failed"]),
+            )
             for item in record["checks"]
         )
         changes = {

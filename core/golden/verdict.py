@@ -124,7 +124,7 @@ def _limit(name: str, limit: float, value: float, *, over: bool) -> Check:
     """A check that fails when the value is over the limit, or under it."""
     broken = value > limit if over else value < limit
     phrase = f"{name} is {value:.2f}, {'over' if over else 'under'} {limit:g}"
-    return Check({"limit": {name: limit}}, not broken, (), (phrase,) if broken else ())
+    return Check(name, {"limit": {name: limit}}, not broken, (), (phrase,) if broken else ())
 
 
 def _common(planned: Planned, run: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_a_record_holds_what_was_asked_and_what_came() -> None:
         "decode_tps": 40.0,
         "peak_gb": 2.0,
     }
-    assert record["checks"][0] == {"expr": "red", "pass": True, "hits": [["red", 2, 5]], "failed": []}
+    assert record["checks"][0] == {"name": "expect", "expr": "red", "pass": True, "hits": [["red", 2, 5]], "failed": []}
     assert (record["answer"], record["reasoning"], record["finish"]) == ("A red box.", "hm", "stop")
     assert (record["status"], record["verdict"]) == ("ok", "pass")
 
