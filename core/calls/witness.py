@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,9 @@ ASKS = "x-assay-witness"
 """The header by which a client of our own asks for witnesses over HTTP; its value is of no account."""
 FIELD = "assay_witness"
 """Where they are then, one for each choice: in the body, or in an event of this name near a stream's end."""
+
+FINGERPRINT = "assay_fingerprint"
+"""Where GET /v1/models/{id} then has a short digest of the model's files."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Witness:
 
     def to_json(self) -> dict[str, Any]:
         """The witness as a JSON object."""
-        return asdict(self)
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Witness:

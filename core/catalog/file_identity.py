@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def fingerprint(info: ModelInfo) -> dict[str, str]:
             _read_into(parts[part], file)
     parts["chat_template"].update(read_template(info.path).encode("utf-8", "surrogatepass"))
     return {name: digest.hexdigest() for name, digest in parts.items()}
+
+
+def short(parts: Mapping[str, str]) -> str:
+    """A fingerprint in 16 characters, enough to tell the states of one model apart."""
+    return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
 
 
 def _part(name: str) -> str | None:

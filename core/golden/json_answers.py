@@ -50,25 +50,31 @@ def schema_fault(schema: Mapping[str, Any], value: Any) -> str | None:
     return f"{fault.json_path}: {fault.message}" if fault else None
 
 
-def unknown_formats(schema: Any) -> list[str]:
+def unknown_formats(schema: Mapping[str, Any]) -> list[str]:
     """Formats in a schema that nothing here can check."""
     import jsonschema
 
     known = jsonschema.FormatChecker().checkers
-    found: dict[str, None] = {}
+    named = (table["format"] for table in _tables(schema) if isinstance(table.get("format"), str))
+    return list(dict.fromkeys(name for name in named if name not in known))
 
-    def walk(value: Any) -> None:
-        if isinstance(value, Mapping):
-            if isinstance(value.get("format"), str) and value["format"] not in known:
-                found[value["format"]] = None
-            for part in value.values():
-                walk(part)
-        elif isinstance(value, list):
-            for part in value:
-                walk(part)
 
-    walk(schema)
-    return list(found)
+def patterns(schema: Mapping[str, Any]) -> list[str]:
+    """The regular expressions in a schema."""
+    found: list[str] = []
+    for table in _tables(schema):
+        found += [table["pattern"]] if isinstance(table.get("pattern"), str) else []
+        found += table["patternProperties"] if isinstance(table.get("patternProperties"), Mapping) else []
+    return list(dict.fromkeys(found))
+
+
+def _tables(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every table in a schema, itself included."""
+    if isinstance(value, Mapping):
+        yield value
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _tables(part)
 
 
 def _loads(text: str) -> Any:

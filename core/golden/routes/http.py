@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from core.calls.events import Event, Finished, TextDelta, ThinkingDelta, Timing, ToolCallStart
 from core.calls.requests import GenerationRequest
-from core.calls.witness import ASKS, FIELD, Witness
+from core.calls.witness import ASKS, FIELD, FINGERPRINT, Witness
 from core.golden.routes import RouteError
 from core.text_safety import clean
 
@@ -123,6 +123,19 @@ def list_models(url: str, key: str = "") -> list[str]:
         return [str(item["id"]) for item in response.json()["data"]]
     except (ValueError, KeyError, TypeError) as error:
         raise RouteError(f"{address} did not answer with a list of models.") from error
+
+
+def model_fingerprint(url: str, key: str, model_id: str) -> str:
+    """A short digest of a model's files on a server of our own; "" where a server does not tell it."""
+    import httpx
+
+    address = f"{root(url)}/v1/models/{model_id}"
+    headers = {ASKS: "1"} | ({"authorization": f"Bearer {key}"} if key else {})
+    try:
+        response = httpx.get(address, headers=headers, timeout=SILENCE_S, trust_env=not is_loopback(address))
+        return clean(str(response.json()[FINGERPRINT])) if response.status_code == 200 else ""
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        return ""
 
 
 def root(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,15 @@ from core.calls.events import Finished, FinishReason, GenerationResult, Timing, 
 from core.calls.requests import Sampling
 from core.catalog import ModelInfo, ModelKind
 from core.errors import LoadFailed
+from core.golden import verdict as verdicts_of
 from core.golden.expressions import parse_expression
-from core.golden.outcome import ExitCode, Outcome, outcome
-from core.golden.parity import Break, Parity, compare_routes
+from core.golden.outcome import ExitCode, LeftOut, Outcome, outcome
+from core.golden.parity import ENGINE, Break, Parity, compare_routes
 from core.golden.plan import Planned
-from core.golden.results import Attempt, NoSuchRun, RunFolder, Status, Verdict, document
-from core.golden.suite import Case, Control, Gates, Limits
-from core.golden.verdict import RATE_TOKENS, Circumstances, failed, judge, skipped
+from core.golden.rates import Metric
+from core.golden.record import RATE_TOKENS, Circumstances, answered, failed, skipped
+from core.golden.results import Attempt, NoSuchRun, RunBusy, RunFolder, Status, Verdict, document
+from core.golden.suite import Case, Control, Gates, KnownFailure, Limits
 from core.tiers import Tier
 
 MODEL = ModelInfo("m", Path("/nowhere"), "folder", ModelKind.TEXT, "test", revision="r1", quantisation="4-bit")
@@ -35,9 +38,17 @@ def planned(expect: Any = "red", **changes: Any) -> Planned:
         sampling=Sampling(temperature=0.0, max_tokens=9),
         expect=dict.fromkeys(Tier, parse_expression(expect)),
         sha="c0ffee",
+        ask_sha="beef",
         **{name: changes.pop(name) for name in ("limits", "xfail") if name in changes},
     )
-    values = {"tier": Tier.FULL, "route": "openai", "repeat": 0, "seed": 5, "model": MODEL} | changes
+    values = {
+        "tier": Tier.FULL,
+        "route": "openai",
+        "repeat": 0,
+        "seed": 5,
+        "model": MODEL,
+        "fingerprint": "f1",
+    } | changes
     return Planned(3, case, **values)
 
 
@@ -50,6 +61,10 @@ def said(
     return result
 
 
+def judge(planned: Planned, run: str, result: GenerationResult, around: Circumstances, *shown: Attempt) -> Attempt:
+    return verdicts_of.weigh(planned, answered(planned, run, result, around), shown)
+
+
 def attempt(text: str = "red", verdict: Verdict = Verdict.PASS, **changes: Any) -> Attempt:
     return replace(judge(planned(), "run", said(text), Circumstances()), verdict=verdict, **changes)
 
@@ -57,14 +72,15 @@ def attempt(text: str = "red", verdict: Verdict = Verdict.PASS, **changes: Any) 
 def test_a_record_holds_what_was_asked_and_what_came() -> None:
     record = judge(planned(), "run", said("A red box."), Circumstances(True, 1.5, 2_000_000_000, "float32")).to_json()
     assert record["id"] == "run.0003"
-    model = {"id": "m", "revision": "r1", "quant": "4-bit", "tokenizer_sha": None, "precision": "float32"}
+    model = {"id": "m", "revision": "r1", "quant": "4-bit", "fingerprint": "f1", "precision": "float32"}
     assert record["model"] == model
     assert record["sent"]["seed"] == 5
-    assert record["sent"]["batch"] == 2
+    assert (record["claimed"], record["witness"]) == (True, None)
     assert record["usage"]["prompt"] == 11
     assert record["perf"] == {
-        "cold": True,
+        "warmth": "loaded",
         "load_s": 1.5,
+        "queued_s": 0.0,
         "ttft_s": 0.5,
         "total_s": 1.0,
         "prefill_tps": 0.0,
@@ -87,6 +103,7 @@ def test_a_record_reads_back_as_it_was() -> None:
         assert Attempt.from_json(json.loads(json.dumps(each.to_json()))) == each
 
 
+PASSED = attempt()
 SLOW = {"limits": {Tier.FULL: Limits(ttft_s=0.4, decode_tps=50)}}
 BLIND_TO = "the check holds although"
 
@@ -96,10 +113,15 @@ BLIND_TO = "the check holds although"
     [
         ("It is red.", {}, Verdict.PASS, ""),
         ("It is blue.", {}, Verdict.FAIL, 'no word "red"'),
-        ("It is blue.", {"xfail": {"full": "colour-blind"}}, Verdict.XFAIL, "colour-blind"),
-        ("It is blue.", {"xfail": {"openai": "known"}}, Verdict.XFAIL, "known"),
-        ("It is blue.", {"xfail": {"anthropic": "known"}}, Verdict.FAIL, 'no word "red"'),
-        ("It is red.", {"xfail": {"full": "colour-blind"}}, Verdict.XPASS, "passed, though: colour-blind"),
+        ("It is blue.", {"xfail": {"full": KnownFailure("colour-blind")}}, Verdict.XFAIL, "colour-blind"),
+        ("It is blue.", {"xfail": {"openai": KnownFailure("known")}}, Verdict.XFAIL, "known"),
+        ("It is blue.", {"xfail": {"anthropic": KnownFailure("known")}}, Verdict.FAIL, 'no word "red"'),
+        (
+            "It is red.",
+            {"xfail": {"full": KnownFailure("colour-blind")}},
+            Verdict.XPASS,
+            "passed, though: colour-blind",
+        ),
         ("It is red.", {"control": Control.SWAP}, Verdict.FAIL, f"{BLIND_TO} another image was shown"),
         ("It is red.", {"control": Control.BLIND}, Verdict.FAIL, f"{BLIND_TO} no image was shown"),
         ("It is blue.", {"control": Control.BLIND}, Verdict.PASS, ""),
@@ -111,7 +133,7 @@ BLIND_TO = "the check holds although"
 def test_a_verdict_follows_from_checks_limits_and_expected_failures(
     text: str, changes: dict[str, Any], verdict: Verdict, why: str
 ) -> None:
-    found = judge(planned(**changes), "run", said(text), Circumstances())
+    found = judge(planned(**changes), "run", said(text), Circumstances(), PASSED)
     assert (found.verdict, found.why) == (verdict, why)
 
 
@@ -137,15 +159,16 @@ def test_loading_is_in_no_other_time() -> None:
 
 def test_a_killed_run_loses_nothing_that_had_ended(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "runs", {"asked": {"quick": None}})
-    first, second = attempt("red"), attempt("\u2028 r\u0085ed \ud800")
+    first, second = attempt("red"), attempt("\u2028 r\u0085ed \ud800", key="second")
     folder.append(first)
     folder.append(second)
     with (folder.path / "attempts.jsonl").open("a") as file:
         file.write('{"v":1,"id":"torn')
+    folder.close()
     again = RunFolder.open(tmp_path / "runs", folder.id)
     assert again.header["asked"] == {"quick": None}
     assert again.attempts() == [first, second]
-    third = attempt("later")
+    third = attempt("later", key="third")
     again.append(third)
     again.finish({"exit_code": 0})
     last = RunFolder.open(tmp_path / "runs", "last")
@@ -171,7 +194,7 @@ def test_a_run_that_does_not_exist_is_refused_with_the_latest(tmp_path: Path) ->
 def test_the_document_is_one_json_value() -> None:
     parsed = json.loads(document({"id": "run"}, [attempt()], []))
     assert parsed["run"] == {"id": "run"}
-    assert parsed["attempts"][0]["v"] == 1
+    assert parsed["attempts"][0]["v"] == 2
     assert parsed["parity"] == []
 
 
@@ -183,8 +206,14 @@ def breaks(attempts: Sequence[Attempt], gates: Gates) -> list[Break]:
 
 
 def test_routes_that_say_the_same_agree() -> None:
-    same = compare_routes([attempt(" red\n", route="in-process"), attempt("red", route="openai")], Gates())
-    assert same == Parity(1, ())
+    same = compare_routes([attempt("red", route="in-process"), attempt("red", route="openai")], Gates())
+    assert same == Parity(1, (), 0, 2)
+
+
+@pytest.mark.parametrize("altered", [" red", "red ", "\nred", "red\n"])
+def test_white_space_at_an_end_is_a_difference(altered: str) -> None:
+    (found,) = breaks([attempt("red", route="in-process"), attempt(altered, route="openai")], Gates())
+    assert found.what == "answer"
 
 
 @pytest.mark.parametrize(
@@ -218,13 +247,14 @@ def test_only_routes_of_the_gate_and_attempts_that_came_about_are_compared() -> 
 # -- outcome ---------------------------------------------------------------------------------------------------------
 
 BREAK = Break("p", "full", 0, ("in-process", "openai"), "answer", ("a", "b"))
+UNWITNESSED = Break("p", "full", 0, ("openai", ENGINE), "prompt tokens", (13, 12))
 
 
-def weigh(
-    verdicts: Sequence[Verdict], found: Sequence[Break] = (), gates: Gates | None = None, **more: bool
-) -> Outcome:
+def weigh(verdicts: Sequence[Verdict], found: Sequence[Break] = (), gates: Gates | None = None, **more: Any) -> Outcome:
+    """An outcome of cases that are asked once each."""
     parity = Parity(len(verdicts), tuple(found))
-    return outcome([attempt(verdict=verdict) for verdict in verdicts], parity, gates or Gates(), **more)
+    attempts = [attempt(verdict=verdict, case=f"p#{index}") for index, verdict in enumerate(verdicts)]
+    return outcome(attempts, parity, gates or Gates(), **more)
 
 
 @pytest.mark.parametrize(
@@ -232,18 +262,22 @@ def weigh(
     [
         ([Verdict.PASS, Verdict.XFAIL, Verdict.SKIP, Verdict.XPASS], [], {}, ExitCode.HOLDS),
         ([Verdict.PASS, Verdict.FAIL], [], {}, ExitCode.FAILED),
+        ([Verdict.XFAIL, Verdict.XPASS], [], {}, ExitCode.FAILED),
         ([Verdict.FAIL, Verdict.ERROR], [BREAK], {}, ExitCode.FAILED),
         ([Verdict.PASS], [BREAK], {}, ExitCode.PARITY),
+        ([Verdict.PASS], [UNWITNESSED], {}, ExitCode.PARITY),
         ([Verdict.PASS, Verdict.ERROR], [BREAK], {}, ExitCode.INFRASTRUCTURE),
         ([Verdict.SKIP], [], {}, ExitCode.INFRASTRUCTURE),
         ([Verdict.PASS, Verdict.SKIP], [], {"strict": True}, ExitCode.FAILED),
         ([Verdict.PASS, Verdict.XPASS], [], {"strict": True}, ExitCode.FAILED),
+        ([Verdict.PASS], [], {"strict": True, "left_out": LeftOut(controls=1)}, ExitCode.FAILED),
+        ([Verdict.PASS], [], {"strict": True, "left_out": LeftOut(routes=("openai",))}, ExitCode.FAILED),
         ([Verdict.PASS], [], {"interrupted": True}, ExitCode.INTERRUPTED),
         ([], [], {"interrupted": True}, ExitCode.INTERRUPTED),
     ],
 )
 def test_the_exit_code_says_what_kind_of_trouble_there_was(
-    verdicts: list[Verdict], parity: list[Break], more: dict[str, bool], code: ExitCode
+    verdicts: list[Verdict], parity: list[Break], more: dict[str, Any], code: ExitCode
 ) -> None:
     weighed = weigh(verdicts, parity, **more)
     assert weighed.code is code
@@ -254,15 +288,167 @@ def test_a_gate_lets_a_tier_fall_short() -> None:
     gates = Gates({Tier.FULL: 0.5})
     assert weigh([Verdict.PASS, Verdict.FAIL], gates=gates).code is ExitCode.HOLDS
     failing = weigh([Verdict.PASS, Verdict.FAIL, Verdict.FAIL], gates=gates)
-    assert failing.reasons == ("2 of 3 failed on the full tier, below the gate of 50%.",)
+    assert failing.reasons == ("2 of 3 failed on the full tier: 33%, below the gate of 50%.",)
+
+
+def test_expected_failures_do_not_count_toward_a_gate() -> None:
+    eight_known = [Verdict.XFAIL] * 8 + [Verdict.FAIL] * 2
+    assert weigh(eight_known, gates=Gates({Tier.FULL: 0.8})).code is ExitCode.FAILED
+    assert weigh([*eight_known, Verdict.PASS], gates=Gates({Tier.FULL: 0.8})).values[Tier.FULL] == pytest.approx(1 / 3)
+
+
+def test_a_tier_in_which_nothing_passed_never_holds() -> None:
+    weighed = weigh([Verdict.FAIL], gates=Gates({Tier.FULL: 0.0}))
+    assert weighed.reasons == ("Nothing passed on the full tier, of 1 answers.",)
+    assert weigh([Verdict.PASS, Verdict.FAIL], gates=Gates({Tier.FULL: 0.0})).code is ExitCode.HOLDS
+
+
+def test_a_tier_that_no_model_answered_does_not_hold() -> None:
+    skipped_tier = attempt(verdict=Verdict.SKIP, tier="quick", status=Status.SKIPPED)
+    weighed = outcome([attempt(), skipped_tier], Parity(), Gates())
+    assert weighed.code is ExitCode.INFRASTRUCTURE
+    assert weighed.reasons == ("No model answered on the quick tier: every attempt was skipped.",)
+
+
+SAMPLED = {"sent": {"temperature": 1.0}}
+
+
+def test_a_case_counts_once_however_often_it_was_asked() -> None:
+    good = [attempt(case="good", repeat=repeat, answer=str(repeat), **SAMPLED) for repeat in range(20)]
+    bad = [attempt("blue", Verdict.FAIL, case=f"bad{number}", **SAMPLED) for number in range(4)]
+    weighed = outcome([*good, *bad], Parity(), Gates({Tier.FULL: 0.8}))
+    assert weighed.code is ExitCode.FAILED
+    assert weighed.values[Tier.FULL] == pytest.approx(0.2)
+    assert weighed.held(Tier.FULL) == (1, 5)
+
+
+@pytest.mark.parametrize(("metric", "value"), [("rate", 0.75), ("pass@2", 1.0), ("pass^2", 0.5), ("pass^4", 0.0)])
+def test_repeats_come_to_what_the_metric_says(metric: str, value: float) -> None:
+    verdicts = [Verdict.PASS, Verdict.PASS, Verdict.FAIL, Verdict.PASS]
+    tries = [attempt(str(repeat), verdict, repeat=repeat, **SAMPLED) for repeat, verdict in enumerate(verdicts)]
+    gates = Gates({Tier.FULL: 0.1}, {Tier.FULL: Metric.parse(metric)})
+    weighed = outcome(tries, Parity(), gates)
+    assert weighed.values[Tier.FULL] == pytest.approx(value)
+    (rate,) = weighed.rates
+    assert (rate.passes, rate.tries) == (3, 4)
+    assert (round(rate.low, 3), round(rate.high, 3)) == (0.301, 0.954)
+
+
+def test_a_try_passes_if_it_passes_on_every_route() -> None:
+    routes = [attempt(route="in-process", **SAMPLED), attempt("blue", Verdict.FAIL, route="openai", **SAMPLED)]
+    (rate,) = outcome(routes, Parity(), Gates()).rates
+    assert (rate.passes, rate.tries) == (0, 1)
+
+
+def test_repeats_of_a_greedy_case_are_one_piece_of_evidence() -> None:
+    weighed = outcome([attempt(repeat=repeat) for repeat in range(5)], Parity(), Gates())
+    assert [(rate.passes, rate.tries, rate.greedy) for rate in weighed.rates] == [(1, 1, True)]
+    assert weighed.notes[-1].startswith("Repeats of greedy cases count once")
+    mixed = outcome([attempt(), attempt(verdict=Verdict.FAIL, repeat=1)], Parity(), Gates())
+    assert [(rate.passes, rate.tries) for rate in mixed.rates] == [(0, 1)]
+
+
+def test_one_answer_to_several_seeds_is_told() -> None:
+    same = [attempt(repeat=repeat, **SAMPLED) for repeat in range(3)]
+    assert any("Several seeds gave one answer to p#a (full)" in note for note in outcome(same, Parity(), Gates()).notes)
+    others = [attempt(str(repeat), repeat=repeat, **SAMPLED) for repeat in range(3)]
+    assert not any("Several seeds" in note for note in outcome(others, Parity(), Gates()).notes)
+
+
+def test_what_was_left_out_is_told() -> None:
+    left_out = LeftOut(controls=2, routes=("openai", "anthropic"))
+    weighed = weigh([Verdict.PASS], left_out=left_out)
+    assert weighed.code is ExitCode.HOLDS
+    assert any("The controls of 2 cases were not run" in note for note in weighed.notes)
+    assert any("openai, anthropic was not asked" in note for note in weighed.notes)
 
 
 def test_a_control_that_fails_is_a_failure_whatever_the_gate() -> None:
     control = attempt(verdict=Verdict.FAIL, control="blind")
     weighed = outcome([attempt(), control], Parity(), Gates({Tier.FULL: 0.0}))
     assert weighed.code is ExitCode.FAILED
-    assert weighed.reasons == ("1 controls failed: their checks hold without the right image.",)
+    assert weighed.reasons == ("1 control failed: a pass there does not show what it should.",)
     assert weighed.tiers[Tier.FULL] == {Verdict.PASS: 1}
+
+
+# -- controls, known failures, limits --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("control", [Control.SWAP, Control.BLIND, Control.NO_SYSTEM])
+@pytest.mark.parametrize("shown", [(), (attempt("blue", Verdict.FAIL),), (attempt(), attempt("blue", Verdict.FAIL))])
+def test_a_control_shows_nothing_where_the_case_itself_did_not_pass(
+    control: Control, shown: tuple[Attempt, ...]
+) -> None:
+    found = judge(planned(control=control), "run", said("It is blue."), Circumstances(), *shown)
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("again", "others", "verdict"),
+    [
+        ("a cat", ["a cat", "a dog"], Verdict.PASS),
+        ("a cow", ["a cat", "a dog"], Verdict.FAIL),
+        ("a cat", ["a cat", "a cat"], Verdict.FAIL),
+        ("a cat", ["a cat"], Verdict.INCONCLUSIVE),
+        ("a cat", [], Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_seed_must_repeat_its_answer_and_others_must_differ(again: str, others: list[str], verdict: Verdict) -> None:
+    shown = [attempt(text, repeat=repeat) for repeat, text in enumerate(others)]
+    assert judge(planned(control=Control.SEED), "run", said(again), Circumstances(), *shown).verdict is verdict
+
+
+SHAPES = {"all": ["red", ["square", "box"]]}
+
+
+@pytest.mark.parametrize(
+    ("checks", "text", "verdict"),
+    [
+        (("red",), "a square", Verdict.XFAIL),
+        (("red",), "a red circle", Verdict.FAIL),
+        (("red",), "a circle", Verdict.FAIL),
+        (("red", "square"), "a circle", Verdict.XFAIL),
+        (("expect",), "a circle", Verdict.XFAIL),
+        (("finish",), "a circle", Verdict.FAIL),
+        (("red",), "a red box", Verdict.XPASS),
+        ((), "a circle", Verdict.XFAIL),
+    ],
+)
+def test_a_known_failure_excuses_the_checks_that_it_names(checks: tuple[str, ...], text: str, verdict: Verdict) -> None:
+    known = {"full": KnownFailure("colour-blind", checks)}
+    assert judge(planned(SHAPES, xfail=known), "run", said(text), Circumstances()).verdict is verdict
+
+
+def test_the_time_of_a_cached_prompt_is_not_held_against_a_limit() -> None:
+    result = said("red")
+    assert result.finished is not None
+    result.finished = replace(result.finished, usage=Usage(107, RATE_TOKENS, cached_tokens=106))
+    found = judge(planned(**SLOW), "run", result, Circumstances())
+    assert found.perf["warmth"] == "cached"
+    assert [item.name for item in found.checks if not item.passed] == ["decode_tps"]
+    told = outcome([found], Parity(), Gates())
+    assert any("No attempt could tell whether these limits hold: ttft_s of p#a (full)" in note for note in told.notes)
+
+
+# -- one writer ------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    first = RunFolder.create(tmp_path, {})
+    second = RunFolder.open(tmp_path, first.id)
+    with pytest.raises(RunBusy, match=f"{first.id} is being written by another process \\(number {os.getpid()}\\)"):
+        second.take()
+    first.close()
+    second.take()
+    second.close()
+
+
+def test_of_two_records_of_one_attempt_the_last_counts(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, {})
+    folder.append(attempt(verdict=Verdict.FAIL))
+    folder.append(attempt(verdict=Verdict.PASS))
+    assert [one.verdict for one in folder.attempts()] == [Verdict.PASS]
+    folder.close()
 
 
 def test_the_outcome_is_ready_for_json() -> None:
@@ -271,5 +457,9 @@ def test_the_outcome_is_ready_for_json() -> None:
         "verdicts": {"pass": 1},
         "tiers": {"quick": {}, "full": {"pass": 1}},
         "controls": {},
+        "rates": [{"case": "p#0", "tier": "full", "passes": 1, "tries": 1, "interval": [0.2065, 1.0], "greedy": True}],
+        "values": {"full": 1.0},
+        "shared": 0,
         "reasons": [],
+        "notes": [],
     }

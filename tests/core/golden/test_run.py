@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.catalog import Catalog
+from core.catalog import Catalog, short
 from core.engine import Engine
 from core.golden.models import from_disk
 from core.golden.outcome import ExitCode, outcome
@@ -58,18 +58,19 @@ def failures(attempts: Sequence[Attempt]) -> list[str]:
 
 def test_the_text_cases_hold_on_both_tiers(engine: Engine) -> None:
     attempts = run(engine, plan_of(engine, BUILTIN, cases=("prompts/*",)))
-    assert len(attempts) == 8
+    assert len(attempts) == 22
     assert failures(attempts) == []
     for attempt in attempts:
         assert attempt.usage["prompt"] > 0
         assert attempt.usage["completion"] > 0
         assert attempt.perf["ttft_s"] > 0
-        assert attempt.model["tokenizer_sha"]
+        assert attempt.witness is not None
+        assert attempt.model["fingerprint"] == short(attempt.witness["model"])
         assert attempt.model["precision"] in ("float32", "float16")
 
 
 def test_the_vision_cases_hold_on_the_full_tier_and_its_controls_fail_as_they_must(engine: Engine) -> None:
-    attempts = run(engine, plan_of(engine, BUILTIN, cases=("vision/*",), controls=True))
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=("vision/*",)))
     full = [attempt for attempt in attempts if attempt.tier == Tier.FULL]
     assert len(full) == 12
     assert {attempt.status for attempt in attempts} == {Status.OK}
@@ -85,10 +86,11 @@ def test_the_three_routes_agree(engine: Engine, api: Api) -> None:
     plan = plan_of(engine, BUILTIN, routes=ROUTES)
     result = GoldenRun(plan, routes, engine).run()
     parity = compare_routes(result.attempts, plan.suite.gates)
-    assert parity.compared == 32
+    assert (parity.compared, parity.witnessed, parity.claimed) == (34, 105, 0)
     assert [str(found) for found in parity.breaks] == []
+    first = {(one.case, one.tier, one.repeat, one.control): one for one in result.attempts if one.route == ROUTES[0]}
     for one in result.attempts:
-        same = next(a for a in result.attempts if (a.case, a.tier, a.route) == (one.case, one.tier, "in-process"))
+        same = first[one.case, one.tier, one.repeat, one.control]
         assert one.usage["prompt"] == same.usage["prompt"]
         assert one.usage["completion"] == same.usage["completion"]
 
@@ -188,7 +190,7 @@ def test_a_run_goes_on_when_its_folder_cannot_be_written(
 
 def test_models_that_do_not_fit_together_are_loaded_one_after_the_other(engine: Engine, catalog: Catalog) -> None:
     choose = from_disk(catalog, engine.settings)
-    plan = make_plan(load_suite(BUILTIN), choose, RunOptions(cases=("simple_greeting", "ocr_text")), 0)
+    plan = make_plan(load_suite(BUILTIN), choose, RunOptions(cases=("simple_greeting", "ocr_text"), controls=False), 0)
     assert [len(stage.models) for stage in plan.stages] == [1, 1, 1]
     there = {model.id for model in engine.status().models}
     assert len(run(engine, plan)) == 4
@@ -197,7 +199,7 @@ def test_models_that_do_not_fit_together_are_loaded_one_after_the_other(engine: 
 
 @pytest.mark.parametrize("glob", ["vision/describe_image#red"])
 def test_the_answer_follows_the_image(engine: Engine, glob: str) -> None:
-    attempts = run(engine, plan_of(engine, BUILTIN, cases=(glob,), controls=True))
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=(glob,)))
     answers = {attempt.control: attempt.answer for attempt in attempts if attempt.tier == Tier.FULL}
     assert "red" in answers[None].lower()
     assert "blue" in answers["swap"].lower()
