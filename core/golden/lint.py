@@ -59,12 +59,13 @@ def _lint_models(suite: Suite, on_disk: Collection[str]) -> Iterator[Problem]:
     lines = TomlLines(file.read_text(encoding="utf-8-sig"))
     kinds = {"vision": any(case.images for case in suite.cases), "text": any(not case.images for case in suite.cases)}
     for tier, models in suite.tiers.items():
-        for kind, named in (("vision", models.vision), ("text", models.text)):
+        both = models.vision == models.text  # one list for both kinds
+        for kind, named in (("vision", models.vision), ("text", () if both else models.text)):
             line = lines.line(("tiers", tier.value, kind))
             for model in named:
                 if fault := _model_fault(model, on_disk):
                     yield Problem(f"{tier}: {fault}", file, line, warning=not model.startswith("pocket/"))
-            if named and not kinds[kind] and models.vision != models.text:
+            if named and not both and not kinds[kind]:
                 what = "shows an image" if kind == "vision" else "is without images"
                 yield Problem(f"{tier}.{kind} has no effect: no case {what}.", file, line, warning=True)
 

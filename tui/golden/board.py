@@ -29,8 +29,8 @@ class Cell:
     """One case on one tier. `answer` grows while it runs; `attempt` is the record once it has ended.
 
     Of repeats, the first answer is followed while it streams, and the first that does not hold is what is shown. A
-    control that fails is kept beside it: the answer then counts for nothing. With `same` the answer is the other tier's,
-    because one model stands for both.
+    control that fails is kept beside it: the answer then counts for nothing. With `same` the answer is the other
+    tier's, because one model stands for both.
     """
 
     progress: Progress = Progress.IDLE
@@ -102,8 +102,8 @@ class Board:
                 self.cells[key] = Cell()
 
     def difference(self, case_id: str) -> str:
-        """How the tiers compare: "=" when they agree, the better tier's name, "one" when one model answered for both, or
-        "" while that is not known."""
+        """How the tiers compare: "=" when they agree, the better tier's name, "one" when one model answered for both,
+        or "" while that is not known."""
         quick, full = (self.cells[case_id, tier].held for tier in Tier)
         if quick is None or full is None:
             return ""

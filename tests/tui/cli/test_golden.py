@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from core.golden.results import Attempt, Status, Verdict
+from core.golden.results import Attempt, RunFolder, Status, Verdict
 from tests import ROOT
 from tests.conftest import Api
 from tui.cli.golden import app
@@ -156,6 +156,45 @@ def test_a_running_server_is_asked_without_loading_anything_here(golden: Any, ap
     assert all(attempt["model"]["fingerprint"] for attempt in whole["attempts"])
     assert whole["run"]["memory_budget"] is None
     assert "quick 6/6 · full 6/6" in result.stderr
+
+
+def test_kept_answers_are_judged_anew_without_a_model(golden: Any, api: Api, tmp_path: Path) -> None:
+    tiers = '[tiers]\nquick = "pocket/qwen3"\nfull = "pocket/qwen3"\n'
+    suite = write(
+        tmp_path / "s", golden__toml=tiers, p__txt="What is the capital of France?", p__toml='expect = "paris"'
+    )
+    assert golden("run", suite, "--route", "openai", "--url", api.url, "--key", api.key).exit_code == 0
+    same = golden("check")
+    assert same.exit_code == 0
+    assert "2 kept answers of" in same.stdout
+    assert "0 verdicts flip." in same.stdout
+    write(suite, p__toml='expect = { all = ["paris", "seine"] }')
+    other = golden("check", "last")
+    assert other.exit_code == 1
+    assert 'p quick openai repeat 0: pass → fail: no word "seine"' in other.stdout
+    assert "2 verdicts flip." in other.stdout
+    write(suite, p__txt="What is the capital of Italy?")
+    assert "2 answers are to other questions than the suite asks now (p): run it again." in golden("check").stdout
+
+
+def test_what_was_left_out_is_said_and_strict_forbids_it(golden: Any, api: Api) -> None:
+    asked = ("run", "--case", "secret_word", "--route", "openai", "--url", api.url, "--key", api.key, "--no-controls")
+    loose = golden(*asked)
+    assert loose.exit_code == 0
+    assert "The controls of 1 case were not run (--no-controls): a pass may be luck." in loose.stdout
+    assert golden(*asked, "--strict").exit_code == 1
+
+
+def test_a_run_that_is_being_written_is_not_taken_up(golden: Any, api: Api, clean_env: dict[str, str]) -> None:
+    assert (
+        golden("run", "--case", "secret_word", "--route", "openai", "--url", api.url, "--key", api.key).exit_code == 0
+    )
+    kept = RunFolder.open(Path(clean_env["ASSAY_DATA_DIR"]) / "runs", "last")
+    kept.take()
+    busy = golden("run", "--resume", "last")
+    kept.close()
+    assert busy.exit_code == 2
+    assert "is being written by another process" in busy.stderr
 
 
 def test_a_wrong_key_is_a_sentence(golden: Any, api: Api) -> None:
