@@ -105,6 +105,7 @@ def load_steps(
             defaults=getattr(sys.modules.get(type(model).__module__), "TOKENIZER_DEFAULTS", None),
         )
         defaults = Defaults.from_generation_config(_read_json(folder / "generation_config.json"))
+    markers = find_markers(tokenizer)
     image_text = None if processor is None else find_image_text(tokenizer, str(config.get("model_type")))
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
@@ -115,14 +116,14 @@ def load_steps(
         model=model,
         processor=processor,
         tokenizer=tokenizer,
-        markers=find_markers(tokenizer),
+        markers=markers,
         defaults=defaults,
         eos_ids=frozenset(tokenizer.eos_token_ids),
         context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
         vocabulary=int(text_config.get("vocab_size") or config.get("vocab_size") or len(tokenizer)),
         ranks=ranks,
         pipeline_parallel=pipeline_parallel,
-        markup=find_markup(tokenizer._tokenizer, processor, image_text),
+        markup=find_markup(tokenizer, processor, image_text, markers),
         image_text=image_text,
     )
 

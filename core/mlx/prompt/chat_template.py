@@ -87,7 +87,7 @@ def render(
     messages = _template_messages(turns, vision)
     offered = list(tools) or None
     if markup is not None:
-        messages, offered = _as_text(messages, markers, markup), markup.as_text(offered)
+        messages, offered = [_as_text(message, markup) for message in messages], markup.as_text(offered)
     if image is not None:
         _write_images(messages, image)
     options: dict[str, Any] = {}
@@ -164,10 +164,18 @@ def _left_open(text: str, markers: Markers) -> bool:
     return text.rfind(markers.think_start) > text.rfind(markers.think_end)
 
 
-def _as_text(messages: list[dict[str, Any]], markers: Markers, markup: Markup) -> list[dict[str, Any]]:
-    """Messages without markup. Templates look for the ends of thinking in an assistant's earlier turns."""
-    thinking = {marker for marker in (markers.think_start, markers.think_end) if marker}
-    return [markup.as_text(message, thinking if message["role"] == "assistant" else ()) for message in messages]
+def _as_text(message: dict[str, Any], markup: Markup) -> dict[str, Any]:
+    """A message without markup. What an assistant wrote keeps the marks of its thinking and of its calls.
+
+    The texts beside images are looked at as one: some templates write all images first.
+    """
+    keep = markup.own if message["role"] == "assistant" else ()
+    content = message["content"]
+    made: dict[str, Any] = markup.as_text({**message, "content": ""})
+    if isinstance(content, str):
+        return made | {"content": markup.as_text(content, keep)}
+    texts = iter(markup.texts([part["text"] for part in content if part["type"] == "text"], keep))
+    return made | {"content": [{**part, "text": next(texts)} if part["type"] == "text" else part for part in content]}
 
 
 def _system_folded(messages: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
@@ -178,8 +186,13 @@ def _system_folded(messages: list[dict[str, Any]]) -> list[dict[str, Any]] | Non
     if not isinstance(system, str):
         return None
     text = f"{system}\n\n"
-    joined = text + content if isinstance(content, str) else [{"type": "text", "text": text}, *content]
-    return [{**messages[1], "content": joined}, *messages[2:]]
+    if isinstance(content, str):
+        content = text + content
+    elif content[0]["type"] == "text":
+        content = [{**content[0], "text": text + content[0]["text"]}, *content[1:]]
+    else:
+        content = [{"type": "text", "text": text}, *content]
+    return [{**messages[1], "content": content}, *messages[2:]]
 
 
 def _without_surrogates(text: str) -> str:
@@ -323,7 +336,14 @@ def _write_images(messages: list[dict[str, Any]], image: str) -> None:
 
 
 def _content(parts: Iterable[Part], vision: bool) -> str | list[dict[str, str]]:
+    """Neighbouring texts are one text, as templates would make of them."""
     shown = [part for part in parts if isinstance(part, (TextPart, ImagePart))]
     if not vision or not any(isinstance(part, ImagePart) for part in shown):
         return "".join(part.text for part in shown if isinstance(part, TextPart))
-    return [{"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in shown]
+    made: list[dict[str, str]] = []
+    for seen, group in itertools.groupby(shown, key=lambda part: isinstance(part, ImagePart)):
+        if seen:
+            made += [{"type": "image"} for _ in group]
+        else:
+            made.append({"type": "text", "text": "".join(part.text for part in group if isinstance(part, TextPart))})
+    return made
