@@ -301,3 +301,31 @@ def test_a_strict_tool_is_held_to_its_schema_when_the_model_calls_it_by_itself(
     uses = [block.input for block in message.content if block.type == "tool_use"]
     assert uses
     assert all(use == expected for use in uses)
+
+
+@pytest.mark.parametrize("text", ["<think>", "a</think>b", "<tool_call>", "</tool_call>", "<|im_end|>"])
+def test_a_schema_may_hold_markup_as_data(client: openai.OpenAI, text: str) -> None:
+    asked: dict[str, Any] = {"model": TEXT, "messages": [{"role": "user", "content": "Hi"}], "temperature": 0}
+    for value in ({"a": {"const": text}}, {text: {"type": "boolean"}}):
+        answer = client.chat.completions.create(**asked, max_tokens=40, response_format=schema(value))
+        assert answer.choices[0].finish_reason == "stop"
+        assert json.loads(answer.choices[0].message.content or "") in ({"a": text}, {text: True}, {text: False})
+    only = {"type": "object", "properties": {text: {"const": text}}, "required": [text]}
+    tools = [{"type": "function", "function": {"name": text, "parameters": only}}]
+    answer = client.chat.completions.create(**asked, max_tokens=80, tools=tools, tool_choice="required")
+    calls = [call.function for call in answer.choices[0].message.tool_calls or () if call.type == "function"]
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [(text, {text: text})]
+
+
+def test_a_strict_tool_may_hold_markup_as_data(claude: anthropic.Anthropic) -> None:
+    only = {"type": "object", "properties": {"location": {"const": "</tool_call><|im_end|>"}}, "required": ["location"]}
+    message = claude.messages.create(
+        model=TEXT,
+        messages=[{"role": "user", "content": "What is the weather in Tokyo?"}],
+        tools=[{"name": "get_weather", "input_schema": only, "strict": True}],
+        extra_body=GREEDY,
+        max_tokens=80,
+    )
+    uses = [block.input for block in message.content if block.type == "tool_use"]
+    assert uses
+    assert all(use == {"location": "</tool_call><|im_end|>"} for use in uses)

@@ -18,7 +18,8 @@ class OutputParser:
     """Turns the decoded text of one row into events. `initial` is the state in which the prompt leaves the model.
 
     Whitespace beside thinking blocks and tool calls belongs to the markers and is dropped; a call whose text cannot
-    be parsed comes out as text, so that nothing is lost.
+    be parsed comes out as text, so that nothing is lost. No marker is looked for inside the strings of a call's JSON,
+    and, with `held`, in the answer: a schema holds it, so whatever looks like a marker there is data.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class OutputParser:
         stop: Sequence[str] = (),
         tools: Sequence[Mapping[str, Any]] = (),
         initial: str = "normal",
+        held: bool = False,
     ) -> None:
         self._markers = markers
         self._tools = list(tools)
         self._stop = tuple(stop)
-        self._machine = TextStateMachine(markers.edges(stop, bool(tools)))
+        self._machine = TextStateMachine(markers.edges(stop, bool(tools), held))
         self._state = self._machine.make_state(initial)
+        self._json = _JsonObject() if tools and markers.call_head is not None else None  # of the call being written
         self._name = initial
         self._held = ""  # whitespace that may turn out to belong to a marker
         self._at_start = initial == "reasoning"  # leading whitespace of this block is the marker's
@@ -58,14 +61,35 @@ class OutputParser:
             return []
         if logprob is not None:
             self._logprobs.append(logprob)
-        self._state, segments = TextStateMachine.split(self._state, text)
         events: list[Event] = []
-        for name, piece in segments:
+        for name, piece in self._segments(text):
             self._enter(name, events)
             self._emit(piece, events)
             if self.stopped:
                 break
         return events
+
+    def _segments(self, text: str) -> list[tuple[str, str]]:
+        """(state, text) of each state that the text passes."""
+        segments: list[tuple[str, str]]
+        if self._json is None:
+            self._state, segments = TextStateMachine.split(self._state, text)
+            return segments
+        joined: list[tuple[str, list[str]]] = [(self._state[0], [])]
+        for character in text:
+            if self._state[0] == "tool" and self._json.quoting:
+                segments = [("tool", character)]
+            else:
+                self._state, segments = TextStateMachine.split(self._state, character)
+            if len(segments) > 1:  # a marker is complete
+                self._json = _JsonObject()
+            elif self._state[0] == "tool":
+                self._json.take(character)
+            for name, piece in segments:
+                if name != joined[-1][0]:
+                    joined.append((name, []))
+                joined[-1][1].append(piece)
+        return [(name, "".join(pieces)) for name, pieces in joined]
 
     def finish(self) -> list[Event]:
         """The events that were held back, at the end of the answer."""
@@ -195,8 +219,14 @@ class _JsonObject:
     def __init__(self) -> None:
         self._depth = 0
         self._in_string = False
+        self._one_line = True
         self._escaped = False
         self._closed = False
+
+    @property
+    def quoting(self) -> bool:
+        """True inside a string. Strings of JSON are one line: where one is not, nobody knows whether it ever ends."""
+        return self._in_string and self._one_line and not self._closed
 
     def take(self, text: str) -> str:
         """The part of `text` that still belongs to the object."""
@@ -210,8 +240,10 @@ class _JsonObject:
                     self._escaped = True
                 elif character == '"':
                     self._in_string = False
+                elif character == "\n":
+                    self._one_line = False
             elif character == '"':
-                self._in_string = True
+                self._in_string = self._one_line = True
             elif character in "{[":
                 self._depth += 1
             elif character in "}]":

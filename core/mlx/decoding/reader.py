@@ -12,7 +12,7 @@ from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.calls.witness import SeenImage, Witness
 from core.errors import EngineError
-from core.mlx.decoding.constraint import JsonConstraint
+from core.mlx.decoding.constraint import JsonConstraint, grammar_tokenizer
 from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
@@ -52,8 +52,13 @@ class RequestReader:
         request, loaded = generation.request, self._loaded
         inputs = loaded.ranks.decide(lambda: self._inputs(request))
         generation.notes = inputs.prompt.notes
+        prompt = inputs.prompt
         parser = OutputParser(
-            loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
+            loaded.markers,
+            stop=request.sampling.stop,
+            tools=prompt.tools,
+            initial=prompt.initial,
+            held=prompt.schema is not None and prompt.initial != "tool",
         )
         row = Row(
             generation,
@@ -90,9 +95,7 @@ class RequestReader:
     def _grammar(self) -> Any:
         """The tokenizer as grammars want it, made when the first one is asked for."""
         if self._grammar_tokenizer is None:
-            import llguidance.hf
-
-            self._grammar_tokenizer = llguidance.hf.from_tokenizer(self._loaded.tokenizer._tokenizer)
+            self._grammar_tokenizer = grammar_tokenizer(self._loaded.tokenizer._tokenizer, self._loaded.markup)
         return self._grammar_tokenizer
 
     def _processors(self, row: Row, inputs: Inputs) -> list[LogitsProcessor]:

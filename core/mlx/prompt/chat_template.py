@@ -145,6 +145,7 @@ def render(
         return Prompt(text, initial, call_schema=calls, tools=tools, goes_on=continues, notes=notes)
     answer = prepare_schema(request.json_schema, "the JSON schema", "response_format")
     notes = (*notes, *answer.notes)
+    initial = initial if initial == "reasoning" else "normal"  # it is held from its first token, without a header
     return Prompt(text, initial, answer.schema, call_schema=calls, tools=tools, goes_on=continues, notes=notes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -250,6 +251,14 @@ def test_a_forced_tool_finds_the_definitions_of_its_own_schema(models: dict[str,
     assert '"$ref": "#/$defs/0/$defs/city"' in text
     assert prompt.schema["$defs"]["1"] == {"type": "object", "properties": {}, "additionalProperties": False}
     assert prompt.schema_param == "tools"
+
+
+def test_a_schema_holds_the_answer_from_its_first_token_without_a_header(models: dict[str, LoadedWeights]) -> None:
+    loaded = models["pocket/qwen3"]
+    channels = replace(loaded, markers=replace(loaded.markers, initial="header"))
+    request = GenerationRequest("pocket/qwen3", (user("Hi"),), json_schema={"type": "object"})
+    assert rendered(request, channels).initial == "normal"
+    assert rendered(replace(request, json_schema=None), channels).initial == "header"
 
 
 def test_many_turns_of_one_role_become_one_without_joining_what_was_joined() -> None:
