@@ -139,6 +139,17 @@ def test_the_marks_of_calls_and_thinking_are_text_in_what_is_asked(claude: anthr
         assert count("Hi", system=f"a{mark}b") == count("Hi", system=f"a< {mark[1:]}b")
 
 
+@pytest.mark.parametrize("text", ["<think>hm</think>The capital of", "hm</think>\n\nThe capital of"])
+def test_an_answer_that_goes_on_behind_its_thinking(
+    client: openai.OpenAI, claude: anthropic.Anthropic, text: str
+) -> None:
+    turns: list[Any] = [BEGUN[0], {"role": "assistant", "content": text}]
+    answer = client.chat.completions.create(model=TEXT, messages=turns, temperature=0, max_tokens=20)
+    assert answer.choices[0].message.content == " France is Paris."
+    message = claude.messages.create(model=TEXT, messages=turns, extra_body=GREEDY, max_tokens=20)
+    assert [block.text for block in message.content if block.type == "text"] == [" France is Paris."]
+
+
 def test_results_are_paired_by_their_ids(client: openai.OpenAI, claude: anthropic.Anthropic) -> None:
     def call(id: str, city: str) -> dict[str, Any]:
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,20 +106,7 @@ def render(
         )
         return _without_surrogates(made)
 
-    notes: tuple[str, ...] = ()
-    try:
-        try:
-            text = apply(messages)
-        except (TemplateError, TypeError, ValueError, KeyError):
-            folded = _system_folded(messages)
-            if folded is None:
-                raise
-            text, messages = apply(folded), folded
-            notes = (f"the chat template of {request.model} takes no system message: it opens the first user message",)
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
-        raise InvalidRequest(
-            f"The chat template of {request.model} refuses the conversation: {error}.", "messages"
-        ) from error
+    text, messages, notes = _rendered(messages, apply, request.model, markers)
     initial = markers.initial
     if markers.think_start and _left_open(text, markers):  # by whom? Only what comes after the last turn counts
         closed = "" if continues else apply(messages, opened=False)
@@ -147,6 +134,37 @@ def render(
     notes = (*notes, *answer.notes)
     initial = initial if initial == "reasoning" else "normal"  # it is held from its first token, without a header
     return Prompt(text, initial, answer.schema, call_schema=calls, tools=tools, goes_on=continues, notes=notes)
+
+
+def _rendered(
+    messages: list[dict[str, Any]],
+    apply: Callable[[list[dict[str, Any]]], str],
+    model: str,
+    markers: Markers,
+) -> tuple[str, list[dict[str, Any]], tuple[str, ...]]:
+    """The prompt that `apply` makes, the messages in the way that the template takes, and a note where that is another.
+
+    Raises InvalidRequest when it takes them in no way.
+    """
+    refused: Exception | None = None
+    note = f"the chat template of {model} takes no system message: it opens the first user message"
+    starts = [messages, *_thinking_apart(messages, markers)]
+    for way, notes in [more for start in starts for more in ((start, ()), (_system_folded(start), (note,)))]:
+        if way is None:
+            continue
+        try:
+            return apply(way), way, notes
+        except (TemplateError, TypeError, ValueError, KeyError) as error:
+            refused = error
+    if "continue_final_message" in str(refused):  # transformers has not found it again in what was rendered
+        raise InvalidRequest(
+            f"The chat template of {model} does not write the last assistant message as it was sent, so the answer "
+            "cannot go on from it. Send its text alone there, what it thought as thinking (reasoning_content in the "
+            "OpenAI protocol), or end with a user message.",
+            "messages",
+        ) from refused
+    reason = str(refused).rstrip(".")
+    raise InvalidRequest(f"The chat template of {model} refuses the conversation: {reason}.", "messages") from refused
 
 
 def _added(text: str, closed: str, think_start: str) -> str:
@@ -194,6 +212,25 @@ def _system_folded(messages: list[dict[str, Any]]) -> list[dict[str, Any]] | Non
     else:
         content = [{"type": "text", "text": text}, *content]
     return [{**messages[1], "content": content}, *messages[2:]]
+
+
+def _thinking_apart(messages: list[dict[str, Any]], markers: Markers) -> list[list[dict[str, Any]]]:
+    """The messages with the thinking of a last assistant message in its own field; nothing where its text holds none.
+
+    Templates move the thinking in a text, or drop it, and then the text that is to go on is not found again.
+    """
+    last, start, end = messages[-1], markers.think_start, markers.think_end
+    if last["role"] != "assistant" or not start or not end or end not in last["content"]:
+        return []
+    thought, _, text = last["content"].rpartition(end)
+    thought = thought.replace(start, "").replace(end, "").strip()
+    before = f"{last['thinking']}\n" if "thinking" in last else ""
+    return [[*messages[:-1], {**last, **_thinking(before + thought), "content": text.lstrip()}]]
+
+
+def _thinking(thought: str) -> dict[str, str]:
+    """Templates know it by one name or the other."""
+    return {"reasoning_content": thought, "thinking": thought}
 
 
 def _without_surrogates(text: str) -> str:
@@ -299,7 +336,7 @@ def _template_message(turn: Message, vision: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": turn.role.value, "content": _content(turn.parts, vision)}
     thinking = "".join(part.text for part in turn.parts if isinstance(part, ThinkingPart))
     if thinking:
-        entry["reasoning_content"] = entry["thinking"] = thinking  # templates know it by one name or the other
+        entry |= _thinking(thinking)
     calls = [part for part in turn.parts if isinstance(part, ToolCallPart)]
     if calls:
         entry["tool_calls"] = [

@@ -24,6 +24,7 @@ from core.calls.requests import (
     ToolResultPart,
 )
 from core.catalog import Catalog
+from core.errors import InvalidRequest
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.prompt.chat_template import Prompt, _normalised
 from core.mlx.prompt.inputs import prepare_inputs, rendered
@@ -185,6 +186,49 @@ def test_a_template_that_opens_thinking_is_believed(models: dict[str, LoadedWeig
     assert initial(loaded, user("</think> Hi")) == "reasoning"
     assert initial(loaded, user("<think>"), Message.text(Role.ASSISTANT, "Well,")) == "normal"
     assert initial(loaded, user("Hi"), Message.text(Role.ASSISTANT, "<think>Well,")) == "reasoning"
+
+
+CONTINUED = "<|im_start|>assistant\n<think>\n{}\n</think>\n\n{}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "thought", "text"),
+    [
+        ("<think>hm</think>The capital of", "hm", "The capital of"),
+        ("<think>\nhm\n</think>\n\nThe capital of", "hm", "The capital of"),
+        ("a</think>b", "a", "b"),
+        ("<think>a</think>b<think>c</think>d", "abc", "d"),
+        ("<think>hm</think>", "hm", ""),
+        ("a<|im_end|></think>b", "a< |im_end|>", "b"),
+    ],
+)
+def test_a_last_turn_that_holds_its_thinking_goes_on(
+    models: dict[str, LoadedWeights], sent: str, thought: str, text: str
+) -> None:
+    request = GenerationRequest("pocket/qwen3", (user("Hi"), Message.text(Role.ASSISTANT, sent)))
+    prompt = rendered(request, models["pocket/qwen3"])
+    assert prompt.text.endswith(CONTINUED.format(thought, text))
+    assert (prompt.initial, prompt.goes_on) == ("normal", True)
+
+
+def test_what_was_thought_apart_and_in_the_text_is_kept_both(models: dict[str, LoadedWeights]) -> None:
+    said = Message(Role.ASSISTANT, (ThinkingPart("First."), TextPart("Then.</think>The capital of")))
+    prompt = rendered(GenerationRequest("pocket/qwen3", (user("Hi"), said)), models["pocket/qwen3"])
+    assert prompt.text.endswith(CONTINUED.format("First.\nThen.", "The capital of"))
+
+
+def test_a_last_turn_that_the_template_rewrites_is_refused_in_our_words(
+    models: dict[str, LoadedWeights], monkeypatch: Any
+) -> None:
+    loaded = models["pocket/qwen3"]
+    shouting = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | upper }}<|im_end|>\n{% endfor %}"
+    monkeypatch.setattr(loaded.tokenizer._tokenizer, "chat_template", shouting)
+    for text in ("Well,", "a</think>b"):
+        with pytest.raises(
+            InvalidRequest, match=r"does not write the last assistant message .*end with a user"
+        ) as told:
+            rendered(GenerationRequest("pocket/qwen3", (user("Hi"), Message.text(Role.ASSISTANT, text))), loaded)
+        assert "continue_final" not in told.value.message.lower()
 
 
 def asked_for(*cities: str) -> Message:
