@@ -12,7 +12,7 @@ import llguidance.numpy
 import mlx.core as mx
 import numpy as np
 
-from core.errors import InvalidRequest, UnsupportedInput
+from core.errors import InvalidRequest, UnsupportedInput, ended
 from core.mlx.models.markup import Markup
 
 STRICT = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
@@ -131,4 +131,4 @@ class JsonConstraint:
 def _reason(problem: str) -> str:
     """What the library says of a schema, without its position in a grammar that nobody wrote."""
     first = next((line for line in problem.splitlines() if line.strip()), problem)
-    return first.rpartition("failed to compile JSON schema: ")[2].rstrip(".") + ". Simplify it there, or leave it out."
+    return f"{ended(first.rpartition('failed to compile JSON schema: ')[2])} Simplify it there, or leave it out."

@@ -20,7 +20,7 @@ import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.models import llama
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, ended
 from core.mlx.models.gguf_header import check_types
 
 NAMES = {
@@ -60,7 +60,7 @@ def convert(file: Path, folder: Path) -> None:
         weights, metadata = mx.load(str(file), format="gguf", return_metadata=True)
     except (RuntimeError, ValueError) as error:
         raise InvalidRequest(
-            f"MLX cannot read the weights of {file.name}: {_first_line(error)}. Download it again."
+            f"MLX cannot read the weights of {file.name}: {ended(_first_line(error))} Download it again."
         ) from error
     about = {name: _plain(value) for name, value in metadata.items()}
     _check(file, about)
@@ -304,4 +304,4 @@ def _write(file: Path, value: Any) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -24,7 +24,7 @@ from core.calls.requests import (
     ToolMode,
     ToolResultPart,
 )
-from core.errors import InvalidRequest, UnsupportedInput
+from core.errors import InvalidRequest, UnsupportedInput, ended
 from core.mlx.models.formats import Markers
 from core.mlx.models.markup import Markup
 
@@ -163,8 +163,9 @@ def _rendered(
             "OpenAI protocol), or end with a user message.",
             "messages",
         ) from refused
-    reason = str(refused).rstrip(".")
-    raise InvalidRequest(f"The chat template of {model} refuses the conversation: {reason}.", "messages") from refused
+    raise InvalidRequest(
+        f"The chat template of {model} refuses the conversation: {ended(refused)}", "messages"
+    ) from refused
 
 
 def _added(text: str, closed: str, think_start: str) -> str:

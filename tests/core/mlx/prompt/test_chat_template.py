@@ -283,6 +283,25 @@ def test_a_system_message_that_a_template_refuses_opens_the_first_user_turn(
     assert rendered(GenerationRequest("pocket/qwen3", (user("Hi"),)), loaded).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "ends"),
+    [
+        ("Only user and assistant roles are supported!", "are supported!"),
+        ("Roles must alternate user/assistant/user/assistant/...", "user/assistant/..."),
+        ("No tools here", "No tools here."),
+    ],
+)
+def test_what_a_template_says_keeps_its_own_end(
+    models: dict[str, LoadedWeights], monkeypatch: Any, said: str, ends: str
+) -> None:
+    loaded = models["pocket/qwen3"]
+    monkeypatch.setattr(loaded.tokenizer._tokenizer, "chat_template", f"{{{{ raise_exception('{said}') }}}}")
+    with pytest.raises(InvalidRequest) as caught:
+        rendered(GenerationRequest("pocket/qwen3", (user("Hi"),)), loaded)
+    assert caught.value.message.startswith(f"The chat template of pocket/qwen3 refuses the conversation: {said}")
+    assert caught.value.message.endswith(ends)
+
+
 def test_a_forced_tool_finds_the_definitions_of_its_own_schema(models: dict[str, LoadedWeights]) -> None:
     city = {"type": "object", "properties": {"at": {"$ref": "#/$defs/city"}}, "$defs": {"city": {"enum": ["Oslo"]}}}
     tools = (Tool("one", parameters=city), Tool("two", parameters={"type": "object"}))
