@@ -51,7 +51,8 @@ def mended_quantisation(config: Mapping[str, Any], tensors: Mapping[str, Tensor]
             "its weights are packed as AWQ and GPTQ do it, and config.json does not name one of them (quant_method)"
         )
     plain = bool(tensors) and all(tensor.dtype in _FLOATS for tensor in tensors.values())
-    return {} if plain and (stated or "quantization" in config) else None
+    said = stated or config.get("quantization_config") or "quantization" in config
+    return {} if plain and said else None
 
 
 def _is_whole(block: Any) -> bool:

@@ -75,6 +75,7 @@ def test_weights_that_are_not_packed_need_no_word() -> None:
     for config in (
         {"quantization_config": {"bits": 4}},
         {"quantization": None},
+        {"quantization_config": ["awq"]},
         {"text_config": {"quantization": {"a": 1}}},
     ):
         assert mended_quantisation(config, plain) == {}
