@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from core.catalog.model_info import Float32, ModelInfo
-from core.catalog.template_features import read_template
+from core.catalog.template_features import read_templates
 
 LIBRARIES = ("mlx", "mlx-lm", "mlx-vlm", "transformers")
 SAMPLES = 16
@@ -55,7 +55,7 @@ def fingerprint(info: ModelInfo) -> dict[str, str]:
         if (part := _part(file.name)) and file.is_file():
             parts[part].update(repr((file.name, file.stat().st_size)).encode())
             _read_into(parts[part], file)
-    parts["chat_template"].update(read_template(info.path).encode("utf-8", "surrogatepass"))
+    parts["chat_template"].update(read_templates(info.path).text(processor=True).encode("utf-8", "surrogatepass"))
     return {name: digest.hexdigest() for name, digest in parts.items()}
 
 
