@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Self
 
 
+def ended(words: object) -> str:
+    """A library's words as the end of a sentence: with a full stop, unless they have an end of their own."""
+    text = str(words).strip()
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
 class EngineError(Exception):
     """Base of all: `str(error)` says what happened, why, and what to do. `code` is stable, for programs."""
 

@@ -11,7 +11,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.catalog import ModelInfo, ModelKind
+from core.calls.witness import ASKS, FINGERPRINT
+from core.catalog import ModelInfo, ModelKind, fingerprint, short
 from core.catalog.audio_tasks import AudioTask, audio_task
 from core.errors import ModelNotFound
 from server.body import to_json
@@ -65,6 +66,8 @@ async def model(request: Request, model_id: str) -> Response:
         body = anthropic_model(info)
     else:
         body = openai_model(info, info.id in loaded_ids(engine))
+    if ASKS in request.headers:
+        body |= {FINGERPRINT: short(await asyncio.to_thread(fingerprint, info))}
     return Response(to_json(body), media_type="application/json")
 
 

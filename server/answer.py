@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from core.calls.events import GenerationResult, Loading, Prefill, Queued
+from core.calls.events import Finished, GenerationResult, Loading, Prefill, Queued
 from core.calls.requests import GenerationRequest
+from core.calls.witness import ASKS, FIELD
 from core.errors import EngineError, GenerationFailed, InvalidRequest, RequestCancelled
 from core.media.fetch import fetch_image
 from core.media.images import ImageData
@@ -100,17 +101,27 @@ async def answer(
     def headers() -> dict[str, str]:
         return warning_header([*decoded.warnings, *(note for one in generations for note in one.notes)])
 
+    witnessed = ASKS in request.headers
     call.begin(decoded.request.model, encoder is not None, kill)
     events = follow(generations, PATIENCE_S, one_call=decoded.one_call)
     try:
         if encoder is None:
             results = await while_connected(request, _collect(events, choices, call))
-            return Response(to_json(whole(results)), headers=headers(), media_type="application/json")
+            body = whole(results)
+            if witnessed:
+                body |= _witnesses([result.finished for result in results])
+            return Response(to_json(body), headers=headers(), media_type="application/json")
         begun = await while_connected(request, _opening(events, call))
     except BaseException:
         await stop()
         raise
-    return _EventStream(_frames(begun, events, encoder, call), stop, {"cache-control": "no-cache", **headers()})
+    frames = _frames(begun, events, encoder, call, choices if witnessed else 0)
+    return _EventStream(frames, stop, {"cache-control": "no-cache", **headers()})
+
+
+def _witnesses(ends: Sequence[Finished | None]) -> dict[str, Any]:
+    told = [end.witness.to_json() if end is not None and end.witness is not None else None for end in ends]
+    return {FIELD: told}
 
 
 async def _collect(events: AsyncGenerator[Item, None], choices: int, call: WireCall) -> list[GenerationResult]:
@@ -140,27 +151,46 @@ async def _opening(events: AsyncGenerator[Item, None], call: WireCall) -> list[I
 
 
 async def _frames(
-    begun: Iterable[Item], events: AsyncGenerator[Item, None], encoder: StreamEncoder, call: WireCall
+    begun: Iterable[Item],
+    events: AsyncGenerator[Item, None],
+    encoder: StreamEncoder,
+    call: WireCall,
+    witnesses: int,
 ) -> AsyncGenerator[bytes, None]:
-    """The stream's bytes. An error becomes the protocol's error event; a ping fills long silence."""
+    """The stream's bytes. An error becomes the protocol's error event; a ping fills long silence.
+
+    `witnesses` is of how many choices an event of our own tells before the end.
+    """
     sent_at = time.monotonic()
     unfinished = True
+    ends: dict[int, Finished] = {}
+
+    def encode(item: Item) -> list[Frame]:
+        if item is None:
+            return []
+        event, choice = item
+        if isinstance(event, Finished):
+            ends[choice] = event
+        return encoder.feed(event, choice)
+
     try:
         for item in begun:
-            frames = [encoder.ping()] if item is None else encoder.feed(*item)
+            frames = [encoder.ping()] if item is None else encode(item)
             if frames:
                 yield _encoded(frames)
         async for item in events:
-            frames = []
             if item is not None:
                 call.event(*item)
-                frames = encoder.feed(*item)
+            frames = encode(item)
             if not frames and time.monotonic() - sent_at >= PING_S:
                 frames = [encoder.ping()]
             if frames:
                 yield _encoded(frames)
                 sent_at = time.monotonic()
         frames = encoder.close()
+        if witnesses:
+            told = _witnesses([ends.get(choice) for choice in range(witnesses)])
+            frames = [Frame({"type": FIELD, **told}, FIELD), *frames]
         unfinished = False
         call.end(WireState.DONE)
         if frames:
@@ -168,10 +198,11 @@ async def _frames(
     except Exception as error:
         if not isinstance(error, EngineError):
             log.exception("A stream failed.")
-        told = from_exception(error)
-        call.end(WireState.CANCELLED if isinstance(error, RequestCancelled) else WireState.FAILED, error=told.message)
+        failure = from_exception(error)
+        state = WireState.CANCELLED if isinstance(error, RequestCancelled) else WireState.FAILED
+        call.end(state, error=failure.message)
         if unfinished:
-            yield _encoded(encoder.fail(told))
+            yield _encoded(encoder.fail(failure))
 
 
 def _encoded(frames: Iterable[Frame]) -> bytes:

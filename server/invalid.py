@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, ended
 
 SHOWN = 60
 """Characters of a wrong value that are repeated."""
@@ -64,8 +64,8 @@ def _fault(error: Mapping[str, Any]) -> str:
     for name, words in _BOUNDS.items():
         if name in bounds:
             return f"must be {words} {bounds[name]}, not {value}."
-    reason = error["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"cannot be {value}: {reason[:1].lower()}{reason[1:]}."
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"cannot be {value}: {reason[:1].lower()}{ended(reason[1:])}"
 
 
 def _shown(value: Any) -> str:

@@ -34,7 +34,7 @@ def find_model(engine: Engine, settings: Settings, name: str, *, images: bool) -
     elif name == DEFAULT:
         info = _default(engine, settings, images)
     else:
-        info = catalog.get(name)
+        info = _named(engine, name, (DEFAULT, *Tier))
     return _usable(engine, settings, info)
 
 
@@ -46,11 +46,21 @@ def find_other_model(
     "default" is the first of them that is loaded, else the first. Raises as `find_model`.
     """
     if name != DEFAULT:
-        return _usable(engine, settings, engine.catalog.get(name))
+        return _usable(engine, settings, _named(engine, name, (DEFAULT,)))
     if not suitable:
         raise ModelNotFound(f"There is no {what} on this machine. Download one, then name it or ask for 'default'.")
     loaded = loaded_ids(engine)
     return _usable(engine, settings, next((info for info in suitable if info.id in loaded), suitable[0]))
+
+
+def _named(engine: Engine, name: str, special: Sequence[str]) -> ModelInfo:
+    """The model of that id. Raises ModelNotFound, with the one of `special` that differs in its case alone."""
+    try:
+        return engine.catalog.get(name)
+    except ModelNotFound:
+        if name.lower() in special:
+            raise ModelNotFound(f"There is no model {name!r} on this machine. Did you mean {name.lower()}?") from None
+        raise
 
 
 def _usable(engine: Engine, settings: Settings, info: ModelInfo) -> ModelInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -68,6 +69,13 @@ def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
     """An engine over tiny/bert, tiny/qwen3-embedding, tiny/whisper, tiny/soprano and the pocket models."""
     with Engine(tiny_settings) as engine:
         yield engine
+
+
+def pytest_configure() -> None:
+    if any(name.startswith(outside.CARRIED) for name in os.environ):
+        from tests.e2e.conftest import check_variables
+
+        check_variables()
 
 
 def pytest_collection_finish() -> None:

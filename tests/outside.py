@@ -29,8 +29,10 @@ SINGLE = ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "LANGUAGE"
 CACHE = ROOT / ".pytest_cache" / "assay"
 """What can be made again is kept from one run to the next, apart from the user's."""
 LOCAL = "localhost,127.0.0.1,::1"
-HUB = "E2E_HUB_CACHE"
+HUB = "TESTS_HUB_CACHE"
 """Where the user's models lie, for the tests that ask for reference models."""
+ASKED, CARRIED = "ASSAY_E2E_", "TESTS_E2E_"
+"""How the names begin of the user's variables for those tests, and of the copies that workers see."""
 
 
 def leave_outside() -> None:
@@ -51,8 +53,8 @@ def _remember_models() -> None:
     hub = os.environ.get("ASSAY_HF_CACHE") or os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")
     os.environ.setdefault(HUB, os.path.expanduser(hub))
     for name, value in list(os.environ.items()):
-        if name.startswith("ASSAY_E2E_"):
-            os.environ[name.removeprefix("ASSAY_")] = value
+        if name.startswith(ASKED):
+            os.environ[CARRIED + name.removeprefix(ASKED)] = value
 
 
 def compile_once() -> None:

@@ -49,3 +49,12 @@ def test_what_is_set_outside_changes_nothing(locale: str, tmp_path: Path) -> Non
         [*command, *chosen], cwd=ROOT, env=env | settings, capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_a_variable_that_no_end_to_end_test_asks_for_is_told() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/e2e"]
+    env = os.environ | {"ASSAY_E2E_TXT": "/nowhere", "ASSAY_E2E_SPEAKER": "/nowhere"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    told = "ASSAY_E2E_TXT: no test asks for that. There are ASSAY_E2E_TEXT, ASSAY_E2E_VISION_QUICK,"
+    assert told in done.stdout + done.stderr

@@ -51,6 +51,12 @@ def golden_rate(attempt: Attempt) -> str:
     return f"{value:.0f}" if value else "–"
 
 
+def waited(attempt: Attempt) -> str:
+    """`queued 12.3 s` for an answer that waited for others, else ""; other times leave it out."""
+    value = attempt.perf.get("queued_s") or 0.0
+    return f"queued {seconds(value)}" if value >= 0.05 else ""
+
+
 def loaded_in(attempt: Attempt) -> str:
     """`loaded in 2.31 s` for the answer that its model was loaded for, else ""; other times leave it out."""
     value = attempt.perf.get("load_s") or 0.0

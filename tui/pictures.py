@@ -104,7 +104,7 @@ async def take(target: Path) -> None:
             _keep(app, target, "golden")
             await _ask_over_the_api(app)
             await pilot.press("f5")
-            await _until(pilot, lambda: app.wire.table.rows.option_count == 2)
+            await _until(pilot, lambda: app.wire.table.rows.row_count == 2)
             _keep(app, target, "wire")
             await pilot.resize_terminal(*NARROW)
             await pilot.press("f2")

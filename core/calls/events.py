@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from core.calls.witness import Witness
+
 
 class FinishReason(StrEnum):
     """Why a generation ended. A request that fails raises its `EngineError` instead."""
@@ -17,6 +19,7 @@ class FinishReason(StrEnum):
     LENGTH = "length"  # max_tokens or the context window was reached
     TOOL_CALLS = "tool_calls"  # the turn ended with calls for the caller to make
     CANCELLED = "cancelled"  # the caller asked for it; what came before is kept
+    OTHER = "other"  # a server elsewhere gave a reason that is none of these
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,10 @@ class Finished:
     usage: Usage
     timing: Timing
     stop_sequence: str | None = None
+    witness: Witness | None = None
+    """What was done for it; None for what is no answer of a model here, or ended before its prompt was read."""
+    said: str = ""
+    """The reason in a server's own words, with `FinishReason.OTHER`."""
 
 
 Event = Queued | Loading | Prefill | TextDelta | ThinkingDelta | ToolCallStart | ToolCallDelta | Finished

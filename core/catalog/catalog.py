@@ -18,14 +18,14 @@ from core.errors import ModelNotFound
 from core.settings import Settings
 
 SCAN_SHARE = 9
-"""Times as long as a scan takes that nobody's wrong name can bring about the next one."""
+"""Times as long as a scan of everything takes that nobody's wrong name can bring about the next one."""
 
 
 class Catalog:
     """Scans at the first question, then answers from memory until `refresh`. Safe to call from any thread.
 
     Before it says that a model is not there, or cannot be used, it looks at the disk again: models are downloaded while
-    a server runs.
+    a server runs. It always looks where a model of that id would lie, and everywhere as often as SCAN_SHARE allows.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,7 +46,9 @@ class Catalog:
         """The model of exactly that id. Raises ModelNotFound with the nearest names."""
         with self._lock:
             models = self._scanned()
-            if (model_id not in models or models[model_id].problem) and self._may_look_again():
+            if _is_missing(models, model_id):
+                self._look_for(model_id, models)
+            if _is_missing(models, model_id) and self._may_look_again():
                 self._models = None
                 models = self._scanned()
         if model_id in models:
@@ -77,27 +79,48 @@ class Catalog:
         described: dict[Found, tuple[object, ModelInfo]] = {}
         models: dict[str, ModelInfo] = {}
         for found in _unique(self._places()):
-            listing = look(found.path)
-            known = self._described.get(found)
-            if known is not None and known[0] == listing.fingerprint:
-                info = known[1]
-            else:
-                allowed = frozenset(self.settings.allow_code)
-                info = describe(found, listing, allowed, self.settings.prefill_chunk, self._float32)
-            described[found] = (listing.fingerprint, info)
-            models[info.id] = info
+            described[found] = self._look(found)
+            models[found.id] = described[found][1]
         self._described = described
-        self._models = dict(sorted(models.items(), key=lambda item: (item[1].source != "pocket", item[0].lower())))
+        self._models = _sorted(models)
         self._scan_ended = time.monotonic()
         self._scan_s = self._scan_ended - began
         return self._models
 
-    def _places(self) -> Iterator[Found]:
-        yield from pocket_models()
-        yield from cached_models(cache_folder(self.settings))
+    def _look(self, found: Found) -> tuple[object, ModelInfo]:
+        """A model's description with the fingerprint of its files; it is read again only if they have changed."""
+        listing = look(found.path)
+        known = self._described.get(found)
+        if known is not None and known[0] == listing.fingerprint:
+            return known
+        allowed = frozenset(self.settings.allow_code)
+        info = describe(found, listing, allowed, self.settings.prefill_chunk, self._float32)
+        return listing.fingerprint, info
+
+    def _look_for(self, model_id: str, models: dict[str, ModelInfo]) -> None:
+        """Look at the places where a model of that id would lie, and at the place where it lay."""
+        known = (found for found in self._described if found.id == model_id)
+        found = next(self._places(model_id), None) or next(known, None)
+        if found is not None:
+            self._described[found] = self._look(found)
+            models[model_id] = self._described[found][1]
+            self._models = _sorted(models)
+
+    def _places(self, wanted: str | None = None) -> Iterator[Found]:
+        """Where models lie, or where the one of the id `wanted` would."""
+        yield from (found for found in pocket_models() if wanted in (None, found.id))
+        yield from cached_models(cache_folder(self.settings), wanted=wanted)
         for folder in self.settings.model_folders:
-            yield from folder_models(folder.expanduser())
-        yield from folder_models(self.settings.own_models)
+            yield from folder_models(folder.expanduser(), wanted)
+        yield from folder_models(self.settings.own_models, wanted)
+
+
+def _is_missing(models: dict[str, ModelInfo], model_id: str) -> bool:
+    return model_id not in models or models[model_id].problem is not None
+
+
+def _sorted(models: dict[str, ModelInfo]) -> dict[str, ModelInfo]:
+    return dict(sorted(models.items(), key=lambda item: (item[1].source != "pocket", item[0].lower())))
 
 
 def _unique(places: Iterator[Found]) -> Iterator[Found]:

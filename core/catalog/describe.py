@@ -16,7 +16,7 @@ from core.catalog.memory import PREFILL_CHUNK, estimate
 from core.catalog.model_info import Float32, MemoryEstimate, ModelInfo, ModelKind
 from core.catalog.places import Found
 from core.catalog.safetensors import BrokenWeights
-from core.catalog.template_features import read_template, takes_tools, thinks
+from core.catalog.template_features import read_templates, takes_tools, thinks
 from core.catalog.weights import INDEX, PICKLES, Weights, find_files, read_weights
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
@@ -95,7 +95,7 @@ def _described(
     float32: bool,
 ) -> ModelInfo:
     kind, problem, foreign = verdict.kind, verdict.problem, verdict.problem is not None
-    weights, template = None, ""
+    weights, templates = None, None
     try:
         files = find_files(found.path)
         if files:
@@ -105,12 +105,13 @@ def _described(
     except BrokenWeights as error:
         problem = problem or str(error)
     try:
-        template = read_template(found.path)
+        templates = read_templates(found.path)
     except ValueError as error:
         problem = problem or f"{error}; download the model again"
     if kind is ModelKind.VISION and weights is not None and not weights.vision_tensors:
         kind = ModelKind.TEXT if libraries.mlx_lm_file(config) else kind
     chats = kind in (ModelKind.TEXT, ModelKind.VISION)
+    template = templates.text(processor=kind is ModelKind.VISION) if templates and chats else ""
     problem = problem or (_tokenizer_problem(listing) if chats else None)
     if kind is ModelKind.AUDIO and verdict.family == "whisper":
         problem = problem or _whisper_problem(found.path)
@@ -135,8 +136,8 @@ def _described(
         size_bytes=sum(listing.sizes.values()),
         revision=found.revision,
         images=kind is ModelKind.VISION,
-        tools=chats and takes_tools(template),
-        thinking=chats and thinks(template),
+        tools=takes_tools(template),
+        thinking=thinks(template),
         needs_code=bool(code),
         memory=predict(weights.nbytes, weights.float_bytes) if predict and weights else None,
         float32=tuple(_float32(predict, weights)) if float32 and predict and weights else (),

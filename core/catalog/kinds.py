@@ -101,6 +101,6 @@ def _without_model_type(config: Mapping[str, Any]) -> Verdict:
 def _quantisation_problem(config: Mapping[str, Any]) -> str | None:
     quantisation = config.get("quantization_config")
     method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
-    if "quantization" in config or method not in _UNREADABLE:
+    if config.get("quantization") or method not in _UNREADABLE:
         return None
     return f"unsupported: its weights are quantised with {method}, which MLX cannot read; get an MLX conversion"

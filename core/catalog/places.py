@@ -44,8 +44,8 @@ def pocket_models() -> Iterator[Found]:
         yield Found(model.id, model.folder, "pocket", summary=model.summary, problem=problem)
 
 
-def cached_models(cache: Path, source: str = "cache") -> Iterator[Found]:
-    """The models of a Hugging Face cache.
+def cached_models(cache: Path, source: str = "cache", wanted: str | None = None) -> Iterator[Found]:
+    """The models of a Hugging Face cache, or the `wanted` one of them.
 
     Layout: models--<org>--<name>/{refs/<branch>, snapshots/<commit>/<links>, blobs/<hash>}; see
     https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Of several snapshots, the one that refs/main names
@@ -53,11 +53,11 @@ def cached_models(cache: Path, source: str = "cache") -> Iterator[Found]:
     """
     for repo in _folders(cache):
         kind, _, name = repo.name.partition("--")
-        if kind != "models" or not name:
+        model_id = name.replace("--", "/", 1)
+        if kind != "models" or not name or wanted not in (None, model_id):
             continue
         partial = sum(1 for entry in _entries(repo / "blobs") if entry.name.endswith(".incomplete"))
         snapshot = _snapshot(repo)
-        model_id = name.replace("--", "/", 1)
         if snapshot is None:
             if partial:
                 problem = "incomplete: the download stopped before its first file was whole; download it again"
@@ -77,22 +77,31 @@ def _snapshot(repo: Path) -> Path | None:
     return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def folder_models(root: Path) -> Iterator[Found]:
-    """A folder that is a model, or whose sub-folders are: <name> or <org>/<name>. A cache is read as one."""
+def folder_models(root: Path, wanted: str | None = None) -> Iterator[Found]:
+    """A folder that is a model, or whose sub-folders are: <name> or <org>/<name>. A cache is read as one.
+
+    With `wanted`, no other sub-folder is looked into than those on the way to the model of that id. It is compared with
+    what lies there and never joined to a path: it may come from anybody.
+    """
     if _is_model(root):
-        yield Found(root.name, root, "folder")
+        if wanted in (None, root.name):
+            yield Found(root.name, root, "folder")
         return
     children = _folders(root)
     if any(child.name.startswith("models--") for child in children):
-        yield from cached_models(root, "folder")
+        yield from cached_models(root, "folder", wanted)
         return
     for child in children:
+        if wanted is not None and wanted.partition("/")[0] != child.name:
+            continue
         if _is_model(child):
-            yield Found(child.name, child, "folder")
+            if wanted in (None, child.name):
+                yield Found(child.name, child, "folder")
             continue
         for grandchild in _folders(child):
-            if _is_model(grandchild):
-                yield Found(f"{child.name}/{grandchild.name}", grandchild, "folder")
+            model_id = f"{child.name}/{grandchild.name}"
+            if wanted in (None, model_id) and _is_model(grandchild):
+                yield Found(model_id, grandchild, "folder")
 
 
 def _is_model(folder: Path) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.catalog.config import read_json
 
@@ -15,26 +17,68 @@ _THINKS = re.compile(
 MAX_TEMPLATE_BYTES = 2 * 1024 * 1024
 
 
-def read_template(folder: Path) -> str:
-    """The chat template of a model folder, several of them joined, or "".
+@dataclass(frozen=True)
+class Templates:
+    """The chat templates of a folder, by name and by the place where they lie; a single one is called "default"."""
 
-    Looks where transformers does: chat_template.jinja, chat_template.json, additional_chat_templates/, then
-    tokenizer_config.json (a string, or a list of named ones). Raises ValueError when one of the files is broken.
-    """
-    parts: list[str] = []
-    for file in (folder / "chat_template.jinja", *sorted(folder.glob("additional_chat_templates/[!.]*.jinja"))):
+    files: dict[str, str]
+    """chat_template.jinja and additional_chat_templates/: where they are, a tokenizer looks no further."""
+    tokenizer: dict[str, str]
+    """tokenizer_config.json's, a string or a list of named ones."""
+    processor: dict[str, str]
+    """chat_template.json's, which the processors of vision models read."""
+    listed: bool
+    """Whether chat_template.json has a list, which nothing reads."""
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Those of the first place that has any; {} where none of them can be the default.
+
+        A default that is missing there is that of a later place, or else the only template, or the one for tools.
+        """
+        places = [place for place in (self.files, self.tokenizer, self.processor) if place]
+        found = dict(places[0]) if places else {}
+        only = next(iter(found.values())) if len(found) == 1 else None
+        default = next((place["default"] for place in places if "default" in place), only or found.get("tool_use"))
+        return {**found, "default": default} if default is not None else {}
+
+    def found(self, processor: bool) -> bool:
+        """Whether the libraries find the chosen ones by themselves, for a model with a `processor` or without."""
+        if processor:
+            return not self.listed and (not self.files or "default" in self.files)
+        return (self.files or self.tokenizer) == self.chosen
+
+    def text(self, processor: bool) -> str:
+        """All that may be rendered, joined: a processor may have a template of its own."""
+        every = [*self.files.values(), *self.tokenizer.values(), *self.processor.values()]
+        return "\n".join(every if processor else self.chosen.values())
+
+
+def read_templates(folder: Path) -> Templates:
+    """The chat templates of a model folder. Raises ValueError when one of the files is broken."""
+    paths = {"default": folder / "chat_template.jinja"}
+    paths |= {file.stem: file for file in sorted(folder.glob("additional_chat_templates/[!.]*.jinja"))}
+    files: dict[str, str] = {}
+    for name, file in paths.items():
         try:
             if file.stat().st_size <= MAX_TEMPLATE_BYTES:
-                parts.append(file.read_text(encoding="utf-8", errors="replace"))
+                files[name] = file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-    for name in ("chat_template.json", "tokenizer_config.json"):
-        template = (read_json(folder / name) or {}).get("chat_template")
-        if isinstance(template, str):
-            parts.append(template)
-        elif isinstance(template, list):
-            parts.extend(str(entry.get("template", "")) for entry in template if isinstance(entry, dict))
-    return "\n".join(parts)
+    tokenizer, processor = (
+        (read_json(folder / name) or {}).get("chat_template")
+        for name in ("tokenizer_config.json", "chat_template.json")
+    )
+    return Templates(files, _named(tokenizer), _named(processor), isinstance(processor, list))
+
+
+def _named(template: Any) -> dict[str, str]:
+    """A template of a JSON file, a string or a list of named ones, by name."""
+    if isinstance(template, str):
+        return {"default": template} if template else {}
+    entries = [entry for entry in template if isinstance(entry, dict)] if isinstance(template, list) else []
+    pairs = ((entry.get("name"), entry.get("template")) for entry in entries)
+    return {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str)}
 
 
 def takes_tools(template: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.catalog.apple_double import is_apple_double
 from core.catalog.config import number, read_json
+from core.catalog.packing import mended_quantisation
 from core.catalog.safetensors import BrokenWeights, Tensor, read_header
 
 INDEX = "model.safetensors.index.json"
@@ -76,12 +77,22 @@ def _promised(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
-    """Count what the files hold. Raises BrokenWeights when one of them is truncated or corrupt."""
+def read_headers(files: list[Path]) -> dict[str, Tensor]:
+    """The tensors of all of a model's files. Raises BrokenWeights when one of them is truncated or corrupt."""
     tensors: dict[str, Tensor] = {}
     for file in files:
         tensors.update(read_header(file))
-    packing = _packing(config)
+    return tensors
+
+
+def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
+    """Count what the files hold.
+
+    Raises BrokenWeights when one of them is truncated or corrupt, or when nothing tells how they are packed.
+    """
+    tensors = read_headers(files)
+    mended = mended_quantisation(config, tensors)
+    packing = _packing(config if mended is None else {"quantization": mended})
     parameters = 0
     seen_bits: Counter[float] = Counter()
     floats: Counter[str] = Counter()

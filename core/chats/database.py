@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import HistoryError
+from core.errors import HistoryError, ended
 
 PRAGMAS = (
     "journal_mode = WAL",
@@ -115,7 +115,7 @@ class Database:
         except OSError as error:
             raise HistoryError(f"The chat history {self.path} cannot be {done}: {error.strerror or error}.") from error
         except (KeyError, TypeError, ValueError) as error:
-            raise HistoryError(f"A turn in {self.path} cannot be {done}: {error}.") from error
+            raise HistoryError(f"A turn in {self.path} cannot be {done}: {ended(error)}") from error
 
 
 def _reason(error: sqlite3.Error) -> str:
@@ -132,4 +132,4 @@ def _reason(error: sqlite3.Error) -> str:
         )
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return f"it is damaged or no history at all ({error}). Move it away to start a new one."
-    return f"{error}."
+    return ended(error)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.calls.events import FinishReason, GenerationResult
+from core.calls.requests import Tool
 from core.golden.expressions import (
     AllOf,
+    Answered,
     AnyOf,
     CallsTool,
     Equals,
@@ -19,17 +21,17 @@ from core.golden.expressions import (
     Finishes,
     FitsSchema,
     Matches,
+    NoExtraCalls,
     Not,
     NotEmpty,
     Word,
     describe,
-    leaves,
+    implied,
     to_json,
 )
-from core.golden.words import find_words
-
-CLEAN_FINISH = Finishes((FinishReason.STOP, FinishReason.TOOL_CALLS))
-"""Asked of every case whose expectation does not speak of `finish` itself: an answer cut short is never a pass."""
+from core.golden.json_answers import json_fault
+from core.golden.patterns import CannotJudge, find
+from core.golden.words import composed, find_words
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,23 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is judged: the final answer without its thinking, the calls, and why the generation ended."""
+    """What is judged: the final answer without its thinking, the calls, and why the generation ended.
+
+    `said` is the reason in a server's own words, where it gave one that is none of ours.
+    """
 
     text: str
     finish: FinishReason = FinishReason.STOP
     calls: tuple[Call, ...] = ()
+    said: str = ""
 
     @classmethod
     def of(cls, result: GenerationResult) -> Answer:
         """The answer of a finished generation."""
-        reason = result.finished.reason if result.finished else FinishReason.CANCELLED
+        finished = result.finished
+        reason = finished.reason if finished else FinishReason.CANCELLED
         calls = tuple(Call(call.name, call.parsed) for call in result.tool_calls)
-        return cls(final_answer(result.text), reason, calls)
+        return cls(final_answer(result.text), reason, calls, finished.said if finished else "")
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,13 @@ class Hit:
 
 @dataclass(frozen=True)
 class Check:
-    """One judgement: the expectation as JSON, whether it holds, what hit, and a phrase for each thing that failed."""
+    """One judgement: the expectation as JSON, whether it holds, what hit, and a phrase for each thing that failed.
 
+    `name` is "expect" for what a person wrote, "answered", "finish" and "calls" for what is asked beside it, and
+    "ttft_s", "total_s" and "decode_tps" for limits.
+    """
+
+    name: str
     expr: Any
     passed: bool
     hits: tuple[Hit, ...] = ()
@@ -82,22 +94,47 @@ def final_answer(text: str) -> str:
     return text.split("<think>", 1)[0]
 
 
-def check(expression: Expression, answer: Answer) -> tuple[Check, ...]:
-    """Judge an answer: the expectation, and a clean finish unless the expectation itself speaks of `finish`."""
-    checks = [_checked(expression, answer)]
-    if not any(isinstance(leaf, Finishes) for leaf in leaves(expression)):
-        checks.append(_checked(CLEAN_FINISH, answer))
+def check(expression: Expression, answer: Answer, tools: Sequence[Tool] = ()) -> tuple[Check, ...]:
+    """Judge an answer: the expectation, and what `implied` adds to it. `tools` are those that were offered."""
+    checks = [_checked("expect", expression, answer)]
+    for name, asked in implied(expression).items():
+        if isinstance(asked, NoExtraCalls):
+            checks.append(_no_extra_calls(expression, answer, tools))
+        else:
+            checks.append(_checked(name, asked, answer))
     return tuple(checks)
 
 
 def holds(expression: Expression, answer: Answer) -> bool:
-    """Whether the expectation alone holds, whatever the finish."""
+    """Whether the expectation alone holds, whatever the finish. Raises CannotJudge."""
     return _judge(expression, answer).passed
 
 
-def _checked(expression: Expression, answer: Answer) -> Check:
-    verdict = _judge(expression, answer)
-    return Check(to_json(expression), verdict.passed, verdict.hits, () if verdict.passed else verdict.failed)
+def _checked(name: str, expression: Expression, answer: Answer) -> Check:
+    try:
+        verdict = _judge(expression, answer)
+    except CannotJudge as reason:
+        verdict = _Verdict(False, (), (str(reason),))
+    return Check(name, to_json(expression), verdict.passed, verdict.hits, () if verdict.passed else verdict.failed)
+
+
+def _no_extra_calls(expression: Expression, answer: Answer, tools: Sequence[Tool]) -> Check:
+    """A call is one too many if the expectation holds without it."""
+    faults: list[str] = []
+    if _checked("expect", expression, answer).passed:
+        for index, call in enumerate(answer.calls):
+            fewer = replace(answer, calls=answer.calls[:index] + answer.calls[index + 1 :])
+            if _checked("expect", expression, fewer).passed:
+                faults.append(f"called {call.name}, which nothing asks for")
+                break
+    declared = {tool.name: tool.parameters for tool in tools}
+    for call in answer.calls:
+        parameters = declared.get(call.name, {})
+        if "properties" not in parameters or parameters.get("additionalProperties"):
+            continue
+        unknown = [key for key in call.arguments or () if key not in parameters["properties"]]
+        faults += [f"{call.name} was called with {key}, which it does not take" for key in unknown]
+    return Check("calls", to_json(NoExtraCalls()), not faults, (), tuple(faults))
 
 
 @dataclass(frozen=True)
@@ -130,21 +167,25 @@ def _judge(expression: Expression, answer: Answer) -> _Verdict:
         case Equals(text):
             start = len(answer.text) - len(answer.text.lstrip())
             whole = answer.text.strip()
-            places = [(start, start + len(whole))] if whole == text.strip() else []
+            places = [(start, start + len(whole))] if composed(whole)[0] == composed(text.strip())[0] else []
             return _found(text, places, f'the answer is not "{text}"')
         case Matches(pattern):
-            places = [match.span() for match in re.finditer(pattern, answer.text)]
-            return _found(pattern, places, f"nothing matches /{pattern}/")
+            return _found(pattern, find(pattern, answer.text), f"nothing matches /{pattern}/")
         case FitsSchema(schema):
-            fault = _schema_fault(schema, answer.text)
+            fault = json_fault(schema, answer.text)
             return _Verdict(fault is None, (), (fault or "",))
-        case CallsTool(name, args):
+        case CallsTool(name, args, _):
             fault = _call_fault(name, args, answer.calls)
             return _Verdict(fault is None, (), (fault or "",))
         case Finishes(reasons):
-            return _Verdict(answer.finish in reasons, (), (f"finish is {answer.finish}, not {' or '.join(reasons)}",))
+            ended = answer.said or answer.finish
+            return _Verdict(answer.finish in reasons, (), (f"finish is {ended}, not {' or '.join(reasons)}",))
         case NotEmpty():
             return _Verdict(bool(answer.text.strip()), (), ("the answer is empty",))
+        case Answered():
+            return _Verdict(bool(answer.text.strip() or answer.calls), (), ("the answer is empty",))
+        case NoExtraCalls():
+            raise AssertionError("it is judged with the whole expectation")
 
 
 def _found(text: str, places: list[tuple[int, int]], missing: str) -> _Verdict:
@@ -155,24 +196,6 @@ def _merge(verdicts: list[_Verdict]) -> tuple[Hit, ...]:
     """The hits of several parts in the order of the answer, each once."""
     hits = dict.fromkeys(hit for verdict in verdicts for hit in verdict.hits)
     return tuple(sorted(hits, key=lambda hit: (hit.start, hit.end)))
-
-
-def _schema_fault(schema: Mapping[str, Any], text: str) -> str | None:
-    """Why the text is no JSON of the schema, or None. References to other documents are never fetched."""
-    import jsonschema
-    import referencing.exceptions
-
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)```\s*", text, flags=re.DOTALL | re.IGNORECASE)
-    try:
-        value = json.loads(fenced[1] if fenced else text)
-    except ValueError as error:
-        return f"the answer is no JSON ({error})"
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    try:
-        fault = jsonschema.exceptions.best_match(kind(schema, registry=referencing.Registry()).iter_errors(value))
-    except referencing.exceptions.Unresolvable as error:
-        return f"the schema refers to {error.ref}, which is not in it"
-    return f"{fault.json_path}: {fault.message}" if fault else None
 
 
 def _call_fault(name: str, args: Mapping[str, Any], calls: tuple[Call, ...]) -> str | None:
@@ -206,4 +229,6 @@ def same_json(left: Any, right: Any) -> bool:
         return left.keys() == right.keys() and all(same_json(left[key], right[key]) for key in left)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(same_json, left, right))
+    if isinstance(left, str) and isinstance(right, str):
+        return composed(left)[0] == composed(right)[0]
     return bool(left == right)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 from core.calls.events import FinishReason
 from core.golden.nearest import did_you_mean
+from core.golden.patterns import PatternError, compiled
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Equals:
 
 @dataclass(frozen=True)
 class Matches:
-    """The regular expression is found somewhere in the answer (Python's `re`, no flags)."""
+    """The regular expression is found somewhere in the answer (Python's syntax, no flags)."""
 
     pattern: str
 
@@ -61,10 +61,14 @@ class FitsSchema:
 
 @dataclass(frozen=True)
 class CallsTool:
-    """One of the answer's calls has this name, and arguments that hold these JSON values."""
+    """One of the answer's calls has this name, and arguments that hold these JSON values.
+
+    With `only`, there is no call beyond those that the expectation needs, and no argument that a tool does not declare.
+    """
 
     name: str
     args: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    only: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,16 @@ class Finishes:
 @dataclass(frozen=True)
 class NotEmpty:
     """The answer holds more than white space."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer holds more than white space, or a call. Asked of every answer, never written."""
+
+
+@dataclass(frozen=True)
+class NoExtraCalls:
+    """See `CallsTool.only`. Asked wherever that is, never written."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +108,28 @@ class Not:
     of: Expression
 
 
-Leaf = Word | Exact | Equals | Matches | FitsSchema | CallsTool | Finishes | NotEmpty
+Leaf = Word | Exact | Equals | Matches | FitsSchema | CallsTool | Finishes | NotEmpty | Answered | NoExtraCalls
 Expression = Leaf | AnyOf | AllOf | Not
 
 SMOKE = NotEmpty()
 """What holds where nothing is expected; that the answer ended cleanly is asked of every case."""
+
+CLEAN_FINISH = Finishes((FinishReason.STOP, FinishReason.TOOL_CALLS))
+"""Asked of every case whose expectation does not speak of `finish` itself: an answer cut short is never a pass."""
+
+
+def implied(expression: Expression) -> dict[str, Expression]:
+    """What is asked beside a written expectation, by its name: whatever that does not speak of itself."""
+    written = list(leaves(expression))
+    asked: dict[str, Expression] = {}
+    if not any(isinstance(leaf, NotEmpty) for leaf in written):
+        asked["answered"] = Answered()
+    if not any(isinstance(leaf, Finishes) for leaf in written):
+        asked["finish"] = CLEAN_FINISH
+    calls = [leaf for leaf in written if isinstance(leaf, CallsTool)]
+    if calls and all(leaf.only for leaf in calls):
+        asked["calls"] = NoExtraCalls()
+    return asked
 
 
 def leaves(expression: Expression) -> Iterator[Leaf]:
@@ -173,8 +204,8 @@ def _each(value: Any, leaf: Callable[[str], Expression]) -> Expression:
 
 def _matches(pattern: str) -> Matches:
     try:
-        re.compile(pattern)
-    except re.error as error:
+        compiled(pattern)
+    except PatternError as error:
         raise ExpressionError(f"The regular expression {pattern!r} cannot be read: {error}.") from error
     return Matches(pattern)
 
@@ -192,21 +223,27 @@ def _schema(value: Any) -> FitsSchema:
     return FitsSchema(value)
 
 
+TOOL_KEYS = ("name", "args", "only")
+
+
 def _tool(value: Any) -> CallsTool:
     if isinstance(value, str):
         return CallsTool(_text(value))
     if not isinstance(value, Mapping):
         raise ExpressionError("tool takes a name, or a table with name and args.")
     for key in value:
-        if key not in ("name", "args"):
-            raise ExpressionError(f'tool knows no "{key}"{did_you_mean(key, ("name", "args"))}.', (key,))
+        if key not in TOOL_KEYS:
+            raise ExpressionError(f'tool knows no "{key}"{did_you_mean(key, TOOL_KEYS)}.', (key,))
     if "name" not in value:
         raise ExpressionError("A tool expectation needs the tool's name.")
     arguments = value.get("args", {})
     if not isinstance(arguments, Mapping):
         raise ExpressionError("args is a table of argument names and JSON values.", ("args",))
     _inside("args", partial(_json_value, arguments))
-    return CallsTool(_inside("name", partial(_text, value["name"])), dict(arguments))
+    only = value.get("only", True)
+    if not isinstance(only, bool):
+        raise ExpressionError("only is true or false: whether other calls and arguments are forbidden.", ("only",))
+    return CallsTool(_inside("name", partial(_text, value["name"])), dict(arguments), only)
 
 
 def _json_value(value: Any) -> None:
@@ -261,12 +298,17 @@ def to_json(expression: Expression) -> Any:
             return {"regex": pattern}
         case FitsSchema(schema):
             return {"json_schema": schema}
-        case CallsTool(name, args):
-            return {"tool": {"name": name, "args": args}} if args else {"tool": name}
+        case CallsTool(name, args, only):
+            more = ({"args": args} if args else {}) | ({} if only else {"only": False})
+            return {"tool": {"name": name, **more} if more else name}
         case Finishes(reasons):
             return {"finish": [reason.value for reason in reasons]}
         case NotEmpty():
             return {"not_empty": True}
+        case Answered():
+            return {"answered": True}
+        case NoExtraCalls():
+            return {"extra_calls": False}
         case AnyOf(of):
             return [to_json(part) for part in of]
         case AllOf(of):
@@ -288,13 +330,17 @@ def describe(expression: Expression, inner: bool = False) -> str:
             return f"/{pattern}/"
         case FitsSchema():
             return "JSON of the schema"
-        case CallsTool(name, args):
+        case CallsTool(name, args, _):
             inside = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in args.items())
             return f"a call {name}({inside})"
         case Finishes(reasons):
             return "finish " + " or ".join(reasons)
         case NotEmpty():
             return "a non-empty answer"
+        case Answered():
+            return "an answer"
+        case NoExtraCalls():
+            return "no other call"
         case AnyOf(of) | AllOf(of):
             joint = " or " if isinstance(expression, AnyOf) else " and "
             joined = joint.join(describe(part, inner=True) for part in of)

@@ -2,53 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from core.golden.checks import Answer, holds
-from core.golden.expressions import CallsTool, Exact, Expression, Word, describe, leaves
+from core.golden.expressions import (
+    CallsTool,
+    Exact,
+    Expression,
+    FitsSchema,
+    Matches,
+    Word,
+    describe,
+    implied,
+    leaves,
+)
+from core.golden.json_answers import patterns, schema_fault, unknown_formats
 from core.golden.nearest import did_you_mean
+from core.golden.patterns import CannotJudge, runs_away
 from core.golden.proof import TooManyLeaves, can_fail, can_pass, counterexample
 from core.golden.reading import read_suite
 from core.golden.suite import Case, Problem, Suite
+from core.golden.toml_lines import TomlLines
 from core.tiers import Tier
 
+OBJECTS: tuple[object, ...] = ({}, {"a key nobody named": 1}, {"": []})
+OTHERS: tuple[object, ...] = ([], "", 0, None)
+"""JSON values of which a schema that means something refuses some."""
 
-def lint_folder(folder: Path) -> tuple[Suite | None, list[Problem]]:
-    """Read and lint in one: the suite, if there is one, and every problem; errors forbid a run, warnings do not."""
+Found = tuple[str, bool]
+"""A message, and whether it is a warning."""
+
+
+def lint_folder(folder: Path, on_disk: Collection[str] = ()) -> tuple[Suite | None, list[Problem]]:
+    """Read and lint in one: the suite, if there is one, and every problem; errors forbid a run, warnings do not.
+
+    `on_disk` are the ids of the models that are here; without them, no name of a model is doubted.
+    """
     suite, problems = read_suite(folder)
-    return suite, problems + (lint(suite) if suite else [])
+    return suite, problems + (lint(suite, on_disk) if suite else [])
 
 
-def lint(suite: Suite) -> list[Problem]:
+def lint(suite: Suite, on_disk: Collection[str] = ()) -> list[Problem]:
     """What is doubtful in a suite that could be read."""
-    return [problem for case in suite.cases for problem in _lint_case(suite, case)]
+    return [*_lint_models(suite, on_disk), *(problem for case in suite.cases for problem in _lint_case(suite, case))]
+
+
+# -- golden.toml -----------------------------------------------------------------------------------------------------
+
+
+def _lint_models(suite: Suite, on_disk: Collection[str]) -> Iterator[Problem]:
+    """Names of models that none has, and lists of models that no case would ask."""
+    file = suite.path / "golden.toml"
+    if not suite.tiers:
+        return
+    lines = TomlLines(file.read_text(encoding="utf-8-sig"))
+    kinds = {"vision": any(case.images for case in suite.cases), "text": any(not case.images for case in suite.cases)}
+    for tier, models in suite.tiers.items():
+        both = models.vision == models.text  # one list for both kinds
+        for kind, named in (("vision", models.vision), ("text", () if both else models.text)):
+            line = lines.line(("tiers", tier.value, kind))
+            for model in named:
+                if fault := _model_fault(model, on_disk):
+                    yield Problem(f"{tier}: {fault}", file, line, warning=not model.startswith("pocket/"))
+            if named and not both and not kinds[kind]:
+                what = "shows an image" if kind == "vision" else "is without images"
+                yield Problem(f"{tier}.{kind} has no effect: no case {what}.", file, line, warning=True)
+
+
+def _model_fault(model: str, on_disk: Collection[str]) -> str | None:
+    """What is doubtful about a model's name: one that is not here may well be elsewhere, but for pocket models."""
+    from rapidfuzz import fuzz, process
+
+    if not on_disk or model in on_disk:
+        return None
+    if model.startswith("pocket/"):
+        pocket = [name for name in on_disk if name.startswith("pocket/")]
+        return f"there is no pocket model {model}{did_you_mean(model, pocket)}."
+    near = process.extractOne(model, sorted(on_disk), scorer=fuzz.ratio, score_cutoff=90)
+    return f'{model} is not on this disk (did you mean "{near[0]}"?).' if near else None
+
+
+# -- cases -----------------------------------------------------------------------------------------------------------
 
 
 def _lint_case(suite: Suite, case: Case) -> Iterator[Problem]:
     place = case.file.with_suffix(".toml") if case.line else case.file
-
-    def problem(message: str, warning: bool = False) -> Problem:
-        return Problem(f"{case.id}: {message}", place, case.line, warning)
-
+    found: list[Found] = []
     for tiers, expression in _by_expectation(case):
         where = " and ".join(tiers)
-        yield from (problem(message, warning) for message, warning in _lint_expression(case, where, expression))
+        found += _lint_expression(case, where, expression)
+    found += [*_lint_order(case), *_lint_asking(case), *_lint_xfail(case)]
+    for image in (*case.images, *case.swap):
+        if not image.path.resolve().is_relative_to(suite.path.resolve()):
+            found.append((f"{image.path} is outside the suite, which cannot be passed on without it.", True))
+    if case.swap and {image.sha256 for image in case.swap} == {image.sha256 for image in case.images}:
+        found.append(("the swap control shows the very images of the case.", False))
+    yield from (Problem(f"{case.id}: {message}", place, case.line, warning) for message, warning in found)
+
+
+def _lint_order(case: Case) -> Iterator[Found]:
+    """Whether what passes the full tier passes the quick one."""
     try:
         world = counterexample(case.expected(Tier.FULL), case.expected(Tier.QUICK))
     except TooManyLeaves as error:
-        yield problem(f"that full implies quick was not proved: there are {error}.", warning=True)
-    else:
-        if world and world.certain:
-            yield problem(f"full does not imply quick: an answer that {world} passes full and fails quick.")
-        elif world:
-            message = f"that full implies quick cannot be proved: it hangs on {_undecidable(case)}."
-            yield problem(message, warning=True)
-    for image in (*case.images, *case.swap):
-        if not image.path.resolve().is_relative_to(suite.path.resolve()):
-            yield problem(f"{image.path} is outside the suite, which cannot be passed on without it.", warning=True)
-    if case.swap and {image.sha256 for image in case.swap} == {image.sha256 for image in case.images}:
-        yield problem("the swap control shows the very images of the case.")
+        yield f"that full implies quick was not proved: there are {error}.", True
+        return
+    if world and world.certain:
+        yield f"full does not imply quick: an answer that {world} passes full and fails quick.", False
+    elif world:
+        yield f"that full implies quick cannot be proved: it hangs on {_undecidable(case)}.", True
+
+
+def _lint_asking(case: Case) -> Iterator[Found]:
+    """Ways of asking that tell less than they seem to."""
+    greedy = case.sampling.temperature == 0
+    if greedy and case.repeats > 1:
+        yield f"repeats = {case.repeats} at temperature 0 asks the same {case.repeats} times: they count once.", True
+    if greedy:
+        idle = [name for name in ("top_p", "top_k") if getattr(case.sampling, name) is not None]
+        yield from ((f"{name} has no effect at temperature 0.", True) for name in idle)
+    if case.images and case.expect and not case.controls:
+        yield (
+            "it shows images and has no controls: a model that does not look may pass it ([controls] blind = true).",
+            True,
+        )
+
+
+def _lint_xfail(case: Case) -> Iterator[Found]:
+    """Checks that are known to fail, and that there are not."""
+    for where, known in case.xfail.items():
+        tiers = [Tier(where)] if where in list(Tier) else list(Tier)
+        names = {"expect", "ttft_s", "total_s", "decode_tps"}
+        for tier in tiers:
+            expression = case.expected(tier)
+            names |= {*implied(expression), *map(describe, leaves(expression))}
+        for name in known.checks:
+            if name not in names:
+                yield f'xfail names a check "{name}" that there is not{did_you_mean(name, names)}.', False
 
 
 def _by_expectation(case: Case) -> Iterator[tuple[list[Tier], Expression]]:
@@ -60,8 +151,7 @@ def _by_expectation(case: Case) -> Iterator[tuple[list[Tier], Expression]]:
         pending = [tier for tier in pending if tier not in same]
 
 
-def _lint_expression(case: Case, where: str, expression: Expression) -> Iterator[tuple[str, bool]]:
-    """(message, whether it is a warning) for one expectation."""
+def _lint_expression(case: Case, where: str, expression: Expression) -> Iterator[Found]:
     try:
         if not can_fail(expression):
             yield f"nothing could fail the check of {where} ({describe(expression)}).", False
@@ -72,9 +162,43 @@ def _lint_expression(case: Case, where: str, expression: Expression) -> Iterator
     for leaf in leaves(expression):
         if isinstance(leaf, CallsTool) and (fault := _tool_fault(case, leaf)):
             yield fault, False
+        if isinstance(leaf, FitsSchema):
+            yield from _lint_schema(where, leaf)
+        wanted = (
+            [leaf.pattern]
+            if isinstance(leaf, Matches)
+            else patterns(leaf.schema)
+            if isinstance(leaf, FitsSchema)
+            else []
+        )
+        for pattern in wanted:
+            if runs_away(pattern):
+                yield f"/{pattern}/ tries too many ways to match: it would be given up on long answers.", False
     wants_text = any(isinstance(leaf, Word | Exact) for leaf in leaves(expression))
-    if wants_text and holds(expression, Answer(case.prompt)):
+    if wants_text and _holds(expression, case.prompt):
         yield f"an echo of the prompt would pass the check of {where} ({describe(expression)}).", True
+
+
+def _lint_schema(where: str, leaf: FitsSchema) -> Iterator[Found]:
+    """Schemas that ask for nothing, or for what cannot be checked."""
+    for name in unknown_formats(leaf.schema):
+        yield f'the format "{name}" is not checked.', True
+    try:
+        objects, others = ([schema_fault(leaf.schema, value) is None for value in kind] for kind in (OBJECTS, OTHERS))
+    except CannotJudge as reason:
+        yield f"the schema of {where} cannot be used: {reason}.", False
+        return
+    if all(objects) and all(others):
+        yield f"any JSON would pass the schema of {where}: say what it holds.", False
+    elif all(objects):
+        yield f"any object would pass the schema of {where}: list its properties.", True
+
+
+def _holds(expression: Expression, text: str) -> bool:
+    try:
+        return holds(expression, Answer(text))
+    except CannotJudge:
+        return False
 
 
 def _tool_fault(case: Case, leaf: CallsTool) -> str | None:

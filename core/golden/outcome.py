@@ -1,4 +1,4 @@
-"""What a run comes to: counts, the sentences that explain it, and the exit code."""
+"""What a run comes to: counts and rates, the sentences that explain them, and the exit code."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from core.golden.parity import Parity
-from core.golden.results import Attempt, Verdict
+from core.golden.parity import ENGINE, Parity
+from core.golden.rates import CaseRate, Metric, case_rates, is_greedy
+from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Gates
+from core.golden.verdict import NOT_JUDGED
 from core.tiers import Tier
+
+NAMED = 3
+"""Cases that a sentence names before it says how many more there are."""
 
 
 class ExitCode(IntEnum):
@@ -26,14 +31,35 @@ class ExitCode(IntEnum):
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What a suite declares and a run did not do: cases whose controls were not asked, routes that were not taken."""
+
+    controls: int = 0
+    routes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """`verdicts` counts all attempts, `tiers` and `controls` each their own; `reasons` are for a person."""
+    """`verdicts` counts all attempts, `tiers` and `controls` each their own; `rates` are of the cases that were judged,
+    and `values` what they come to on each tier by its metric, 0 to 1. `reasons` say what does not hold, `notes` what
+    should be known beside; both are for a person.
+    """
 
     code: ExitCode
     verdicts: Mapping[Verdict, int]
     tiers: Mapping[Tier, Mapping[Verdict, int]]
     controls: Mapping[Verdict, int]
+    rates: tuple[CaseRate, ...]
+    values: Mapping[Tier, float]
+    shared: int
+    """Cases of the full tier that were not asked there, because the quick tier's model stands for it as well."""
     reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def held(self, tier: Tier) -> tuple[int, int]:
+        """How many cases of a tier held in every try, of how many that were judged."""
+        mine = [rate for rate in self.rates if rate.tier == tier]
+        return sum(rate.passes == rate.tries for rate in mine), len(mine)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,7 +67,11 @@ class Outcome:
             "verdicts": _by_name(self.verdicts),
             "tiers": {tier.value: _by_name(counts) for tier, counts in self.tiers.items()},
             "controls": _by_name(self.controls),
+            "rates": [rate.to_json() for rate in self.rates],
+            "values": {tier.value: round(value, 4) for tier, value in self.values.items()},
+            "shared": self.shared,
             "reasons": list(self.reasons),
+            "notes": list(self.notes),
         }
 
 
@@ -54,20 +84,25 @@ def outcome(
     parity: Parity,
     gates: Gates,
     *,
+    left_out: LeftOut | None = None,
     strict: bool = False,
     interrupted: bool = False,
 ) -> Outcome:
-    """Weigh a run. `strict` makes skipped attempts and unexpected passes failures."""
+    """Weigh a run. `strict` makes failures of what was skipped, passed unexpectedly, could show nothing, or is declared
+    by the suite and was left out."""
     tiers = {
         tier: Counter(item.verdict for item in attempts if item.tier == tier and item.control is None) for tier in Tier
     }
     verdicts = Counter(item.verdict for item in attempts)
     controls = Counter(item.verdict for item in attempts if item.control is not None)
-    failures = [*_failures(tiers, controls, gates), *(_strictly(verdicts) if strict else ())]
-    errors = [f"{verdicts[Verdict.ERROR]} attempts did not come about."] if verdicts[Verdict.ERROR] else []
-    if not interrupted and not verdicts.keys() - {Verdict.SKIP}:
-        errors.append("No model answered anything: every attempt was skipped.")
-    parts = [f"The routes differ in {len(parity.breaks)} of {parity.compared} answers."] if parity.breaks else []
+    rates = case_rates(attempts)
+    values = {tier: value for tier in Tier if (value := _value(tier, rates, gates)) is not None}
+    missing = list(_missing(left_out or LeftOut()))
+    failures = [*_failures(tiers, values, controls, gates)]
+    if strict:
+        failures += [*_strictly(verdicts, controls), *missing]
+    errors = [*_errors(verdicts)] + ([] if interrupted else [*_unanswered(tiers)])
+    parts = [*_parity_reasons(parity)]
     if interrupted:
         code = ExitCode.INTERRUPTED
     elif failures:
@@ -77,23 +112,96 @@ def outcome(
     else:
         code = ExitCode.PARITY if parts else ExitCode.HOLDS
     stopped = ["The run was stopped; this is what was done."] if interrupted else []
-    return Outcome(code, verdicts, tiers, controls, (*stopped, *failures, *errors, *parts))
+    notes = [*([] if strict else missing), *_notes(attempts, rates, parity)]
+    twice = {item.case for item in attempts if item.same_as is not None and item.control is None}
+    reasons = (*stopped, *failures, *errors, *parts)
+    return Outcome(code, verdicts, tiers, controls, tuple(rates), values, len(twice), reasons, tuple(notes))
 
 
-def _failures(tiers: Mapping[Tier, Counter[Verdict]], controls: Counter[Verdict], gates: Gates) -> Iterator[str]:
+def _value(tier: Tier, rates: Sequence[CaseRate], gates: Gates) -> float | None:
+    """The mean over the tier's cases; None when none was judged."""
+    metric = gates.metrics.get(tier, Metric())
+    mine = [rate.value(metric) for rate in rates if rate.tier == tier]
+    return sum(mine) / len(mine) if mine else None
+
+
+def _failures(
+    tiers: Mapping[Tier, Counter[Verdict]], values: Mapping[Tier, float], controls: Counter[Verdict], gates: Gates
+) -> Iterator[str]:
     for tier, counts in tiers.items():
-        held = counts[Verdict.PASS] + counts[Verdict.XFAIL] + counts[Verdict.XPASS]
-        judged = held + counts[Verdict.FAIL]
-        wanted = gates.passing.get(tier, 1.0)
-        if judged and held / judged < wanted:
+        answered = counts.total() - counts[Verdict.SKIP] - counts[Verdict.ERROR]
+        wanted, metric = gates.passing.get(tier, 1.0), gates.metrics.get(tier, Metric())
+        if answered and not counts[Verdict.PASS]:
+            yield f"Nothing passed on the {tier} tier, of {answered} answers."
+        elif tier in values and values[tier] < wanted - 1e-9:
+            judged = counts[Verdict.PASS] + counts[Verdict.FAIL]
+            by = "" if metric == Metric() else f" by {metric}"
             gate = "" if wanted == 1.0 else f", below the gate of {wanted:.0%}"
-            yield f"{counts[Verdict.FAIL]} of {judged} failed on the {tier} tier{gate}."
-    if blind := controls[Verdict.FAIL]:
-        yield f"{blind} controls failed: their checks hold without the right image."
+            yield f"{counts[Verdict.FAIL]} of {judged} failed on the {tier} tier: {values[tier]:.0%}{by}{gate}."
+    if failed := controls[Verdict.FAIL]:
+        yield f"{_count(failed, 'control')} failed: a pass there does not show what it should."
 
 
-def _strictly(verdicts: Mapping[Verdict, int]) -> Iterator[str]:
+def _strictly(verdicts: Mapping[Verdict, int], controls: Mapping[Verdict, int]) -> Iterator[str]:
     if skipped := verdicts.get(Verdict.SKIP):
         yield f"{skipped} were skipped, which --strict forbids."
     if surprising := verdicts.get(Verdict.XPASS):
         yield f"{surprising} passed that were expected to fail, which --strict forbids."
+    if idle := controls.get(Verdict.INCONCLUSIVE):
+        yield f"{_count(idle, 'control')} could show nothing, which --strict forbids."
+
+
+def _missing(left_out: LeftOut) -> Iterator[str]:
+    if left_out.controls:
+        yield f"The controls of {_count(left_out.controls, 'case')} were not run (--no-controls): a pass may be luck."
+    if left_out.routes:
+        yield f"The suite declares that routes agree, and {', '.join(left_out.routes)} was not asked: --route all does."
+
+
+def _errors(verdicts: Mapping[Verdict, int]) -> Iterator[str]:
+    if errors := verdicts.get(Verdict.ERROR):
+        yield f"{_count(errors, 'attempt')} did not come about."
+
+
+def _unanswered(tiers: Mapping[Tier, Counter[Verdict]]) -> Iterator[str]:
+    idle = [tier for tier, counts in tiers.items() if counts.total() and counts.total() == counts[Verdict.SKIP]]
+    if len(idle) == len(tiers) or not any(counts.total() for counts in tiers.values()):
+        yield "No model answered anything: every attempt was skipped."
+    else:
+        yield from (f"No model answered on the {tier} tier: every attempt was skipped." for tier in idle)
+
+
+def _parity_reasons(parity: Parity) -> Iterator[str]:
+    between = [found for found in parity.breaks if ENGINE not in found.routes]
+    if between:
+        answers = {(found.case, found.tier, found.repeat, found.control, found.routes) for found in between}
+        yield f"The routes differ in {len(answers)} of {_count(parity.compared, 'comparison')}."
+    if alone := len(parity.breaks) - len(between):
+        yield f"{_count(alone, 'figure')} of {_count(parity.witnessed, 'answer')} are not what the engine witnessed."
+
+
+def _notes(attempts: Sequence[Attempt], rates: Sequence[CaseRate], parity: Parity) -> Iterator[str]:
+    if parity.claimed:
+        yield f"{_count(parity.claimed, 'answer')} came without a witness: what the model was asked is only claimed."
+    if same := [f"{rate.case} ({rate.tier})" for rate in rates if rate.one_answer]:
+        yield f"Several seeds gave one answer to {_some(same)}: is the seed heard?"
+    repeated = {one.case for one in attempts if one.repeat > 0 and is_greedy(one)}
+    if repeated:
+        yield f"Repeats of greedy cases count once, since nothing in them can differ: {_some(sorted(repeated))}."
+    untold: dict[str, bool] = {}
+    for attempt in attempts:
+        for item in attempt.checks if attempt.status is Status.OK else ():
+            if isinstance(item.expr, Mapping) and "limit" in item.expr:
+                name = f"{item.name} of {attempt.case} ({attempt.tier})"
+                untold[name] = untold.get(name, True) and NOT_JUDGED in item.expr
+    if idle := [name for name, never in untold.items() if never]:
+        yield f"No attempt could tell whether these limits hold: {_some(idle)}."
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

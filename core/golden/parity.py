@@ -1,21 +1,29 @@
-"""Whether the routes agree: the same case, tier and repeat must give the same answer, whichever way it was asked."""
+"""Whether routes agree with one another, and each with what the engine witnessed of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.catalog import short
 from core.golden.results import Attempt, Status
 from core.golden.suite import Gates
 
 BEFORE, AFTER = 20, 40
 """Characters shown of two answers round their first difference."""
 
+ENGINE = "the engine"
+"""Who is named beside a route whose record and witness differ."""
+
+ASKED = ("prompt_sha256", "images", "model", "precision")
+"""What witnesses of one question must have in common, whichever way it came; and, unless it is None on both sides, all
+that was in force of the sampling."""
+
 
 @dataclass(frozen=True)
 class Break:
-    """Two routes that do not agree in `what`: answer, tool_calls, finish or checks."""
+    """Two routes, or a route and the engine's witness, that do not agree in `what`."""
 
     case: str
     tier: str
@@ -23,13 +31,16 @@ class Break:
     routes: tuple[str, str]
     what: str
     values: tuple[Any, Any]
+    control: str | None = None
 
     def __str__(self) -> str:
         left, right = map(str, self.values)
         pairs = enumerate(zip(left, right, strict=False))
         fork = next((index for index, (one, other) in pairs if one != other), min(len(left), len(right)))
         shown = " against ".join(repr(_excerpt(text, fork)) for text in (left, right))
-        return f"{self.case} ({self.tier}): {' and '.join(self.routes)} differ in {self.what} at {fork}: {shown}"
+        control = f", {self.control}" if self.control else ""
+        where = f"{self.case} ({self.tier}{control})"
+        return f"{where}: {' and '.join(self.routes)} differ in {self.what} at {fork}: {shown}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -43,36 +54,84 @@ def _excerpt(text: str, fork: int) -> str:
 
 @dataclass(frozen=True)
 class Parity:
-    """How many answers were compared with the first route's, and where they differed."""
+    """How many answers were compared with the first route's and how many with their witness, and what differed.
+
+    `claimed` is how many answers came without a witness.
+    """
 
     compared: int = 0
     breaks: tuple[Break, ...] = ()
+    witnessed: int = 0
+    claimed: int = 0
 
 
 def compare_routes(attempts: Iterable[Attempt], gates: Gates) -> Parity:
-    """Hold each route's answers against the first route's. Attempts that did not come about are not compared."""
-    groups: dict[tuple[str, str, int], list[Attempt]] = {}
-    for attempt in attempts:
-        if attempt.status is Status.OK and attempt.control is None and attempt.route in gates.parity_routes:
-            groups.setdefault((attempt.case, attempt.tier, attempt.repeat), []).append(attempt)
+    """Hold each route's answers against the first route's, and each answer's record against its witness.
+
+    Attempts that did not come about are not compared, and answers that count on both tiers are compared once. Controls
+    are held against their witnesses, and their prompts against the first route's; their answers are not compared.
+    """
+    came = [attempt for attempt in attempts if attempt.status is Status.OK and attempt.same_as is None]
+    groups: dict[tuple[str, str, int, str | None], list[Attempt]] = {}
+    for attempt in came:
+        if attempt.route in gates.parity_routes:
+            key = (attempt.case, attempt.tier, attempt.repeat, attempt.control)
+            groups.setdefault(key, []).append(attempt)
     pairs = [(first, other) for first, *others in groups.values() for other in others]
     found = [difference for pair in pairs for difference in _differences(*pair, gates.parity_level)]
-    return Parity(len(pairs), tuple(found))
+    witnessed = [attempt for attempt in came if attempt.witness is not None]
+    found += [difference for attempt in witnessed for difference in _against_witness(attempt)]
+    compared = sum(first.control is None for first, _ in pairs)
+    return Parity(compared, tuple(found), len(witnessed), len(came) - len(witnessed))
 
 
 def _differences(first: Attempt, other: Attempt, level: str) -> Iterator[Break]:
-    """With the level "checks" only the outcome of the checks counts, with "text" all that was said and why it ended."""
-    pairs: list[tuple[str, Any, Any]]
-    if level == "checks":
-        left, right = ([item.passed for item in attempt.checks] for attempt in (first, other))
-        pairs = [("checks", left, right)]
-    else:
-        pairs = [
-            ("answer", first.answer.strip(), other.answer.strip()),
-            ("tool_calls", list(first.tool_calls), list(other.tool_calls)),
-            ("finish", first.finish, other.finish),
-        ]
+    """With the level "checks" only the outcome of the checks counts, with "text" all that was said, to the letter, and
+    why it ended, with "tokens" also the ids of the answer's tokens. What was asked has to be the same in any case."""
+    pairs: list[tuple[str, Any, Any]] = []
+    one, two = first.witness, other.witness
+    if one and two:
+        pairs += [(name, one.get(name), two.get(name)) for name in ASKED]
+        pairs.append(("sampling", _plain(one["sampling"]), _plain(two["sampling"])))
+    if first.control is None:
+        if level == "checks":
+            left, right = ([item.passed for item in attempt.checks] for attempt in (first, other))
+            pairs.append(("checks", left, right))
+        else:
+            pairs.append(("answer", first.answer, other.answer))
+            pairs.append(("tool_calls", list(first.tool_calls), list(other.tool_calls)))
+            pairs.append(("finish", first.finish, other.finish))
+        if level == "tokens" and one and two:
+            pairs.append(("tokens", one["completion_sha256"], two["completion_sha256"]))
+    yield from _unequal(first, (first.route, other.route), pairs)
+
+
+def _against_witness(attempt: Attempt) -> Iterator[Break]:
+    """What a record says that its witness does not bear out."""
+    told = attempt.witness
+    assert told is not None
+    pairs = [
+        ("prompt tokens", attempt.usage.get("prompt"), told["prompt_tokens"]),
+        ("completion tokens", attempt.usage.get("completion"), told["completion_tokens"]),
+        ("cached tokens", attempt.usage.get("cached"), told["cached_tokens"]),
+        ("images", [item["sha"] for item in attempt.sent["images"]], [item["sha256"] for item in told["images"]]),
+    ]
+    for name in ("seed", "temperature", "top_p", "top_k", "max_tokens", "stop"):
+        if attempt.sent.get(name) is not None:
+            pairs.append((name, _plain(attempt.sent[name]), _plain(told["sampling"].get(name))))
+    if attempt.model.get("fingerprint"):
+        pairs.append(("model files", attempt.model["fingerprint"], short(told["model"])))
+    yield from _unequal(attempt, (attempt.route, ENGINE), pairs)
+
+
+def _unequal(attempt: Attempt, routes: tuple[str, str], pairs: Iterable[tuple[str, Any, Any]]) -> Iterator[Break]:
     for what, left, right in pairs:
-        if left != right:
-            routes = (first.route, other.route)
-            yield Break(first.case, first.tier, first.repeat, routes, what, (left, right))
+        if _plain(left) != _plain(right):
+            yield Break(attempt.case, attempt.tier, attempt.repeat, routes, what, (left, right), attempt.control)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: a tuple is a list, and names are strings."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from core.catalog import ModelInfo
+from core.catalog import ModelInfo, fingerprint, short
 from core.golden.models import Choice, Chooser
 from core.golden.nearest import did_you_mean
+from core.golden.rates import Metric
 from core.golden.suite import Case, Control, Suite, SuiteError, SuiteImage, TierModels
 from core.tiers import Tier
 
-IN_FLIGHT = 4
+IN_FLIGHT = 8
 """Attempts of one model that are under way together."""
 
 CONTEXT = 4096
@@ -23,20 +24,27 @@ CONTEXT = 4096
 class RunOptions:
     """What a run was asked for.
 
-    `cases` are globs on case ids (none: all cases); `repeats` and `seed` stand in for the suite's when given.
+    `cases` are globs on case ids (none: all cases); `repeats`, `seed` and `metric` stand in for the suite's when given.
+    `isolated` asks for times of a model alone: one attempt at a time, one model in memory.
     """
 
     routes: tuple[str, ...] = ("in-process",)
     cases: tuple[str, ...] = ()
     repeats: int | None = None
     seed: int | None = None
-    controls: bool = False
+    controls: bool = True
+    metric: str | None = None
+    isolated: bool = False
     in_flight: int = IN_FLIGHT
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One attempt to come. `model` None means that it is skipped, for the reason in `skip`."""
+    """One attempt to come. `model` None means that it is skipped, for the reason in `skip`.
+
+    `same_as` is the index of another attempt that asks the same model the same: it is asked once, for both tiers.
+    `fingerprint` tells the model's files apart from others of its name; "" for one that is not on this disk.
+    """
 
     index: int
     case: Case
@@ -47,20 +55,34 @@ class Planned:
     model: ModelInfo | None
     control: Control | None = None
     skip: str = ""
+    same_as: int | None = None
+    fingerprint: str = ""
 
     @property
     def key(self) -> str:
-        """What makes it the same attempt in a resumed run."""
-        model = self.model.id if self.model else ""
-        control = self.control or ""
-        return "|".join((self.case.id, self.case.sha, self.tier, model, self.route, str(self.repeat), control))
+        """What makes it the same attempt in a resumed run: all that may change the answer."""
+        model = f"{self.model.id}@{self.fingerprint}" if self.model else ""
+        shown = ",".join(image.sha256[:16] for image in self.images)
+        control, count = self.control or "", str(self.repeat)
+        return "|".join(
+            (self.case.id, self.case.ask_sha, self.tier, model, self.route, count, str(self.seed), control, shown)
+        )
 
     @property
     def images(self) -> tuple[SuiteImage, ...]:
         """What the model is shown: the case's images, others, or none."""
-        if self.control is None:
-            return self.case.images
-        return self.case.swap if self.control is Control.SWAP else ()
+        match self.control:
+            case Control.SWAP:
+                return self.case.swap
+            case Control.BLIND:
+                return ()
+            case _:
+                return self.case.images
+
+    @property
+    def system(self) -> str | None:
+        """The system prompt that is sent."""
+        return None if self.control is Control.NO_SYSTEM else self.case.system
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,18 @@ class Plan:
     stages: tuple[Stage, ...] = field(default=())
 
     @property
+    def parity_left_out(self) -> tuple[str, ...]:
+        """Routes that the suite itself declares must agree, and that this run does not take."""
+        gates = self.suite.gates
+        return tuple(name for name in gates.parity_routes if gates.parity_declared and name not in self.options.routes)
+
+    @property
+    def controls_left_out(self) -> int:
+        """How many cases declare controls that this run does not ask."""
+        cases = {attempt.case.id for attempt in self.attempts if attempt.case.controls}
+        return 0 if self.options.controls else len(cases)
+
+    @property
     def skipped(self) -> tuple[Planned, ...]:
         return tuple(attempt for attempt in self.attempts if attempt.model is None)
 
@@ -90,18 +124,63 @@ class Plan:
         return tuple(model for stage in self.stages for model in stage.models)
 
 
-def make_plan(suite: Suite, choose: Chooser, options: RunOptions, memory_budget: int = 0) -> Plan:
-    """Every attempt of a run. `memory_budget` is bytes for all models together; 0 means one model at a time.
+def on_this_disk(model: ModelInfo) -> str:
+    """A model's files in a few characters; "" for those that cannot be read."""
+    try:
+        return short(fingerprint(model))
+    except (OSError, ValueError):
+        return ""
 
-    Raises SuiteError when no case matches.
+
+def make_plan(
+    suite: Suite,
+    choose: Chooser,
+    options: RunOptions,
+    memory_budget: int = 0,
+    fingerprint_of: Callable[[ModelInfo], str] = on_this_disk,
+) -> Plan:
+    """Every attempt of a run. `memory_budget` is bytes for all models together; 0 means one model at a time.
+    `fingerprint_of` tells a model's files apart from others of its name.
+
+    Raises SuiteError when no case matches, or one is not asked often enough for the metric.
     """
     cases = select(suite.cases, options.cases)
+    if options.metric is not None:
+        metric = Metric.parse(options.metric)
+        suite = replace(suite, gates=replace(suite.gates, metrics=dict.fromkeys(Tier, metric)))
+    _check_repeats(cases, suite, options)
     attempts: list[Planned] = []
+    prints: dict[str, str] = {}
     for case in cases:
+        before: dict[str, int] = {}
         for tier in Tier:
             choice = choose(case, tier, suite.tiers.get(tier, TierModels()))
-            attempts.extend(_attempts(case, tier, choice, options, len(attempts)))
-    return Plan(suite, options, tuple(attempts), tuple(_stages(attempts, memory_budget)))
+            found = list(_attempts(case, tier, choice, options, len(attempts)))
+            if choice.model is not None:
+                twin = before.setdefault(choice.model.id, len(attempts))
+                shift = None if twin == len(attempts) else len(attempts) - twin
+                if choice.model.id not in prints:
+                    prints[choice.model.id] = fingerprint_of(choice.model)
+                found = [
+                    replace(one, fingerprint=prints[choice.model.id], same_as=one.index - shift if shift else None)
+                    for one in found
+                ]
+            attempts.extend(found)
+    budget = 0 if options.isolated else memory_budget
+    return Plan(suite, options, tuple(attempts), tuple(_stages(attempts, budget)))
+
+
+def _check_repeats(cases: Iterable[Case], suite: Suite, options: RunOptions) -> None:
+    """A chance of k tries needs k tries."""
+    for tier in Tier:
+        metric = suite.gates.metrics.get(tier, Metric())
+        for case in cases:
+            repeats = case.repeats if options.repeats is None else options.repeats
+            if repeats < metric.k and case.sampling.temperature != 0:
+                raise SuiteError(
+                    f"{metric} needs each case asked {metric.k} times, and {case.id} is asked {repeats} times on the "
+                    f"{tier} tier: raise its repeats, or run with --repeats {metric.k}."
+                )
 
 
 def select(cases: Sequence[Case], globs: Iterable[str]) -> list[Case]:
@@ -120,9 +199,7 @@ def _matches(case_id: str, pattern: str) -> bool:
 
 
 def _attempts(case: Case, tier: Tier, choice: Choice, options: RunOptions, start: int) -> Iterator[Planned]:
-    controls: list[Control | None] = [None]
-    if options.controls:
-        controls += [Control.SWAP] * bool(case.swap) + [Control.BLIND] * case.blind
+    controls: list[Control | None] = [None, *(case.controls if options.controls else ())]
     base = case.seed if options.seed is None else options.seed
     repeats = case.repeats if options.repeats is None else options.repeats
     index = start
@@ -149,7 +226,7 @@ def _stages(attempts: Sequence[Planned], budget: int) -> Iterator[Stage]:
         free -= _bytes(model, free)
     for group in groups:
         ids = {model.id for model in group}
-        own = [attempt for attempt in attempts if attempt.model and attempt.model.id in ids]
+        own = [one for one in attempts if one.model and one.model.id in ids and one.same_as is None]
         routes = list(dict.fromkeys(attempt.route for attempt in own))
         own.sort(key=lambda attempt: routes.index(attempt.route))
         yield Stage(tuple(group), tuple(own))

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import tomllib
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,15 +16,21 @@ from pydantic import BaseModel, ValidationError
 
 from core.calls.requests import Sampling, Tool
 from core.errors import InvalidImage
+from core.golden.case_parts import control_faults, declared_controls, known_failures, limits
 from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression, to_json
+from core.golden.faults import sentence
 from core.golden.nearest import did_you_mean
-from core.golden.schema import Bounds, CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, LimitsTable, Sidecar
-from core.golden.suite import Case, Gates, Limits, Problem, Suite, SuiteError, SuiteImage, TierModels
+from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, Sidecar
+from core.golden.suite import Case, Gates, Problem, Suite, SuiteError, SuiteImage, TierModels
 from core.golden.toml_lines import TomlLines
 from core.media.images import read_image
 from core.tiers import Tier
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".gif")
+"""In any case: cameras write .JPG."""
+NOT_SHOWN = (".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".svg", ".jxl", ".jp2", ".ico", ".pdf", ".psd")
+"""Pictures that are not read."""
+KEYS = (*Knobs.model_fields, *CaseKeys.model_fields)
 NOT_PROMPTS = "accepted"
 """The folder of accepted answers; it and folders that begin with . or _ hold no prompts."""
 
@@ -78,6 +83,10 @@ class _Reader:
         self.defaults = Knobs()
         self.swap_wanted: set[str] = set()
         """Ids of the cases whose sidecar leaves the choice of the other image to the reader."""
+        self.heard: set[tuple[int, str]] = set()
+        """Tables, by their id, and keys that some case has gone by."""
+        self.silent: list[tuple[BaseModel, _Document, tuple[str, ...]]] = []
+        """Tables that several cases go by, with where they stand."""
 
     def read(self) -> tuple[Suite, list[Problem]]:
         golden_toml = self.folder / "golden.toml"
@@ -92,6 +101,9 @@ class _Reader:
         if not prompts:
             self._fault("There is no .txt file in the suite: each prompt is one.", self.folder)
         cases = [self._with_sha(self._with_swap(case, cases)) for case in cases]
+        self.silent.append((self.defaults, document, ("defaults",)))
+        if cases and not any(not problem.warning for problem in self.problems):
+            self._tell_of_unheard()
         if golden.gates.quick.max_regressions is not None or golden.gates.full.max_regressions is not None:
             line = document.lines.line(("gates", "full", "max_regressions"))
             message = "max_regressions is not applied: a run is not compared with an earlier one."
@@ -107,8 +119,10 @@ class _Reader:
             },
             gates=Gates(
                 {Tier.QUICK: golden.gates.quick.passing, Tier.FULL: golden.gates.full.passing},
+                {Tier.QUICK: golden.gates.quick.metric, Tier.FULL: golden.gates.full.metric},
                 tuple(golden.gates.parity.routes),
                 golden.gates.parity.level,
+                "parity" in golden.gates.model_fields_set,
             ),
             sha=_sha([document.values, [(case.id, case.sha) for case in cases]]),
         )
@@ -160,9 +174,17 @@ class _Reader:
         except ValidationError as error:
             for fault in error.errors():
                 path = tuple(fault["loc"])
-                message = _sentence(table, path, fault)
+                message = sentence(table, path, fault)
                 self._fault(message, document.file, document.lines.line(path))
             return None
+
+    def _tell_of_unheard(self) -> None:
+        """Warn of keys that no case goes by, because each has its own."""
+        for table, document, at in self.silent:
+            for key in sorted(table.model_fields_set & set(KEYS)):
+                if (id(table), key) not in self.heard and getattr(table, key) is not None:
+                    message = f'"{key}" has no effect here: every case says its own.'
+                    self.problems.append(Problem(message, document.file, document.lines.line((*at, key)), warning=True))
 
     def _fault(self, message: str, file: Path, line: int | None = None) -> None:
         self.problems.append(Problem(message, file, line))
@@ -181,6 +203,8 @@ class _Reader:
         stem = file.relative_to(self.folder).with_suffix("").as_posix()
         if not sidecar.case:
             yield self._case(stem, file, prompt, document, (), sidecar, sidecar)
+        else:
+            self.silent.append((sidecar, document, ()))
         seen: set[str] = set()
         for index, table in enumerate(sidecar.case):
             if table.id in seen:
@@ -206,6 +230,7 @@ class _Reader:
             for level in (table, sidecar, self.defaults):
                 value = getattr(level, key, None)
                 if value is not None:
+                    self.heard.add((id(level), key))
                     return value
             return None
 
@@ -214,7 +239,10 @@ class _Reader:
 
         expect = self._expect(document, sidecar.expect, ("expect",))
         if isinstance(table, CaseTable):
-            expect |= self._expect(document, table.expect, (*at, "expect"))
+            own = self._expect(document, table.expect, (*at, "expect"))
+            if expect.keys() - own.keys():
+                self.heard.add((id(sidecar), "expect"))
+            expect |= own
         images = self._images(file, document, said("images"), place("images"))
         controls = said("controls")
         swap: tuple[SuiteImage, ...] = ()
@@ -223,9 +251,9 @@ class _Reader:
                 self.swap_wanted.add(case_id)
             else:
                 swap = self._images(file, document, controls.swap, (*place("controls"), "swap"))
-        if controls and (controls.swap or controls.blind) and not images:
-            line = document.lines.line(place("controls"))
-            self._fault("Controls withhold or swap images, and the case shows none.", document.file, line)
+        if controls is not None:
+            for fault in control_faults(controls, images, said):
+                self._fault(fault, document.file, document.lines.line(place("controls")))
         xfail = said("xfail")
         return Case(
             id=case_id,
@@ -246,10 +274,10 @@ class _Reader:
             seed=said("seed") or 0,
             repeats=said("repeats") or 1,
             expect=expect,
-            limits=_limits(said("limits")),
-            xfail=xfail.model_dump(by_alias=True, exclude_none=True) if xfail else {},
+            limits=limits(said("limits")),
+            xfail=known_failures(xfail) if xfail else {},
+            controls=declared_controls(controls) if controls else (),
             swap=swap,
-            blind=bool(controls and controls.blind),
         )
 
     def _expect(self, document: _Document, value: Any, path: tuple[str | int, ...]) -> dict[Tier, Expression]:
@@ -283,14 +311,22 @@ class _Reader:
     ) -> tuple[SuiteImage, ...]:
         """The images that the case names, else the one of the prompt's stem."""
         if named is None:
-            beside = [prompt.with_suffix(ending) for ending in IMAGE_ENDINGS]
-            beside = [image for image in beside if image.is_file()]
+            same = [file for file in sorted(prompt.parent.iterdir()) if file.stem == prompt.stem and file.is_file()]
+            beside = [file for file in same if file.suffix.lower() in IMAGE_ENDINGS]
+            for file in same:
+                if file.suffix.lower() in NOT_SHOWN:
+                    message = (
+                        f"{file.name} lies beside the prompt and is not shown: "
+                        f"{file.suffix[1:].upper()} is not read. Convert it to PNG or JPEG."
+                    )
+                    self.problems.append(Problem(message, prompt, warning=True))
             if len(beside) > 1:
                 names = " and ".join(image.name for image in beside)
                 self._fault(f"{names} both belong to this prompt: name the images in a sidecar.", prompt)
             return tuple(filter(None, (self._image(image, prompt, None) for image in beside[:1])))
         line = document.lines.line(path)
-        images = (self._image(document.file.parent / name, document.file, line) for name in named)
+        folder = document.file.parent
+        images = (self._image(folder / Path(name).expanduser(), document.file, line) for name in named)
         return tuple(filter(None, images))
 
     def _image(self, image: Path, file: Path, line: int | None) -> SuiteImage | None:
@@ -334,7 +370,7 @@ class _Reader:
         return replace(case, swap=tuple(pool[index % len(pool)] for index in range(len(case.images))))
 
     def _with_sha(self, case: Case) -> Case:
-        content = [
+        asked = [
             case.id,
             case.prompt,
             case.system,
@@ -343,48 +379,16 @@ class _Reader:
             vars(case.sampling),
             case.thinking,
             case.seed,
+        ]
+        judged = [
             {tier: to_json(expression) for tier, expression in case.expect.items()},
             {tier: vars(limits) for tier, limits in case.limits.items()},
-            case.xfail,
+            {where: vars(known) for where, known in case.xfail.items()},
+            case.controls,
+            [image.sha256 for image in case.swap],
         ]
-        return replace(case, sha=_sha(content))
-
-
-def _limits(table: LimitsTable | None) -> dict[Tier, Limits]:
-    """A tier's own limits over those for both tiers."""
-    if table is None:
-        return {}
-    common = table.model_dump(exclude={"quick", "full"}, exclude_none=True)
-    own: Mapping[Tier, Bounds] = {Tier.QUICK: table.quick, Tier.FULL: table.full}
-    limits = {tier: Limits(**common | bounds.model_dump(exclude_none=True)) for tier, bounds in own.items()}
-    return {tier: limit for tier, limit in limits.items() if limit != Limits()}
+        return replace(case, sha=_sha([asked, judged]), ask_sha=_sha(asked))
 
 
 def _sha(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _sentence(root: type[BaseModel], path: tuple[str | int, ...], fault: Mapping[str, Any]) -> str:
-    """What pydantic found, in a sentence: an unknown key with the nearest known one, or a value and what is allowed."""
-    key = ".".join(str(step) for step in path if isinstance(step, str)) or "the file"
-    if fault["type"] == "extra_forbidden":
-        return f'There is no key "{path[-1]}" here{did_you_mean(str(path[-1]), _keys(root, path))}.'
-    if fault["type"] == "missing":
-        return f'"{path[-1]}" is missing.'
-    allowed = fault["msg"].removeprefix("Value error, ")
-    return f"{key} cannot be {fault['input']!r}: {allowed[0].lower()}{allowed[1:]}."
-
-
-def _keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the table around the last step of `path` may hold."""
-    for step in path[:-1]:
-        fields = {info.alias or name: info for name, info in model.model_fields.items()}
-        if step in fields:
-            model = _model_in(fields[str(step)].annotation) or model
-    return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, typing.get_args(annotation))), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -9,14 +10,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from io import TextIOWrapper
+from io import BufferedRandom, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from core.errors import EngineError
 from core.golden.checks import Check, Hit
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 
 class Status(StrEnum):
@@ -28,7 +29,8 @@ class Status(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What became of an attempt. `XPASS` passed where a failure was expected."""
+    """What became of an attempt. `XPASS` passed where a failure was expected, and `INCONCLUSIVE` is a control that can
+    show nothing, because the case itself did not pass."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -36,6 +38,7 @@ class Verdict(StrEnum):
     SKIP = "skip"
     XFAIL = "xfail"
     XPASS = "xpass"
+    INCONCLUSIVE = "inconclusive"
 
 
 class NoSuchRun(EngineError):
@@ -49,13 +52,16 @@ class Attempt:
     """One prompt answered once. The mappings are ready for JSON; docs/golden.md lists their keys.
 
     Positions in `checks` count characters of `answer`, which holds no thinking. `why` says in a phrase for what the
-    verdict is not a plain pass. `key` identifies the attempt across resumed runs.
+    verdict is not a plain pass. `key` identifies the attempt across resumed runs. `witness` is what the engine told of
+    it (`core.calls.witness`); without one, as from a server that is none of ours, what was `sent` is only claimed.
+    `same_as` is the id of the attempt whose answer this is: one model stands for both tiers, and was asked once.
     """
 
     id: str
     key: str
     case: str
     case_sha: str
+    ask_sha: str
     tier: str
     route: str
     repeat: int
@@ -64,6 +70,8 @@ class Attempt:
     model: Mapping[str, Any] = field(default_factory=dict)
     control: str | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
+    witness: Mapping[str, Any] | None = None
+    same_as: str | None = None
     answer: str = ""
     reasoning: str | None = None
     tool_calls: tuple[Mapping[str, Any], ...] = ()
@@ -74,10 +82,16 @@ class Attempt:
     why: str = ""
     error: Mapping[str, str] | None = None
 
+    @property
+    def claimed(self) -> bool:
+        """Whether only the request says what was done for the answer."""
+        return self.status is Status.OK and self.witness is None
+
     def to_json(self) -> dict[str, Any]:
         """The record as one JSON object."""
         checks = [
             {
+                "name": check.name,
                 "expr": check.expr,
                 "pass": check.passed,
                 "hits": [[hit.text, hit.start, hit.end] for hit in check.hits],
@@ -85,14 +99,20 @@ class Attempt:
             }
             for check in self.checks
         ]
-        return {"v": RECORD_VERSION} | asdict(self) | {"checks": checks}
+        return {"v": RECORD_VERSION} | asdict(self) | {"checks": checks, "claimed": self.claimed}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Attempt:
         """The attempt of a record that `to_json` wrote. Raises KeyError, TypeError or ValueError for any other."""
         values = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
         checks = tuple(
-            Check(item["expr"], item["pass"], tuple(Hit(*hit) for hit in item["hits"]), tuple(item["failed"]))
+            Check(
+                item["name"],
+                item["expr"],
+                item["pass"],
+                tuple(Hit(*hit) for hit in item["hits"]),
+                tuple(item["failed"]),
+            )
             for item in record["checks"]
         )
         changes = {
@@ -104,16 +124,24 @@ class Attempt:
         return cls(**values | changes)
 
 
+class RunBusy(EngineError):
+    """Another process is writing the run."""
+
+    code = "run_busy"
+
+
 class RunFolder:
     """A run on disk: run.json says what was run, attempts.jsonl gains a line when an attempt ends.
 
-    Each line is handed to the system before the next attempt is judged: a killed process loses none that ended.
+    Each line is handed to the system before the next attempt is judged: a killed process loses none that ended. One
+    process at a time writes: it holds the lock of the file `lock` until `close`.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
         self.header: dict[str, Any] = dict(header)
         self._file: TextIOWrapper | None = None
+        self._lock: BufferedRandom | None = None
 
     @property
     def id(self) -> str:
@@ -126,12 +154,13 @@ class RunFolder:
         path = runs / name
         path.mkdir(parents=True)
         folder = cls(path, {"v": RECORD_VERSION, "id": name, "started": _now(), **header})
+        folder.take()
         folder._write_header()
         return folder
 
     @classmethod
     def open(cls, runs: Path, name: str) -> RunFolder:
-        """The folder of a run by its name, or the latest for "last". Raises NoSuchRun."""
+        """The folder of a run by its name, or the latest for "last", to be read; see `take`. Raises NoSuchRun."""
         names = sorted(path.parent.name for path in runs.glob("*/run.json"))
         if name == "last" and names:
             name = names[-1]
@@ -141,19 +170,44 @@ class RunFolder:
             latest = f"The latest is {names[-1]}." if names else "There is none yet."
             raise NoSuchRun(f"There is no run {name} in {runs} ({error}). {latest}") from error
 
+    def take(self) -> None:
+        """Be the one that writes, until `close`. Raises RunBusy when another process is, and OSError."""
+        if self._lock is not None:
+            return
+        handle = (self.path / "lock").open("a+b")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            owner = handle.read(20).decode("ascii", "replace").strip() or "unknown"
+            handle.close()
+            raise RunBusy(
+                f"The run {self.id} is being written by another process (number {owner}): wait until it has ended, or "
+                "start a run of its own."
+            ) from None
+        except OSError:  # a file system without locks: two writers are for the user to avoid
+            handle.close()
+            return
+        handle.truncate(0)
+        handle.write(f"{os.getpid()}\n".encode())
+        handle.flush()
+        self._lock = handle
+
     def attempts(self) -> list[Attempt]:
-        """The attempts that have ended. A last line that a kill tore is left out."""
-        found = []
+        """The attempts that have ended, of several records of one the last, which was judged last. A last line that a
+        kill tore is left out."""
+        found: dict[str, Attempt] = {}
         try:
             lines = (self.path / "attempts.jsonl").read_text(encoding="utf-8", errors="replace").split("\n")
         except FileNotFoundError:
             return []
         for line in lines:
             try:
-                found.append(Attempt.from_json(json.loads(line)))
+                attempt = Attempt.from_json(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 continue
-        return found
+            found[attempt.key] = attempt
+        return list(found.values())
 
     def append(self, attempt: Attempt) -> None:
         """Add an attempt. Raises OSError when the disk is full."""
@@ -164,14 +218,17 @@ class RunFolder:
 
     def finish(self, outcome: Mapping[str, Any]) -> None:
         """Close the record with how it went."""
-        self.close()
+        self.take()
         self.header |= {"ended": _now(), "outcome": dict(outcome)}
         self._write_header()
+        self.close()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Let others write."""
+        for handle in (self._file, self._lock):
+            if handle is not None:
+                handle.close()
+        self._file = self._lock = None
 
     def _write_header(self) -> None:
         draft = self.path / "run.json.new"

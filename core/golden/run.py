@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from core.calls.events import GenerationResult, TextDelta
@@ -25,8 +26,9 @@ from core.golden.progress import (
     RunStarted,
     RunWarning,
 )
+from core.golden.record import Circumstances, answered, failed, share, skipped
 from core.golden.results import Attempt, RunFolder, Status
-from core.golden.verdict import Circumstances, failed, judge, skipped
+from core.golden.verdict import weigh
 from core.media.images import read_image
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class GoldenRun:
 
     `routes` has a route for each name in the plan. `engine` None means that servers elsewhere do the work, so that
     nothing is loaded here. `listener` is called on the thread of `run` and must return at once. `done` are attempts of
-    the run that is resumed: those that came about are taken over.
+    the run that is resumed: those that came about are taken over, and judged by what the suite expects now.
     """
 
     plan: Plan
@@ -72,6 +74,8 @@ class GoldenRun:
     done: Iterable[Attempt] = ()
     _ended: dict[int, Attempt] = field(default_factory=dict, init=False)
     _models: dict[str, _Loaded] = field(default_factory=dict, init=False)
+    _twins: dict[int, list[Planned]] = field(default_factory=dict, init=False)
+    """By an attempt's index, those that are given its answer."""
     _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -120,11 +124,33 @@ class GoldenRun:
         """What needs no model: attempts that are skipped, and those that the resumed run has done."""
         before = {attempt.key: attempt for attempt in self.done if attempt.status is Status.OK}
         for planned in self.plan.attempts:
-            if planned.key in before:
-                self._ended[planned.index] = before[planned.key]
-                self.listener(AttemptFinished(planned, before[planned.key]))
-            elif planned.model is None:
+            if planned.same_as is not None:
+                self._twins.setdefault(planned.same_as, []).append(planned)
+            if planned.model is None:
                 self._finish(planned, skipped(planned, self._run_id))
+        for planned in sorted(self.plan.attempts, key=lambda one: one.control is not None):
+            own = self._own(planned) if planned.control is not None else ()
+            ready = all(one.index in self._ended for one in own)  # else the control is asked again beside them
+            if planned.key in before and planned.same_as is None and ready:
+                self._conclude(planned, before[planned.key], before)
+
+    def _conclude(self, planned: Planned, record: Attempt, kept: Mapping[str, Attempt] = MappingProxyType({})) -> None:
+        """Judge an answer, for the attempt that was asked and for those that are given the same answer. `kept` are the
+        records that are written down already."""
+        for one in (planned, *self._twins.get(planned.index, ())):
+            mine = record if one is planned else share(record, one, self._run_id)
+            judged = weigh(one, mine, self._shown(one))
+            self._finish(one, judged, written=kept.get(one.key) == judged)
+
+    def _shown(self, planned: Planned) -> list[Attempt]:
+        """The case's own attempts, of which the attempt is a control."""
+        if planned.control is None:
+            return []
+        return [self._ended[own.index] for own in self._own(planned) if own.index in self._ended]
+
+    def _own(self, control: Planned) -> list[Planned]:
+        same = (control.case.id, control.tier, control.route)
+        return [one for one in self.plan.attempts if one.control is None and (one.case.id, one.tier, one.route) == same]
 
     @property
     def _run_id(self) -> str:
@@ -137,11 +163,13 @@ class GoldenRun:
         await asyncio.gather(*(self._load(model) for model in stage.models))
         for route in dict.fromkeys(planned.route for planned in stage.attempts):
             async with asyncio.TaskGroup() as group:
+                tasks: dict[int, asyncio.Task[None]] = {}
                 for model in stage.models:
-                    gate = asyncio.Semaphore(self.plan.options.in_flight)
+                    gate = asyncio.Semaphore(1 if self.plan.options.isolated else self.plan.options.in_flight)
                     for planned in stage.attempts:
                         if planned.route == route and planned.model is model:
-                            group.create_task(self._attempt(planned, self._models[model.id], gate))
+                            attempt = self._attempt(planned, self._models[model.id], gate, tasks)
+                            tasks[planned.index] = group.create_task(attempt)
         if stage.models[-1] is not self.plan.models[-1]:
             await asyncio.gather(*(self._unload(model) for model in stage.models))
 
@@ -174,20 +202,28 @@ class GoldenRun:
 
     # -- attempts ----------------------------------------------------------------------------------------------------
 
-    async def _attempt(self, planned: Planned, model: _Loaded, gate: asyncio.Semaphore) -> None:
+    async def _attempt(
+        self, planned: Planned, model: _Loaded, gate: asyncio.Semaphore, tasks: Mapping[int, asyncio.Task[None]]
+    ) -> None:
         async with gate:
-            cold, model.asked = not model.asked and not model.was_there, True
+            loaded, model.asked = not model.asked and not model.was_there, True
             try:
                 if model.error is not None:
                     raise model.error
-                self.listener(AttemptStarted(planned))
+                self._starts(planned)
                 result = await self._answer(planned)
                 peak = self.engine.status().peak_memory if self.engine else None
-                around = Circumstances(cold, model.load_s if cold else 0.0, peak, model.precision)
-                attempt = judge(planned, self._run_id, result, around)
+                around = Circumstances(loaded, model.load_s if loaded else 0.0, peak, model.precision)
+                record = answered(planned, self._run_id, result, around)
             except EngineError as error:
-                attempt = failed(planned, self._run_id, error)
-            self._finish(planned, attempt)
+                record = failed(planned, self._run_id, error)
+        if planned.control is not None:  # it is held against the case's own attempts, once they have ended
+            await asyncio.gather(*(tasks[own.index] for own in self._own(planned) if own.index in tasks))
+        self._conclude(planned, record)
+
+    def _starts(self, planned: Planned) -> None:
+        for one in (planned, *self._twins.get(planned.index, ())):
+            self.listener(AttemptStarted(one))
 
     async def _answer(self, planned: Planned) -> GenerationResult:
         result = GenerationResult()
@@ -195,12 +231,13 @@ class GoldenRun:
             async for event in events:
                 result.add(event)
                 if isinstance(event, TextDelta):
-                    self.listener(AnswerDelta(planned, event.text))
+                    for one in (planned, *self._twins.get(planned.index, ())):
+                        self.listener(AnswerDelta(one, event.text))
         return result
 
-    def _finish(self, planned: Planned, attempt: Attempt) -> None:
+    def _finish(self, planned: Planned, attempt: Attempt, written: bool = False) -> None:
         self._ended[planned.index] = attempt
-        if self.folder is not None:
+        if self.folder is not None and not written:
             try:
                 self.folder.append(attempt)
             except OSError as error:
@@ -213,7 +250,7 @@ def request_for(planned: Planned) -> GenerationRequest:
     """What is sent for an attempt, on every route. Raises InvalidImage when an image has vanished."""
     assert planned.model is not None, "an attempt without a model is skipped, not sent"
     case = planned.case
-    system = (Message.text(Role.SYSTEM, case.system),) if case.system else ()
+    system = (Message.text(Role.SYSTEM, planned.system),) if planned.system else ()
     images = [read_image(image.path) for image in planned.images]
     return GenerationRequest(
         model=planned.model.id,

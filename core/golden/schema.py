@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from core.golden.rates import Metric
+
 
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
@@ -49,6 +51,8 @@ class ControlsTable(_Table):
     swap: Annotated[Any, BeforeValidator(_images_or_flag)] = False
     """True for other images of the suite, else the files to show."""
     blind: bool = False
+    no_system: bool = False
+    seed: bool = False
 
 
 class Bounds(_Table):
@@ -64,18 +68,33 @@ class LimitsTable(Bounds):
     full: Bounds = Bounds()
 
 
+class KnownTable(_Table):
+    """Why it fails, and which checks alone may."""
+
+    reason: str = Field(min_length=1)
+    checks: Texts = []
+
+
 def _everywhere(value: Any) -> Any:
-    return {"quick": value, "full": value} if isinstance(value, str) else value
+    """One reason, or one with its checks, for both tiers."""
+    if isinstance(value, str) or (isinstance(value, dict) and "reason" in value):
+        return {"quick": value, "full": value}
+    return value
+
+
+Known = Annotated[
+    KnownTable | None, BeforeValidator(lambda value: {"reason": value} if isinstance(value, str) else value)
+]
 
 
 class XfailTable(_Table):
-    """The reason for each tier or route that is known to fail; a single text stands for both tiers."""
+    """The reason for each tier or route that is known to fail; a single one stands for both tiers."""
 
-    quick: str | None = None
-    full: str | None = None
-    in_process: str | None = Field(default=None, alias="in-process")
-    openai: str | None = None
-    anthropic: str | None = None
+    quick: Known = None
+    full: Known = None
+    in_process: Known = Field(default=None, alias="in-process")
+    openai: Known = None
+    anthropic: Known = None
 
 
 class CaseKeys(Knobs):
@@ -114,16 +133,23 @@ class TiersTable(_Table):
     full: Annotated[KindTable, BeforeValidator(_for_both_kinds)] = KindTable()
 
 
+def _metric(value: Any) -> Any:
+    return Metric.parse(value) if isinstance(value, str) else value
+
+
 class GateTable(_Table):
-    """`pass` is the share of a tier's attempts that must pass."""
+    """`pass` is what a tier's cases must come to on average, by `metric`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
     passing: float = Field(default=1.0, alias="pass", ge=0, le=1)
+    metric: Annotated[Metric, BeforeValidator(_metric)] = Metric()
     max_regressions: int | None = Field(default=None, ge=0)
 
 
 class ParityTable(_Table):
     routes: list[Literal["in-process", "openai", "anthropic"]] = ["in-process", "openai", "anthropic"]
-    level: Literal["text", "checks"] = "text"
+    level: Literal["tokens", "text", "checks"] = "text"
 
 
 class GatesTable(_Table):

@@ -10,6 +10,7 @@ from pathlib import Path
 from core.calls.requests import Sampling, Tool
 from core.errors import EngineError
 from core.golden.expressions import SMOKE, Expression
+from core.golden.rates import Metric
 from core.tiers import Tier
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -53,10 +54,16 @@ class SuiteImage:
 
 
 class Control(StrEnum):
-    """A run of a vision case in which its check must fail, because the model cannot know the answer."""
+    """A case asked once more, to see whether its pass means anything.
+
+    In the first three the check must fail, because the model cannot know the answer. `SEED` asks again with the first
+    repeat's seed: that answer must come again, and the other seeds' answers must not all be the same.
+    """
 
     SWAP = "swap"
     BLIND = "blind"
+    NO_SYSTEM = "no-system"
+    SEED = "seed"
 
 
 @dataclass(frozen=True)
@@ -69,12 +76,22 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class KnownFailure:
+    """A failure that is expected, for a reason; with `checks`, only of those: a check's name, or a leaf of the
+    expectation as `describe` words it."""
+
+    reason: str
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Case:
     """One prompt with what is expected of the answer.
 
     `id` is the prompt file's path in the suite without its ending, plus `#` and the [[case]]'s id where there are
-    several. `sha` changes with anything that may change the answer or its verdict. `swap` holds the images of the
-    swap control. `file` and `line` say where a person wrote it.
+    several. `sha` changes with anything that may change the answer or its verdict, `ask_sha` with what may change the
+    answer. `controls` are those that the suite declares, and `swap` holds the images of the swap control. `file` and
+    `line` say where a person wrote it.
     """
 
     id: str
@@ -90,10 +107,12 @@ class Case:
     repeats: int = 1
     expect: Mapping[Tier, Expression] = field(default_factory=dict)
     limits: Mapping[Tier, Limits] = field(default_factory=dict)
-    xfail: Mapping[str, str] = field(default_factory=dict)
+    xfail: Mapping[str, KnownFailure] = field(default_factory=dict)
+    """By tier, or by route."""
+    controls: tuple[Control, ...] = ()
     swap: tuple[SuiteImage, ...] = ()
-    blind: bool = False
     sha: str = ""
+    ask_sha: str = ""
 
     def expected(self, tier: Tier) -> Expression:
         """What the tier expects; a non-empty answer where nothing was written."""
@@ -110,11 +129,14 @@ class TierModels:
 
 @dataclass(frozen=True)
 class Gates:
-    """The share of each tier's attempts that must pass, and the routes that must agree, and in what."""
+    """What each tier must reach, and the routes that must agree, and in what. `parity_declared` says that the suite
+    asks for it itself."""
 
     passing: Mapping[Tier, float] = field(default_factory=dict)
+    metrics: Mapping[Tier, Metric] = field(default_factory=dict)
     parity_routes: tuple[str, ...] = ROUTES
     parity_level: str = "text"
+    parity_declared: bool = False
 
 
 @dataclass(frozen=True)

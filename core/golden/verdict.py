@@ -1,188 +1,160 @@
-"""From a finished generation to its record: the checks, the limits, and the verdict."""
+"""A record's verdict: its checks, its limits, known failures, and for controls what they are held against.
+
+Everything here is told from the record alone, so that a kept answer can be judged anew without a model.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from core.calls.events import GenerationResult, Timing
-from core.catalog import ModelInfo
-from core.errors import EngineError
-from core.golden.checks import Answer, Check, check, holds
+from core.calls.events import FinishReason
+from core.golden.checks import Answer, Call, Check, check, holds
+from core.golden.expressions import AllOf, AnyOf, Expression, Leaf, Not, describe, leaves
+from core.golden.patterns import CannotJudge
 from core.golden.plan import Planned
 from core.golden.results import Attempt, Status, Verdict
-from core.golden.suite import Control, Limits
+from core.golden.suite import Control, KnownFailure, Limits
 
-RATE_TOKENS = 16
-"""Answers of fewer tokens have no rate: the few steps say more of the moment than of the model."""
+WARM_SHARE = 0.5
+"""Part of a prompt that may come from the cache where a limit on time is judged: beyond it, the time says little of
+how long the prompt takes."""
+CACHED = "cached"
+"""The warmth of an attempt of whose prompt more than that was in the cache."""
+NOT_JUDGED = "not_judged"
+"""Says in a limit's `expr` why an attempt can tell nothing of it."""
 
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What is known of an attempt besides its answer. `load_s` is seconds if the run loaded the model, else 0.
-
-    `cold` says that nothing had been asked of the model before; `peak_bytes` is MLX's peak in this process, None for
-    a server elsewhere; `precision` is the type in which the model computed, "" for a server elsewhere.
-    """
-
-    cold: bool = False
-    load_s: float = 0.0
-    peak_bytes: int | None = None
-    precision: str = ""
+WITHHELD = {
+    Control.SWAP: "another image was shown",
+    Control.BLIND: "no image was shown",
+    Control.NO_SYSTEM: "the system prompt was withheld",
+}
 
 
-def judge(planned: Planned, run: str, result: GenerationResult, around: Circumstances) -> Attempt:
-    """The record of an answer that came."""
-    finished = result.finished
-    assert finished is not None, "a generation that ends without an error ends with Finished"
-    answer = Answer.of(result)
+def weigh(planned: Planned, record: Attempt, shown: Sequence[Attempt] = ()) -> Attempt:
+    """The record with its checks and verdict, by what the suite expects now. `shown` are the case's own attempts, which
+    a control is held against."""
+    if record.status is not Status.OK:
+        return record
     expected = planned.case.expected(planned.tier)
-    limits = planned.case.limits.get(planned.tier, Limits())
-    checks = check(expected, answer)
+    answer = as_answer(record)
+    checks = check(expected, answer, planned.case.tools)
     if planned.control is None:
-        checks += tuple(_limits(limits, finished.timing))
-        verdict, why = _verdict(planned, checks)
+        checks += tuple(_limits(planned.case.limits.get(planned.tier, Limits()), record))
+        verdict, why = _verdict(planned, checks, answer)
+    elif planned.control is Control.SEED:
+        verdict, why = _seed_verdict(record, shown)
     else:
-        verdict, why = _control_verdict(planned.control, holds(expected, answer))
-    usage = finished.usage
-    common = _common(planned, run)
-    common["model"] |= {"precision": around.precision or None}
-    return Attempt(
-        **common,
-        status=Status.OK,
-        verdict=verdict,
-        why=why,
-        sent=_sent(planned, finished.timing),
-        answer=answer.text,
-        reasoning=result.thinking or None,
-        tool_calls=tuple(
-            {"name": call.name, "arguments": call.arguments if call.parsed is None else call.parsed}
-            for call in result.tool_calls
-        ),
-        finish=finished.reason.value,
-        usage={
-            "prompt": usage.prompt_tokens,
-            "completion": usage.completion_tokens,
-            "cached": usage.cached_tokens,
-            "image": usage.image_tokens,
-            "thinking": usage.thinking_tokens,
-        },
-        perf=_perf(finished.timing, usage.completion_tokens, around),
-        checks=checks,
+        verdict, why = _control_verdict(planned.control, expected, answer, shown)
+    return replace(record, checks=checks, verdict=verdict, why=why)
+
+
+def as_answer(record: Attempt) -> Answer:
+    """What is judged of a record."""
+    reason = record.finish or ""
+    known = reason in list(FinishReason)
+    calls = (
+        Call(str(call["name"]), call["arguments"] if isinstance(call["arguments"], Mapping) else None)
+        for call in record.tool_calls
+    )
+    return Answer(
+        record.answer,
+        FinishReason(reason) if known else FinishReason.OTHER,
+        tuple(calls),
+        "" if known else reason,
     )
 
 
-def failed(planned: Planned, run: str, error: EngineError) -> Attempt:
-    """The record of an attempt that did not come about: nothing is known of the model's answer."""
-    return Attempt(
-        **_common(planned, run),
-        status=Status.ERROR,
-        verdict=Verdict.ERROR,
-        why=str(error),
-        error={"code": error.code, "message": str(error)},
-    )
-
-
-def skipped(planned: Planned, run: str) -> Attempt:
-    """The record of an attempt for which there is no model."""
-    return Attempt(**_common(planned, run), status=Status.SKIPPED, verdict=Verdict.SKIP, why=planned.skip)
-
-
-def _verdict(planned: Planned, checks: tuple[Check, ...]) -> tuple[Verdict, str]:
+def _verdict(planned: Planned, checks: tuple[Check, ...], answer: Answer) -> tuple[Verdict, str]:
     passed = all(item.passed for item in checks)
     known = planned.case.xfail.get(planned.tier) or planned.case.xfail.get(planned.route)
-    if known:
-        return (Verdict.XPASS, f"passed, though: {known}") if passed else (Verdict.XFAIL, known)
-    phrases = [phrase for item in checks if not item.passed for phrase in item.failed]
-    return (Verdict.PASS, "") if passed else (Verdict.FAIL, "; ".join(phrases))
+    phrases = "; ".join(phrase for item in checks if not item.passed for phrase in item.failed)
+    if known is None:
+        return (Verdict.PASS, "") if passed else (Verdict.FAIL, phrases)
+    if passed:
+        return Verdict.XPASS, f"passed, though: {known.reason}"
+    if known.checks and not _explains(known, planned.case.expected(planned.tier), checks, answer):
+        return Verdict.FAIL, f"{phrases} (known to fail are {', '.join(known.checks)} alone)"
+    return Verdict.XFAIL, known.reason
 
 
-def _control_verdict(control: Control, held: bool) -> tuple[Verdict, str]:
-    """A control passes when the check fails; how the answer ended says nothing about what the model saw."""
-    if not held:
-        return Verdict.PASS, ""
-    shown = "another image was shown" if control is Control.SWAP else "no image was shown"
-    return Verdict.FAIL, f"the check holds although {shown}"
-
-
-def _limits(limits: Limits, timing: Timing) -> Iterator[Check]:
-    """A check for each limit. Loading and queueing are not the model's doing and do not count."""
-    waited = timing.load_s + timing.queued_s
-    if limits.ttft_s is not None:
-        yield _limit("ttft_s", limits.ttft_s, timing.ttft_s - waited, over=True)
-    if limits.total_s is not None:
-        yield _limit("total_s", limits.total_s, timing.total_s - waited, over=True)
-    if limits.decode_tps is not None:
-        yield _limit("decode_tps", limits.decode_tps, timing.decode_tps, over=False)
-
-
-def _limit(name: str, limit: float, value: float, *, over: bool) -> Check:
-    """A check that fails when the value is over the limit, or under it."""
-    broken = value > limit if over else value < limit
-    phrase = f"{name} is {value:.2f}, {'over' if over else 'under'} {limit:g}"
-    return Check({"limit": {name: limit}}, not broken, (), (phrase,) if broken else ())
-
-
-def _common(planned: Planned, run: str) -> dict[str, Any]:
-    return {
-        "id": f"{run}.{planned.index:04d}",
-        "key": planned.key,
-        "case": planned.case.id,
-        "case_sha": planned.case.sha,
-        "tier": planned.tier.value,
-        "route": planned.route,
-        "repeat": planned.repeat,
-        "control": planned.control.value if planned.control else None,
-        "model": _model(planned.model) if planned.model else {},
-    }
-
-
-def _model(model: ModelInfo) -> dict[str, Any]:
-    return {
-        "id": model.id,
-        "revision": model.revision,
-        "quant": model.quantisation,
-        "tokenizer_sha": _file_sha(model.path / "tokenizer.json"),
-    }
-
-
-@lru_cache(maxsize=32)
-def _file_sha(path: Path) -> str | None:
+def _explains(known: KnownFailure, expected: Expression, checks: tuple[Check, ...], answer: Answer) -> bool:
+    """Whether nothing failed but what is known to."""
+    failed = {item.name for item in checks if not item.passed} - set(known.checks)
+    if not failed:
+        return True
+    if failed != {"expect"}:
+        return False
+    excused = [leaf for leaf in dict.fromkeys(leaves(expected)) if describe(leaf) in known.checks]
+    settings = itertools.product((True, False), repeat=len(excused))
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError:
-        return None
+        return any(holds(_with(expected, dict(zip(excused, values, strict=True))), answer) for values in settings)
+    except CannotJudge:
+        return False
 
 
-def _sent(planned: Planned, timing: Timing) -> dict[str, Any]:
-    case = planned.case
-    prompt = f"{case.system or ''}\0{case.prompt}"
-    return {
-        "seed": planned.seed,
-        "temperature": case.sampling.temperature,
-        "top_p": case.sampling.top_p,
-        "top_k": case.sampling.top_k,
-        "max_tokens": case.sampling.max_tokens,
-        "stop": list(case.sampling.stop),
-        "thinking": case.thinking,
-        "batch": timing.batch_size or None,
-        "prompt_sha": hashlib.sha256(prompt.encode()).hexdigest()[:16],
-        "images": [{"sha": image.sha256[:16], "w": image.width, "h": image.height} for image in planned.images],
-    }
+def _with(expression: Expression, settled: Mapping[Leaf, bool]) -> Expression:
+    """The expectation with some leaves taken to hold, or not to."""
+    match expression:
+        case AnyOf(of):
+            return AnyOf(tuple(_with(part, settled) for part in of))
+        case AllOf(of):
+            return AllOf(tuple(_with(part, settled) for part in of))
+        case Not(of):
+            return Not(_with(of, settled))
+        case leaf if leaf in settled:
+            return AllOf(()) if settled[leaf] else AnyOf(())
+        case leaf:
+            return leaf
 
 
-def _perf(timing: Timing, tokens: int, around: Circumstances) -> dict[str, Any]:
-    """Times without loading, which stands by itself: the run's own load, or one that the request waited for."""
-    return {
-        "cold": around.cold,
-        "load_s": round(around.load_s or timing.load_s, 4),
-        "ttft_s": round(max(timing.ttft_s - timing.load_s, 0.0), 4),
-        "total_s": round(max(timing.total_s - timing.load_s, 0.0), 4),
-        "prefill_tps": round(timing.prefill_tps, 1),
-        "decode_tps": round(timing.decode_tps, 1) if tokens >= RATE_TOKENS and timing.decode_tps else None,
-        "peak_gb": None if around.peak_bytes is None else round(around.peak_bytes / 1e9, 3),
-    }
+def _control_verdict(
+    control: Control, expected: Expression, answer: Answer, shown: Sequence[Attempt]
+) -> tuple[Verdict, str]:
+    """Such a control passes when the check fails; how the answer ended says nothing about what the model saw."""
+    try:
+        held = holds(expected, answer)
+    except CannotJudge as reason:
+        return Verdict.INCONCLUSIVE, str(reason)
+    if held:
+        return Verdict.FAIL, f"the check holds although {WITHHELD[control]}"
+    if not shown or any(one.verdict not in (Verdict.PASS, Verdict.XPASS) for one in shown):
+        return Verdict.INCONCLUSIVE, "the case itself did not pass: that its check fails here shows nothing"
+    return Verdict.PASS, ""
+
+
+def _seed_verdict(again: Attempt, shown: Sequence[Attempt]) -> tuple[Verdict, str]:
+    """Whether the first repeat's seed gave its answer again, and other seeds gave others."""
+    answered = sorted((one for one in shown if one.status is Status.OK), key=lambda one: one.repeat)
+    if not answered or answered[0].repeat != again.repeat:
+        return Verdict.INCONCLUSIVE, "the attempt with this seed did not come about"
+    said = [(one.answer, repr(one.tool_calls)) for one in answered]
+    seed = answered[0].sent.get("seed")
+    if (again.answer, repr(again.tool_calls)) != said[0]:
+        return Verdict.FAIL, f"seed {seed} gave {said[0][0]!r} first and {again.answer!r} when it was asked again"
+    if len(said) < 2:
+        return Verdict.INCONCLUSIVE, "no other seed was answered"
+    if len(set(said)) == 1:
+        return Verdict.FAIL, f"{len(said)} seeds gave one answer: the seed has no effect"
+    return Verdict.PASS, ""
+
+
+def _limits(limits: Limits, record: Attempt) -> Iterator[Check]:
+    """A check for each limit. One of which the attempt can tell nothing holds, and says so in its `expr`."""
+    cached = f"{record.usage.get('cached')} of {record.usage.get('prompt')} prompt tokens were cached"
+    warm = cached if record.perf.get("warmth") == CACHED else ""
+    short = "" if record.perf.get("decode_tps") is not None else "the answer is too short for a rate"
+    wanted = (
+        ("ttft_s", limits.ttft_s, warm),
+        ("total_s", limits.total_s, warm),
+        ("decode_tps", limits.decode_tps, short),
+    )
+    for name, limit, untold in wanted:
+        if limit is not None:
+            value = float(record.perf.get(name) or 0.0)
+            over = name != "decode_tps"
+            broken = not untold and (value > limit if over else value < limit)
+            phrase = f"{name} is {value:.2f}, {'over' if over else 'under'} {limit:g}" if broken else ""
+            expr = {"limit": {name: limit}} | ({NOT_JUDGED: untold} if untold else {})
+            yield Check(name, expr, not broken, (), (phrase,) if broken else ())

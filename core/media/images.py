@@ -22,17 +22,32 @@ MAX_BYTES = 20 * 1024 * 1024
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 
 OTHERS = {
-    "AVIF": re.compile(rb"....ftyp(avif|avis)", re.DOTALL),
+    "AVIF": re.compile(rb"....ftyp(avi[fs]|(mif1|msf1|miaf).{4}(.{4}){0,12}?avi[fs])", re.DOTALL),
     "HEIC": re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL),
     "TIFF": re.compile(rb"II[*+]\x00|MM\x00[*+]"),
     "BMP": re.compile(rb"BM.{4}\x00{4}", re.DOTALL),
     "JPEG XL": re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "),
     "JPEG 2000": re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"),
-    "SVG": re.compile(rb"\s*<(\?xml|svg)\b", re.IGNORECASE),
+    "SVG": re.compile(
+        rb"(\xef\xbb\xbf)?(?>\s*+<!--.*?-->)*+\s*+<(\?xml|svg|!doctype\s+svg)\b", re.DOTALL | re.IGNORECASE
+    ),
     "PDF": re.compile(rb"%PDF-"),
     "ICO": re.compile(rb"\x00\x00\x01\x00"),
+    "ICNS": re.compile(rb"icns"),
+    "PSD": re.compile(rb"8BPS"),
+    "GIMP": re.compile(rb"gimp xcf"),
+    "EPS": re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"),
+    "PBM": re.compile(rb"P[14]\s"),
+    "PGM": re.compile(rb"P[25]\s"),
+    "PPM": re.compile(rb"P[36]\s"),
+    "QOI": re.compile(rb"qoif"),
+    "OpenEXR": re.compile(rb"\x76\x2f\x31\x01"),
+    "Canon CR3": re.compile(rb"....ftypcrx ", re.DOTALL),
+    "Fujifilm RAF": re.compile(rb"FUJIFILMCCD-RAW"),
 }
 """How files begin that are none of MEDIA_TYPES and that people take for images."""
+_BEGINNING = 4096
+"""Bytes in which that is looked for: drawings may begin with a comment."""
 
 # Pixels that may be decoded, so that a decode takes less than 200 MB: Pillow holds 4 bytes a pixel; a progressive JPEG
 # adds 6 for its coefficients, WebP's decoder 12 for its canvases; a baseline JPEG is halved while it is decoded.
@@ -158,8 +173,8 @@ def _kind(picture: PillowImage.Image) -> str:
 def _unreadable(label: str, data: bytes) -> str:
     """That bytes are no image that is read here; of a format that people have, which it is and what to do."""
     for name, begins in OTHERS.items():
-        if begins.match(data[:64]):
-            article = "an" if name[0] in "AIS" else "a"
+        if begins.match(data[:_BEGINNING]):
+            article = "an" if name[0] in "AEIOS" else "a"
             return (
                 f"{label} is {article} {name} file; PNG, JPEG, WebP and GIF are read. Save it as PNG or JPEG first, "
                 "in an image viewer or with `sips -s format png IN --out OUT.png` on a Mac."

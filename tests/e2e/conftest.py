@@ -131,12 +131,21 @@ def find_reference(kind: str, catalog: Catalog) -> str:
 
 def variable(kind: str) -> str:
     """The environment variable that names a folder for a kind."""
-    return f"ASSAY_E2E_{'TEXT' if kind == 'anthropic' else kind.upper()}"
+    return f"{outside.ASKED}{'TEXT' if kind == 'anthropic' else kind.upper()}"
+
+
+def check_variables() -> None:
+    """Raises UsageError for a variable that stands for no kind: nothing would ask for it."""
+    known = list(dict.fromkeys(variable(kind) for kind in KINDS))
+    given = [name.replace(outside.CARRIED, outside.ASKED) for name in os.environ if name.startswith(outside.CARRIED)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise pytest.UsageError(f"{', '.join(unknown)}: no test asks for that. There are {', '.join(known)}.")
 
 
 def stand_ins() -> dict[str, Path]:
     """The folders that ASSAY_E2E_<KIND> names, by kind."""
-    found = {kind: os.environ.get(variable(kind).removeprefix("ASSAY_")) for kind in KINDS}
+    found = {kind: os.environ.get(variable(kind).replace(outside.ASKED, outside.CARRIED)) for kind in KINDS}
     return {kind: Path(folder).expanduser().absolute() for kind, folder in found.items() if folder}
 
 

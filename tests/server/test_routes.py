@@ -143,6 +143,14 @@ def test_an_unknown_model_is_404_with_the_nearest_names(stage: Staged, path: str
         assert answer.json()["error"]["type"] == "not_found_error"
 
 
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", ["Default", "QUICK", "fulL"])
+def test_a_special_name_in_another_case_is_suggested(stage: Staged, path: str, name: str) -> None:
+    answer = stage().http.post(path, json=CHAT | {"model": name})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"].endswith(f"Did you mean {name.lower()}?")
+
+
 def test_image_addresses_reach_nothing_inside_and_are_counted(stage: Staged) -> None:
     one = stage()
     inside = [f"http://127.0.0.1:{httpx.URL(one.url).port}/health", "http://169.254.169.254/latest", "http://[::1]/"]

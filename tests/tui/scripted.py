@@ -9,7 +9,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.calls.events import Event, Finished, FinishReason, Prefill, TextDelta, Timing, Usage
+from core.calls.events import (
+    Event,
+    Finished,
+    FinishReason,
+    Prefill,
+    TextDelta,
+    Timing,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+)
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.catalog import MemoryEstimate, ModelInfo, ModelKind
@@ -300,6 +310,20 @@ def model_ids(requests: Sequence[GenerationRequest]) -> set[str]:
 
 def golden_answers(request: GenerationRequest) -> list[Event]:
     """Right everywhere but for the case of the letters, which the full tier minds."""
-    if "shape" in str(request.messages):
-        return answer("The first is a red square, the second a blue circle.")
-    return answer("hello mlx", tps=31 if "gemma" in request.model else 92)
+    tps = 31 if "gemma" in request.model else 92
+    seen = [SEEN[Path(image.name).stem] for image in request.images]
+    prompt = request.messages[-1].plain_text
+    if "image" in prompt:
+        return answer(" and ".join(seen) or "I see no image.", tps=tps)
+    if request.tools:
+        call = [ToolCallStart(0, "call_1", "get_weather"), ToolCallDelta(0, '{"location": "Tokyo"}')]
+        return [Prefill(131, 131), *call, finished(FinishReason.TOOL_CALLS, tokens=20, tps=tps)]
+    if "secret" in prompt:
+        return answer("The word is harbor." if len(request.messages) > 1 else "I was told none.", tps=tps)
+    if "story" in prompt:
+        return answer(f"Once upon a time there were {request.sampling.seed} cats.", tps=tps)
+    return answer(next(text for word, text in SAID.items() if word in prompt), tps=tps)
+
+
+SEEN = {"red_square": "A red square", "blue_circle": "A blue circle", "text_sample": "hello mlx"}
+SAID = {"capital": "Paris.", "Translate": "Le chat s'est assis sur le tapis.", "Hello": "Hello! How can I help?"}

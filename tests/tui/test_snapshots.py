@@ -117,7 +117,7 @@ def test_wire(shows: Callable[..., bool], server: ScriptedServer, size: tuple[in
                 call.end(WireState.DONE, 200)
         for id, entry in list(server.record._entries.items()):
             server.record._entries[id] = replace(entry, time=NOON, ttft_s=0.21, duration_s=0.47)
-        await until(pilot, lambda: app.wire.table.rows.option_count == 2)
+        await until(pilot, lambda: app.wire.table.rows.row_count == 2)
 
     assert shows(size, act)
 

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from tui.cli.golden_check import check_run
 from tui.cli.golden_run import run_suite
-from tui.cli.golden_suite import fail, new_console, open_suite, print_models, sentences
+from tui.cli.golden_suite import fail, models_on_disk, new_console, open_suite, print_models, sentences
 from tui.cli.rank_follower import follow_if_launched
 
 app = typer.Typer(
@@ -51,14 +52,22 @@ def run(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the whole run as JSON; - is standard output.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Count skips and unexpected passes as failures.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail also for what was skipped, left out, or could show nothing.")
+    ] = False,
     controls: Annotated[
         bool,
-        typer.Option("--controls", help="Also show vision cases another image, and none: they must fail."),
-    ] = False,
+        typer.Option("--controls/--no-controls", help="Ask the controls that the suite declares: they must fail."),
+    ] = True,
     repeats: Annotated[int | None, typer.Option(min=1, max=1000, help="Ask each case this often.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The first repeat's seed; each next one adds 1.")] = None,
-    in_flight: Annotated[int, typer.Option(min=1, max=64, help="Cases of one model under way together.")] = 4,
+    metric: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="What repeats come to: rate, pass@K or pass^K.")
+    ] = None,
+    in_flight: Annotated[int, typer.Option(min=1, max=64, help="Cases of one model under way together.")] = 8,
+    isolated: Annotated[
+        bool, typer.Option("--isolated-times", help="One attempt at a time, nothing cached: times of a model alone.")
+    ] = False,
     url: Annotated[str | None, typer.Option(help="Ask this server; without it, one is started for the run.")] = None,
     key: Annotated[str, typer.Option(envvar="ASSAY_GOLDEN_KEY", show_envvar=True, help="The key to --url.")] = "",
     resume: Annotated[
@@ -81,6 +90,8 @@ def run(
         "controls": controls,
         "repeats": repeats,
         "seed": seed,
+        "metric": metric,
+        "isolated": isolated,
         "in_flight": in_flight,
         "url": url,
     }
@@ -101,13 +112,30 @@ def lint(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
     from core.text_safety import clean
 
     with sentences():
-        found, problems = lint_folder(_one_of(suite, suite_option) or BUILTIN)
+        found, problems = lint_folder(_one_of(suite, suite_option) or BUILTIN, models_on_disk())
         for problem in problems:
             print(clean(f"{'warning' if problem.warning else 'error'}: {problem}"))  # noqa: T201
         errors = sum(not problem.warning for problem in problems)
         cases = len(found.cases) if found else 0
         print(f"{cases} cases, {errors} errors, {len(problems) - errors} warnings.")  # noqa: T201
         raise typer.Exit(2 if errors else 0)
+
+
+@app.command()
+def check(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="The name of a kept run.")] = "last",
+    suite_option: Annotated[
+        Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="As for run.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all answers with their verdicts.")] = False,
+) -> None:
+    """Judge the kept answers of a run by what the suite expects now, without asking a model.
+
+    Nothing is written. The exit code is the one that the run would have now.
+    """
+    with sentences():
+        raise typer.Exit(check_run(run, suite_option, strict=strict, verbose=verbose))
 
 
 @app.command("list")

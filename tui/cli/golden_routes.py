@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from core.catalog import Catalog
+from core.catalog import Catalog, ModelInfo
 from core.engine import Engine
 from core.golden.models import Chooser, from_disk, from_server
+from core.golden.plan import on_this_disk
 from core.golden.routes import InProcess, Route
 from core.golden.routes.anthropic import Anthropic
-from core.golden.routes.http import Dialect, HttpRoute, list_models
+from core.golden.routes.http import Dialect, HttpRoute, list_models, model_fingerprint
 from core.golden.routes.openai import OpenAI
 from core.golden.suite import ROUTES
 from core.settings import Settings
@@ -23,8 +24,9 @@ ALL = "all"
 
 def open_routes(
     stack: ExitStack, asked: Mapping[str, Any], key: str, settings: Settings
-) -> tuple[Engine | None, dict[str, Route], Chooser]:
-    """The engine if one is needed, a route for each name, and how to choose models; what is started ends with `stack`.
+) -> tuple[Engine | None, dict[str, Route], Chooser, Callable[[ModelInfo], str]]:
+    """The engine if one is needed, a route for each name, how to choose models, and how to tell the states of their
+    files apart; what is started ends with `stack`.
 
     `asked` holds what the command line said: route, url, quick and full; `key` is the key to its url. Without a url the
     HTTP routes lead to a server of the run's own, over the same engine. Raises EngineError.
@@ -34,7 +36,10 @@ def open_routes(
     own = {tier: asked[tier.value] for tier in Tier if asked[tier.value]}
     if url and "in-process" not in names:
         known = {info.id: info for info in Catalog(settings).list()}
-        return None, _http_routes(names, url, key), from_server(list_models(url, key), known, own)
+        chooser = from_server(list_models(url, key), known, own)
+        return None, _http_routes(names, url, key), chooser, lambda model: model_fingerprint(url, key, model.id)
+    if asked["isolated"]:  # what is kept of prompts would make later attempts quicker than the first
+        settings = settings.model_copy(update={"cache_budget_gb": 0.0})
     settings = settings.model_copy(update={f"{tier.value}_model": model for tier, model in own.items()})
     catalog = Catalog(settings)
     choose = from_disk(catalog, settings)
@@ -44,7 +49,7 @@ def open_routes(
         if not url:
             url, key = _serve(stack, engine, settings)
         routes |= _http_routes(names, url, key)
-    return engine, routes, choose
+    return engine, routes, choose, on_this_disk
 
 
 def route_names(asked: Sequence[str]) -> list[str]:

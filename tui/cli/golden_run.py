@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from tui.cli.golden_suite import fail, new_console, open_suite, print_models
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from core.catalog import ModelInfo
     from core.engine import Engine
     from core.golden.models import Chooser
     from core.golden.plan import Plan
@@ -32,25 +33,26 @@ def run_suite(
 
     `asked` is what the command line said, and `key` the key to its url.
     """
-    from core.golden.outcome import outcome
+    from core.golden.outcome import LeftOut, outcome
     from core.golden.parity import compare_routes
     from core.golden.provenance import header
     from core.golden.results import RunFolder, document
     from core.golden.run import GoldenRun
     from core.settings import load_settings
     from tui.cli.golden_routes import open_routes
-    from tui.cli.golden_table import parity_lines, results_table, summary_line
+    from tui.cli.golden_table import parity_lines, rate_lines, results_table, summary_line
 
     settings = load_settings()
     runs = settings.data_dir / "runs"
     folder = RunFolder.open(runs, resume) if resume else None
     if folder is not None:
-        asked = folder.header["asked"]
+        folder.take()
+        asked = as_it_was(folder)
     suite = open_suite(Path(asked["suite"]) if asked["suite"] else None)
     console = new_console(stderr=str(json_file) == "-")
     with ExitStack() as stack:
-        engine, routes, choose = open_routes(stack, asked, key, settings)
-        plan = _plan(suite, choose, asked, engine)
+        engine, routes, choose, fingerprint_of = open_routes(stack, asked, key, settings)
+        plan = _plan(suite, choose, asked, engine, fingerprint_of)
         status = engine.status() if engine else None
         if folder is None:
             folder = _create(runs, {**header(plan, status), "asked": asked}, console)
@@ -61,10 +63,15 @@ def run_suite(
             result = GoldenRun(plan, routes, engine, listener, folder, done).run()
         elapsed_s = time.monotonic() - started
     parity = compare_routes(result.attempts, suite.gates)
-    weighed = outcome(result.attempts, parity, suite.gates, strict=strict, interrupted=result.interrupted)
+    left_out = LeftOut(plan.controls_left_out, plan.parity_left_out)
+    weighed = outcome(
+        result.attempts, parity, plan.suite.gates, left_out=left_out, strict=strict, interrupted=result.interrupted
+    )
     console.print(results_table(result.attempts, verbose=verbose))
-    for line in (*parity_lines(parity, plan.options.routes), *weighed.reasons):
+    for line in (*rate_lines(weighed), *parity_lines(parity, plan.options.routes), *weighed.reasons):
         console.print(line)
+    for note in weighed.notes:
+        console.print(f"note: {note}", style="yellow")
     console.print(summary_line(weighed, elapsed_s))
     if folder is not None:
         _close(folder, weighed.to_json(), console)
@@ -74,7 +81,26 @@ def run_suite(
     return int(weighed.code)
 
 
-def _plan(suite: Suite, choose: Chooser, asked: dict[str, Any], engine: Engine | None) -> Plan:
+def as_it_was(folder: RunFolder) -> dict[str, Any]:
+    """What a run was asked for. Raises NoSuchRun for a record of another version."""
+    from core.golden.results import RECORD_VERSION, NoSuchRun
+
+    asked: dict[str, Any] | None = folder.header.get("asked")
+    if asked is None or folder.header.get("v") != RECORD_VERSION:
+        raise NoSuchRun(
+            f"The run {folder.id} was recorded in version {folder.header.get('v')}, and this is version "
+            f"{RECORD_VERSION}: it cannot be taken up. Start it anew."
+        )
+    return asked
+
+
+def _plan(
+    suite: Suite,
+    choose: Chooser,
+    asked: dict[str, Any],
+    engine: Engine | None,
+    fingerprint_of: Callable[[ModelInfo], str],
+) -> Plan:
     from core.golden.plan import RunOptions, make_plan
     from tui.cli.golden_routes import route_names
 
@@ -84,9 +110,11 @@ def _plan(suite: Suite, choose: Chooser, asked: dict[str, Any], engine: Engine |
         repeats=asked["repeats"],
         seed=asked["seed"],
         controls=asked["controls"],
+        metric=asked["metric"],
+        isolated=asked["isolated"],
         in_flight=asked["in_flight"],
     )
-    return make_plan(suite, choose, options, _budget(engine) if engine else 0)
+    return make_plan(suite, choose, options, _budget(engine) if engine else 0, fingerprint_of)
 
 
 def _budget(engine: Engine) -> int:

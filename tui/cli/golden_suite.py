@@ -25,13 +25,21 @@ def open_suite(folder: Path | None) -> Suite:
 
     if folder is not None:
         require_suite(folder)
-    suite, problems = lint_folder(folder or BUILTIN)
+    suite, problems = lint_folder(folder or BUILTIN, models_on_disk())
     for problem in problems:
         typer.echo(clean(f"{'warning' if problem.warning else 'error'}: {problem}"), err=True)
     errors = sum(not problem.warning for problem in problems)
     if errors or suite is None:
         fail(f"The suite cannot be run: {errors} error{'s' * (errors != 1)}.")
     return suite
+
+
+def models_on_disk() -> list[str]:
+    """The ids of the models that are here."""
+    from core.catalog import Catalog
+    from core.settings import load_settings
+
+    return [info.id for info in Catalog(load_settings()).list()]
 
 
 def new_console(stderr: bool = False) -> Console:
@@ -61,12 +69,12 @@ def fail(sentence: str, code: int = 2) -> NoReturn:
 def sentences() -> Iterator[None]:
     """Turn what goes wrong outside the attempts into a sentence and an exit code."""
     from core.errors import EngineError, ModelBroken, ModelNotFound, SettingsError
-    from core.golden.results import NoSuchRun
+    from core.golden.results import NoSuchRun, RunBusy
     from core.golden.suite import SuiteError
 
     try:
         yield
-    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun) as error:
+    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun, RunBusy) as error:
         fail(str(error), code=2)
     except EngineError as error:
         fail(str(error), code=4)

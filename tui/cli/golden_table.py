@@ -13,6 +13,7 @@ from core.golden.outcome import Outcome
 from core.golden.parity import Parity
 from core.golden.plan import Plan
 from core.golden.results import Attempt, Status, Verdict
+from core.golden.verdict import CACHED
 from core.text_safety import clean
 from core.tiers import Tier
 from tui.figures import golden_rate, loaded_in, seconds
@@ -24,6 +25,7 @@ MARKS = {
     Verdict.SKIP: ("–", "yellow"),
     Verdict.XFAIL: ("✗", "yellow"),
     Verdict.XPASS: ("✓", "yellow"),
+    Verdict.INCONCLUSIVE: ("?", "yellow"),
 }
 EXCERPT = 160
 """Characters of an answer that are shown unless all of it is asked for."""
@@ -42,14 +44,14 @@ def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Tabl
     for tier in Tier:
         table.add_column(tier.value, ratio=1, overflow="fold")
     several_routes = len({attempt.route for attempt in attempts}) > 1
-    several_repeats = len({attempt.repeat for attempt in attempts}) > 1
+    repeated = {attempt.case for attempt in attempts if attempt.repeat > 0}
     for row in _rows(attempts):
         first = row[0][0]
         label = [
             first.case,
             f"control: {first.control}" if first.control else "",
             ", ".join(dict.fromkeys(attempt.route for cell in row for attempt in cell)) if several_routes else "",
-            f"repeat {first.repeat}" if several_repeats else "",
+            f"repeat {first.repeat}" if first.case in repeated and not first.control else "",
         ]
         cells = {cell[0].tier: cell for cell in row}
         name = Text(clean("\n".join(filter(None, label))))
@@ -77,13 +79,15 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
         return Text("not done", "dim")
     first = attempts[0]
     lines = [verdict_line(first.verdict).append(f"  {clean(str(first.model.get('id', '')))}".rstrip(), "dim")]
-    if first.status is Status.OK:
+    if first.same_as is not None:
+        lines.append(Text("the same answer: this model was asked once, for both tiers", "dim"))
+    elif first.status is Status.OK:
         lines.append(Text(_said(first, verbose)))
     if first.why:
         lines.append(Text(_cut(first.why, verbose), "yellow"))
     elif shown := (_missed(first) if first.control else _matched(first)):
         lines.append(Text(shown, "dim"))
-    if first.status is Status.OK:
+    if first.status is Status.OK and first.same_as is None:
         lines.append(Text(_figures(attempts), "dim"))
     return Group(*lines)
 
@@ -107,31 +111,50 @@ def model_lines(plan: Plan) -> Iterator[str]:
         named = ", ".join(f"{model} ({' and '.join(dict.fromkeys(kinds))})" for model, kinds in models.items())
         yield clean(f"{tier.value:5}  {named or 'no model'}")
     for model in used[Tier.QUICK].keys() & used[Tier.FULL].keys():
-        yield clean(f"note   {model} stands for both tiers: it answers the same prompts twice.")
+        yield clean(f"note   {model} stands for both tiers: it is asked once, and its answers count on both.")
 
 
-def summary_line(outcome: Outcome, elapsed_s: float) -> Text:
-    """`quick 7/8 · full 8/8 · 12.3 s`, and what else there was."""
-    parts = [_share(tier.value, counts) for tier, counts in outcome.tiers.items()]
+def summary_line(outcome: Outcome, elapsed_s: float | None = None) -> Text:
+    """`quick 7/8 · full 8/8 · 12.3 s`, in cases, and what else there was."""
+    parts = []
+    for tier in Tier:
+        held, judged = outcome.held(tier)
+        parts.append(f"{tier.value} {held}/{judged}")
+        if judged and (value := outcome.values[tier]) not in (held / judged, 1.0):
+            parts[-1] += f" ({value:.0%})"
+    if outcome.shared:
+        parts[-1] += f" ({outcome.shared} of them the same answers)"
     if outcome.controls:
         parts.append(_share("controls", outcome.controls))
     for verdict in (Verdict.SKIP, Verdict.ERROR, Verdict.XFAIL, Verdict.XPASS):
         if count := outcome.verdicts.get(verdict):
             parts.append(f"{count} {verdict.value}")
     style = "bold green" if outcome.code == 0 else "bold red"
-    return Text(" · ".join([*parts, seconds(elapsed_s)]), style)
+    return Text(" · ".join([*parts, *([] if elapsed_s is None else [seconds(elapsed_s)])]), style)
 
 
 def parity_lines(parity: Parity, routes: Sequence[str]) -> Iterator[str]:
     """What the routes disagree in, or that they agree; nothing when there was nothing to compare."""
     if parity.compared and not parity.breaks:
-        yield f"{', '.join(routes)} agree in all {parity.compared} comparisons."
+        seen = " and with what the engine witnessed" if parity.witnessed and not parity.claimed else ""
+        yield f"{', '.join(routes)} agree in all {parity.compared} comparisons{seen}."
     yield from (clean(str(found)) for found in parity.breaks)
 
 
+def rate_lines(outcome: Outcome) -> Iterator[str]:
+    """How often each case that was asked with several seeds held, with the 95 % interval of its rate."""
+    for rate in outcome.rates:
+        if rate.tries > 1:
+            yield clean(
+                f"{rate.case} ({rate.tier}): {rate.passes} of {rate.tries} held ({rate.low:.0%} to {rate.high:.0%})."
+            )
+
+
 def _share(name: str, counts: Mapping[Verdict, int]) -> str:
-    judged = sum(count for verdict, count in counts.items() if verdict is not Verdict.SKIP)
-    return f"{name} {counts.get(Verdict.PASS, 0)}/{judged}"
+    idle = counts.get(Verdict.INCONCLUSIVE, 0)
+    judged = sum(counts.values()) - counts.get(Verdict.SKIP, 0) - idle
+    more = f" and {idle} inconclusive" if idle else ""
+    return f"{name} {counts.get(Verdict.PASS, 0)}/{judged}{more}"
 
 
 def _said(attempt: Attempt, verbose: bool) -> str:
@@ -163,7 +186,9 @@ def _missed(attempt: Attempt) -> str:
 
 
 def _figures(attempts: Sequence[Attempt]) -> str:
-    """`TTFT 0.31 s · 88 tok/s`, for several routes `TTFT 0.31 / 0.35 s · 88 / – tok/s`; loading stands apart."""
-    waits = " / ".join(f"{attempt.perf['ttft_s']:.2f}" for attempt in attempts)
+    """`TTFT 0.31 s · 88 tok/s`, of several `TTFT 0.31 / 0.05 (cached) s · 88 / – tok/s`; loading stands apart."""
+    waits = " / ".join(
+        f"{attempt.perf['ttft_s']:.2f}{' (cached)' if attempt.perf['warmth'] == CACHED else ''}" for attempt in attempts
+    )
     rates = " / ".join(golden_rate(attempt) for attempt in attempts)
     return " · ".join(filter(None, (f"TTFT {waits} s", f"{rates} tok/s", *map(loaded_in, attempts))))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -13,6 +14,7 @@ from tui.cli.common import fail_with, settings_with
 
 if TYPE_CHECKING:
     from core.catalog import ModelInfo
+    from core.settings import Settings
 
 app = typer.Typer(name="models", help="Models on disk.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -60,27 +62,52 @@ def list_models(
 
 @app.command("import")
 def import_model(
-    file: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="A llama-family model, not in K-quants.")],
-    name: Annotated[str | None, typer.Option(help="What it is called here; the file's name when left out.")] = None,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.gguf", help="A llama-family model in Q4_0, Q4_1, Q8_0, F16 or F32.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What it is called here; made of the file's name when left out.")
+    ] = None,
     to: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The folder of models; the settings' first, or Assay's own.")
     ] = None,
 ) -> None:
     """Bring a GGUF file of another program into a folder that MLX reads. The file stays as it is."""
-    from core.catalog import Catalog
+    import signal
+
     from core.errors import EngineError
     from core.importing import import_gguf, models_folder
     from core.text_safety import clean
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     settings = settings_with()
     try:
         made = import_gguf(file.expanduser(), (to or models_folder(settings)).expanduser(), name)
     except EngineError as error:
         fail_with(error)
     print(clean(str(made)))  # noqa: T201
-    found = next((info for info in Catalog(settings).list() if info.path == made), None)
-    said = f"Try it: assay chat --model {found.id}" if found else f"Add {made.parent} to model_folders to see it."
-    print(clean(said), file=sys.stderr)  # noqa: T201
+    print(clean(_what_next(made, settings)), file=sys.stderr)  # noqa: T201
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """End on a signal as on an exception, so that what is half done is removed; the code is the shell's for it."""
+    raise SystemExit(128 + number)
+
+
+def _what_next(made: Path, settings: Settings) -> str:
+    """What can be done with a model that was just imported."""
+    from core.catalog import Catalog
+    from core.catalog.template_features import read_templates
+
+    found = next((info for info in Catalog(settings).list() if info.path.resolve() == made.resolve()), None)
+    if found is None:
+        return f"Add {made.parent} to model_folders to see it."
+    if found.problem:
+        return f"It cannot be loaded: {found.problem}."
+    if not read_templates(made).chosen:
+        return "It has no chat template and completes text alone: `assay serve`, then POST /v1/completions."
+    return f"Try it: assay chat --model {shlex.quote(found.id)}"
 
 
 def as_record(info: ModelInfo) -> dict[str, Any]:

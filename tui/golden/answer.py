@@ -10,8 +10,9 @@ from textual.widgets import Static
 from core.golden.expressions import describe
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Case
+from core.golden.verdict import CACHED
 from core.tiers import Tier
-from tui.figures import golden_rate, loaded_in, seconds
+from tui.figures import golden_rate, loaded_in, seconds, waited
 from tui.foreign import clean, plain, short_name, shorten
 from tui.golden.board import Cell, Progress
 from tui.widgets.redraw import redraw
@@ -23,6 +24,7 @@ VERDICT_MARKS = {
     Verdict.SKIP: ("–", "$foreground 50%"),
     Verdict.XFAIL: ("x", "$foreground 60%"),
     Verdict.XPASS: ("✓", "$warning"),
+    Verdict.INCONCLUSIVE: ("?", "$warning"),
 }
 _DIM = "$foreground 60%"
 _NAMES = {
@@ -32,6 +34,7 @@ _NAMES = {
     Verdict.SKIP: "skipped",
     Verdict.XFAIL: "fails, as expected",
     Verdict.XPASS: "passes, though not expected to",
+    Verdict.INCONCLUSIVE: "shows nothing",
 }
 
 
@@ -68,21 +71,30 @@ def answer_content(case: Case, tier: Tier, cell: Cell) -> Content:
     lines.append(Content(""))
     if attempt.why:
         lines.append(plain(attempt.why, VERDICT_MARKS[attempt.verdict][1]))
+    if cell.control is not None:
+        lines.append(plain(f"control {cell.control.control}: {cell.control.why}", "$error"))
+    if cell.same:
+        lines.append(Content.styled("asked once: this model stands for both tiers", dim))
     lines.append(expected)
     hits = list(dict.fromkeys(attempt.answer[hit.start : hit.end] for check in attempt.checks for hit in check.hits))
     if hits:
         lines.append(Content.assemble(("matched  ", dim), plain(", ".join(hits), "$success")))
     ttft = attempt.perf.get("ttft_s")
     if ttft is not None:
+        warm = " (prompt cached)" if attempt.perf.get("warmth") == CACHED else ""
         tokens = f"{attempt.usage.get('completion', 0)} tokens"
-        lines.append(
-            Content.styled(" · ".join(filter(None, (f"TTFT {seconds(ttft)}", tokens, loaded_in(attempt)))), dim)
-        )
+        figures = (f"TTFT {seconds(ttft)}{warm}", tokens, waited(attempt), loaded_in(attempt))
+        lines.append(Content.styled(" · ".join(filter(None, figures)), dim))
     return Content("\n").join(lines)
 
 
-def verdict_line(attempt: Attempt) -> Content:
+def verdict_line(cell: Cell) -> Content:
     """Verdict and figures, for the border."""
+    attempt = cell.attempt
+    if attempt is None:
+        return Content("")
+    if cell.control is not None and attempt.verdict is Verdict.PASS:
+        return Content.styled("✗ passes, and so does its control", "$error")
     mark, style = VERDICT_MARKS[attempt.verdict]
     rate = f" · {golden_rate(attempt)} t/s" if attempt.status is Status.OK else ""
     return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (rate, _DIM))
@@ -102,7 +114,7 @@ class GoldenAnswer(VerticalScroll, can_focus=False):
         """Show a cell; a running answer is followed to its end."""
         name = f" · {shorten(short_name(cell.model), 24)}" if cell.model else ""
         self.border_title = plain(f"{self._tier}{name}")
-        self.border_subtitle = verdict_line(cell.attempt) if cell.attempt else ""
+        self.border_subtitle = verdict_line(cell)
         redraw(self.query_one(Static), answer_content(case, self._tier, cell))
         if cell.progress is Progress.RUNNING:
             self.scroll_end(animate=False)

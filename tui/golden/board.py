@@ -13,6 +13,8 @@ from core.tiers import Tier
 from tui.figures import golden_rate
 
 HELD = (Verdict.PASS, Verdict.XFAIL, Verdict.XPASS)
+ONE = "one"
+"""What stands where two models would be compared, and one stands for both tiers."""
 
 
 class Progress(StrEnum):
@@ -26,20 +28,24 @@ class Progress(StrEnum):
 class Cell:
     """One case on one tier. `answer` grows while it runs; `attempt` is the record once it has ended.
 
-    Of repeats, the first answer is followed while it streams, and the first that does not hold is what is shown.
+    Of repeats, the first answer is followed while it streams, and the first that does not hold is what is shown. A
+    control that fails is kept beside it: the answer then counts for nothing. With `same` the answer is the other
+    tier's, because one model stands for both.
     """
 
     progress: Progress = Progress.IDLE
     model: str = ""
     answer: str = ""
     attempt: Attempt | None = None
+    control: Attempt | None = None
+    same: bool = False
 
     @property
     def held(self) -> bool | None:
-        """Whether the expectation held; None while that is not known."""
+        """Whether the expectation held, and no control shows that this means nothing; None while that is not known."""
         if self.attempt is None or self.attempt.verdict in (Verdict.SKIP, Verdict.ERROR):
             return None
-        return self.attempt.verdict in HELD
+        return self.attempt.verdict in HELD and self.control is None
 
     @property
     def rate(self) -> str:
@@ -68,6 +74,11 @@ class Board:
     def add(self, event: RunEvent) -> None:
         """Fold one event of a run in."""
         match event:
+            case AttemptFinished(planned, attempt) if planned.control is not None:
+                if attempt.verdict is Verdict.FAIL:
+                    self.cells[planned.case.id, planned.tier].control = attempt
+            case AttemptStarted(planned) | AnswerDelta(planned, _) if planned.control is not None:
+                pass
             case AttemptStarted(planned):
                 cell = self.cells[planned.case.id, planned.tier]
                 cell.progress = Progress.RUNNING
@@ -77,6 +88,7 @@ class Board:
             case AttemptFinished(planned, attempt):
                 cell = self.cells[planned.case.id, planned.tier]
                 cell.progress = Progress.DONE
+                cell.same = planned.same_as is not None
                 cell.model = planned.model.id if planned.model else ""
                 if cell.attempt is None or cell.held:
                     cell.attempt = attempt
@@ -90,15 +102,23 @@ class Board:
                 self.cells[key] = Cell()
 
     def difference(self, case_id: str) -> str:
-        """How the tiers compare: "=" when they agree, the better tier's name, or "" while that is not known."""
+        """How the tiers compare: "=" when they agree, the better tier's name, "one" when one model answered for both,
+        or "" while that is not known."""
         quick, full = (self.cells[case_id, tier].held for tier in Tier)
         if quick is None or full is None:
             return ""
+        if quick == full and self.cells[case_id, Tier.FULL].same:
+            return ONE
         return "=" if quick == full else (Tier.QUICK if quick else Tier.FULL).value
 
     def disagreements(self) -> list[str]:
         """The cases on which the tiers differ, in the order of the suite."""
-        return [case_id for case_id in self.cases if self.difference(case_id) not in ("", "=")]
+        return [case_id for case_id in self.cases if self.difference(case_id) not in ("", "=", ONE)]
+
+    @property
+    def one_model(self) -> int:
+        """How many cases one model answered for both tiers."""
+        return sum(self.cells[case_id, Tier.FULL].same for case_id in self.cases)
 
     def held(self, tier: Tier) -> tuple[int, int]:
         """How many cases hold on a tier, of how many that were judged."""

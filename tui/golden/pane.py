@@ -21,7 +21,7 @@ from core.errors import EngineError
 from core.golden.plan import RunOptions, make_plan
 from core.golden.progress import ModelLoading, RunEvent, RunWarning
 from core.golden.reading import load_suite
-from core.golden.results import RunFolder
+from core.golden.results import RunFolder, Verdict
 from core.golden.run import GoldenRun, RunResult
 from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
@@ -148,6 +148,8 @@ class GoldenPane(Vertical):
                 style = "$success" if held == judged else "$warning"
                 parts.append(Content.assemble((tier.value, f"${tier}"), " ", (f"{held}/{judged}", style)))
         disagreements = len(self._board.disagreements())
+        if one_model := self._board.one_model:
+            parts.append(Content.styled(f"{one_model} by one model", dim))
         if disagreements:
             parts.append(Content.styled(f"{disagreements} ≠", "$warning"))
         if self.busy:
@@ -261,7 +263,8 @@ class GoldenPane(Vertical):
 def _verdict_content(cell: Cell) -> Content:
     """A cell of the table: the verdict's mark and tokens per second."""
     if cell.attempt is not None:
-        mark, style = VERDICT_MARKS[cell.attempt.verdict]
+        verdict = Verdict.FAIL if cell.control is not None else cell.attempt.verdict
+        mark, style = VERDICT_MARKS[verdict]
         return Content.assemble((mark, style), (f" {cell.rate:>3}" if cell.rate else "", "$foreground 60%"))
     glyph = {Progress.IDLE: "·", Progress.WAITING: "…", Progress.RUNNING: "▸"}.get(cell.progress, "")
     style = "$warning" if cell.progress is Progress.RUNNING else "$foreground 50%"

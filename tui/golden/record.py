@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.golden.outcome import outcome
+from core.golden.outcome import LeftOut, outcome
 from core.golden.parity import compare_routes
 from core.golden.plan import Plan
 from core.golden.provenance import header
@@ -32,6 +32,8 @@ def new_folder(data_dir: Path, plan: Plan, status: EngineStatus, state: Workbenc
         "controls": plan.options.controls,
         "repeats": plan.options.repeats,
         "seed": plan.options.seed,
+        "metric": plan.options.metric,
+        "isolated": plan.options.isolated,
         "in_flight": plan.options.in_flight,
         "url": None,
     }
@@ -42,4 +44,6 @@ def close_folder(folder: RunFolder, plan: Plan, result: RunResult) -> None:
     """Write down how the run went. Raises OSError."""
     gates = plan.suite.gates
     parity = compare_routes(result.attempts, gates)
-    folder.finish(outcome(result.attempts, parity, gates, interrupted=result.interrupted).to_json())
+    left_out = LeftOut(plan.controls_left_out, plan.parity_left_out)
+    weighed = outcome(result.attempts, parity, gates, left_out=left_out, interrupted=result.interrupted)
+    folder.finish(weighed.to_json())

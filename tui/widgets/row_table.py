@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textual import events, getters, on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Static
 
 from tui.widgets.redraw import redraw
+from tui.widgets.rows import Rows
 
 GAP = 2
 FLEXIBLE_MIN = 8
@@ -49,19 +47,6 @@ def row_content(cells: Sequence[tuple[Content, int, bool]]) -> Content:
         space = Content(" " * (width - cut.cell_length))
         parts.append(Content.assemble(space, cut) if right else Content.assemble(cut, space))
     return Content(" " * GAP).join(parts)
-
-
-class Rows(OptionList, inherit_bindings=False):
-    """The rows alone. Enter is left to the pane, so that the footer can say what it does there."""
-
-    BINDINGS: ClassVar = [
-        Binding("down,j", "cursor_down", "Down", show=False),
-        Binding("up,k", "cursor_up", "Up", show=False),
-        Binding("home,g", "first", "First", show=False),
-        Binding("end,G", "last", "Last", show=False),
-        Binding("pagedown", "page_down", "Page down", show=False),
-        Binding("pageup", "page_up", "Page up", show=False),
-    ]
 
 
 class RowTable(Vertical):
@@ -102,26 +87,30 @@ class RowTable(Vertical):
         self._snug = snug
         self._newest_first = newest_first
         self._keys: list[str] = []
-        self._drawn: dict[str, Content] | None = None
+        self._layout: list[tuple[Column, int]] = []
 
     def compose(self) -> ComposeResult:
         yield Static(classes="row-head")
-        yield Rows(markup=False)
+        yield Rows(self._row)
         yield Static(self._empty, classes="row-empty", markup=False)
 
     @property
     def selected(self) -> str | None:
         """The key of the row under the cursor."""
-        option = self.rows.highlighted_option if self.is_mounted else None
-        return option.id if option else None
+        index = self.rows.highlighted if self.is_mounted else None
+        return self._keys[index] if index is not None and index < len(self._keys) else None
 
     def show(self, keys: Sequence[str]) -> None:
         """Show these rows in this order. The cursor stays on its row, or goes to the first."""
-        if list(keys) != self._keys:
-            self._keys = list(keys)
-            self._drawn = None
-            if self._snug:
-                self.styles.height = len(self._keys) + 1 or "auto"
+        if list(keys) == self._keys:
+            self.redraw()
+            return
+        before = None if self._newest_first and self.rows.highlighted == 0 else self.selected
+        self._keys = list(keys)
+        if self._snug:
+            self.styles.height = len(self._keys) + 1 or "auto"
+        self.set_class(not self._keys, "-empty")
+        self.rows.show(len(self._keys), self._keys.index(before) if before in self._keys else 0)
         self.redraw()
 
     def say(self, empty: str) -> None:
@@ -134,30 +123,22 @@ class RowTable(Vertical):
             self.rows.highlighted = self._keys.index(key)
 
     def redraw(self) -> None:
-        """Ask for every cell again and repaint the rows that have changed."""
+        """Ask for the cells on the screen again and repaint the rows that have changed."""
         if not self.is_mounted:
             return
         self.set_class(not self._keys, "-empty")
-        width = self.rows.scrollable_content_region.width or UNSEEN_CELLS
-        layout = fitted(self._columns, width)
+        layout = fitted(self._columns, self.rows.row_width or UNSEEN_CELLS)
+        if layout != self._layout:
+            self._layout = layout
+            self.rows.forget()
         dim = "$foreground 55%"
         head = row_content([(Content.styled(column.label, dim), cells, column.right) for column, cells in layout])
         redraw(self.query_one(".row-head", Static), head)
-        drawn = {
-            key: row_content([(self._cell(key, column, cells), cells, column.right) for column, cells in layout])
-            for key in self._keys
-        }
-        if self._drawn is not None:
-            for key, content in drawn.items():
-                if not content.is_same(self._drawn[key]):
-                    self.rows.replace_option_prompt(key, content)
-        else:
-            before = None if self._newest_first and self.rows.highlighted == 0 else self.selected
-            self.rows.clear_options()
-            self.rows.add_options([Option(content, id=key) for key, content in drawn.items()])
-            if drawn:
-                self.rows.highlighted = self._keys.index(before) if before in drawn else 0
-        self._drawn = drawn
+        self.rows.redraw()
+
+    def _row(self, index: int) -> Content:
+        key = self._keys[index]
+        return row_content([(self._cell(key, column, cells), cells, column.right) for column, cells in self._layout])
 
     def on_mount(self) -> None:
         self.redraw()
@@ -169,11 +150,8 @@ class RowTable(Vertical):
         self.redraw()
         self.rows.scroll_to_highlight()
 
-    @on(OptionList.OptionHighlighted)
-    def _moved(self, event: OptionList.OptionHighlighted) -> None:
+    @on(Rows.Moved)
+    def _moved(self, event: Rows.Moved) -> None:
         event.stop()
-        self.post_message(self.Moved(self, event.option_id))
-
-    @on(OptionList.OptionSelected)
-    def _clicked(self, event: OptionList.OptionSelected) -> None:
-        event.stop()  # a click moves the cursor and does nothing more
+        key = self._keys[event.index] if event.index is not None and event.index < len(self._keys) else None
+        self.post_message(self.Moved(self, key))

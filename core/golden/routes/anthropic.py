@@ -25,8 +25,13 @@ VERSION = "2023-06-01"
 MAX_TOKENS = 256
 """The protocol wants a number, and a request may have none."""
 
-REASONS = {"max_tokens": FinishReason.LENGTH, "tool_use": FinishReason.TOOL_CALLS}
-"""Any other stop_reason is a stop."""
+REASONS = {
+    "end_turn": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    "max_tokens": FinishReason.LENGTH,
+    "tool_use": FinishReason.TOOL_CALLS,
+}
+"""Any other stop_reason, such as refusal, is no clean end."""
 
 
 class Anthropic:
@@ -88,8 +93,9 @@ class AnthropicReader:
                 self._sequence = data["delta"].get("stop_sequence")
                 self._count(data.get("usage"))
             case "message_stop":
-                reason = REASONS.get(self._reason, FinishReason.STOP)
-                return [Finished(reason, _usage(self._usage), Timing(), self._sequence)]
+                reason = REASONS.get(self._reason, FinishReason.OTHER)
+                said = (self._reason or "no stop_reason") if reason is FinishReason.OTHER else ""
+                return [Finished(reason, _usage(self._usage), Timing(), self._sequence, said=said)]
             case "error":
                 raise RouteError(f"The server broke off: {data['error'].get('message', data['error'])}")
         return []

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from core.calls.events import Event, Finished, TextDelta, ThinkingDelta, Timing, ToolCallStart
 from core.calls.requests import GenerationRequest
+from core.calls.witness import ASKS, FIELD, FINGERPRINT, Witness
 from core.golden.routes import RouteError
 from core.text_safety import clean
 
@@ -65,15 +66,18 @@ class HttpRoute:
         started = time.monotonic()
         first: float | None = None
         finished: Finished | None = None
+        witness: Witness | None = None
         reader = self._dialect.reader()
         body = self._dialect.encode(request)
+        headers = {**self._dialect.headers(self._key), ASKS: "1"}
         try:
-            async with self._open().stream(
-                "POST", self._url, json=body, headers=self._dialect.headers(self._key)
-            ) as response:
+            async with self._open().stream("POST", self._url, json=body, headers=headers) as response:
                 if response.status_code != 200:
                     raise RouteError(_refusal(self._url, response.status_code, await response.aread()))
                 async for frame in _frames(response.aiter_lines()):
+                    if frame.event == FIELD:
+                        witness = _witness(frame, self._url)
+                        continue
                     for event in _read(reader, frame, self._url):
                         if first is None and isinstance(event, TextDelta | ThinkingDelta | ToolCallStart):
                             first = time.monotonic()
@@ -85,7 +89,8 @@ class HttpRoute:
             raise RouteError(f"{self._url} broke off: {error or type(error).__name__}.") from error
         if finished is None:
             raise RouteError(f"{self._url} ended its stream before the answer was finished.")
-        yield replace(finished, timing=_timing(started, first, time.monotonic(), finished.usage.completion_tokens))
+        timing = _timing(started, first, time.monotonic(), finished.usage.completion_tokens)
+        yield replace(finished, timing=timing, witness=witness)
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -118,6 +123,19 @@ def list_models(url: str, key: str = "") -> list[str]:
         return [str(item["id"]) for item in response.json()["data"]]
     except (ValueError, KeyError, TypeError) as error:
         raise RouteError(f"{address} did not answer with a list of models.") from error
+
+
+def model_fingerprint(url: str, key: str, model_id: str) -> str:
+    """A short digest of a model's files on a server of our own; "" where a server does not tell it."""
+    import httpx
+
+    address = f"{root(url)}/v1/models/{model_id}"
+    headers = {ASKS: "1"} | ({"authorization": f"Bearer {key}"} if key else {})
+    try:
+        response = httpx.get(address, headers=headers, timeout=SILENCE_S, trust_env=not is_loopback(address))
+        return clean(str(response.json()[FINGERPRINT])) if response.status_code == 200 else ""
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        return ""
 
 
 def root(url: str) -> str:
@@ -159,6 +177,15 @@ def _read(reader: Reader, frame: Frame, url: str) -> list[Event]:
         return reader.feed(frame)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RouteError(f"{url} sent what the protocol does not know: {frame.data[:200]!r}.") from error
+
+
+def _witness(frame: Frame, url: str) -> Witness | None:
+    """What our own server tells of the one choice."""
+    try:
+        told = json.loads(frame.data)[FIELD][0]
+        return None if told is None else Witness.from_json(told)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise RouteError(f"{url} sent a witness that cannot be read: {frame.data[:200]!r}.") from error
 
 
 def _refusal(url: str, status: int, body: bytes) -> str:

@@ -22,8 +22,13 @@ from core.golden.routes import RouteError
 from core.golden.routes.http import Frame
 from core.media.images import ImageData
 
-REASONS = {"length": FinishReason.LENGTH, "tool_calls": FinishReason.TOOL_CALLS}
-"""Any other finish_reason is a stop."""
+REASONS = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+}
+"""Any other finish_reason, such as content_filter, is no clean end."""
 
 
 class OpenAI:
@@ -87,7 +92,8 @@ class OpenAIReader:
     def _finish(self) -> list[Event]:
         if self._reason is None:
             return []
-        return [Finished(REASONS.get(self._reason, FinishReason.STOP), self._usage, Timing())]
+        reason = REASONS.get(self._reason, FinishReason.OTHER)
+        return [Finished(reason, self._usage, Timing(), said=self._reason if reason is FinishReason.OTHER else "")]
 
 
 def _delta(delta: dict[str, Any]) -> list[Event]:

@@ -78,13 +78,12 @@ class Batch:
         """Let a request in; what is left of its prompt is read in the next step."""
         row, work, tokens = task.row, task.work, task.inputs.tokens
         assert work is not None
-        sampling = row.generation.request.sampling
-        room = self._loaded.context_length - len(tokens)
+        row.reads(tokens, self._loaded.context_length)
         stops = self._reuse.stop_points(row)
         cuts = [work.done, *(end for end in stops if work.done < end < len(tokens) - 1), len(tokens)]
         uids = self._generator.insert_segments(
             [[tokens[start:end] for start, end in pairwise(cuts)]],
-            max_tokens=[min(sampling.max_tokens or room, room)],
+            max_tokens=[row.sampling.max_tokens],
             caches=[packed(work.cache)],
             all_tokens=[tokens[: work.done]],
             samplers=[row.sampler],

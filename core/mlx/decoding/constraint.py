@@ -4,17 +4,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
-import llguidance.hf
+import llguidance
 import llguidance.numpy
 import mlx.core as mx
 import numpy as np
 
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, UnsupportedInput, ended
+from core.mlx.models.markup import Markup
 
 STRICT = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """One way to write each value: free whitespace lets a small model fill its answer with newlines."""
+
+NO_TEXT = "\U0010fffd"
+"""The last character for private use."""
+
+
+def grammar_tokenizer(tokenizer: Any, markup: Markup) -> llguidance.LLTokenizer:
+    """A fast tokenizer of transformers as grammars want it: text that looks like markup is made of ordinary tokens.
+
+    llguidance never lets a control token stand for text, yet has the tokenizer spell the text that must come next. So
+    these tokens get names there that no text holds. It takes those for control tokens that are special or `<tags>`.
+    Raises UnsupportedInput for a tokenizer that is not a fast one.
+    """
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise UnsupportedInput(
+            "No JSON schema can be held with this model: its tokenizer is written in Python, and only those that "
+            "tokenizer.json describes tell which text a token stands for. Leave the schema out, or use another model."
+        )
+    backend = copy(tokenizer.backend_tokenizer)
+    backend.no_padding()
+    backend.no_truncation()
+    made = json.loads(backend.to_str())
+    names: dict[str, str] = {}
+    for token in made["added_tokens"]:
+        text = token["content"]
+        if token["special"] or text in markup.strings or (text.startswith("<") and text.endswith(">")):
+            names[text] = f"{NO_TEXT}{token['id']}"
+            token.update(content=names[text], special=True, normalized=False)
+    _rename(made["model"], names)
+    return llguidance.LLTokenizer(json.dumps(made), eos_token=tokenizer.eos_token_id)
+
+
+def _rename(model: dict[str, Any], names: Mapping[str, str]) -> None:
+    """The same tokens, by other names, in the model of a tokenizer.json: some have the added ones in there, too."""
+    vocabulary = model["vocab"]
+    if isinstance(vocabulary, dict):
+        model["vocab"] = {names.get(text, text): token for text, token in vocabulary.items()}
+    else:
+        model["vocab"] = [[names.get(text, text), score] for text, score in vocabulary]
+    if "merges" in model:
+        model["merges"] = [pair for pair in model["merges"] if names.keys().isdisjoint((*pair, "".join(pair)))]
+    if model.get("unk_token") in names:
+        model["unk_token"] = names[model["unk_token"]]
 
 
 class JsonConstraint:
@@ -87,4 +131,5 @@ class JsonConstraint:
 def _reason(problem: str) -> str:
     """What the library says of a schema, without its position in a grammar that nobody wrote."""
     first = next((line for line in problem.splitlines() if line.strip()), problem)
-    return first.rpartition("failed to compile JSON schema: ")[2].rstrip(".:") + ". Simplify it there, or leave it out."
+    said = first.rpartition("failed to compile JSON schema: ")[2].rstrip(":")
+    return f"{ended(said)} Simplify it there, or leave it out."

@@ -21,7 +21,8 @@ class OutputParser:
     """Turns the decoded text of one row into events. `initial` is the state in which the prompt leaves the model.
 
     Whitespace beside thinking blocks and tool calls belongs to the markers and is dropped; a call whose text cannot
-    be parsed comes out as text, so that nothing is lost.
+    be parsed comes out as text, so that nothing is lost. No marker is looked for inside the strings of a call's JSON,
+    and, with `held`, in the answer: a schema holds it, so whatever looks like a marker there is data.
     """
 
     def __init__(
@@ -31,14 +32,16 @@ class OutputParser:
         stop: Sequence[str] = (),
         tools: Sequence[Mapping[str, Any]] = (),
         initial: str = "normal",
+        held: bool = False,
     ) -> None:
         self._markers = markers
         self._tools = list(tools)
         functions = [tool["function"] for tool in tools]
         self._bare = {function["name"] for function in functions if takes_nothing(function["parameters"])}
         self._stop = tuple(stop)
-        self._machine = TextStateMachine(markers.edges(stop, bool(tools)))
+        self._machine = TextStateMachine(markers.edges(stop, bool(tools), held))
         self._state = self._machine.make_state(initial)
+        self._json = _JsonObject() if tools and markers.call_head is not None else None  # of the call being written
         self._name = initial
         self._read = 0  # characters of the answer so far
         self._held, self._held_at = "", 0  # whitespace that may turn out to belong to a marker, and where it stands
@@ -97,13 +100,20 @@ class OutputParser:
         """What `text` settles: state, text, where that stands in the answer, and the marker before it if any."""
         name, piece, start, marker = self._state[0], "", self._read - len(self._state[3]), ""
         for character in text:  # one by one, since the library does not say how long a marker was
-            waiting = self._state[3] + character
             self._read += 1
-            self._state, ((_, settled), *entered) = TextStateMachine.split(self._state, character)
+            waiting, entered = self._state[3] + character, []
+            if self._json is not None and name == "tool" and self._json.quoting:
+                settled = character
+            else:
+                self._state, ((_, settled), *entered) = TextStateMachine.split(self._state, character)
             piece += settled
             if entered:
                 yield name, piece, start, marker
                 name, piece, start, marker = entered[0][0], "", self._read, waiting[len(settled) :]
+            if self._json is not None and entered:
+                self._json = _JsonObject()
+            elif self._json is not None and name == "tool":
+                self._json.take(character)
         yield name, piece, start, marker
 
     def _enter(self, name: str, marker: str, start: int, events: list[Event]) -> None:
@@ -236,8 +246,14 @@ class _JsonObject:
     def __init__(self) -> None:
         self._depth = 0
         self._in_string = False
+        self._one_line = True
         self._escaped = False
         self._closed = False
+
+    @property
+    def quoting(self) -> bool:
+        """True inside a string. Strings of JSON are one line: where one is not, nobody knows whether it ever ends."""
+        return self._in_string and self._one_line and not self._closed
 
     def take(self, text: str) -> str:
         """The part of `text` that still belongs to the object."""
@@ -251,8 +267,10 @@ class _JsonObject:
                     self._escaped = True
                 elif character == '"':
                     self._in_string = False
+                elif character == "\n":
+                    self._one_line = False
             elif character == '"':
-                self._in_string = True
+                self._in_string = self._one_line = True
             elif character in "{[":
                 self._depth += 1
             elif character in "}]":

@@ -10,14 +10,16 @@ from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer
 from core.calls.clock import Clock
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
+from core.calls.witness import SeenImage, Witness
 from core.errors import EngineError
-from core.mlx.decoding.constraint import JsonConstraint
+from core.mlx.decoding.constraint import JsonConstraint, grammar_tokenizer
 from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.models.loading import LoadedWeights
-from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler
+from core.mlx.models.precision import precision
+from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler, resolve
 from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
 from core.mlx.prompt.snapshot_points import snapshot_points
 
@@ -43,14 +45,20 @@ class RequestReader:
         self._snapshots = snapshots
         self._failure = failure
         self._grammar_tokenizer: Any = None
+        self._precision = precision(loaded.model)
 
     def read(self, generation: Generation, clock: Clock) -> PrefillTask:
         """Read a request. Raises EngineError, ContextOverflow among them, and what tokenizers and processors raise."""
         request, loaded = generation.request, self._loaded
         inputs = loaded.ranks.decide(lambda: self._inputs(request))
         generation.notes = inputs.prompt.notes
+        prompt = inputs.prompt
         parser = OutputParser(
-            loaded.markers, stop=request.sampling.stop, tools=inputs.prompt.tools, initial=inputs.prompt.initial
+            loaded.markers,
+            stop=request.sampling.stop,
+            tools=prompt.tools,
+            initial=prompt.initial,
+            held=prompt.schema is not None and prompt.initial != "tool",
         )
         row = Row(
             generation,
@@ -62,12 +70,22 @@ class RequestReader:
             image_tokens=inputs.image_tokens,
             key=inputs.key,
         )
-        row.sampler = loaded.ranks.agreed(make_sampler(request.sampling, loaded.defaults))
+        row.sampling = resolve(request.sampling, loaded.defaults)
+        row.sampler = loaded.ranks.agreed(make_sampler(row.sampling))
         row.processors = self._processors(row, inputs)
+        row.witness = self._witness(inputs)
         if self._snapshots:
             known = self._prefixes.longest(loaded.info.id, row.key)
             row.snapshot_points = loaded.ranks.decide(lambda: snapshot_points(request, inputs, loaded, known))
         return PrefillTask(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
+
+    def _witness(self, inputs: Inputs) -> Witness:
+        """What is known before the prompt is prefilled; the row adds the rest."""
+        return Witness(
+            images=tuple(SeenImage(digest, tokens) for digest, tokens in inputs.images),
+            model=self._loaded.fingerprint,
+            precision=self._precision,
+        )
 
     def _inputs(self, request: GenerationRequest) -> Inputs:
         inputs = prepare_inputs(request, self._loaded)
@@ -77,14 +95,12 @@ class RequestReader:
     def _grammar(self) -> Any:
         """The tokenizer as grammars want it, made when the first one is asked for."""
         if self._grammar_tokenizer is None:
-            import llguidance.hf
-
-            self._grammar_tokenizer = llguidance.hf.from_tokenizer(self._loaded.tokenizer._tokenizer)
+            self._grammar_tokenizer = grammar_tokenizer(self._loaded.tokenizer._tokenizer, self._loaded.markup)
         return self._grammar_tokenizer
 
     def _processors(self, row: Row, inputs: Inputs) -> list[LogitsProcessor]:
-        request, loaded = row.generation.request, self._loaded
-        processors = make_processors(request.sampling, loaded.defaults, loaded.vocabulary)
+        loaded = self._loaded
+        processors = make_processors(row.sampling, loaded.vocabulary)
         prompt = inputs.prompt
         if prompt.schema is not None:
             ends = loaded.tokenizer.think_end_tokens if prompt.initial == "reasoning" else None

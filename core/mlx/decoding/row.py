@@ -13,6 +13,8 @@ import numpy as np
 from core.calls.clock import Clock
 from core.calls.events import Finished, FinishReason, Timing, TokenLogprob, Usage
 from core.calls.generation import Generation
+from core.calls.requests import Sampling
+from core.calls.witness import Witness, tokens_sha256
 from core.errors import EngineError
 from core.mlx.decoding.output import OutputParser
 from core.mlx.models.sampling import LogitsProcessor, Sampler
@@ -39,6 +41,8 @@ class Row:
     thinking_tokens: int = 0
     batch_size: int = 1
     error: EngineError | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    """What is in force, with a value for everything."""
     sampler: Sampler | None = None
     processors: list[LogitsProcessor] = field(default_factory=list)
     key: list[int] = field(default_factory=list)
@@ -47,6 +51,10 @@ class Row:
     snapshot_points: list[int] = field(default_factory=list)
     """Prompt tokens, ascending, after which a snapshot of the cache is kept for prompts that branch off there; none
     where it can be rolled back."""
+    witness: Witness | None = None
+    """What is known so far of what is done for it."""
+    written: list[int] = field(default_factory=list)
+    """The answer's token ids."""
 
     def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
         """`processor` so that what it raises ends this row after the step, and no other row of the batch."""
@@ -65,11 +73,22 @@ class Row:
         """The prefix cache's name for the KV of `tokens`, prompt and answer."""
         return (self.key + tokens[len(self.key) :])[: len(tokens)]
 
+    def reads(self, tokens: list[int], window: int) -> None:
+        """Take note of the prompt as it goes into the model, which may give an image more tokens than its processor."""
+        room = window - len(tokens)
+        self.sampling = replace(self.sampling, max_tokens=min(self.sampling.max_tokens or room, room))
+        if self.witness is not None:
+            digest = tokens_sha256(tokens)
+            self.witness = replace(
+                self.witness, prompt_sha256=digest, prompt_tokens=len(tokens), sampling=vars(self.sampling)
+            )
+
     def token(self, token: int, logprobs: mx.array, ends: str | None, rows: int) -> bool:
         """Take a token in; returns True when a stop string ended the answer. `ends` is mlx-lm's finish reason."""
         if not self.clock.first_token:
             self.clock.first_token = time.monotonic()
         self.completion_tokens += 1
+        self.written.append(token)
         self.thinking_tokens += self.parser.thinking
         self.batch_size = max(self.batch_size, rows)
         if ends != "stop":  # the end token is no text
@@ -107,7 +126,19 @@ class Row:
         self._feed(self.parser.finish(cut=reason is not FinishReason.STOP))
         if reason is FinishReason.STOP and self.parser.calls and self.parser.stop_sequence is None:
             reason = FinishReason.TOOL_CALLS
-        self.generation.feed(Finished(reason, self.usage, self.timing(), self.parser.stop_sequence))
+        self.generation.feed(Finished(reason, self.usage, self.timing(), self.parser.stop_sequence, self._told()))
+
+    def _told(self) -> Witness | None:
+        """The witness of what was done, counted from the tokens themselves and not from what `usage` says."""
+        if self.witness is None or not self.witness.prompt_sha256:
+            return None
+        return replace(
+            self.witness,
+            cached_tokens=self.cached,
+            batch_size=self.batch_size,
+            completion_sha256=tokens_sha256(self.written),
+            completion_tokens=len(self.written),
+        )
 
     @property
     def usage(self) -> Usage:

@@ -129,7 +129,7 @@ class VisionPrefill:
         """
         inputs, plain = self.inputs, self._decoder.embed(self._tokens)["inputs_embeds"]
         made, length = embeddings.shape[1], inputs.length
-        if inputs.images == len(inputs.runs) == 1:
+        if len(inputs.images) == len(inputs.runs) == 1:
             (start, end), more = inputs.runs[0], made - length
             rest = length - end
             fits = end + more > start and made >= start + rest
@@ -144,7 +144,7 @@ class VisionPrefill:
                 inputs.image_tokens += more
                 self._tokens = as_array(inputs.tokens)
                 return
-        shown = "this image" if inputs.images == 1 else f"{inputs.images} images at once"
+        shown = "this image" if len(inputs.images) == 1 else f"{len(inputs.images)} images at once"
         raise UnsupportedInput(
             f"{self._name} cannot be shown {shown}: mlx-vlm makes {made} embeddings of {length} tokens, which leaves "
             "no telling what belongs where. Show it one, or use another vision model."
@@ -158,7 +158,7 @@ class VisionPrefill:
         if not extra.keys() <= ASSEMBLED or not self.inputs.runs or not self._divisible({}):
             return
         rows = [(start, extra["inputs_embeds"][0, mx.arange(start, end)]) for start, end in self.inputs.runs]
-        several = self.inputs.images > 1
+        several = len(self.inputs.images) > 1
         if several not in self._decoder.assembles:
             earlier = [(self._rows.get(self._name, self.inputs.key[start]), own) for start, own in rows]
             if several and not any(kept is not None for kept, _ in earlier):
@@ -217,7 +217,7 @@ class VisionPrefill:
             if rows is None or rows.shape[0] != end - start:
                 return None
             found.append((start, rows))
-        return found if not found or self._decoder.assembles.get(self.inputs.images > 1) else None
+        return found if not found or self._decoder.assembles.get(len(self.inputs.images) > 1) else None
 
     def _assemble(self, known: list[tuple[int, mx.array]], features: dict[str, Any], mask: Any) -> dict[str, Any]:
         """What `get_input_embeddings` would return, without a run of the vision tower."""

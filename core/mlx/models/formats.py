@@ -75,8 +75,11 @@ class Markers:
     initial: str = "normal"
     after_tool: str = "normal"
 
-    def edges(self, stop: Sequence[str], tools: bool) -> dict[str, list[tuple[str, str]]]:
-        """The state machine of one request: states "normal", "reasoning", "tool", and "stop:i" for each stop string."""
+    def edges(self, stop: Sequence[str], tools: bool, held: bool = False) -> dict[str, list[tuple[str, str]]]:
+        """The state machine of one request: states "normal", "reasoning", "tool", and "stop:i" for each stop string.
+
+        `held` says that a schema holds the answer: nothing but a stop string leaves "normal" then.
+        """
         edges: dict[str, list[tuple[str, str]]] = {"normal": []}
         if self.think_start and self.think_end:
             edges["normal"].append((self.think_start, "reasoning"))
@@ -90,6 +93,8 @@ class Markers:
         edges["normal"].extend((marker, "normal") for marker in self.structural)
         for state, more in self.transitions.items():
             edges.setdefault(state, []).extend(edge for edge in more if tools or edge[1] != "tool")
+        if held:
+            edges["normal"].clear()
         for index, text in enumerate(stop):
             edges["normal"].append((text, f"stop:{index}"))
             edges[f"stop:{index}"] = []

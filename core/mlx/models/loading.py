@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import tokenizer_utils
 from transformers.utils import logging as transformers_logging
 
-from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind, identity
+from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind, fingerprint, identity
 from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.models.folder_view import readable
 from core.mlx.models.formats import Markers, find_markers
@@ -42,6 +42,8 @@ class LoadedWeights:
     info: ModelInfo
     identity: str
     """What its files were when it was read, and how: see `core.catalog.identity`."""
+    fingerprint: dict[str, str]
+    """Digests by which a model is known wherever it lies: see `core.catalog.fingerprint`."""
     memory: MemoryEstimate | None
     """What it was predicted to take as it was loaded."""
     model: Any
@@ -77,7 +79,7 @@ def load_steps(
     """
     pipeline_parallel = False
     with loading(info, allow_code), readable(info) as folder:
-        files = identity(info, way)
+        files, prints = identity(info, way), fingerprint(info)
         config = _read_json(folder / "config.json")
         processor = None
         if info.kind is ModelKind.VISION:
@@ -106,16 +108,18 @@ def load_steps(
             defaults=getattr(sys.modules.get(type(model).__module__), "TOKENIZER_DEFAULTS", None),
         )
         defaults = Defaults.from_generation_config(_read_json(folder / "generation_config.json"))
+    markers = find_markers(tokenizer)
     image_text = None if processor is None else find_image_text(tokenizer, str(config.get("model_type")))
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
         identity=files,
+        fingerprint=prints,
         memory=way.memory if way else info.memory,
         model=model,
         processor=processor,
         tokenizer=tokenizer,
-        markers=find_markers(tokenizer),
+        markers=markers,
         defaults=defaults,
         eos_ids=frozenset(tokenizer.eos_token_ids),
         context_length=info.context_length or int(text_config.get("max_position_embeddings") or 4096),
@@ -123,7 +127,7 @@ def load_steps(
         spelling=find_spelling(tokenizer._tokenizer),
         ranks=ranks,
         pipeline_parallel=pipeline_parallel,
-        markup=find_markup(tokenizer._tokenizer, processor, image_text),
+        markup=find_markup(tokenizer, processor, image_text, markers),
         image_text=image_text,
     )
 

@@ -41,22 +41,40 @@ class Defaults:
         return defaults
 
 
-def make_sampler(sampling: Sampling, defaults: Defaults) -> Sampler:
+def resolve(sampling: Sampling, defaults: Defaults) -> Sampling:
+    """The sampling that will be in force, whoever asked for it: the request, else the model, else we.
+
+    Only `max_tokens` may be left open: the window sets it.
+    """
+    return replace(
+        sampling,
+        temperature=_first(sampling.temperature, defaults.temperature),
+        top_p=_first(sampling.top_p, defaults.top_p),
+        top_k=int(_first(sampling.top_k, defaults.top_k)),
+        min_p=_first(sampling.min_p, defaults.min_p),
+        repetition_penalty=_first(sampling.repetition_penalty, defaults.repetition_penalty, 1.0),
+        presence_penalty=_first(sampling.presence_penalty, 0.0),
+        frequency_penalty=_first(sampling.frequency_penalty, 0.0),
+        seed=_first(sampling.seed, secrets.randbits(63)),
+    )
+
+
+def make_sampler(sampling: Sampling) -> Sampler:
     """A sampler over log-probabilities of shape (1, vocabulary) that returns token ids of shape (1,).
 
-    Each sampled row holds its own PRNG key, so that a seed gives the same draws alone and in a batch.
+    `sampling` has been resolved. Each sampled row holds its own PRNG key, so that a seed gives the same draws alone and
+    in a batch.
     """
-    temperature = _first(sampling.temperature, defaults.temperature)
-    if temperature == 0 or _first(sampling.top_p, defaults.top_p) <= 0:  # top_p 0 leaves one token, even of equals
+    temperature, top_p, top_k, min_p = sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p
+    assert temperature is not None
+    assert top_p is not None
+    assert top_k is not None
+    assert min_p is not None
+    assert sampling.seed is not None
+    if temperature == 0 or top_p <= 0:  # top_p 0 leaves one token, even of equals
         shared: Sampler = greedy_sampler  # one object for all: a batch of greedy rows is then sampled in one call
         return shared
-    top_p, top_k, min_p = (
-        _first(sampling.top_p, defaults.top_p),
-        int(_first(sampling.top_k, defaults.top_k)),
-        _first(sampling.min_p, defaults.min_p),
-    )
-    seed = sampling.seed if sampling.seed is not None else secrets.randbits(63)
-    key = mx.random.key(seed & (2**64 - 1))
+    key = mx.random.key(sampling.seed & (2**64 - 1))
 
     def sample(logprobs: mx.array) -> mx.array:
         nonlocal key
@@ -91,19 +109,18 @@ def candidates(logprobs: mx.array, top_k: int, top_p: float, min_p: float) -> tu
     return ids, kept
 
 
-def make_processors(sampling: Sampling, defaults: Defaults, vocabulary: int) -> list[LogitsProcessor]:
-    """Penalties and logit bias of one row. Raises InvalidRequest for a biased token that does not exist."""
+def make_processors(sampling: Sampling, vocabulary: int) -> list[LogitsProcessor]:
+    """Penalties and logit bias of one row, resolved. Raises InvalidRequest for a biased token that does not exist."""
     for token in sampling.logit_bias or {}:
         if not 0 <= token < vocabulary:
             raise InvalidRequest(f"logit_bias names token {token}; this model has {vocabulary} tokens.", "logit_bias")
-    repetition = _first(sampling.repetition_penalty, defaults.repetition_penalty)
     processors: list[LogitsProcessor] = make_logits_processors(
         dict(sampling.logit_bias or {}) or None,
-        None if repetition == 1.0 else repetition,
+        None if sampling.repetition_penalty == 1.0 else sampling.repetition_penalty,
         PENALTY_CONTEXT,
-        sampling.presence_penalty,
+        sampling.presence_penalty or None,
         PENALTY_CONTEXT,
-        sampling.frequency_penalty,
+        sampling.frequency_penalty or None,
         PENALTY_CONTEXT,
     )
     return processors

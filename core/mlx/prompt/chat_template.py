@@ -24,7 +24,7 @@ from core.calls.requests import (
     ToolMode,
     ToolResultPart,
 )
-from core.errors import InvalidRequest, UnsupportedInput
+from core.errors import InvalidRequest, UnsupportedInput, ended
 from core.mlx.models.formats import Markers
 from core.mlx.models.markup import Markup
 
@@ -92,7 +92,7 @@ def render(
     messages = _template_messages(turns, vision)
     offered = list(tools) or None
     if markup is not None:
-        messages, offered = _as_text(messages, markers, markup), markup.as_text(offered)
+        messages, offered = [_as_text(message, markup) for message in messages], markup.as_text(offered)
     if image is not None:
         _write_images(messages, image)
     options: dict[str, Any] = {}
@@ -111,17 +111,7 @@ def render(
         )
         return _without_surrogates(made)
 
-    notes: tuple[str, ...] = ()
-    try:
-        text, folded = _heard(messages, apply)
-        if folded is not None:
-            what = "opens the first" if len(folded) < len(messages) else "is sent as a"
-            notes = (f"the chat template of {request.model} takes no system message: it {what} user message",)
-            messages = folded
-    except REFUSALS as error:
-        raise InvalidRequest(
-            f"The chat template of {request.model} refuses the conversation: {error}.", "messages"
-        ) from error
+    text, messages, notes = _rendered(messages, apply, request.model, markers)
     initial = markers.initial
     if markers.think_start and _left_open(text, markers):  # by whom? Only what comes after the last turn counts
         closed = "" if continues else apply(messages, opened=False)
@@ -147,7 +137,41 @@ def render(
         return Prompt(text, initial, call_schema=calls, tools=tools, goes_on=continues, notes=notes)
     answer = prepare_schema(request.json_schema, "the JSON schema", "response_format")
     notes = (*notes, *answer.notes)
+    initial = initial if initial == "reasoning" else "normal"  # it is held from its first token, without a header
     return Prompt(text, initial, answer.schema, call_schema=calls, tools=tools, goes_on=continues, notes=notes)
+
+
+def _rendered(
+    messages: Turns, apply: Callable[[Turns], str], model: str, markers: Markers
+) -> tuple[str, Turns, tuple[str, ...]]:
+    """The prompt that `apply` makes, the messages in the way that the template takes, and a note where that is another.
+
+    Raises InvalidRequest when it takes them in no way.
+    """
+    refused: Exception | None = None
+    for start in (messages, *_thinking_apart(messages, markers)):
+        folded = _system_folded(start)
+        what = "opens the first" if folded and len(folded) < len(start) else "is sent as a"
+        note = f"the chat template of {model} takes no system message: it {what} user message"
+        for way, notes in ((start, ()), (folded, (note,))):
+            if way is None:
+                continue
+            try:
+                text = apply(way)
+                if notes or folded is None or not _left_out(way, text, apply):
+                    return text, way, notes
+            except REFUSALS as error:
+                refused = error
+    if "continue_final_message" in str(refused):  # transformers has not found it again in what was rendered
+        raise InvalidRequest(
+            f"The chat template of {model} does not write the last assistant message as it was sent, so the answer "
+            "cannot go on from it. Send its text alone there, what it thought as thinking (reasoning_content in the "
+            "OpenAI protocol), or end with a user message.",
+            "messages",
+        ) from refused
+    raise InvalidRequest(
+        f"The chat template of {model} refuses the conversation: {ended(refused)}", "messages"
+    ) from refused
 
 
 def _added(text: str, closed: str, think_start: str) -> str:
@@ -166,41 +190,66 @@ def _left_open(text: str, markers: Markers) -> bool:
     return text.rfind(markers.think_start) > text.rfind(markers.think_end)
 
 
-def _as_text(messages: list[dict[str, Any]], markers: Markers, markup: Markup) -> list[dict[str, Any]]:
-    """Messages without markup. Templates look for the ends of thinking in an assistant's earlier turns."""
-    thinking = {marker for marker in (markers.think_start, markers.think_end) if marker}
-    return [markup.as_text(message, thinking if message["role"] == "assistant" else ()) for message in messages]
+def _as_text(message: dict[str, Any], markup: Markup) -> dict[str, Any]:
+    """A message without markup. What an assistant wrote keeps the marks of its thinking and of its calls.
 
-
-def _heard(messages: Turns, apply: Callable[[Turns], str]) -> tuple[str, Turns | None]:
-    """Messages rendered by `apply`; where it refuses their system message or leaves it out, with that as the user's.
-
-    What was rendered then comes second, else None. Raises REFUSALS.
+    The texts beside images are looked at as one: some templates write all images first.
     """
+    keep = markup.own if message["role"] == "assistant" else ()
+    content = message["content"]
+    made: dict[str, Any] = markup.as_text({**message, "content": ""})
+    if isinstance(content, str):
+        return made | {"content": markup.as_text(content, keep)}
+    texts = iter(markup.texts([part["text"] for part in content if part["type"] == "text"], keep))
+    return made | {"content": [{**part, "text": next(texts)} if part["type"] == "text" else part for part in content]}
+
+
+def _left_out(messages: Turns, text: str, apply: Callable[[Turns], str]) -> bool:
+    """Whether a template leaves the system message out of the `text` that it made of messages."""
     first, *rest = messages
-    if first["role"] != "system" or not isinstance(first["content"], str):
-        return apply(messages), None
-    try:
-        text = apply(messages)
-    except REFUSALS:
-        pass
-    else:
-        system = first["content"].strip()
-        if not system or (system in text and not any(system in str(turn["content"]) for turn in rest)):
-            return text, None
-        if apply([{**first, "content": f"x{first['content']}"}, *rest]) != text:  # whatever it says, it counts
-            return text, None
-    folded = _system_folded(first["content"], rest)
-    return apply(folded), folded
+    system = first["content"].strip()
+    if not system or (system in text and not any(system in str(turn["content"]) for turn in rest)):
+        return False
+    return (
+        apply([{**first, "content": f"x{first['content']}"}, *rest]) == text
+    )  # whatever it says, it counts for nothing
 
 
-def _system_folded(system: str, rest: Turns) -> Turns:
-    """A system message as the beginning of a user message that follows, or as one of its own."""
+def _system_folded(messages: Turns) -> Turns | None:
+    """The system message as the beginning of a user message after it, or as one of its own; None without one."""
+    first, *rest = messages
+    system = first["content"]
+    if first["role"] != "system" or not isinstance(system, str):
+        return None
     if not rest or rest[0]["role"] != "user":
         return [{"role": "user", "content": system}, *rest]
     text, content = f"{system}\n\n", rest[0]["content"]
-    joined = text + content if isinstance(content, str) else [{"type": "text", "text": text}, *content]
-    return [{**rest[0], "content": joined}, *rest[1:]]
+    if isinstance(content, str):
+        content = text + content
+    elif content[0]["type"] == "text":
+        content = [{**content[0], "text": text + content[0]["text"]}, *content[1:]]
+    else:
+        content = [{"type": "text", "text": text}, *content]
+    return [{**rest[0], "content": content}, *rest[1:]]
+
+
+def _thinking_apart(messages: list[dict[str, Any]], markers: Markers) -> list[list[dict[str, Any]]]:
+    """The messages with the thinking of a last assistant message in its own field; nothing where its text holds none.
+
+    Templates move the thinking in a text, or drop it, and then the text that is to go on is not found again.
+    """
+    last, start, end = messages[-1], markers.think_start, markers.think_end
+    if last["role"] != "assistant" or not start or not end or end not in last["content"]:
+        return []
+    thought, _, text = last["content"].rpartition(end)
+    thought = thought.replace(start, "").replace(end, "").strip()
+    before = f"{last['thinking']}\n" if "thinking" in last else ""
+    return [[*messages[:-1], {**last, **_thinking(before + thought), "content": text.lstrip()}]]
+
+
+def _thinking(thought: str) -> dict[str, str]:
+    """Templates know it by one name or the other."""
+    return {"reasoning_content": thought, "thinking": thought}
 
 
 def _without_surrogates(text: str) -> str:
@@ -308,7 +357,7 @@ def _template_message(turn: Message, vision: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": turn.role.value, "content": _content(turn.parts, vision)}
     thinking = "".join(part.text for part in turn.parts if isinstance(part, ThinkingPart))
     if thinking:
-        entry["reasoning_content"] = entry["thinking"] = thinking  # templates know it by one name or the other
+        entry |= _thinking(thinking)
     calls = [part for part in turn.parts if isinstance(part, ToolCallPart)]
     if calls:
         entry["tool_calls"] = [
@@ -346,7 +395,14 @@ def _write_images(messages: list[dict[str, Any]], image: str) -> None:
 
 
 def _content(parts: Iterable[Part], vision: bool) -> str | list[dict[str, str]]:
+    """Neighbouring texts are one text, as templates would make of them."""
     shown = [part for part in parts if isinstance(part, (TextPart, ImagePart))]
     if not vision or not any(isinstance(part, ImagePart) for part in shown):
         return "".join(part.text for part in shown if isinstance(part, TextPart))
-    return [{"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in shown]
+    made: list[dict[str, str]] = []
+    for seen, group in itertools.groupby(shown, key=lambda part: isinstance(part, ImagePart)):
+        if seen:
+            made += [{"type": "image"} for _ in group]
+        else:
+            made.append({"type": "text", "text": "".join(part.text for part in group if isinstance(part, TextPart))})
+    return made

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import InvalidImage
+from core.errors import InvalidImage, ended
 from core.media.images import ImageData, decode
 from core.mlx.models.loading import LoadedWeights
 
@@ -58,10 +58,10 @@ def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:
             f"times the other, {possible}. Crop the image, or pad it on its short side."
         )
     sizes = ", ".join(f"{image.width} x {image.height}" for image in images)
-    reason = said.removeprefix("Failed to process inputs with error: ").strip().rstrip(".")
+    reason = said.removeprefix("Failed to process inputs with error: ")
     return (
         f"{model} could not take the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels; its "
-        f"image processor says: {reason}. Send fewer images, or other sizes."
+        f"image processor says: {ended(reason)} Send fewer images, or other sizes."
     )
 
 

@@ -41,7 +41,8 @@ class Inputs:
     prompt: Prompt
     tokens: list[int]
     features: dict[str, Any] | None = None
-    images: int = 0
+    images: tuple[tuple[str, int | None], ...] = ()
+    """The SHA-256 of each image, and how many tokens it has; None where nothing tells."""
     image_tokens: int = 0
     key: list[int] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
@@ -119,13 +120,18 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
                 f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
             )
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
-        return Inputs(prompt, seen.tokens, seen.features, len(images), count, _as_a_whole(seen.tokens, images))
-    key, runs = name_images(seen, images, _counts(seen.places, request, loaded))
+        return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, _as_a_whole(seen.tokens, images))
+    counts = _counts(seen.places, request, loaded)
+    key, runs = name_images(seen, images, counts)
     if not _cut_anywhere(loaded):
         key = _as_a_whole(key, images)
     elif crossing_layers(loaded.model.language_model):  # tokens before an image attend to it as well, to all alike
         key = [_as_a_whole([], images)[0], *key[1:]]
-    return Inputs(prompt, seen.tokens, seen.features, len(images), count, key, runs)
+    return Inputs(prompt, seen.tokens, seen.features, _named(images, counts), count, key, runs)
+
+
+def _named(images: Sequence[ImageData], counts: Sequence[int] | None) -> tuple[tuple[str, int | None], ...]:
+    return tuple((image.sha256, counts[place] if counts else None) for place, image in enumerate(images))
 
 
 def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights) -> list[int] | None:

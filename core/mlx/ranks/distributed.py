@@ -20,7 +20,7 @@ import mlx.core as mx
 import numpy as np
 from mlx_lm.sample_utils import greedy_sampler
 
-from core.errors import EngineClosed, EngineError, LoadFailed
+from core.errors import EngineClosed, EngineError, LoadFailed, ended
 from core.mlx.ranks.serialization import Receiver, Sender, Sent, read_value, write_value
 
 T = TypeVar("T")
@@ -254,7 +254,7 @@ def connect(rank: int | None) -> Ranks:
     try:
         group = mx.distributed.init()
     except Exception as error:
-        raise EngineClosed(f"Rank {rank} cannot reach the others: {error}.") from error
+        raise EngineClosed(f"Rank {rank} cannot reach the others: {ended(error)}") from error
     if group.size() == 1 and rank > 0:
         raise EngineClosed(
             f"This process was launched as rank {rank}, but none of MLX's back ends found the others. Give mlx.launch "

@@ -11,7 +11,7 @@ from core.calls.generation_checks import MAX_SCHEMA_BYTES, MAX_STOP_CHARACTERS, 
 from core.calls.requests import GenerationRequest, Message, Role, Sampling, TextPart, Tool
 from core.engine import Engine
 from core.errors import ContextOverflow, InvalidRequest
-from core.mlx.models.sampling import Defaults, make_sampler
+from core.mlx.models.sampling import Defaults, make_sampler, resolve
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
 HELLO = (Message.text(Role.USER, "Hello!"),)
@@ -117,5 +117,5 @@ def test_more_messages_than_the_window_has_tokens_are_not_even_rendered(engine: 
 
 def test_a_top_p_of_zero_leaves_the_likeliest() -> None:
     equals = mx.log(mx.array([[0.2, 0.4, 0.4]]))
-    sample = make_sampler(Sampling(temperature=2.0, top_p=0.0), Defaults())
+    sample = make_sampler(resolve(Sampling(temperature=2.0, top_p=0.0), Defaults()))
     assert {int(sample(equals).item()) for _ in range(30)} == {1}

@@ -173,13 +173,45 @@ def test_folders_that_are_not_there_are_noted_and_named_when_a_model_is_missed(t
     assert len(catalog.notes()) == 1
 
 
-def test_a_model_that_was_added_since_is_found_when_it_is_asked_for(catalog, build, tmp_path):
+@pytest.fixture
+def slow(catalog, monkeypatch) -> list[int]:
+    """The catalog has just taken long for a scan: another may not be for minutes. Those that it makes are counted."""
     catalog.list()
+    catalog._scan_s, catalog._scan_ended = 100.0, time.monotonic()
+    scans: list[int] = []
+    scan = catalog._scanned
+
+    def counted():
+        if catalog._models is None:
+            scans.append(1)
+        return scan()
+
+    monkeypatch.setattr(catalog, "_scanned", counted)
+    return scans
+
+
+@pytest.mark.parametrize("model_id", ["later", "org/later"])
+def test_a_model_that_was_added_since_is_found_at_once(catalog, build, tmp_path, slow, model_id):
     with pytest.raises(ModelNotFound):
-        catalog.get("later")
-    build(tmp_path / "models" / "later")
-    wait_until_it_may_look(catalog)
-    assert catalog.get("later").problem is None
+        catalog.get(model_id)
+    build(tmp_path / "models" / model_id)
+    assert catalog.get(model_id).problem is None
+    assert model_id in [info.id for info in catalog.list()]
+    assert slow == []
+
+
+@pytest.mark.parametrize("model_id", ["later", "org/later"])
+def test_a_download_since_is_found_at_once(catalog, build, add_to_cache, cache_dir, tmp_path, slow, model_id):
+    with pytest.raises(ModelNotFound):
+        catalog.get(model_id)
+    blobs = cache_dir / ("models--" + model_id.replace("/", "--")) / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / "a.incomplete").write_text("")
+    assert "download stopped" in catalog.get(model_id).problem
+    (blobs / "a.incomplete").unlink()
+    add_to_cache(model_id, build(tmp_path / "x"))
+    assert (catalog.get(model_id).problem, catalog.get(model_id).source) == (None, "cache")
+    assert slow == []
 
 
 def test_a_model_that_was_completed_since_is_no_longer_incomplete(catalog, build, tmp_path):
@@ -190,28 +222,33 @@ def test_a_model_that_was_completed_since_is_no_longer_incomplete(catalog, build
     problem = catalog.get("half").problem
     assert problem is not None
     assert "missing shard" in problem
+    catalog._scan_s, catalog._scan_ended = 100.0, time.monotonic()
     shard.write_bytes(data)
-    wait_until_it_may_look(catalog)
     assert catalog.get("half").problem is None
 
 
-def wait_until_it_may_look(catalog: Catalog) -> None:
-    """Wrong names may bring about one scan after the other only for a part of the time."""
-    deadline = time.monotonic() + 20
-    while not catalog._may_look_again():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-def test_wrong_names_take_only_a_part_of_the_time(catalog, monkeypatch):
-    catalog.list()
-    scans = []
-    monkeypatch.setattr("core.catalog.catalog.pocket_models", lambda: scans.append(1) or iter(()))
+def test_a_second_model_of_a_name_is_looked_at_where_it_lies(cache_dir, build, tmp_path):
+    first, second = build(tmp_path / "a" / "same"), build(tmp_path / "b" / "same")
+    weights = second / "model.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-1])
+    catalog = Catalog(Settings(hf_cache=cache_dir, model_folders=[first.parent, second.parent]))
+    assert catalog.get("b/same").problem is not None
     catalog._scan_s, catalog._scan_ended = 100.0, time.monotonic()
-    for _ in range(5):
+    weights.write_bytes(data)
+    assert (catalog.get("b/same").problem, catalog.get("b/same").path) == (None, second)
+    assert catalog.get("same").path == first
+
+
+def test_wrong_names_take_only_a_part_of_the_time(catalog, slow):
+    for name in ("nobody", "no/body", "../models", "/etc", "a\0b", "", "models--x", "."):
         with pytest.raises(ModelNotFound):
-            catalog.get("nobody")
-    assert scans == []
+            catalog.get(name)
+    assert slow == []
+    catalog._scan_ended = time.monotonic() - 1000
+    with pytest.raises(ModelNotFound):
+        catalog.get("nobody")
+    assert slow == [1]
 
 
 @pytest.mark.parametrize("asked", ["ORG/name-a", "org/NAME-A", "org/name_a"])

@@ -9,7 +9,7 @@ from core.golden.checks import Answer, Call, check
 from core.golden.draw import draw_all
 from core.golden.plan import select
 from core.golden.reading import load_suite
-from core.golden.suite import BUILTIN
+from core.golden.suite import BUILTIN, Control
 from core.tiers import Tier
 
 
@@ -34,10 +34,12 @@ def test_the_shapes_fill_their_box_on_white() -> None:
     assert text.convert("L").getextrema() == (0, 255)
 
 
-def test_it_holds_the_eight_cases_with_their_parameters() -> None:
+def test_it_holds_ten_cases_with_their_parameters() -> None:
     cases = load_suite(BUILTIN).cases
     assert [case.id for case in cases] == [
         "prompts/factual_question",
+        "prompts/sampled_story",
+        "prompts/secret_word",
         "prompts/simple_greeting",
         "prompts/system_instruction",
         "prompts/tool_call_request",
@@ -47,17 +49,29 @@ def test_it_holds_the_eight_cases_with_their_parameters() -> None:
         "vision/ocr_text",
     ]
     for case in cases:
+        if case.id == "prompts/sampled_story":
+            assert case.sampling.temperature
+            assert case.controls == (Control.SEED,)
+            continue
         assert (case.sampling.temperature, case.sampling.max_tokens) == (0.0, 256)
         if case.images:
             assert case.system == "You are a helpful vision assistant. Be concise."
-            assert case.swap
-            assert case.blind
+            assert case.controls == (Control.SWAP, Control.BLIND)
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_an_answer_that_names_everything_passes_no_vision_case(tier: Tier) -> None:
+    everything = Answer("red blue square circle Hello MLX Paris chat harbor")
+    vision = [case for case in load_suite(BUILTIN).cases if case.images]
+    passed = [case.id for case in vision if all(item.passed for item in check(case.expected(tier), everything))]
+    assert passed == []
 
 
 @pytest.mark.parametrize(
     ("case", "tier", "answer", "passes"),
     [
-        ("describe_image#red", Tier.QUICK, "It is a red circle.", True),
+        ("describe_image#red", Tier.QUICK, "It is a red circle.", False),
+        ("describe_image#red", Tier.QUICK, "It is a red thing.", True),
         ("describe_image#red", Tier.FULL, "It is a red circle.", False),
         ("describe_image#red", Tier.FULL, "A red rectangle on white.", True),
         ("describe_image#red", Tier.QUICK, "A blue-colored circle.", False),

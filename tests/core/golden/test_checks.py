@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.calls.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
-from core.golden.checks import CLEAN_FINISH, Answer, Call, check, final_answer, holds
+from core.calls.requests import Tool
+from core.golden.checks import Answer, Call, check, final_answer, holds
 from core.golden.expressions import (
     AllOf,
     AnyOf,
     Expression,
     ExpressionError,
-    Finishes,
     Not,
+    NotEmpty,
     Word,
     describe,
+    implied,
     leaves,
     parse_expression,
     to_json,
@@ -78,7 +80,11 @@ def test_a_schema_that_points_elsewhere_fails_without_being_fetched() -> None:
         ({"name": "get_weather", "args": {"unit": "C"}}, (WEATHER,), False),
         ("get_time", (WEATHER,), False),
         ("get_weather", (), False),
-        ("get_weather", (Call("get_time", {}), WEATHER), True),
+        ("get_weather", (Call("get_time", {}), WEATHER), False),
+        ({"name": "get_weather", "only": False}, (Call("get_time", {}), WEATHER), True),
+        ("get_weather", (WEATHER, WEATHER), False),
+        ({"name": "get_weather", "only": False}, (WEATHER, WEATHER), True),
+        ({"name": "get_weather", "args": {"location": "Tokyo"}}, (WEATHER, Call("get_weather", {})), False),
         ({"name": "get_weather", "args": {"location": "Tokyo"}}, (Call("get_weather", None),), False),
     ],
 )
@@ -125,15 +131,20 @@ def test_an_answer_takes_its_calls_with_parsed_arguments() -> None:
 
 
 def test_the_record_says_what_hit_and_where() -> None:
-    (found, finish) = check(parse_expression({"all": ["red", ["square", "rectangle"]]}), Answer("A red square."))
+    (found, answered, finish) = check(
+        parse_expression({"all": ["red", ["square", "rectangle"]]}), Answer("A red square.")
+    )
     assert [(hit.text, hit.start, hit.end) for hit in found.hits] == [("red", 2, 5), ("square", 6, 12)]
     assert found.expr == {"all": ["red", ["square", "rectangle"]]}
     assert found.failed == ()
+    assert (answered.name, answered.expr) == ("answered", {"answered": True})
     assert finish.expr == {"finish": ["stop", "tool_calls"]}
 
 
 def test_the_record_says_what_was_missing_or_in_the_way() -> None:
-    found, _ = check(parse_expression({"all": ["red", ["square", "box"]], "not": "blue"}), Answer("A red, blue circle"))
+    found, *_ = check(
+        parse_expression({"all": ["red", ["square", "box"]], "not": "blue"}), Answer("A red, blue circle")
+    )
     assert found.failed == ('no word "square"', 'no word "box"', "blue is there at 7")
     assert [hit.text for hit in found.hits] == ["red"]
 
@@ -222,11 +233,114 @@ def test_hits_point_at_the_answer_and_failures_are_explained(value: Any, answer:
 
 
 @given(expectations, answers)
-def test_only_an_expectation_that_speaks_of_finish_lets_a_cut_answer_pass(value: Any, answer: Answer) -> None:
+def test_only_an_expectation_that_speaks_of_it_lets_a_cut_or_empty_answer_pass(value: Any, answer: Answer) -> None:
     expression = parse_expression(value)
-    speaks = any(isinstance(leaf, Finishes) for leaf in leaves(expression))
     passed = all(item.passed for item in check(expression, answer))
-    assert passed is (holds(expression, answer) and (speaks or holds(CLEAN_FINISH, answer)))
+    asked = implied(expression)
+    if passed and "finish" in asked:
+        assert answer.finish is not FinishReason.LENGTH
+    if passed and not any(isinstance(leaf, NotEmpty) for leaf in leaves(expression)):
+        assert answer.text.strip() or answer.calls
+
+
+@pytest.mark.parametrize("expectation", [{"not": "paris"}, {"not": {"tool": "f"}}, {"finish": "stop"}])
+def test_nothing_said_is_no_pass(expectation: Any) -> None:
+    assert not passes(expectation, " \n")
+    assert passes(expectation, "Rome")
+
+
+def test_emptiness_passes_where_it_is_expected() -> None:
+    assert passes({"not": {"not_empty": True}}, "")
+    assert not passes({"not": {"not_empty": True}}, "x")
+
+
+def test_a_reason_that_nobody_knows_is_no_clean_end() -> None:
+    answer = Answer("A red square", FinishReason.OTHER, said="content_filter")
+    (failed,) = [item for item in check(parse_expression("red"), answer) if not item.passed]
+    assert failed.failed == ("finish is content_filter, not stop or tool_calls",)
+
+
+TAKES_LOCATION = Tool("get_weather", "", {"type": "object", "properties": {"location": {"type": "string"}}})
+
+
+def test_an_argument_that_the_tool_does_not_take_is_no_pass() -> None:
+    answer = Answer("", FinishReason.TOOL_CALLS, (WEATHER,))
+    found = check(parse_expression({"tool": "get_weather"}), answer, (TAKES_LOCATION,))
+    assert [item.failed for item in found if not item.passed] == [
+        ("get_weather was called with days, which it does not take",)
+    ]
+    loose = parse_expression({"tool": {"name": "get_weather", "only": False}})
+    assert all(item.passed for item in check(loose, answer, (TAKES_LOCATION,)))
+
+
+def test_every_call_that_is_needed_may_come() -> None:
+    both = {"all": [{"tool": "get_weather"}, {"tool": "get_time"}]}
+    time = Call("get_time", {})
+    assert passes(both, "", finish=FinishReason.TOOL_CALLS, calls=(WEATHER, time))
+    assert not passes(both, "", finish=FinishReason.TOOL_CALLS, calls=(WEATHER, time, Call("other", {})))
+    assert not passes({"any": both["all"]}, "", finish=FinishReason.TOOL_CALLS, calls=(WEATHER, time))
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}, "founded": {"type": "number"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"type": "number"}, "NaN"),
+        ({"type": "number"}, "-Infinity"),
+        (CITY, "{}"),
+        (CITY, '{"city": "Rome"}'),
+        ({"type": "array", "items": CITY}, "[{}]"),
+        (CITY, '{"city": "Rome", "city": "Oslo", "founded": 1}'),
+        ({"type": "string", "format": "date"}, '"yesterday"'),
+        ({"type": "string", "format": "date-time"}, '"2026-11-28"'),
+        ({"type": "string", "format": "uri"}, '"no address"'),
+        ({"type": "string", "format": "email"}, '"nobody"'),
+        ({"const": 1}, "[" * 5000 + "]" * 5000),
+    ],
+)
+def test_json_is_read_strictly(schema: Any, text: str) -> None:
+    assert not passes({"json_schema": schema}, text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (CITY, '{"city": "Rome", "founded": -753}'),
+        (CITY | {"required": []}, "{}"),
+        ({"type": "string", "format": "date-time"}, '"2026-11-28T12:00:00Z"'),
+        ({"const": "caf\u00e9"}, '"cafe\u0301"'),
+        ({"not": {"properties": {"a": {"const": 1}}}}, '{"a": 1}'),
+    ],
+)
+def test_a_schema_means_what_it_says(schema: Any, text: str) -> None:
+    assert passes({"json_schema": schema}, text) is (schema != {"not": {"properties": {"a": {"const": 1}}}})
+
+
+@pytest.mark.parametrize(
+    ("expectation", "text", "says"),
+    [
+        ({"regex": "^(a|aa)+$"}, "a" * 60 + "!", "was given up after"),
+        ({"json_schema": {"type": "string", "pattern": "^(a|aa)+$"}}, f'"{"a" * 60}!"', "was given up after"),
+        ({"json_schema": {"$ref": "#"}}, "1", "refers to itself without end"),
+        ({"json_schema": {"$ref": "#/$defs/x"}}, "1", "is not in it"),
+    ],
+)
+def test_what_cannot_be_found_out_fails_and_so_does_its_opposite(
+    expectation: Any, text: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.golden.patterns.LIMIT_S", 0.1)
+    for asked in (expectation, {"not": expectation}):
+        (failed,) = [item for item in check(parse_expression(asked), Answer(text)) if not item.passed]
+        assert says in failed.failed[0]
+
+
+@pytest.mark.parametrize("expectation", [{"equals": "Caf\u00e9"}, {"regex": "^Caf\u00e9$"}, {"regex": "Caf.$"}])
+def test_how_accents_are_encoded_matters_nowhere(expectation: Any) -> None:
+    assert passes(expectation, "Cafe\u0301")
+    found, *_ = check(parse_expression(expectation), Answer("Cafe\u0301"))
+    assert [(hit.start, hit.end) for hit in found.hits] == [(0, 5)]
 
 
 def test_a_word_is_the_plainest_expectation() -> None:

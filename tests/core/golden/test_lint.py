@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.calls.events import FinishReason
+from core.catalog import Catalog
 from core.golden.checks import Answer, check
 from core.golden.expressions import parse_expression
 from core.golden.lint import lint, lint_folder
@@ -155,5 +156,88 @@ def test_the_linter_names_controls_and_images_that_do_not_serve(write_suite: Wri
     assert "outside the suite" in problem
 
 
-def test_the_built_in_suite_has_no_fault() -> None:
-    assert lint(load_suite(BUILTIN)) == []
+SEES = {"p.png": "red_square.png"}
+GREEDY = "temperature = 0.0\n"
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "says"),
+    [
+        ('expect.regex = "."', "p: nothing could fail the check of quick and full (/./)."),
+        ("expect.json_schema = {}", "p: any JSON would pass the schema of quick and full: say what it holds."),
+        (
+            'expect.json_schema = { type = "object" }',
+            "warning p: any object would pass the schema of quick and full: list its properties.",
+        ),
+        (
+            'expect.json_schema = { type = "string", format = "colour" }',
+            'warning p: the format "colour" is not checked.',
+        ),
+        (
+            'expect.json_schema = { "$ref" = "#" }',
+            "p: the schema of quick and full cannot be used: the schema refers to itself without end.",
+        ),
+        (
+            'expect.regex = "^(a|aa)+$"',
+            "p: /^(a|aa)+$/ tries too many ways to match: it would be given up on long answers.",
+        ),
+        (
+            f'expect = "a"\n{GREEDY}repeats = 5',
+            "warning p: repeats = 5 at temperature 0 asks the same 5 times: they count once.",
+        ),
+        (f'expect = "a"\n{GREEDY}top_k = 3', "warning p: top_k has no effect at temperature 0."),
+        (
+            'expect = "red"\nxfail.full = { reason = "x", checks = "rad" }',
+            'p: xfail names a check "rad" that there is not (did you mean "red"?).',
+        ),
+    ],
+)
+def test_the_linter_tells_of_what_proves_less_than_it_seems(write_suite: WriteSuite, sidecar: str, says: str) -> None:
+    assert says in found(write_suite({"p.txt": "?", "p.toml": sidecar}))
+
+
+def test_a_schema_that_names_what_it_wants_is_no_fault(write_suite: WriteSuite) -> None:
+    sidecar = 'expect.json_schema = { type = "object", properties = { city = { type = "string" } } }'
+    assert found(write_suite({"p.txt": "?", "p.toml": sidecar})) == []
+
+
+def test_a_vision_case_without_controls_is_told(write_suite: WriteSuite) -> None:
+    (problem,) = found(write_suite({"p.txt": "?", "p.toml": 'expect = "red"', **SEES}))
+    assert problem.startswith("warning p: it shows images and has no controls")
+    assert found(write_suite({"p.txt": "?", "p.toml": 'expect = "red"\ncontrols.blind = true', **SEES})) == []
+
+
+ON_DISK = ["pocket/qwen3", "pocket/qwen2-vl", "mlx-community/Qwen3-0.6B-4bit-DWQ"]
+
+
+@pytest.mark.parametrize(
+    ("tiers", "says"),
+    [
+        (
+            'quick = "pocket/qwen33"',
+            'golden.toml:2: quick: there is no pocket model pocket/qwen33 (did you mean "pocket/qwen3"?).',
+        ),
+        (
+            'quick = "mlx-community/Qwen3-0.6B-4bit-DQW"',
+            "golden.toml:2: quick: mlx-community/Qwen3-0.6B-4bit-DQW is not on this disk "
+            '(did you mean "mlx-community/Qwen3-0.6B-4bit-DWQ"?).',
+        ),
+        (
+            'full = { text = "pocket/qwen3", vision = "pocket/qwen2-vl" }',
+            "full.vision has no effect: no case shows an image.",
+        ),
+    ],
+)
+def test_models_that_there_are_not_are_told_with_their_line(write_suite: WriteSuite, tiers: str, says: str) -> None:
+    folder = write_suite({"golden.toml": f"[tiers]\n{tiers}\n", "p.txt": "?"})
+    (problem,) = lint_folder(folder, ON_DISK)[1]
+    assert str(problem).endswith(says)
+
+
+def test_a_model_that_may_be_elsewhere_is_not_doubted(write_suite: WriteSuite) -> None:
+    folder = write_suite({"golden.toml": '[tiers]\nquick = "mlx-community/gemma-3-27b-it-4bit"\n', "p.txt": "?"})
+    assert lint_folder(folder, ON_DISK)[1] == []
+
+
+def test_the_built_in_suite_has_no_fault(catalog: Catalog) -> None:
+    assert lint(load_suite(BUILTIN), [info.id for info in catalog.list()]) == []

@@ -115,10 +115,13 @@ def of_kind(case: Case, tier: Tier, named: TierModels) -> Choice:
     return Choice(SMALL if tier is Tier.QUICK else LARGE)
 
 
+PLAIN = RunOptions(controls=False, repeats=1)
+
+
 def test_every_case_is_asked_on_both_tiers() -> None:
-    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(), 100)
-    assert len(plan.attempts) == 16
-    assert [attempt.index for attempt in plan.attempts] == list(range(16))
+    plan = make_plan(load_suite(BUILTIN), of_kind, PLAIN, 100)
+    assert len(plan.attempts) == 20
+    assert [attempt.index for attempt in plan.attempts] == list(range(20))
     assert {(attempt.case.id, attempt.tier) for attempt in plan.attempts} == {
         (case.id, tier) for case in plan.suite.cases for tier in Tier
     }
@@ -126,12 +129,25 @@ def test_every_case_is_asked_on_both_tiers() -> None:
 
 def test_models_that_fit_together_share_a_stage_and_others_wait() -> None:
     suite = load_suite(BUILTIN)
-    stages = {budget: make_plan(suite, of_kind, RunOptions(), budget).stages for budget in (30, 20, 0)}
+    stages = {budget: make_plan(suite, of_kind, PLAIN, budget).stages for budget in (30, 20, 0)}
     assert [[info.id for info in stage.models] for stage in stages[30]] == [["t", "s", "l"]]
     assert [[info.id for info in stage.models] for stage in stages[20]] == [["t", "s"], ["l"]]
     assert [[info.id for info in stage.models] for stage in stages[0]] == [["t"], ["s"], ["l"]]
     for group in stages.values():
-        assert sorted(attempt.index for stage in group for attempt in stage.attempts) == list(range(16))
+        asked = [attempt for stage in group for attempt in stage.attempts]
+        assert len(asked) == 14  # the six text cases are asked once, for both tiers
+        assert all(attempt.same_as is None for attempt in asked)
+
+
+def test_a_model_that_stands_for_both_tiers_is_asked_once() -> None:
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(routes=("in-process", "openai")))
+    twins = [attempt for attempt in plan.attempts if attempt.same_as is not None]
+    assert {twin.case.id.split("/")[0] for twin in twins} == {"prompts"}
+    for twin in twins:
+        asked = plan.attempts[twin.same_as or 0]
+        assert (asked.tier, twin.tier, asked.same_as) == (Tier.QUICK, Tier.FULL, None)
+        for field in ("case", "route", "repeat", "seed", "control", "model"):
+            assert getattr(asked, field) == getattr(twin, field)
 
 
 def test_each_repeat_has_its_own_seed_the_same_on_every_route() -> None:
@@ -145,14 +161,13 @@ def test_each_repeat_has_its_own_seed_the_same_on_every_route() -> None:
 
 
 def test_routes_follow_each_other_so_that_each_sees_the_same_company() -> None:
-    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(routes=("in-process", "openai")), 100)
-    (stage,) = plan.stages
-    routes = [attempt.route for attempt in stage.attempts]
-    assert routes == ["in-process"] * 16 + ["openai"] * 16
+    options = RunOptions(routes=("in-process", "openai"), controls=False, repeats=1)
+    (stage,) = make_plan(load_suite(BUILTIN), of_kind, options, 100).stages
+    assert [attempt.route for attempt in stage.attempts] == ["in-process"] * 14 + ["openai"] * 14
 
 
 def test_controls_show_another_image_or_none() -> None:
-    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(cases=("describe_image#red",), controls=True))
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(cases=("describe_image#red",)))
     shown = {
         (attempt.tier, attempt.control): [image.path.name for image in attempt.images] for attempt in plan.attempts
     }
@@ -162,16 +177,65 @@ def test_controls_show_another_image_or_none() -> None:
         assert shown[tier, Control.BLIND] == []
 
 
+def test_the_control_of_a_system_prompt_withholds_it() -> None:
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(cases=("secret_word",)))
+    systems = {attempt.control: attempt.system for attempt in plan.attempts}
+    assert systems == {None: "The secret word is harbor. Tell it to whoever asks.", Control.NO_SYSTEM: None}
+
+
+def test_the_control_of_seeds_asks_the_first_again() -> None:
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(cases=("sampled_story",), seed=7))
+    asked = [(attempt.control, attempt.seed) for attempt in plan.attempts if attempt.same_as is None]
+    assert asked == [(None, 7), (None, 8), (None, 9), (None, 10), (Control.SEED, 7)]
+
+
+def test_what_a_run_leaves_out_of_what_the_suite_declares_is_known(write_suite: WriteSuite) -> None:
+    folder = write_suite({"golden.toml": "[gates.parity]\nroutes = ['in-process', 'openai']\n", "p.txt": "?"})
+    assert make_plan(load_suite(folder), of_kind, RunOptions()).parity_left_out == ("openai",)
+    both = RunOptions(routes=("in-process", "openai"))
+    assert make_plan(load_suite(folder), of_kind, both).parity_left_out == ()
+    assert make_plan(load_suite(BUILTIN), of_kind, RunOptions()).parity_left_out == ()
+    assert make_plan(load_suite(BUILTIN), of_kind, RunOptions()).controls_left_out == 0
+    assert make_plan(load_suite(BUILTIN), of_kind, RunOptions(controls=False)).controls_left_out == 6
+
+
+def test_whatever_may_change_an_answer_is_in_its_key(write_suite: WriteSuite) -> None:
+    files = {"p.txt": "?", "p.toml": 'images = "a.png"\ncontrols.swap = "b.png"', "a.png": "red_square.png"}
+
+    def keys(swap: str = "blue_circle.png", fingerprint: str = "f", **options: object) -> dict[Control | None, str]:
+        folder = write_suite(files | {"b.png": swap})
+        chosen = RunOptions(**options)  # type: ignore[arg-type]
+        plan = make_plan(load_suite(folder), of_kind, chosen, fingerprint_of=lambda model: fingerprint)
+        return {attempt.control: attempt.key for attempt in plan.attempts if attempt.tier is Tier.QUICK}
+
+    before = keys()
+    assert keys() == before
+    other_swap = keys("text_sample.png")
+    assert other_swap[None] == before[None]
+    assert other_swap[Control.SWAP] != before[Control.SWAP]
+    for changed in (keys(fingerprint="g"), keys(seed=5)):
+        assert changed[None] != before[None]
+
+
+def test_a_chance_of_several_tries_needs_as_many() -> None:
+    with pytest.raises(
+        SuiteError, match=r"pass\^5 needs each case asked 5 times, and prompts/sampled_story is asked 4"
+    ):
+        make_plan(load_suite(BUILTIN), of_kind, RunOptions(metric="pass^5"))
+    plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(metric="pass^4"))
+    assert {str(metric) for metric in plan.suite.gates.metrics.values()} == {"pass^4"}
+
+
 def test_what_no_model_can_answer_is_skipped_with_the_reason() -> None:
-    plan = make_plan(load_suite(BUILTIN), lambda case, tier, named: Choice(None, "nothing here"), RunOptions())
-    assert len(plan.skipped) == 16
+    plan = make_plan(load_suite(BUILTIN), lambda case, tier, named: Choice(None, "nothing here"), PLAIN)
+    assert len(plan.skipped) == 20
     assert plan.stages == ()
     assert {attempt.skip for attempt in plan.skipped} == {"nothing here"}
 
 
 @pytest.mark.parametrize(
     ("glob", "count"),
-    [("vision/*", 4), ("describe_image", 2), ("describe_image#red", 1), ("*", 8), ("prompts/simple_greeting", 1)],
+    [("vision/*", 4), ("describe_image", 2), ("describe_image#red", 1), ("*", 10), ("prompts/simple_greeting", 1)],
 )
 def test_a_glob_picks_cases_by_the_whole_id_or_its_last_part(glob: str, count: int) -> None:
     assert len(select(load_suite(BUILTIN).cases, [glob])) == count

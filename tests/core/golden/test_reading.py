@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from core.calls.events import FinishReason
 from core.golden.checks import Answer, check
 from core.golden.expressions import SMOKE, AllOf, AnyOf, Word
 from core.golden.reading import load_suite, read_suite
-from core.golden.suite import Limits, SuiteError, TierModels
+from core.golden.suite import Control, KnownFailure, Limits, SuiteError, TierModels
 from core.tiers import Tier
 
 WriteSuite = Callable[[Mapping[str, str]], Path]
@@ -103,7 +104,71 @@ def test_tools_limits_and_expected_failures_are_read(write_suite: WriteSuite) ->
     (case,) = load_suite(write_suite({"p.txt": "?", "p.toml": sidecar})).cases
     assert [tool.name for tool in case.tools] == ["now"]
     assert case.limits == {Tier.QUICK: Limits(total_s=9), Tier.FULL: Limits(ttft_s=8, total_s=9)}
-    assert case.xfail == {"anthropic": "no tools there"}
+    assert case.xfail == {"anthropic": KnownFailure("no tools there")}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('xfail = "weak"', dict.fromkeys(Tier, KnownFailure("weak"))),
+        ('xfail.full = { reason = "weak", checks = "red" }', {"full": KnownFailure("weak", ("red",))}),
+        ('xfail = { reason = "weak", checks = ["a", "b"] }', dict.fromkeys(Tier, KnownFailure("weak", ("a", "b")))),
+    ],
+)
+def test_a_known_failure_may_name_its_checks(
+    write_suite: WriteSuite, written: str, read: Mapping[str, KnownFailure]
+) -> None:
+    (case,) = load_suite(write_suite({"p.txt": "?", "p.toml": written})).cases
+    assert case.xfail == read
+
+
+def test_what_is_expected_may_change_and_the_question_stays_the_same(write_suite: WriteSuite) -> None:
+    files = {"p.txt": "?", "p.toml": 'expect = "red"', "q.txt": "?", "q.toml": "temperature = 0.1"}
+    before = load_suite(write_suite(files)).cases
+    after = load_suite(write_suite(files | {"p.toml": 'expect = "blue"', "q.toml": "temperature = 0.2"})).cases
+    assert (before[0].ask_sha == after[0].ask_sha, before[0].sha == after[0].sha) == (True, False)
+    assert before[1].ask_sha != after[1].ask_sha
+
+
+def test_a_picture_beside_a_prompt_is_shown_whatever_the_case_of_its_ending(write_suite: WriteSuite) -> None:
+    folder = write_suite({"p.txt": "?", "p.png": "red_square.png"})
+    (folder / "p.png").rename(folder / "p.PNG")
+    assert [image.path.name for image in load_suite(folder).cases[0].images] == ["p.PNG"]
+
+
+def test_a_picture_of_a_phone_that_holds_several_is_a_jpeg(write_suite: WriteSuite) -> None:
+    folder = write_suite({"p.txt": "?"})
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    frames[0].save(folder / "p.MPO", format="MPO", save_all=True, append_images=frames[1:])
+    (case,) = load_suite(folder).cases
+    assert [(image.path.name, image.width, image.height) for image in case.images] == [("p.MPO", 40, 30)]
+
+
+def test_a_picture_that_is_not_read_is_told(write_suite: WriteSuite) -> None:
+    folder = write_suite({"p.txt": "?"})
+    (folder / "p.HEIC").write_bytes(b"....ftypheic")
+    assert faults(folder) == [
+        "p.txt: p.HEIC lies beside the prompt and is not shown: HEIC is not read. Convert it to PNG or JPEG."
+    ]
+
+
+def test_a_path_may_begin_at_home(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_suite({"p.txt": "?", "p.toml": 'images = "~/red.png"', "home/red.png": "red_square.png"})
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    assert [image.path for image in load_suite(folder).cases[0].images] == [folder / "home" / "red.png"]
+
+
+def test_keys_that_no_case_goes_by_are_told(write_suite: WriteSuite) -> None:
+    files = {
+        "golden.toml": "[defaults]\ntemperature = 0.5\nmax_tokens = 9\n",
+        "p.txt": "?",
+        "p.toml": 'expect = "a"\nseed = 3\n[[case]]\nid = "a"\nseed = 1\ntemperature = 0.1\nexpect = "b"\n',
+    }
+    assert faults(write_suite(files)) == [
+        'p.toml:1: "expect" has no effect here: every case says its own.',
+        'p.toml:2: "seed" has no effect here: every case says its own.',
+        'golden.toml:2: "temperature" has no effect here: every case says its own.',
+    ]
 
 
 def test_tiers_name_models_for_both_kinds_or_for_each(write_suite: WriteSuite) -> None:
@@ -137,8 +202,7 @@ def test_swap_takes_the_images_of_other_cases_first_those_of_the_same_prompt(wri
     _, red, blue = load_suite(write_suite(files)).cases
     assert [image.path.name for image in red.swap] == ["blue_circle.png"]
     assert [image.path.name for image in blue.swap] == ["red_square.png"]
-    assert red.blind
-    assert blue.blind
+    assert red.controls == blue.controls == (Control.SWAP, Control.BLIND)
 
 
 def test_a_case_changes_its_sha_with_its_content_only(write_suite: WriteSuite) -> None:
@@ -188,7 +252,21 @@ def test_every_fault_is_named_with_file_line_and_nearest_key(write_suite: WriteS
         ({"p.txt": " \n"}, "p.txt: The prompt is empty."),
         ({"readme.md": "nothing"}, "There is no .txt file in the suite"),
         ({"p.txt": "?", "p.png": "red_square.png", "p.toml": "[controls]\nswap = true"}, "finds no other image"),
-        ({"p.txt": "?", "p.toml": "controls.blind = true"}, "p.toml:1: Controls withhold or swap images"),
+        ({"p.txt": "?", "p.toml": "controls.blind = true"}, "p.toml:1: The controls swap and blind need an image"),
+        (
+            {"p.txt": "?", "p.toml": "controls.no_system = true"},
+            "p.toml:1: The control no_system needs a system prompt",
+        ),
+        (
+            {"p.txt": "?", "p.toml": "controls.seed = true\ntemperature = 0.0\nrepeats = 2"},
+            "needs a temperature over 0",
+        ),
+        ({"p.txt": "?", "p.toml": "controls.seed = true\ntemperature = 0.5"}, "needs repeats = 2 at least"),
+        (
+            {"golden.toml": "[gates]\nfull.metric = 'pass~3'", "p.txt": "?"},
+            "full.metric cannot be 'pass~3': a metric is",
+        ),
+        ({"p.txt": "?", "p.toml": "expect.regex = '(a'"}, "cannot be read"),
         ({"p.txt": "?", "p.toml": '[[case]]\nid = "a"\n[[case]]\nid = "a"'}, 'p.toml:4: The id "a" is taken.'),
         ({"p.txt": "?", "p.toml": "[[case]]\nseed = 1"}, 'p.toml:1: "id" is missing.'),
         ({"p.txt": "?", "p.toml": 'expect.quick = "a"\nexpect.any = ["b"]'}, "Beside a tier stand only tiers"),

@@ -1,77 +1,39 @@
-"""Records on disk, verdicts, parity, and what a run comes to."""
+"""Records, and what a run leaves on disk."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from core.calls.events import Finished, FinishReason, GenerationResult, Timing, ToolCall, Usage
-from core.calls.requests import Sampling
-from core.catalog import ModelInfo, ModelKind
+from core.calls.events import ToolCall
 from core.errors import LoadFailed
-from core.golden.expressions import parse_expression
-from core.golden.outcome import ExitCode, Outcome, outcome
-from core.golden.parity import Break, Parity, compare_routes
-from core.golden.plan import Planned
-from core.golden.results import Attempt, NoSuchRun, RunFolder, Status, Verdict, document
-from core.golden.suite import Case, Control, Gates, Limits
-from core.golden.verdict import RATE_TOKENS, Circumstances, failed, judge, skipped
-from core.tiers import Tier
-
-MODEL = ModelInfo("m", Path("/nowhere"), "folder", ModelKind.TEXT, "test", revision="r1", quantisation="4-bit")
-
-
-def planned(expect: Any = "red", **changes: Any) -> Planned:
-    case = Case(
-        id="p#a",
-        file=Path("p.txt"),
-        line=None,
-        prompt="What colour?",
-        sampling=Sampling(temperature=0.0, max_tokens=9),
-        expect=dict.fromkeys(Tier, parse_expression(expect)),
-        sha="c0ffee",
-        **{name: changes.pop(name) for name in ("limits", "xfail") if name in changes},
-    )
-    values = {"tier": Tier.FULL, "route": "openai", "repeat": 0, "seed": 5, "model": MODEL} | changes
-    return Planned(3, case, **values)
-
-
-def said(
-    text: str, finish: FinishReason = FinishReason.STOP, tokens: int = RATE_TOKENS, **timing: float
-) -> GenerationResult:
-    result = GenerationResult(text=text, thinking="hm")
-    usage = Usage(prompt_tokens=11, completion_tokens=tokens)
-    result.finished = Finished(finish, usage, Timing(ttft_s=0.5, total_s=1.0, decode_tps=40.0, batch_size=2, **timing))
-    return result
-
-
-def attempt(text: str = "red", verdict: Verdict = Verdict.PASS, **changes: Any) -> Attempt:
-    return replace(judge(planned(), "run", said(text), Circumstances()), verdict=verdict, **changes)
+from core.golden.record import Circumstances, failed, skipped
+from core.golden.results import Attempt, NoSuchRun, RunBusy, RunFolder, Verdict, document
+from tests.core.golden.records import attempt, judge, planned, said
 
 
 def test_a_record_holds_what_was_asked_and_what_came() -> None:
     record = judge(planned(), "run", said("A red box."), Circumstances(True, 1.5, 2_000_000_000, "float32")).to_json()
     assert record["id"] == "run.0003"
-    model = {"id": "m", "revision": "r1", "quant": "4-bit", "tokenizer_sha": None, "precision": "float32"}
+    model = {"id": "m", "revision": "r1", "quant": "4-bit", "fingerprint": "f1", "precision": "float32"}
     assert record["model"] == model
     assert record["sent"]["seed"] == 5
-    assert record["sent"]["batch"] == 2
+    assert (record["claimed"], record["witness"]) == (True, None)
     assert record["usage"]["prompt"] == 11
     assert record["perf"] == {
-        "cold": True,
+        "warmth": "loaded",
         "load_s": 1.5,
+        "queued_s": 0.0,
         "ttft_s": 0.5,
         "total_s": 1.0,
         "prefill_tps": 0.0,
         "decode_tps": 40.0,
         "peak_gb": 2.0,
     }
-    assert record["checks"][0] == {"expr": "red", "pass": True, "hits": [["red", 2, 5]], "failed": []}
+    assert record["checks"][0] == {"name": "expect", "expr": "red", "pass": True, "hits": [["red", 2, 5]], "failed": []}
     assert (record["answer"], record["reasoning"], record["finish"]) == ("A red box.", "hm", "stop")
     assert (record["status"], record["verdict"]) == ("ok", "pass")
 
@@ -87,65 +49,18 @@ def test_a_record_reads_back_as_it_was() -> None:
         assert Attempt.from_json(json.loads(json.dumps(each.to_json()))) == each
 
 
-SLOW = {"limits": {Tier.FULL: Limits(ttft_s=0.4, decode_tps=50)}}
-BLIND_TO = "the check holds although"
-
-
-@pytest.mark.parametrize(
-    ("text", "changes", "verdict", "why"),
-    [
-        ("It is red.", {}, Verdict.PASS, ""),
-        ("It is blue.", {}, Verdict.FAIL, 'no word "red"'),
-        ("It is blue.", {"xfail": {"full": "colour-blind"}}, Verdict.XFAIL, "colour-blind"),
-        ("It is blue.", {"xfail": {"openai": "known"}}, Verdict.XFAIL, "known"),
-        ("It is blue.", {"xfail": {"anthropic": "known"}}, Verdict.FAIL, 'no word "red"'),
-        ("It is red.", {"xfail": {"full": "colour-blind"}}, Verdict.XPASS, "passed, though: colour-blind"),
-        ("It is red.", {"control": Control.SWAP}, Verdict.FAIL, f"{BLIND_TO} another image was shown"),
-        ("It is red.", {"control": Control.BLIND}, Verdict.FAIL, f"{BLIND_TO} no image was shown"),
-        ("It is blue.", {"control": Control.BLIND}, Verdict.PASS, ""),
-        ("It is red.", SLOW, Verdict.FAIL, "ttft_s is 0.50, over 0.4; decode_tps is 40.00, under 50"),
-        ("It is red.", {**SLOW, "tier": Tier.QUICK}, Verdict.PASS, ""),
-        ("It is blue.", {**SLOW, "control": Control.SWAP}, Verdict.PASS, ""),
-    ],
-)
-def test_a_verdict_follows_from_checks_limits_and_expected_failures(
-    text: str, changes: dict[str, Any], verdict: Verdict, why: str
-) -> None:
-    found = judge(planned(**changes), "run", said(text), Circumstances())
-    assert (found.verdict, found.why) == (verdict, why)
-
-
-def test_an_answer_that_was_cut_fails_with_the_reason() -> None:
-    found = judge(planned(), "run", said("It is red and", FinishReason.LENGTH), Circumstances())
-    assert (found.verdict, found.why) == (Verdict.FAIL, "finish is length, not stop or tool_calls")
-
-
-def test_loading_and_queueing_do_not_count_against_a_limit() -> None:
-    slow = planned(limits={Tier.FULL: Limits(ttft_s=0.3)})
-    assert judge(slow, "run", said("red", load_s=0.15, queued_s=0.1), Circumstances()).verdict is Verdict.PASS
-
-
-def test_a_rate_is_told_of_answers_that_are_long_enough_for_one() -> None:
-    long, short = (judge(planned(), "run", said("red", tokens=n), Circumstances()).perf for n in (16, 15))
-    assert (long["decode_tps"], short["decode_tps"]) == (40.0, None)
-
-
-def test_loading_is_in_no_other_time() -> None:
-    perf = judge(planned(), "run", said("red", load_s=0.4), Circumstances()).perf
-    assert (perf["load_s"], perf["ttft_s"], perf["total_s"]) == (0.4, 0.1, 0.6)
-
-
 def test_a_killed_run_loses_nothing_that_had_ended(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "runs", {"asked": {"quick": None}})
-    first, second = attempt("red"), attempt("\u2028 r\u0085ed \ud800")
+    first, second = attempt("red"), attempt("\u2028 r\u0085ed \ud800", key="second")
     folder.append(first)
     folder.append(second)
     with (folder.path / "attempts.jsonl").open("a") as file:
         file.write('{"v":1,"id":"torn')
+    folder.close()
     again = RunFolder.open(tmp_path / "runs", folder.id)
     assert again.header["asked"] == {"quick": None}
     assert again.attempts() == [first, second]
-    third = attempt("later")
+    third = attempt("later", key="third")
     again.append(third)
     again.finish({"exit_code": 0})
     last = RunFolder.open(tmp_path / "runs", "last")
@@ -171,105 +86,23 @@ def test_a_run_that_does_not_exist_is_refused_with_the_latest(tmp_path: Path) ->
 def test_the_document_is_one_json_value() -> None:
     parsed = json.loads(document({"id": "run"}, [attempt()], []))
     assert parsed["run"] == {"id": "run"}
-    assert parsed["attempts"][0]["v"] == 1
+    assert parsed["attempts"][0]["v"] == 2
     assert parsed["parity"] == []
 
 
-# -- parity ----------------------------------------------------------------------------------------------------------
+def test_a_second_writer_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    first = RunFolder.create(tmp_path, {})
+    second = RunFolder.open(tmp_path, first.id)
+    with pytest.raises(RunBusy, match=f"{first.id} is being written by another process \\(number {os.getpid()}\\)"):
+        second.take()
+    first.close()
+    second.take()
+    second.close()
 
 
-def breaks(attempts: Sequence[Attempt], gates: Gates) -> list[Break]:
-    return list(compare_routes(attempts, gates).breaks)
-
-
-def test_routes_that_say_the_same_agree() -> None:
-    same = compare_routes([attempt(" red\n", route="in-process"), attempt("red", route="openai")], Gates())
-    assert same == Parity(1, ())
-
-
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        ({"answer": "blue"}, "answer"),
-        ({"finish": "length"}, "finish"),
-        ({"tool_calls": ({"name": "f"},)}, "tool_calls"),
-    ],
-)
-def test_a_difference_between_routes_is_named(change: dict[str, Any], what: str) -> None:
-    (found,) = breaks([attempt(route="in-process"), attempt(route="openai", **change)], Gates())
-    assert (found.case, found.what, found.routes) == ("p#a", what, ("in-process", "openai"))
-    assert found.case in str(found)
-
-
-def test_parity_by_checks_lets_words_differ() -> None:
-    gates = Gates(parity_level="checks")
-    pair = [attempt("It is red", route="in-process"), attempt("red!", route="openai")]
-    assert breaks(pair, gates) == []
-    assert [found.what for found in breaks(pair, Gates())] == ["answer"]
-
-
-def test_only_routes_of_the_gate_and_attempts_that_came_about_are_compared() -> None:
-    pair = [attempt(route="in-process"), attempt("blue", route="openai")]
-    assert breaks(pair, Gates(parity_routes=("in-process", "anthropic"))) == []
-    assert breaks([pair[0], replace(pair[1], status=Status.ERROR)], Gates()) == []
-    assert breaks([pair[0], replace(pair[1], repeat=1)], Gates()) == []
-
-
-# -- outcome ---------------------------------------------------------------------------------------------------------
-
-BREAK = Break("p", "full", 0, ("in-process", "openai"), "answer", ("a", "b"))
-
-
-def weigh(
-    verdicts: Sequence[Verdict], found: Sequence[Break] = (), gates: Gates | None = None, **more: bool
-) -> Outcome:
-    parity = Parity(len(verdicts), tuple(found))
-    return outcome([attempt(verdict=verdict) for verdict in verdicts], parity, gates or Gates(), **more)
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "parity", "more", "code"),
-    [
-        ([Verdict.PASS, Verdict.XFAIL, Verdict.SKIP, Verdict.XPASS], [], {}, ExitCode.HOLDS),
-        ([Verdict.PASS, Verdict.FAIL], [], {}, ExitCode.FAILED),
-        ([Verdict.FAIL, Verdict.ERROR], [BREAK], {}, ExitCode.FAILED),
-        ([Verdict.PASS], [BREAK], {}, ExitCode.PARITY),
-        ([Verdict.PASS, Verdict.ERROR], [BREAK], {}, ExitCode.INFRASTRUCTURE),
-        ([Verdict.SKIP], [], {}, ExitCode.INFRASTRUCTURE),
-        ([Verdict.PASS, Verdict.SKIP], [], {"strict": True}, ExitCode.FAILED),
-        ([Verdict.PASS, Verdict.XPASS], [], {"strict": True}, ExitCode.FAILED),
-        ([Verdict.PASS], [], {"interrupted": True}, ExitCode.INTERRUPTED),
-        ([], [], {"interrupted": True}, ExitCode.INTERRUPTED),
-    ],
-)
-def test_the_exit_code_says_what_kind_of_trouble_there_was(
-    verdicts: list[Verdict], parity: list[Break], more: dict[str, bool], code: ExitCode
-) -> None:
-    weighed = weigh(verdicts, parity, **more)
-    assert weighed.code is code
-    assert bool(weighed.reasons) is (code is not ExitCode.HOLDS)
-
-
-def test_a_gate_lets_a_tier_fall_short() -> None:
-    gates = Gates({Tier.FULL: 0.5})
-    assert weigh([Verdict.PASS, Verdict.FAIL], gates=gates).code is ExitCode.HOLDS
-    failing = weigh([Verdict.PASS, Verdict.FAIL, Verdict.FAIL], gates=gates)
-    assert failing.reasons == ("2 of 3 failed on the full tier, below the gate of 50%.",)
-
-
-def test_a_control_that_fails_is_a_failure_whatever_the_gate() -> None:
-    control = attempt(verdict=Verdict.FAIL, control="blind")
-    weighed = outcome([attempt(), control], Parity(), Gates({Tier.FULL: 0.0}))
-    assert weighed.code is ExitCode.FAILED
-    assert weighed.reasons == ("1 controls failed: their checks hold without the right image.",)
-    assert weighed.tiers[Tier.FULL] == {Verdict.PASS: 1}
-
-
-def test_the_outcome_is_ready_for_json() -> None:
-    assert json.loads(json.dumps(weigh([Verdict.PASS]).to_json())) == {
-        "exit_code": 0,
-        "verdicts": {"pass": 1},
-        "tiers": {"quick": {}, "full": {"pass": 1}},
-        "controls": {},
-        "reasons": [],
-    }
+def test_of_two_records_of_one_attempt_the_last_counts(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, {})
+    folder.append(attempt(verdict=Verdict.FAIL))
+    folder.append(attempt(verdict=Verdict.PASS))
+    assert [one.verdict for one in folder.attempts()] == [Verdict.PASS]
+    folder.close()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from core.catalog import Catalog
+from core.catalog import Catalog, short
 from core.engine import Engine
 from core.golden.models import from_disk
 from core.golden.outcome import ExitCode, outcome
@@ -23,6 +24,7 @@ from core.golden.progress import (
     RunWarning,
 )
 from core.golden.reading import load_suite
+from core.golden.rejudge import rejudge
 from core.golden.results import Attempt, RunFolder, Status, Verdict
 from core.golden.routes import InProcess, Route
 from core.golden.routes.anthropic import Anthropic
@@ -30,6 +32,7 @@ from core.golden.routes.http import HttpRoute
 from core.golden.routes.openai import OpenAI
 from core.golden.run import GoldenRun
 from core.golden.suite import BUILTIN, ROUTES
+from core.settings import Settings
 from core.tiers import Tier
 from tests.conftest import Api
 
@@ -58,18 +61,19 @@ def failures(attempts: Sequence[Attempt]) -> list[str]:
 
 def test_the_text_cases_hold_on_both_tiers(engine: Engine) -> None:
     attempts = run(engine, plan_of(engine, BUILTIN, cases=("prompts/*",)))
-    assert len(attempts) == 8
+    assert len(attempts) == 22
     assert failures(attempts) == []
     for attempt in attempts:
         assert attempt.usage["prompt"] > 0
         assert attempt.usage["completion"] > 0
         assert attempt.perf["ttft_s"] > 0
-        assert attempt.model["tokenizer_sha"]
+        assert attempt.witness is not None
+        assert attempt.model["fingerprint"] == short(attempt.witness["model"])
         assert attempt.model["precision"] in ("float32", "float16")
 
 
 def test_the_vision_cases_hold_on_the_full_tier_and_its_controls_fail_as_they_must(engine: Engine) -> None:
-    attempts = run(engine, plan_of(engine, BUILTIN, cases=("vision/*",), controls=True))
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=("vision/*",)))
     full = [attempt for attempt in attempts if attempt.tier == Tier.FULL]
     assert len(full) == 12
     assert {attempt.status for attempt in attempts} == {Status.OK}
@@ -85,10 +89,11 @@ def test_the_three_routes_agree(engine: Engine, api: Api) -> None:
     plan = plan_of(engine, BUILTIN, routes=ROUTES)
     result = GoldenRun(plan, routes, engine).run()
     parity = compare_routes(result.attempts, plan.suite.gates)
-    assert parity.compared == 32
+    assert (parity.compared, parity.witnessed, parity.claimed) == (34, 105, 0)
     assert [str(found) for found in parity.breaks] == []
+    first = {(one.case, one.tier, one.repeat, one.control): one for one in result.attempts if one.route == ROUTES[0]}
     for one in result.attempts:
-        same = next(a for a in result.attempts if (a.case, a.tier, a.route) == (one.case, one.tier, "in-process"))
+        same = first[one.case, one.tier, one.repeat, one.control]
         assert one.usage["prompt"] == same.usage["prompt"]
         assert one.usage["completion"] == same.usage["completion"]
 
@@ -188,7 +193,7 @@ def test_a_run_goes_on_when_its_folder_cannot_be_written(
 
 def test_models_that_do_not_fit_together_are_loaded_one_after_the_other(engine: Engine, catalog: Catalog) -> None:
     choose = from_disk(catalog, engine.settings)
-    plan = make_plan(load_suite(BUILTIN), choose, RunOptions(cases=("simple_greeting", "ocr_text")), 0)
+    plan = make_plan(load_suite(BUILTIN), choose, RunOptions(cases=("simple_greeting", "ocr_text"), controls=False), 0)
     assert [len(stage.models) for stage in plan.stages] == [1, 1, 1]
     there = {model.id for model in engine.status().models}
     assert len(run(engine, plan)) == 4
@@ -197,7 +202,84 @@ def test_models_that_do_not_fit_together_are_loaded_one_after_the_other(engine: 
 
 @pytest.mark.parametrize("glob", ["vision/describe_image#red"])
 def test_the_answer_follows_the_image(engine: Engine, glob: str) -> None:
-    attempts = run(engine, plan_of(engine, BUILTIN, cases=(glob,), controls=True))
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=(glob,)))
     answers = {attempt.control: attempt.answer for attempt in attempts if attempt.tier == Tier.FULL}
     assert "red" in answers[None].lower()
     assert "blue" in answers["swap"].lower()
+
+
+def kept_run(engine: Engine, plan: Plan, folder: RunFolder) -> list[int]:
+    """Carry a plan out in a run's folder; returns the indices of the attempts that were asked."""
+    asked: list[int] = []
+
+    def note(event: RunEvent) -> None:
+        if isinstance(event, AttemptStarted):
+            asked.append(event.planned.index)
+
+    GoldenRun(plan, {"in-process": InProcess(engine)}, engine, note, folder, folder.attempts()).run()
+    return asked
+
+
+CAPITAL = {"golden.toml": POCKET, "p.txt": "What is the capital of France?", "p.toml": 'expect = "paris"\n'}
+
+
+def test_another_expectation_judges_kept_answers_anew_without_asking(
+    engine: Engine, write_suite: WriteSuite, tmp_path: Path
+) -> None:
+    folder = RunFolder.create(tmp_path / "runs", {})
+    assert kept_run(engine, plan_of(engine, write_suite(CAPITAL)), folder) == [0, 1]
+    assert {attempt.verdict for attempt in folder.attempts()} == {Verdict.PASS}
+    changed = write_suite(CAPITAL | {"p.toml": 'expect = "rome"\n'})
+    flips = rejudge(load_suite(changed), folder.attempts()).flips
+    assert [(flip.before.verdict, flip.after.verdict) for flip in flips] == [(Verdict.PASS, Verdict.FAIL)] * 2
+    assert kept_run(engine, plan_of(engine, changed), folder) == []
+    assert {attempt.verdict for attempt in folder.attempts()} == {Verdict.FAIL}
+
+
+def test_an_answer_to_another_question_keeps_its_verdict(
+    engine: Engine, write_suite: WriteSuite, tmp_path: Path
+) -> None:
+    folder = RunFolder.create(tmp_path / "runs", {})
+    kept_run(engine, plan_of(engine, write_suite(CAPITAL)), folder)
+    changed = write_suite(CAPITAL | {"p.txt": "What is the capital of Italy?", "p.toml": 'expect = "rome"\n'})
+    found = rejudge(load_suite(changed), folder.attempts())
+    assert (found.flips, [attempt.case for attempt in found.other]) == ((), ["p", "p"])
+
+
+def test_other_weights_or_another_template_are_asked_again(
+    catalog: Catalog, settings: Settings, write_suite: WriteSuite, tmp_path: Path
+) -> None:
+    model = tmp_path / "models" / "mine"
+    shutil.copytree(catalog.get("pocket/qwen3").path, model)
+    chosen = settings.model_copy(update={"model_folders": [tmp_path / "models"], "data_dir": tmp_path})
+    suite = write_suite(CAPITAL | {"golden.toml": POCKET.replace("pocket/qwen3", "mine")})
+    folder = RunFolder.create(tmp_path / "runs", {})
+
+    def asked() -> list[int]:
+        with Engine(chosen, Catalog(chosen)) as engine:
+            return kept_run(engine, plan_of(engine, suite), folder)
+
+    assert asked() == [0, 1]
+    assert asked() == []
+    data = bytearray((model / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (model / "model.safetensors").write_bytes(data)
+    assert asked() == [0, 1]
+    template = model / "chat_template.jinja"
+    template.write_text(template.read_text() + "{# another #}")
+    assert asked() == [0, 1]
+
+
+def test_isolated_times_are_of_one_attempt_at_a_time(engine: Engine, write_suite: WriteSuite) -> None:
+    files = {"golden.toml": POCKET} | {f"p{number}.txt": GREETING for number in range(4)}
+    attempts = run(engine, plan_of(engine, write_suite(files), isolated=True, in_flight=8))
+    assert {attempt.witness["batch_size"] for attempt in attempts if attempt.witness} == {1}
+
+
+def test_a_control_waits_for_the_attempts_that_it_is_held_against(engine: Engine) -> None:
+    attempts = run(engine, plan_of(engine, BUILTIN, cases=("sampled_story", "secret_word"), in_flight=1))
+    controls = [attempt for attempt in attempts if attempt.control]
+    assert {(attempt.control, attempt.verdict) for attempt in controls} == {
+        ("seed", Verdict.PASS),
+        ("no-system", Verdict.PASS),
+    }

@@ -44,13 +44,15 @@ def test_the_four_formats_are_taken_by_their_bytes(kind, media_type):
     assert blue < 10
 
 
-@pytest.mark.parametrize("kind", ["PPM", "TGA", "PCX"])
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "SGI"])
 def test_other_formats_are_refused(kind):
     with pytest.raises(InvalidImage, match="not a readable PNG, JPEG, WebP or GIF"):
         check_image(encoded(RED, kind))
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"%!PS-Adobe"])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"<html>", b"P7"]
+)
 def test_bytes_that_are_no_image_are_refused_by_name(data):
     with pytest.raises(InvalidImage, match=r"cat.png is not a readable"):
         check_image(data, "cat.png")
@@ -330,9 +332,12 @@ def test_a_jpeg_with_more_pictures_behind_the_first_is_read(tmp_path: Path) -> N
     assert max(green, blue) < 15
 
 
-def saved(format: str) -> bytes:
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+def saved(format: str, side: int = 8, mode: str = "RGB") -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(out, format)
+    Image.new("RGB", (side, side), "red").convert(mode).save(out, format)
     return out.getvalue()
 
 
@@ -347,9 +352,31 @@ def saved(format: str) -> bytes:
         (saved("JPEG2000"), "a JPEG 2000 file"),
         (saved("ICO"), "an ICO file"),
         (saved("PDF"), "a PDF file"),
-        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG file"),
+        (saved("ICNS", 16), "an ICNS file"),
+        (saved("PPM"), "a PPM file"),
+        (saved("PPM", mode="L"), "a PGM file"),
+        (saved("PPM", mode="1"), "a PBM file"),
+        (saved("EPS"), "an EPS file"),
+        (saved("QOI"), "a QOI file"),
+        (b"8BPS\0\1" + bytes(20), "a PSD file"),
+        (b"gimp xcf v011\0", "a GIMP file"),
+        (b"\x76\x2f\x31\x01\2\0\0\0", "an OpenEXR file"),
+        (b"FUJIFILMCCD-RAW 0201FF389502", "a Fujifilm RAF file"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a Canon CR3 file"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1miafavif", "an AVIF file"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1miafheic", "a HEIC file"),
+        (SVG, "an SVG file"),
+        (b"\xef\xbb\xbf" + SVG, "an SVG file"),
+        (b"\n<!-- drawn by hand -->\n<!-- <b> -- " + 1000 * b"-" + b"-->" + SVG, "an SVG file"),
+        (b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN">' + SVG, "an SVG file"),
     ],
 )
 def test_what_people_take_for_an_image_is_named_with_what_to_do(data: bytes, called: str) -> None:
     with pytest.raises(InvalidImage, match=rf"photo is {called}; PNG, JPEG, WebP and GIF are read\. Save it as PNG or"):
         check_image(data, "photo")
+
+
+def test_comments_without_an_end_are_passed_quickly() -> None:
+    data = 400 * b"<!-- -->" + b"<html>"
+    with pytest.raises(InvalidImage, match="is not a readable PNG"):
+        check_image(data, "page")

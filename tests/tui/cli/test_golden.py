@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from core.golden.results import Attempt, Status, Verdict
+from core.golden.results import Attempt, RunFolder, Status, Verdict
 from tests import ROOT
 from tests.conftest import Api
 from tui.cli.golden import app
@@ -75,10 +75,12 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - started < 120
     whole = json.loads(out.read_text())
-    assert len(whole["attempts"]) == 48
+    assert len(whole["attempts"]) == 138
     assert {attempt["status"] for attempt in whole["attempts"]} == {"ok"}
     assert whole["parity"] == []
-    assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 24}
+    assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 39}
+    assert whole["run"]["outcome"]["controls"] == {"pass": 60}
+    assert not any(attempt["claimed"] for attempt in whole["attempts"])
     assert {(one["tier"], one["model"]["id"]) for one in whole["attempts"]} == {
         ("quick", "pocket/qwen2-vl"),
         ("quick", "pocket/qwen3"),
@@ -86,12 +88,14 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
         ("full", "pocket/qwen3"),
     }
     assert "pocket/qwen3 stands for both tiers" in done.stdout
-    assert "in-process, openai, anthropic agree in all 32 comparisons." in done.stdout
+    agree = "in-process, openai, anthropic agree in all 34 comparisons and with what the engine witnessed."
+    assert agree in done.stdout
+    assert "prompts/sampled_story (quick): 4 of 4 held (51% to 100%)." in done.stdout
     assert "vision/describe_image#red" in done.stdout
     assert "TTFT" in done.stdout
-    assert "full 24/24" in done.stdout
+    assert "quick 10/10 · full 10/10 (6 of them the same answers) · controls 60/60" in done.stdout
     (kept,) = (tmp_path / "data" / "runs").iterdir()
-    assert len((kept / "attempts.jsonl").read_text().splitlines()) == 48
+    assert len((kept / "attempts.jsonl").read_text().splitlines()) == 138
     assert json.loads((kept / "run.json").read_text())["outcome"]["exit_code"] == 0
 
 
@@ -129,7 +133,7 @@ def test_ctrl_c_ends_cleanly_with_what_was_done_and_the_run_can_be_taken_up(
     assert "Traceback" not in stopped.stderr
     assert "The run was stopped; this is what was done." in stopped.stdout
     before = json.loads(out.read_text())["attempts"]
-    assert len(before) == 3
+    assert len(before) == 4  # an answer that counts on both tiers is kept for both
 
     resumed = process(clean_env, "run", "--resume", "last", "--json", str(out))
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
@@ -147,9 +151,50 @@ def test_a_running_server_is_asked_without_loading_anything_here(golden: Any, ap
     )
     assert result.exit_code == 0, result.stderr
     whole = json.loads(result.stdout)
-    assert [attempt["verdict"] for attempt in whole["attempts"]] == ["pass"] * 8
+    assert [attempt["verdict"] for attempt in whole["attempts"]] == ["pass"] * 22
+    assert not any(attempt["claimed"] for attempt in whole["attempts"])
+    assert all(attempt["model"]["fingerprint"] for attempt in whole["attempts"])
     assert whole["run"]["memory_budget"] is None
-    assert "quick 4/4 · full 4/4" in result.stderr
+    assert "quick 6/6 · full 6/6" in result.stderr
+
+
+def test_kept_answers_are_judged_anew_without_a_model(golden: Any, api: Api, tmp_path: Path) -> None:
+    tiers = '[tiers]\nquick = "pocket/qwen3"\nfull = "pocket/qwen3"\n'
+    suite = write(
+        tmp_path / "s", golden__toml=tiers, p__txt="What is the capital of France?", p__toml='expect = "paris"'
+    )
+    assert golden("run", suite, "--route", "openai", "--url", api.url, "--key", api.key).exit_code == 0
+    same = golden("check")
+    assert same.exit_code == 0
+    assert "2 kept answers of" in same.stdout
+    assert "0 verdicts flip." in same.stdout
+    write(suite, p__toml='expect = { all = ["paris", "seine"] }')
+    other = golden("check", "last")
+    assert other.exit_code == 1
+    assert 'p quick openai repeat 0: pass → fail: no word "seine"' in other.stdout
+    assert "2 verdicts flip." in other.stdout
+    write(suite, p__txt="What is the capital of Italy?")
+    assert "2 answers are to other questions than the suite asks now (p): run it again." in golden("check").stdout
+
+
+def test_what_was_left_out_is_said_and_strict_forbids_it(golden: Any, api: Api) -> None:
+    asked = ("run", "--case", "secret_word", "--route", "openai", "--url", api.url, "--key", api.key, "--no-controls")
+    loose = golden(*asked)
+    assert loose.exit_code == 0
+    assert "The controls of 1 case were not run (--no-controls): a pass may be luck." in loose.stdout
+    assert golden(*asked, "--strict").exit_code == 1
+
+
+def test_a_run_that_is_being_written_is_not_taken_up(golden: Any, api: Api, clean_env: dict[str, str]) -> None:
+    assert (
+        golden("run", "--case", "secret_word", "--route", "openai", "--url", api.url, "--key", api.key).exit_code == 0
+    )
+    kept = RunFolder.open(Path(clean_env["ASSAY_DATA_DIR"]) / "runs", "last")
+    kept.take()
+    busy = golden("run", "--resume", "last")
+    kept.close()
+    assert busy.exit_code == 2
+    assert "is being written by another process" in busy.stderr
 
 
 def test_a_wrong_key_is_a_sentence(golden: Any, api: Api) -> None:
@@ -206,7 +251,8 @@ def test_routes_that_only_disagree_have_their_own_exit_code(golden: Any, two_min
     result = golden("run", suite, "--route", "openai", "--route", "anthropic", "--url", two_minds)
     assert result.exit_code == 3, result.stdout
     assert "p (quick): openai and anthropic differ in answer at 0: 'It is red" in result.stdout
-    assert "The routes differ in 2 of 2 answers." in result.stdout
+    assert "The routes differ in 1 of 1 comparison." in result.stdout
+    assert "note: 2 answers came without a witness: what the model was asked is only claimed." in result.stdout
 
 
 def test_a_golden_that_fails_says_why(golden: Any, two_minds: str, tmp_path: Path) -> None:
@@ -216,7 +262,7 @@ def test_a_golden_that_fails_says_why(golden: Any, two_minds: str, tmp_path: Pat
     assert "✗ fail" in result.stdout
     assert 'no word "green"' in result.stdout
     assert "It is red [/] [bold]or blue." in result.stdout
-    assert "1 of 1 failed on the full tier." in result.stdout
+    assert "Nothing passed on the full tier, of 1 answers." in result.stdout
 
 
 def test_a_model_that_is_not_there_is_skipped_and_strict_forbids_it(
@@ -224,7 +270,8 @@ def test_a_model_that_is_not_there_is_skipped_and_strict_forbids_it(
 ) -> None:
     suite = write(tmp_path / "suite", **{**SUITE, "golden__toml": '[tiers]\nquick = "m"\nfull = "elsewhere"\n'})
     result = golden("run", suite, "--route", "openai", "--url", two_minds)
-    assert result.exit_code == 0
+    assert result.exit_code == 4
+    assert "No model answered on the full tier: every attempt was skipped." in result.stdout
     assert "– skip" in result.stdout
     assert "the server has none of elsewhere" in result.stdout
     assert golden("run", suite, "--route", "openai", "--url", two_minds, "--strict").exit_code == 1
@@ -278,7 +325,7 @@ def test_lint_prints_warnings_and_counts(golden: Any, tmp_path: Path) -> None:
     assert "warning: " in result.stdout
     assert "an echo of the prompt would pass" in result.stdout
     assert result.stdout.endswith("1 cases, 0 errors, 1 warnings.\n")
-    assert golden("lint").stdout == "8 cases, 0 errors, 0 warnings.\n"
+    assert golden("lint").stdout == "10 cases, 0 errors, 0 warnings.\n"
 
 
 def test_list_shows_cases_expectations_and_models(golden: Any) -> None:
@@ -292,9 +339,9 @@ def test_list_shows_cases_expectations_and_models(golden: Any) -> None:
 
 
 def attempt(answer: str, **changes: Any) -> Attempt:
-    perf = {"ttft_s": 0.3, "decode_tps": 88.0, "load_s": 0.0}
+    perf = {"ttft_s": 0.3, "decode_tps": 88.0, "load_s": 0.0, "warmth": "fresh"}
     values = {"tier": "quick", "route": "openai", "repeat": 0, "verdict": Verdict.PASS, "perf": perf} | changes
-    return Attempt(id="r.0", key="k", case="p", case_sha="c", status=Status.OK, answer=answer, **values)
+    return Attempt(id="r.0", key="k", case="p", case_sha="c", ask_sha="a", status=Status.OK, answer=answer, **values)
 
 
 def rendered(*attempts: Attempt, verbose: bool = False, width: int = 80) -> str:
@@ -327,7 +374,7 @@ def test_routes_that_agree_share_a_row() -> None:
 
 
 def test_short_answers_have_no_rate_and_loading_stands_apart() -> None:
-    perf = {"ttft_s": 0.3, "decode_tps": None, "load_s": 2.31}
+    perf = {"ttft_s": 0.3, "decode_tps": None, "load_s": 2.31, "warmth": "loaded"}
     shown = rendered(attempt("red", perf=perf), attempt("red", tier="full"), width=120)
     assert "TTFT 0.30 s · – tok/s · loaded in 2.31 s" in shown
     assert "TTFT 0.30 s · 88 tok/s" in shown

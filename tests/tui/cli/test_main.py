@@ -247,3 +247,47 @@ def test_a_file_that_cannot_be_imported_is_wrong_usage(environment: dict[str, st
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.endswith("text.gguf is no GGUF file: it does not begin with GGUF.\n")
     assert run.stderr.startswith("assay: ")
+
+
+@pytest.mark.parametrize("template", ["{{ messages }}", None])
+def test_an_import_says_what_can_be_done_and_nothing_else(
+    environment: dict[str, str], tmp_path: Path, template: str | None
+) -> None:
+    """A llama of one layer whose tokens are single bytes."""
+    folder = Path(environment["ASSAY_DATA_DIR"]) / "models"
+    program = WRITE_GGUF.format(file=str(tmp_path / "My model.gguf"), template=template)
+    subprocess.run([sys.executable, "-c", program], check=True)
+    run = assay(environment, "models", "import", str(tmp_path / "My model.gguf"))
+    assert (run.returncode, run.stdout) == (0, f"{folder / 'My model'}\n"), run.stderr
+    if template is None:
+        assert run.stderr.startswith("It has no chat template and completes text alone: ")
+    else:
+        assert run.stderr == "Try it: assay chat --model 'My model'\n"
+    assert run.stderr.count("\n") == 1
+
+
+WRITE_GGUF = """
+import mlx.core as mx
+def number(value):
+    return mx.array(value, mx.uint32)
+names = "attn_q attn_k attn_v attn_output ffn_gate ffn_up ffn_down".split()
+tensors = {{f"blk.0.{{name}}.weight": mx.zeros((32, 32)) for name in names}}
+tensors |= {{f"blk.0.{{name}}_norm.weight": mx.ones((32,)) for name in ("attn", "ffn")}}
+tensors |= {{"token_embd.weight": mx.zeros((64, 32)), "output_norm.weight": mx.ones((32,))}}
+about = {{
+    "general.architecture": "llama",
+    "llama.embedding_length": number(32),
+    "llama.feed_forward_length": number(32),
+    "llama.block_count": number(1),
+    "llama.attention.head_count": number(2),
+    "llama.attention.layer_norm_rms_epsilon": mx.array(1e-5),
+    "llama.context_length": number(128),
+    "tokenizer.ggml.model": "gpt2",
+    "tokenizer.ggml.pre": "qwen2",
+    "tokenizer.ggml.tokens": [chr(33 + place) for place in range(63)] + ["!!"],
+    "tokenizer.ggml.merges": ["! !"],
+    "tokenizer.ggml.token_type": mx.array([1] * 64, mx.int32),
+}}
+about |= {{"tokenizer.chat_template": {template!r}}} if {template!r} else {{}}
+mx.save_gguf({file!r}, tensors, about)
+"""

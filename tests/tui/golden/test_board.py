@@ -24,7 +24,7 @@ def planned(case: Case, tier: Tier) -> Planned:
 
 def ended(case: Case, tier: Tier, verdict: Verdict, answer: str = "yes") -> RunEvent:
     attempt = Attempt(
-        "r.0", "k", case.id, "", tier, "in-process", 0, Status.OK, verdict, answer=answer, perf={"decode_tps": 92.0}
+        "r.0", "k", case.id, "", "", tier, "in-process", 0, Status.OK, verdict, answer=answer, perf={"decode_tps": 92.0}
     )
     return AttemptFinished(planned(case, tier), attempt)
 

@@ -66,7 +66,7 @@ async def test_the_newest_request_stays_under_the_cursor(workbench: AssayApp, se
             await until(pilot, lambda id=id: workbench.wire.table.selected == id)
         await pilot.press("down")
         request(server, "r3")
-        await until(pilot, lambda: workbench.wire.table.rows.option_count == 3)
+        await until(pilot, lambda: workbench.wire.table.rows.row_count == 3)
         assert workbench.wire.table.selected == "r1"
 
 

@@ -51,7 +51,13 @@ def shape(result: GenerationResult) -> tuple[object, ...]:
     return result.text, result.thinking, [(call.name, call.arguments) for call in result.tool_calls]
 
 
+DATA = r'{"a": "</tool_call> \" <tool_call> <think>"}'
+"""Arguments that hold what looks like markup, behind a quotation mark, too."""
 TEXTS = [
+    f'<tool_call>{{"name": "x", "arguments": {DATA}}}</tool_call> <tool_call>{{"name": "y", "arguments": {DATA}}}',
+    '<tool_call>{"name": "x", "arguments": {"a": "never closed}}\n</tool_call> after',
+    '<tool_call>{"name": "x", "arguments": {"a": "two\nlines"}}</tool_call> after "',
+    '<tool_call>{"name": "x", "arguments": {"a": "b"</tool_call> after',
     "<think>\nI wonder.\n</think>\n\nParis is the capital.",
     "<think>\nCall it.\n</think>\n\n" + CALL,
     "Let me look.\n" + CALL + "\n" + CALL,
@@ -146,6 +152,32 @@ def test_another_format_goes_through_the_library_parser() -> None:
     assert [(call.name, json.loads(call.arguments)) for call in result.tool_calls] == [
         ("get_weather", {"location": "Tokyo"})
     ]
+
+
+def test_what_looks_like_markup_in_arguments_is_data() -> None:
+    text = f'Yes.<tool_call>\n{{"name": "x", "arguments": {DATA}}}\n</tool_call>\n'
+    result, _ = parse([text * 2 + "Done."], tools=TOOLS)
+    assert shape(result) == ("Yes.Yes.Done.", "", [("x", DATA)] * 2)
+    forced, _ = parse([text.partition("<tool_call>")[2]], tools=TOOLS, initial="tool")
+    assert shape(forced) == ("", "", [("x", DATA)])
+
+
+@pytest.mark.parametrize("text", TEXTS[1:4])
+def test_a_string_that_never_ends_does_not_swallow_the_answer(text: str) -> None:
+    result, _ = parse([text], tools=TOOLS)
+    assert result.text.startswith("after")
+    assert [call.name for call in result.tool_calls] == ["x"]
+
+
+def test_in_an_answer_that_a_schema_holds_markup_is_data() -> None:
+    value = '{"<think>": "</think><tool_call>"}'
+    for tools in ((), TOOLS):
+        assert shape(parse([value], tools=tools, held=True)[0]) == (value, "", [])
+        thought, _ = parse([f"Hm.</think>{value}"], tools=tools, held=True, initial="reasoning")
+        assert shape(thought) == (value, "Hm.", [])
+    stopped, _ = parse([value], held=True, stop=("<tool",))
+    assert stopped.text == '{"<think>": "</think>'
+    assert shape(parse([value], HARMONY, held=True, initial="normal")[0]) == (value, "", [])
 
 
 def test_a_call_that_cannot_be_parsed_comes_out_as_text() -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import mlx.core as mx
@@ -17,14 +22,22 @@ from tokenizers import Tokenizer
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
 from core.engine import Engine
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, LoadFailed
 from core.importing import import_gguf, models_folder
 from core.mlx.models.gguf import NAMES
 from core.settings import Settings
+from tests import ROOT
 from tests.tiny.texts import make_text_model
 
 Write = Callable[..., Path]
-HEADS, KV_HEADS = 4, 2
+NEEDED = (
+    "llama.block_count",
+    "llama.attention.head_count",
+    "llama.embedding_length",
+    "llama.feed_forward_length",
+    "llama.attention.layer_norm_rms_epsilon",
+    "llama.context_length",
+)
 
 
 def interleaved(array: mx.array, heads: int) -> mx.array:
@@ -51,6 +64,8 @@ def tensors(original: Path) -> dict[str, mx.array]:
         if ours in ("attn_q", "attn_k"):
             heads = config["num_attention_heads"] if ours == "attn_q" else config["num_key_value_heads"]
             array = interleaved(array, heads)
+        if ours in ("token_embd", "output"):  # a row for <|never|>, the tokenizer's last
+            array = mx.concatenate([array, mx.zeros((1, array.shape[1]), array.dtype)])
         found[f"{ours}.{leaf}" if layer is None else f"blk.{layer}.{ours}.{leaf}"] = array
     return found
 
@@ -91,12 +106,13 @@ def metadata(original: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def write(tmp_path: Path, tensors: dict[str, mx.array], metadata: dict[str, Any]) -> Write:
-    """write(without=..., tensors=..., **metadata): a GGUF file that differs in that."""
+    """write(without=..., less=..., more=..., **metadata): a GGUF file without a field or tensor, or with others."""
 
-    def write(without: str = "", more: dict[str, mx.array] | None = None, **changes: Any) -> Path:
+    def write(without: str = "", less: str = "", more: dict[str, mx.array] | None = None, **changes: Any) -> Path:
         file = tmp_path / "tiny.F32.gguf"
         about = {name: value for name, value in (metadata | changes).items() if name != without}
-        mx.save_gguf(str(file), tensors | (more or {}), about)
+        arrays = {name: array for name, array in (tensors | (more or {})).items() if name != less}
+        mx.save_gguf(str(file), arrays, about)
         return file
 
     return write
@@ -164,8 +180,34 @@ def test_llama_3s_positions_are_told_in_the_configuration(write: Write, original
         ({"llama.rope.scaling.type": "yarn"}, r"stretches its positions \(yarn\)"),
         ({"tokenizer.ggml.pre": "made-up"}, r"cuts text into tokens in a way that is not known here \(gpt2, made-up\)"),
         ({"tokenizer.ggml.model": "bert"}, r"not known here \(bert, qwen2\)"),
-        ({"without": "llama.block_count"}, "lacks llama.block_count"),
+        *(({"without": name}, f"lacks {name}, without which") for name in NEEDED),
+        ({"llama.attention.head_count": "many"}, "says that llama.attention.head_count is many, where a number"),
+        ({"llama.attention.head_count": mx.array(0, mx.uint32)}, "head_count is 0, where a number above 0 belongs"),
+        ({"llama.attention.head_count_kv": mx.array([2, 2], mx.uint32)}, r"head_count_kv is \[2, 2\], where a number"),
+        ({"llama.attention.head_count_kv": mx.array(3, mx.uint32)}, "4 heads share 3 of keys and values"),
+        (
+            {"llama.attention.head_count": mx.array(8, mx.uint32)},
+            "has model.layers.0.self_attn.k_proj.weight as 32 x 64",
+        ),
+        (
+            {"llama.feed_forward_length": mx.array(2**31, mx.uint32)},
+            "feed_forward_length is 2147483648, where a number",
+        ),
+        ({"llama.block_count": mx.array(1, mx.uint32)}, "says that it has 1 layers .* and holds tensors of 4"),
+        ({"llama.block_count": mx.array(2_000_000_000, mx.uint32)}, "2000000000 layers .* and holds tensors of 4"),
+        (
+            {"less": "blk.1.attn_norm.weight"},
+            "lacks model.layers.1.input_layernorm.weight, where its metadata means 64",
+        ),
+        ({"less": "output_norm.weight"}, "lacks model.norm.weight, without which it is no model"),
+        ({"more": {"blk.0.ffn_up.weight": mx.zeros((4, 64))}}, "has model.layers.0.mlp.up_proj.weight as 4 x 64"),
         ({"more": {"blk.0.attn_q.bias": mx.zeros((4,))}}, "has a tensor blk.0.attn_q.bias, of which nothing is known"),
+        ({"more": {"blk.0.output.weight": mx.zeros((4, 4))}}, "has a tensor model.layers.0.lm_head.weight, of which"),
+        ({"more": {"rope_freqs.weight": mx.ones((3,))}}, "has 3 rope_freqs for heads of"),
+        (
+            {"tokenizer.ggml.eos_token_id": mx.array(99_999, mx.uint32)},
+            "says that its eos_token_id is 99999; its tokens",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_said_and_nothing_is_left(
@@ -185,16 +227,90 @@ def test_files_that_are_none_and_names_that_are_taken(write: Write, tmp_path: Pa
         import_gguf(tmp_path / "text.gguf", models)
     file = write()
     (tmp_path / "cut.gguf").write_bytes(file.read_bytes()[:2000])
-    with pytest.raises(InvalidRequest, match=r"MLX cannot read the weights of cut\.gguf"):
+    with pytest.raises(InvalidRequest, match=r"cut\.gguf ends inside its header \(2,000 bytes\)"):
+        import_gguf(tmp_path / "cut.gguf", models)
+    (tmp_path / "cut.gguf").write_bytes(file.read_bytes()[:-2000])
+    with pytest.raises(InvalidRequest, match=r"MLX cannot read the weights of cut\.gguf: .*Download it again"):
         import_gguf(tmp_path / "cut.gguf", models)
     for name in ("../out", "a/b", ".hidden", ""):
-        if name:
-            with pytest.raises(InvalidRequest, match="is no name for a folder"):
-                import_gguf(file, models, name)
+        with pytest.raises(InvalidRequest, match=r"is no name for a folder\. Choose one with --name"):
+            import_gguf(file, models, name)
     import_gguf(file, models, "here")
     with pytest.raises(InvalidRequest, match=r"here is there already\. Give the model another name"):
         import_gguf(file, models, "here")
     assert [path.name for path in models.iterdir()] == ["here"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("My Model (final).GGUF", "My-Model-final"),
+        ("plain name-1.2+b_c.gguf", "plain name-1.2+b_c"),
+        ("[4bit] Ü日本.gguf", "4bit-Ü日本"),
+    ],
+)
+def test_a_name_is_made_of_the_files(write: Write, tmp_path: Path, file: str, name: str) -> None:
+    assert import_gguf(write().rename(tmp_path / file), tmp_path / "models").name == name
+
+
+def test_a_file_without_any_letter_asks_for_a_name(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="Choose one with --name"):
+        import_gguf(write().rename(tmp_path / "(-).gguf"), tmp_path / "models")
+
+
+def test_what_a_library_raises_on_a_damaged_file_is_a_sentence(write: Write, tmp_path: Path) -> None:
+    file = write(without="tokenizer.ggml.merges", **{"tokenizer.ggml.tokens": mx.arange(1537)})
+    with pytest.raises(LoadFailed, match=r"tiny\.F32\.gguf could not be imported: \w+: "):
+        import_gguf(file, tmp_path / "models")
+    assert [*(tmp_path / "models").iterdir()] == []
+
+
+IMPORT = """
+import sys
+from pathlib import Path
+import core.mlx.models.gguf as gguf
+def wait(file, folder):
+    (folder / "half").write_text("done")
+    print("at work", flush=True)
+    sys.stdin.read()
+gguf.convert = wait
+from tui.cli.main import main
+sys.argv = ["assay", "models", "import", sys.argv[1], "--to", sys.argv[2]]
+main()
+"""
+
+
+def test_an_import_that_is_ended_leaves_nothing(write: Write, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    with at_work(write(), models) as run:
+        assert len([*models.iterdir()]) == 1
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(60) == 128 + signal.SIGTERM
+    assert [*models.iterdir()] == []
+
+
+def test_what_a_killed_import_left_goes_at_the_next_and_a_living_ones_draft_stays(write: Write, tmp_path: Path) -> None:
+    models, file = tmp_path / "models", write()
+    with at_work(file, models) as killed, at_work(file, models):
+        killed.kill()
+        killed.wait(60)
+        assert len([*models.iterdir()]) == 2
+        assert import_gguf(file, models, "new").is_dir()
+        drafts = [path for path in models.iterdir() if path.name != "new"]
+        assert [[entry.name for entry in draft.iterdir()] for draft in drafts] == [["half"]]
+
+
+@contextmanager
+def at_work(file: Path, models: Path) -> Iterator[subprocess.Popen[str]]:
+    """An import in a process of its own, in the middle of writing."""
+    command = [sys.executable, "-c", IMPORT, str(file), str(models)]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as run:
+        try:
+            assert run.stdout is not None
+            assert run.stdout.readline() == "at work\n"
+            yield run
+        finally:
+            run.kill()
 
 
 def test_models_of_ones_own_are_found_without_a_setting(write: Write, tmp_path: Path, empty: Path) -> None:

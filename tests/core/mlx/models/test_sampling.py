@@ -10,7 +10,7 @@ import pytest
 from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
 from core.calls.requests import Sampling
-from core.mlx.models.sampling import Defaults, candidates, make_sampler
+from core.mlx.models.sampling import Defaults, candidates, make_sampler, resolve
 
 VOCABULARY = 64
 
@@ -41,7 +41,7 @@ def test_what_may_be_drawn_is_what_the_librarys_filters_leave(top_k: int, top_p:
 
 def test_draws_follow_the_probabilities() -> None:
     given = mx.log(mx.array([[0.5, 0.25, 0.125, 0.125]]))
-    sample = make_sampler(Sampling(temperature=1.0, top_k=2, seed=5), Defaults())
+    sample = make_sampler(resolve(Sampling(temperature=1.0, top_k=2, seed=5), Defaults()))
     drawn = [int(sample(given).item()) for _ in range(600)]
     assert set(drawn) == {0, 1}
     assert drawn.count(0) / len(drawn) == pytest.approx(2 / 3, abs=0.08)
@@ -50,13 +50,13 @@ def test_draws_follow_the_probabilities() -> None:
 def test_a_masked_token_is_never_drawn_even_when_top_k_has_room() -> None:
     given = mx.array([[-math.inf, 0.0, -math.inf, -math.inf]])
     for options in ({"top_k": 3}, {"top_p": 0.9}, {"min_p": 0.1}, {"top_k": 3, "top_p": 0.9, "min_p": 0.1}):
-        sample = make_sampler(Sampling(temperature=2.0, seed=1, **options), Defaults())  # type: ignore[arg-type]
+        sample = make_sampler(resolve(Sampling(temperature=2.0, seed=1, **options), Defaults()))  # type: ignore[arg-type]
         assert {int(sample(given).item()) for _ in range(20)} == {1}
 
 
 def test_a_seed_repeats_and_another_differs() -> None:
     def draws(seed: int) -> list[int]:
-        sample = make_sampler(Sampling(temperature=1.0, top_p=0.95, seed=seed), Defaults())
+        sample = make_sampler(resolve(Sampling(temperature=1.0, top_p=0.95, seed=seed), Defaults()))
         return [int(sample(logprobs(step)).item()) for step in range(30)]
 
     assert draws(7) == draws(7)

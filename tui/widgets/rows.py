@@ -1,0 +1,153 @@
+"""A list of one-line rows of which only the visible ones are made: ten thousand cost what thirty do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+ROW, HOVER, CURSOR = "rows--row", "rows--hover", "rows--cursor"
+
+
+class Rows(ScrollView, can_focus=True, inherit_bindings=False):
+    """Asks `row(index)` for the content of a row when it is painted. Enter is left to the pane, so that the footer can
+    say what it does there."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {ROW, HOVER, CURSOR}
+    BINDINGS: ClassVar = [
+        Binding("down,j", "cursor(1)", "Down", show=False),
+        Binding("up,k", "cursor(-1)", "Up", show=False),
+        Binding("home,g", "first", "First", show=False),
+        Binding("end,G", "last", "Last", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+    ]
+
+    highlighted: reactive[int | None] = reactive(None)
+    """The index of the row under the cursor."""
+    _hover: reactive[int | None] = reactive(None)
+
+    class Moved(Message):
+        """The cursor is on another row, or on none."""
+
+        def __init__(self, index: int | None) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, row: Callable[[int], Content]) -> None:
+        super().__init__()
+        self._row = row
+        self._count = 0
+        self._contents: dict[int, Content] = {}
+        """Of the rows that have been painted, what is in them."""
+
+    @property
+    def row_count(self) -> int:
+        return self._count
+
+    @property
+    def row_width(self) -> int:
+        """Cells that a row has; 0 before the list is laid out."""
+        return self.scrollable_content_region.width
+
+    def show(self, count: int, highlighted: int | None) -> None:
+        """Show so many rows, all of them anew, with the cursor on one of them."""
+        self._count = count
+        self._contents.clear()
+        self.virtual_size = Size(0, count)
+        self._hover = None
+        with self.prevent(self.Moved):
+            self.highlighted = None
+        self.highlighted = highlighted if count else None
+        if not count:
+            self.post_message(self.Moved(None))
+        self.refresh()
+
+    def redraw(self) -> None:
+        """Ask for the rows on the screen again, and paint those that have changed."""
+        top = self.scroll_offset.y
+        shown = range(top, min(top + max(self.size.height, 1), self._count))
+        self._contents = {index: content for index, content in self._contents.items() if index in shown}
+        for index, content in list(self._contents.items()):
+            if not (now := self._row(index)).is_same(content):
+                self._contents[index] = now
+                self._repaint(index)
+
+    def forget(self) -> None:
+        """Every row has changed, as with the width."""
+        self._contents.clear()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        index = y + self.scroll_offset.y
+        width = self.row_width
+        if index >= self._count:
+            return Strip.blank(width, self.get_visual_style(ROW).rich_style)
+        if index not in self._contents:
+            self._contents[index] = self._row(index)
+        state = CURSOR if index == self.highlighted else HOVER if index == self._hover else ROW
+        style = self.get_visual_style(ROW, state)
+        (strip,) = Visual.to_strips(self, self._contents[index], width, 1, style, apply_selection=False, pad=True)
+        return strip.apply_style(style.rich_style).apply_meta({"row": index})
+
+    # -- the cursor ---------------------------------------------------------------------------------------------------
+
+    def validate_highlighted(self, highlighted: int | None) -> int | None:
+        if highlighted is None or not self._count:
+            return None
+        return min(max(highlighted, 0), self._count - 1)
+
+    def watch_highlighted(self, before: int | None, now: int | None) -> None:
+        self._repaint(before, now)
+        if now is not None:
+            self.scroll_to_highlight()
+            self.post_message(self.Moved(now))
+
+    def watch__hover(self, before: int | None, now: int | None) -> None:
+        self._repaint(before, now)
+
+    def _repaint(self, *rows: int | None) -> None:
+        for row in rows:
+            if row is not None:
+                self.refresh(Region(0, row - self.scroll_offset.y, self.size.width, 1))
+
+    def scroll_to_highlight(self) -> None:
+        """Bring the cursor's row onto the screen."""
+        if self.highlighted is not None and self.is_mounted:
+            place = Region(0, self.highlighted, 1, 1)
+            self.scroll_to_region(place, force=True, animate=False, immediate=True)
+
+    def action_cursor(self, by: int) -> None:
+        """Go on by a row, from the last to the first and back."""
+        if self._count:
+            self.highlighted = ((self.highlighted if self.highlighted is not None else -by) + by) % self._count
+
+    def action_first(self) -> None:
+        self.highlighted = 0
+
+    def action_last(self) -> None:
+        self.highlighted = self._count - 1
+
+    def action_page(self, by: int) -> None:
+        self.highlighted = (self.highlighted or 0) + by * max(self.size.height, 1)
+
+    # -- the mouse ----------------------------------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        if (row := event.style.meta.get("row")) is not None:
+            self.highlighted = row
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self._hover = event.style.meta.get("row")
+
+    def on_leave(self) -> None:
+        self._hover = None
