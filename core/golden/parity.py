@@ -16,7 +16,7 @@ BEFORE, AFTER = 20, 40
 ENGINE = "the engine"
 """Who is named beside a route whose record and witness differ."""
 
-ASKED = ("prompt_sha256", "images", "model", "precision")
+ASKED = ("prompt_sha256", "images", "tools_sha256", "thinking", "model", "precision")
 """What witnesses of one question must have in common, whichever way it came; and, unless it is None on both sides, all
 that was in force of the sampling."""
 
@@ -65,8 +65,9 @@ class Parity:
     claimed: int = 0
 
 
-def compare_routes(attempts: Iterable[Attempt], gates: Gates) -> Parity:
-    """Hold each route's answers against the first route's, and each answer's record against its witness.
+def compare_routes(attempts: Iterable[Attempt], gates: Gates, *, own: bool = False) -> Parity:
+    """Hold each route's answers against the first route's, and each answer's record against its witness. With `own`,
+    every route leads to an engine of ours, so that an answer without a witness is a break as well.
 
     Attempts that did not come about are not compared, and answers that count on both tiers are compared once. Controls
     are held against their witnesses, and their prompts against the first route's; their answers are not compared.
@@ -81,6 +82,9 @@ def compare_routes(attempts: Iterable[Attempt], gates: Gates) -> Parity:
     found = [difference for pair in pairs for difference in _differences(*pair, gates.parity_level)]
     witnessed = [attempt for attempt in came if attempt.witness is not None]
     found += [difference for attempt in witnessed for difference in _against_witness(attempt)]
+    for attempt in came if own else ():
+        if attempt.witness is None:
+            found += _unequal(attempt, (attempt.route, ENGINE), [("witness", "none", "one")])
     compared = sum(first.control is None for first, _ in pairs)
     return Parity(compared, tuple(found), len(witnessed), len(came) - len(witnessed))
 
@@ -101,6 +105,7 @@ def _differences(first: Attempt, other: Attempt, level: str) -> Iterator[Break]:
             pairs.append(("answer", first.answer, other.answer))
             pairs.append(("tool_calls", list(first.tool_calls), list(other.tool_calls)))
             pairs.append(("finish", first.finish, other.finish))
+            pairs.append(("thinking", first.reasoning or "", other.reasoning or ""))
         if level == "tokens" and one and two:
             pairs.append(("tokens", one["completion_sha256"], two["completion_sha256"]))
     yield from _unequal(first, (first.route, other.route), pairs)
@@ -110,15 +115,26 @@ def _against_witness(attempt: Attempt) -> Iterator[Break]:
     """What a record says that its witness does not bear out."""
     told = attempt.witness
     assert told is not None
-    pairs = [
-        ("prompt tokens", attempt.usage.get("prompt"), told["prompt_tokens"]),
-        ("completion tokens", attempt.usage.get("completion"), told["completion_tokens"]),
-        ("cached tokens", attempt.usage.get("cached"), told["cached_tokens"]),
-        ("images", [item["sha"] for item in attempt.sent["images"]], [item["sha256"] for item in told["images"]]),
+    sent, usage = attempt.sent, attempt.usage
+    pairs: list[tuple[str, Any, Any]] = [
+        ("prompt tokens", usage.get("prompt"), told["prompt_tokens"]),
+        ("completion tokens", usage.get("completion"), told["completion_tokens"]),
+        ("cached tokens", usage.get("cached"), told["cached_tokens"]),
+        ("thinking tokens", usage.get("thinking"), told["thinking_tokens"]),
+        ("messages", sent["messages"], told["messages"]),
+        ("text left out of the prompt", [], told["unread"]),
+        ("tools", sent["tools_sha256"], told["tools_sha256"]),
+        ("thinking", sent["thinking"], told["thinking"]),
+        ("images", [item["sha"] for item in sent["images"]], [item["sha256"] for item in told["images"]]),
+        ("finish", "length" if attempt.finish == "length" else "stop", told["finish"]),
+        *((name.removesuffix("_sha256"), came, told[name]) for name, came in attempt.came.items()),
     ]
+    counts = [item["tokens"] for item in told["images"]]
+    if attempt.route == "in-process" and None not in counts:  # the protocols do not tell of it
+        pairs.append(("image tokens", usage.get("image"), sum(counts)))
     for name in ("seed", "temperature", "top_p", "top_k", "max_tokens", "stop"):
-        if attempt.sent.get(name) is not None:
-            pairs.append((name, _plain(attempt.sent[name]), _plain(told["sampling"].get(name))))
+        if sent.get(name) is not None:
+            pairs.append((name, sent[name], told["sampling"].get(name)))
     if attempt.model.get("fingerprint"):
         pairs.append(("model files", attempt.model["fingerprint"], short(told["model"])))
     yield from _unequal(attempt, (attempt.route, ENGINE), pairs)

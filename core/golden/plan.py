@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from core.calls.requests import Message, Role
 from core.catalog import ModelInfo, fingerprint, short
 from core.golden.models import Choice, Chooser
 from core.golden.nearest import did_you_mean
 from core.golden.rates import Metric
 from core.golden.suite import Case, Control, Suite, SuiteError, SuiteImage, TierModels
+from core.media.images import ImageData
 from core.tiers import Tier
 
 IN_FLIGHT = 8
@@ -83,6 +85,11 @@ class Planned:
     def system(self) -> str | None:
         """The system prompt that is sent."""
         return None if self.control is Control.NO_SYSTEM else self.case.system
+
+    def messages(self, *images: ImageData) -> tuple[Message, ...]:
+        """What is sent, with the images that have been read."""
+        system = (Message.text(Role.SYSTEM, self.system),) if self.system else ()
+        return (*system, Message.text(Role.USER, self.case.prompt, *images))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.calls.events import GenerationResult, Timing, Usage
+from core.calls.witness import calls_sha256, message_sha256, text_sha256, tools_sha256
 from core.catalog import ModelInfo
 from core.errors import EngineError
 from core.golden.checks import final_answer
@@ -45,6 +46,11 @@ def answered(planned: Planned, run: str, result: GenerationResult, around: Circu
         verdict=Verdict.FAIL,
         sent=_sent(planned),
         witness=witness.to_json() if witness else None,
+        came={
+            "text_sha256": text_sha256(result.text),
+            "thinking_sha256": text_sha256(result.thinking),
+            "calls_sha256": calls_sha256((call.name, call.arguments) for call in result.tool_calls),
+        },
         answer=final_answer(result.text),
         reasoning=result.thinking or None,
         tool_calls=tuple(
@@ -59,7 +65,7 @@ def answered(planned: Planned, run: str, result: GenerationResult, around: Circu
             "image": usage.image_tokens,
             "thinking": usage.thinking_tokens,
         },
-        perf=_perf(finished.timing, usage, around),
+        perf=_perf(finished.timing, usage, around, claimed=witness is None),
     )
 
 
@@ -83,6 +89,12 @@ def share(record: Attempt, planned: Planned, run: str) -> Attempt:
     """The record of an attempt that is given another's answer, not judged yet."""
     own = _common(planned, run)
     return replace(record, **own | {"model": record.model})
+
+
+def adopt(record: Attempt, planned: Planned, run: str) -> Attempt:
+    """A record of an earlier run of this folder, as one of the attempts that are planned now, not judged yet."""
+    own = _common(planned, run)
+    return replace(record, **own | {"model": {**own["model"], "precision": record.model.get("precision")}})
 
 
 def attempt_id(run: str, index: int) -> str:
@@ -126,19 +138,19 @@ def _sent(planned: Planned) -> dict[str, Any]:
         "max_tokens": sampling.max_tokens,
         "stop": list(sampling.stop),
         "thinking": planned.case.thinking,
-        "system": planned.system,
-        "prompt": planned.case.prompt,
+        "messages": [message_sha256(one) for one in planned.messages()],
+        "tools_sha256": tools_sha256(planned.case.tools),
         "images": [{"sha": image.sha256, "w": image.width, "h": image.height} for image in planned.images],
     }
 
 
-def _perf(timing: Timing, usage: Usage, around: Circumstances) -> dict[str, Any]:
+def _perf(timing: Timing, usage: Usage, around: Circumstances, *, claimed: bool) -> dict[str, Any]:
     """Times of the model's own work: loading and waiting in the queue stand by themselves."""
     waited = timing.load_s + timing.queued_s
     warm = usage.cached_tokens > WARM_SHARE * usage.prompt_tokens
     rate = round(timing.decode_tps, 1) if timing.decode_tps else None
     return {
-        "warmth": CACHED if warm else "loaded" if around.loaded else "fresh",
+        "warmth": "unknown" if claimed else CACHED if warm else "loaded" if around.loaded else "fresh",
         "load_s": round(around.load_s or timing.load_s, 4),
         "queued_s": round(timing.queued_s, 4),
         "ttft_s": round(max(timing.ttft_s - waited, 0.0), 4),

@@ -55,6 +55,7 @@ class Attempt:
     verdict is not a plain pass. `key` identifies the attempt across resumed runs. `witness` is what the engine told of
     it (`core.calls.witness`); without one, as from a server that is none of ours, what was `sent` is only claimed.
     `same_as` is the id of the attempt whose answer this is: one model stands for both tiers, and was asked once.
+    `came` holds the digests of what came, to the letter.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Attempt:
     sent: Mapping[str, Any] = field(default_factory=dict)
     witness: Mapping[str, Any] | None = None
     same_as: str | None = None
+    came: Mapping[str, str] = field(default_factory=dict)
     answer: str = ""
     reasoning: str | None = None
     tool_calls: tuple[Mapping[str, Any], ...] = ()

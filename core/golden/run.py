@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from core.calls.events import GenerationResult, TextDelta
-from core.calls.requests import GenerationRequest, Message, Role
+from core.calls.requests import GenerationRequest
 from core.catalog import ModelInfo
 from core.errors import EngineError
 from core.golden.plan import Plan, Planned, Stage
@@ -26,7 +26,7 @@ from core.golden.progress import (
     RunStarted,
     RunWarning,
 )
-from core.golden.record import Circumstances, answered, failed, share, skipped
+from core.golden.record import Circumstances, adopt, answered, failed, share, skipped
 from core.golden.results import Attempt, RunFolder, Status
 from core.golden.verdict import weigh
 from core.media.images import read_image
@@ -132,7 +132,7 @@ class GoldenRun:
             own = self._own(planned) if planned.control is not None else ()
             ready = all(one.index in self._ended for one in own)  # else the control is asked again beside them
             if planned.key in before and planned.same_as is None and ready:
-                self._conclude(planned, before[planned.key], before)
+                self._conclude(planned, adopt(before[planned.key], planned, self._run_id), before)
 
     def _conclude(self, planned: Planned, record: Attempt, kept: Mapping[str, Attempt] = MappingProxyType({})) -> None:
         """Judge an answer, for the attempt that was asked and for those that are given the same answer. `kept` are the
@@ -250,11 +250,10 @@ def request_for(planned: Planned) -> GenerationRequest:
     """What is sent for an attempt, on every route. Raises InvalidImage when an image has vanished."""
     assert planned.model is not None, "an attempt without a model is skipped, not sent"
     case = planned.case
-    system = (Message.text(Role.SYSTEM, planned.system),) if planned.system else ()
     images = [read_image(image.path) for image in planned.images]
     return GenerationRequest(
         model=planned.model.id,
-        messages=(*system, Message.text(Role.USER, case.prompt, *images)),
+        messages=planned.messages(*images),
         tools=case.tools,
         sampling=replace(case.sampling, seed=planned.seed),
         thinking=case.thinking,

@@ -65,6 +65,7 @@ class HttpRoute:
 
         started = time.monotonic()
         first: float | None = None
+        pieces = 0
         finished: Finished | None = None
         witness: Witness | None = None
         reader = self._dialect.reader()
@@ -79,8 +80,8 @@ class HttpRoute:
                         witness = _witness(frame, self._url)
                         continue
                     for event in _read(reader, frame, self._url):
-                        if first is None and isinstance(event, TextDelta | ThinkingDelta | ToolCallStart):
-                            first = time.monotonic()
+                        if isinstance(event, TextDelta | ThinkingDelta | ToolCallStart):
+                            first, pieces = first or time.monotonic(), pieces + 1
                         if isinstance(event, Finished):
                             finished = event
                         else:
@@ -89,7 +90,10 @@ class HttpRoute:
             raise RouteError(f"{self._url} broke off: {error or type(error).__name__}.") from error
         if finished is None:
             raise RouteError(f"{self._url} ended its stream before the answer was finished.")
-        timing = _timing(started, first, time.monotonic(), finished.usage.completion_tokens)
+        tokens = finished.usage.completion_tokens if witness is not None and pieces > 1 else 0
+        timing = _timing(started, first, time.monotonic(), tokens)
+        if witness is not None:
+            timing = replace(timing, queued_s=witness.queued_s, load_s=witness.load_s)
         yield replace(finished, timing=timing, witness=witness)
 
     async def aclose(self) -> None:
@@ -197,7 +201,8 @@ def _refusal(url: str, status: int, body: bytes) -> str:
 
 
 def _timing(started: float, first: float | None, ended: float, tokens: int) -> Timing:
-    """Times as a client sees them; prefill cannot be told from waiting there, nor the batch from outside."""
+    """Times as a client sees them; prefill cannot be told from waiting there, nor the batch from outside. Without
+    `tokens` that somebody has counted, in pieces that came one after the other, there is no rate."""
     begun = ended if first is None else first
     decode_s = ended - begun
     return Timing(

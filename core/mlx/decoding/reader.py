@@ -9,8 +9,8 @@ from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer
 
 from core.calls.clock import Clock
 from core.calls.generation import Generation
-from core.calls.requests import GenerationRequest
-from core.calls.witness import SeenImage, Witness
+from core.calls.requests import GenerationRequest, Role
+from core.calls.witness import SeenImage, Witness, message_sha256, tools_sha256
 from core.errors import EngineError
 from core.mlx.decoding.constraint import JsonConstraint, grammar_tokenizer
 from core.mlx.decoding.output import OutputParser
@@ -73,15 +73,22 @@ class RequestReader:
         row.sampling = resolve(request.sampling, loaded.defaults)
         row.sampler = loaded.ranks.agreed(make_sampler(row.sampling))
         row.processors = self._processors(row, inputs)
-        row.witness = self._witness(inputs)
+        row.end_ids = loaded.eos_ids
+        row.witness = self._witness(request, inputs)
         if self._snapshots:
             known = self._prefixes.longest(loaded.info.id, row.key)
             row.snapshot_points = loaded.ranks.decide(lambda: snapshot_points(request, inputs, loaded, known))
         return PrefillTask(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
 
-    def _witness(self, inputs: Inputs) -> Witness:
+    def _witness(self, request: GenerationRequest, inputs: Inputs) -> Witness:
         """What is known before the prompt is prefilled; the row adds the rest."""
+        told = (one for one in request.messages if one.role in (Role.SYSTEM, Role.USER))
+        texts = ((one.role.value, self._loaded.markup.as_text(one.plain_text).strip()) for one in told)
         return Witness(
+            messages=tuple(map(message_sha256, request.messages)),
+            unread=tuple(role for role, text in texts if text not in inputs.prompt.text),
+            tools_sha256=tools_sha256(request.tools),
+            thinking=request.thinking,
             images=tuple(SeenImage(digest, tokens) for digest, tokens in inputs.images),
             model=self._loaded.fingerprint,
             precision=self._precision,

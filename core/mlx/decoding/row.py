@@ -11,10 +11,10 @@ import mlx.core as mx
 import numpy as np
 
 from core.calls.clock import Clock
-from core.calls.events import Finished, FinishReason, Timing, TokenLogprob, Usage
+from core.calls.events import Finished, FinishReason, GenerationResult, Timing, TokenLogprob, Usage
 from core.calls.generation import Generation
 from core.calls.requests import Sampling
-from core.calls.witness import Witness, tokens_sha256
+from core.calls.witness import Witness, calls_sha256, text_sha256, tokens_sha256
 from core.errors import EngineError
 from core.mlx.decoding.output import OutputParser
 from core.mlx.models.sampling import LogitsProcessor, Sampler
@@ -55,6 +55,10 @@ class Row:
     """What is known so far of what is done for it."""
     written: list[int] = field(default_factory=list)
     """The answer's token ids."""
+    end_ids: frozenset[int] = frozenset()
+    """Tokens that end the model's turn."""
+    said: GenerationResult = field(default_factory=GenerationResult)
+    """What has been made of them."""
 
     def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
         """`processor` so that what it raises ends this row after the step, and no other row of the batch."""
@@ -119,6 +123,7 @@ class Row:
 
     def _feed(self, events: list[Any]) -> None:
         for event in events:
+            self.said.add(event)
             self.generation.feed(event)
 
     def finish(self, reason: FinishReason) -> None:
@@ -126,18 +131,28 @@ class Row:
         self._feed(self.parser.finish(cut=reason is not FinishReason.STOP))
         if reason is FinishReason.STOP and self.parser.calls and self.parser.stop_sequence is None:
             reason = FinishReason.TOOL_CALLS
-        self.generation.feed(Finished(reason, self.usage, self.timing(), self.parser.stop_sequence, self._told()))
+        timing = self.timing()
+        self.generation.feed(Finished(reason, self.usage, timing, self.parser.stop_sequence, self._told(timing)))
 
-    def _told(self) -> Witness | None:
-        """The witness of what was done, counted from the tokens themselves and not from what `usage` says."""
+    def _told(self, timing: Timing) -> Witness | None:
+        """The witness of what was done, told from the tokens themselves and not from `usage` or the finish reason."""
         if self.witness is None or not self.witness.prompt_sha256:
             return None
+        stopped = self.parser.stop_sequence is not None or self.written[-1:] and self.written[-1] in self.end_ids
+        cut = len(self.written) >= (self.sampling.max_tokens or 0)
         return replace(
             self.witness,
             cached_tokens=self.cached,
             batch_size=self.batch_size,
             completion_sha256=tokens_sha256(self.written),
             completion_tokens=len(self.written),
+            thinking_tokens=self.thinking_tokens,
+            finish="stop" if stopped else "length" if cut else "cancelled",
+            text_sha256=text_sha256(self.said.text),
+            thinking_sha256=text_sha256(self.said.thinking),
+            calls_sha256=calls_sha256((call.name, call.arguments) for call in self.said.tool_calls),
+            queued_s=timing.queued_s,
+            load_s=timing.load_s,
         )
 
     @property
