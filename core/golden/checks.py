@@ -29,7 +29,7 @@ from core.golden.expressions import (
     implied,
     to_json,
 )
-from core.golden.json_answers import json_fault
+from core.golden.json_answers import json_fault, schema_fault
 from core.golden.patterns import CannotJudge, find
 from core.golden.words import composed, find_words
 
@@ -119,7 +119,7 @@ def _checked(name: str, expression: Expression, answer: Answer) -> Check:
 
 
 def _no_extra_calls(expression: Expression, answer: Answer, tools: Sequence[Tool]) -> Check:
-    """A call is one too many if the expectation holds without it."""
+    """A call is one too many if the expectation holds without it; and each must be one that its tool takes."""
     faults: list[str] = []
     if _checked("expect", expression, answer).passed:
         for index, call in enumerate(answer.calls):
@@ -127,14 +127,23 @@ def _no_extra_calls(expression: Expression, answer: Answer, tools: Sequence[Tool
             if _checked("expect", expression, fewer).passed:
                 faults.append(f"called {call.name}, which nothing asks for")
                 break
-    declared = {tool.name: tool.parameters for tool in tools}
     for call in answer.calls:
-        parameters = declared.get(call.name, {})
-        if "properties" not in parameters or parameters.get("additionalProperties"):
-            continue
-        unknown = [key for key in call.arguments or () if key not in parameters["properties"]]
-        faults += [f"{call.name} was called with {key}, which it does not take" for key in unknown]
+        tool = next((tool for tool in tools if tool.name == call.name), None)
+        if tool is not None and call.arguments is not None and (fault := _misuse(tool, call.arguments)):
+            faults.append(f"{call.name} was called with what it does not take: {fault}")
     return Check("calls", to_json(NoExtraCalls()), not faults, (), tuple(faults))
+
+
+def _misuse(tool: Tool, arguments: Mapping[str, Any]) -> str | None:
+    """Why the tool does not take the arguments, or None."""
+    declared = tool.parameters.get("properties", {})
+    unknown = [key for key in arguments if key not in declared]
+    if unknown and not tool.parameters.get("additionalProperties"):
+        return f"it has no {', '.join(unknown)}"
+    try:
+        return schema_fault(tool.parameters, dict(arguments), as_written=True)
+    except CannotJudge as reason:
+        return str(reason)
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,8 @@ def _judge(expression: Expression, answer: Answer) -> _Verdict:
             return _Verdict(fault is None, (), (fault or "",))
         case Finishes(reasons):
             ended = answer.said or answer.finish
+            if answer.finish is FinishReason.TOOL_CALLS and not answer.calls:
+                return _Verdict(False, (), ("finish is tool_calls, and there is no call",))
             return _Verdict(answer.finish in reasons, (), (f"finish is {ended}, not {' or '.join(reasons)}",))
         case NotEmpty():
             return _Verdict(bool(answer.text.strip()), (), ("the answer is empty",))

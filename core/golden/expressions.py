@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from core.calls.events import FinishReason
+from core.golden.json_answers import patterns
 from core.golden.nearest import did_you_mean
 from core.golden.patterns import PatternError, compiled
 
@@ -90,7 +91,8 @@ class Answered:
 
 @dataclass(frozen=True)
 class NoExtraCalls:
-    """See `CallsTool.only`. Asked wherever that is, never written."""
+    """No call but those that are needed, each as its tool takes it. Asked unless `CallsTool.only` is off, never
+    written."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ SMOKE = NotEmpty()
 
 CLEAN_FINISH = Finishes((FinishReason.STOP, FinishReason.TOOL_CALLS))
 """Asked of every case whose expectation does not speak of `finish` itself: an answer cut short is never a pass."""
+KNOWN_FINISH = Finishes((FinishReason.STOP, FinishReason.TOOL_CALLS, FinishReason.LENGTH))
+"""Asked of all others: an end for a reason that nobody knows is no end."""
 
 
 def implied(expression: Expression) -> dict[str, Expression]:
@@ -124,10 +128,9 @@ def implied(expression: Expression) -> dict[str, Expression]:
     asked: dict[str, Expression] = {}
     if not any(isinstance(leaf, NotEmpty) for leaf in written):
         asked["answered"] = Answered()
-    if not any(isinstance(leaf, Finishes) for leaf in written):
-        asked["finish"] = CLEAN_FINISH
-    calls = [leaf for leaf in written if isinstance(leaf, CallsTool)]
-    if calls and all(leaf.only for leaf in calls):
+    speaks = any(isinstance(leaf, Finishes) for leaf in written)
+    asked["finish"] = KNOWN_FINISH if speaks else CLEAN_FINISH
+    if all(leaf.only for leaf in written if isinstance(leaf, CallsTool)):
         asked["calls"] = NoExtraCalls()
     return asked
 
@@ -220,6 +223,10 @@ def _schema(value: Any) -> FitsSchema:
         jsonschema.validators.validator_for(value).check_schema(value)
     except jsonschema.SchemaError as error:
         raise ExpressionError(f"That is no JSON schema: {error.message}.") from error
+    if "unevaluatedProperties" in json.dumps(value) and patterns(value):
+        raise ExpressionError(
+            "unevaluatedProperties beside patterns cannot be checked in a bounded time: use additionalProperties."
+        )
     return FitsSchema(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -11,11 +12,15 @@ from typing import Any
 from core.golden.patterns import CannotJudge, PatternError, find
 from core.golden.words import composed
 
-PLACES = ("properties", "$defs", "definitions", "patternProperties")
+EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*")
+"""A local part and a domain (RFC 5321, 4.1.2), as far as a glance goes."""
+PLACES = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 """Keywords whose values are tables of schemas, and LISTS and SINGLE those with lists of schemas and one: under those an
 answer has to be what the schema says. (Not so under `not` and `if`.)"""
 LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-SINGLE = ("items", "additionalProperties", "then", "else")
+SINGLE = ("items", "contains", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "then", "else")
+KINDS = ("type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf")
+"""Keywords that say what kind of value is meant."""
 
 
 def json_fault(schema: Mapping[str, Any], text: str) -> str | None:
@@ -32,16 +37,16 @@ def json_fault(schema: Mapping[str, Any], text: str) -> str | None:
     return schema_fault(schema, value)
 
 
-def schema_fault(schema: Mapping[str, Any], value: Any) -> str | None:
-    """Why a JSON value does not follow the schema as it is meant, or None. Raises CannotJudge."""
+def schema_fault(schema: Mapping[str, Any], value: Any, *, as_written: bool = False) -> str | None:
+    """Why a JSON value does not follow the schema as a person means it, or `as_written`; None if it does. Raises
+    CannotJudge."""
     import jsonschema
     import referencing.exceptions
 
-    meant = _meant(json.loads(composed(json.dumps(schema, ensure_ascii=False))[0]))
+    meant = json.loads(composed(json.dumps(schema, ensure_ascii=False))[0])
+    meant = meant if as_written else _meant(meant)
     try:
-        faults = _kind(meant)(
-            meant, registry=referencing.Registry(), format_checker=jsonschema.FormatChecker()
-        ).iter_errors(value)
+        faults = _kind(meant)(meant, registry=referencing.Registry(), format_checker=_formats()).iter_errors(value)
         fault = jsonschema.exceptions.best_match(faults)
     except referencing.exceptions.Unresolvable as error:
         raise CannotJudge(f"the schema refers to {error.ref}, which is not in it") from error
@@ -52,9 +57,7 @@ def schema_fault(schema: Mapping[str, Any], value: Any) -> str | None:
 
 def unknown_formats(schema: Mapping[str, Any]) -> list[str]:
     """Formats in a schema that nothing here can check."""
-    import jsonschema
-
-    known = jsonschema.FormatChecker().checkers
+    known = _formats().checkers
     named = (table["format"] for table in _tables(schema) if isinstance(table.get("format"), str))
     return list(dict.fromkeys(name for name in named if name not in known))
 
@@ -90,11 +93,17 @@ def _loads(text: str) -> Any:
             raise ValueError(f'the key "{twice}" comes twice')
         return dict(pairs)
 
-    return json.loads(composed(text)[0], parse_constant=constant, object_pairs_hook=members)
+    def number(digits: str) -> float:
+        if math.isinf(value := float(digits)):
+            raise ValueError(f"{digits} is beyond all numbers")
+        return value
+
+    return json.loads(composed(text)[0], parse_constant=constant, parse_float=number, object_pairs_hook=members)
 
 
 def _meant(schema: Any) -> Any:
-    """The schema with every listed property required where it does not say which are: `{}` would pass it otherwise."""
+    """The schema with every listed property required where it does not say which are, and an object meant where it
+    lists properties and says nothing of the type: `{}` and `42` would pass it otherwise."""
     if not isinstance(schema, Mapping):
         return schema
     made = dict(schema)
@@ -106,9 +115,12 @@ def _meant(schema: Any) -> Any:
             made[name] = [_meant(part) for part in made[name]]
     for name in SINGLE:
         if name in made:
-            made[name] = _meant(made[name])
-    if isinstance(made.get("properties"), Mapping) and "required" not in made:
-        made["required"] = list(made["properties"])
+            several = isinstance(made[name], list)  # items of older drafts
+            made[name] = [_meant(part) for part in made[name]] if several else _meant(made[name])
+    if isinstance(made.get("properties"), Mapping):
+        made.setdefault("required", list(made["properties"]))
+        if not any(name in made for name in KINDS):
+            made["type"] = "object"
     return made
 
 
@@ -134,8 +146,30 @@ def _with_time_limit(kind: Any) -> Any:
                     if _found(expression, key):
                         yield from validator.descend(part, below, path=key, schema_path=expression)
 
+    def additional(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+        if not validator.is_type(value, "object"):
+            return
+        listed, matched = schema.get("properties", {}), schema.get("patternProperties", {})
+        more = [key for key in value if key not in listed and not any(_found(one, key) for one in matched)]
+        if isinstance(wanted, Mapping):
+            for key in more:
+                yield from validator.descend(value[key], wanted, path=key)
+        elif wanted is False and more:
+            yield jsonschema.ValidationError(f"there is no place for {', '.join(map(repr, more))}")
+
     extend: Any = jsonschema.validators.extend
-    return extend(kind, {"pattern": pattern, "patternProperties": pattern_properties})
+    ours = {"pattern": pattern, "patternProperties": pattern_properties, "additionalProperties": additional}
+    return extend(kind, ours)
+
+
+@lru_cache(maxsize=1)
+def _formats() -> Any:
+    """The library's formats, with addresses that have both their parts."""
+    import jsonschema
+
+    checker = jsonschema.FormatChecker()
+    checker.checks("email")(lambda value: not isinstance(value, str) or bool(EMAIL.fullmatch(value)))
+    return checker
 
 
 def _found(pattern: str, text: str) -> bool:

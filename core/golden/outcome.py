@@ -32,10 +32,19 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What a suite declares and a run did not do: cases whose controls were not asked, routes that were not taken."""
+    """What a suite declares and a run did not do: cases whose controls were not asked, routes that were not taken,
+    cases that were not chosen."""
 
     controls: int = 0
     routes: tuple[str, ...] = ()
+    cases: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"controls": self.controls, "routes": list(self.routes), "cases": self.cases}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> LeftOut:
+        return cls(int(value["controls"]), tuple(value["routes"]), int(value["cases"]))
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ def outcome(
     rates = case_rates(attempts)
     values = {tier: value for tier in Tier if (value := _value(tier, rates, gates)) is not None}
     missing = list(_missing(left_out or LeftOut()))
-    failures = [*_failures(tiers, values, controls, gates)]
+    failures = [*_failures(tiers, rates, values, controls, gates)]
     if strict:
         failures += [*_strictly(verdicts, controls), *missing]
     errors = [*_errors(verdicts)] + ([] if interrupted else [*_unanswered(tiers)])
@@ -113,6 +122,8 @@ def outcome(
         code = ExitCode.PARITY if parts else ExitCode.HOLDS
     stopped = ["The run was stopped; this is what was done."] if interrupted else []
     notes = [*([] if strict else missing), *_notes(attempts, rates, parity)]
+    if left_out and left_out.cases:
+        notes.append(f"{_count(left_out.cases, 'case')} of the suite were not asked (--case).")
     twice = {item.case for item in attempts if item.same_as is not None and item.control is None}
     reasons = (*stopped, *failures, *errors, *parts)
     return Outcome(code, verdicts, tiers, controls, tuple(rates), values, len(twice), reasons, tuple(notes))
@@ -126,7 +137,11 @@ def _value(tier: Tier, rates: Sequence[CaseRate], gates: Gates) -> float | None:
 
 
 def _failures(
-    tiers: Mapping[Tier, Counter[Verdict]], values: Mapping[Tier, float], controls: Counter[Verdict], gates: Gates
+    tiers: Mapping[Tier, Counter[Verdict]],
+    rates: Sequence[CaseRate],
+    values: Mapping[Tier, float],
+    controls: Counter[Verdict],
+    gates: Gates,
 ) -> Iterator[str]:
     for tier, counts in tiers.items():
         answered = counts.total() - counts[Verdict.SKIP] - counts[Verdict.ERROR]
@@ -134,12 +149,13 @@ def _failures(
         if answered and not counts[Verdict.PASS]:
             yield f"Nothing passed on the {tier} tier, of {answered} answers."
         elif tier in values and values[tier] < wanted - 1e-9:
-            judged = counts[Verdict.PASS] + counts[Verdict.FAIL]
+            mine = [rate for rate in rates if rate.tier == tier]
+            failed = sum(rate.passes < rate.tries for rate in mine)
             by = "" if metric == Metric() else f" by {metric}"
             gate = "" if wanted == 1.0 else f", below the gate of {wanted:.0%}"
-            yield f"{counts[Verdict.FAIL]} of {judged} failed on the {tier} tier: {values[tier]:.0%}{by}{gate}."
-    if failed := controls[Verdict.FAIL]:
-        yield f"{_count(failed, 'control')} failed: a pass there does not show what it should."
+            yield f"{failed} of {_count(len(mine), 'case')} failed on the {tier} tier: {values[tier]:.0%}{by}{gate}."
+    if idle := controls[Verdict.FAIL]:
+        yield f"{_count(idle, 'control')} failed: a pass there does not show what it should."
 
 
 def _strictly(verdicts: Mapping[Verdict, int], controls: Mapping[Verdict, int]) -> Iterator[str]:
@@ -185,6 +201,9 @@ def _notes(attempts: Sequence[Attempt], rates: Sequence[CaseRate], parity: Parit
         yield f"{_count(parity.claimed, 'answer')} came without a witness: what the model was asked is only claimed."
     if same := [f"{rate.case} ({rate.tier})" for rate in rates if rate.one_answer]:
         yield f"Several seeds gave one answer to {_some(same)}: is the seed heard?"
+    thought = {one.model.get("id") for one in attempts if one.sent.get("thinking") is False and one.reasoning}
+    if thought:
+        yield f"Asked not to think, and thought: {_some(sorted(map(str, thought)))}."
     repeated = {one.case for one in attempts if one.repeat > 0 and is_greedy(one)}
     if repeated:
         yield f"Repeats of greedy cases count once, since nothing in them can differ: {_some(sorted(repeated))}."

@@ -61,6 +61,6 @@ def runs_away(pattern: str) -> bool:
 def _probes(pattern: str) -> Iterator[str]:
     for character in dict.fromkeys([*pattern, *"a0 x,\n"]):
         yield character * PROBE_LENGTH + "\0"
-    pairs = dict.fromkeys(a + b for a, b in pairwise(pattern) if (a + b).isalnum())
-    for pair in pairs:
-        yield pair * (PROBE_LENGTH // 2) + "\0"
+    pieces = [a + b for a, b in pairwise(pattern) if (a + b).isalnum()] + regex.findall(r"[\w ]{3,}", pattern)
+    for piece in dict.fromkeys([*pieces, *(f"{word} " for word in pieces)]):
+        yield piece * (PROBE_LENGTH // len(piece)) + "\0"

@@ -122,6 +122,11 @@ class Plan:
         return 0 if self.options.controls else len(cases)
 
     @property
+    def cases_left_out(self) -> int:
+        """How many cases of the suite this run does not ask."""
+        return len(self.suite.cases) - len({attempt.case.id for attempt in self.attempts})
+
+    @property
     def skipped(self) -> tuple[Planned, ...]:
         return tuple(attempt for attempt in self.attempts if attempt.model is None)
 
@@ -149,12 +154,10 @@ def make_plan(
     """Every attempt of a run. `memory_budget` is bytes for all models together; 0 means one model at a time.
     `fingerprint_of` tells a model's files apart from others of its name.
 
-    Raises SuiteError when no case matches, or one is not asked often enough for the metric.
+    Raises SuiteError when no case matches, one is not asked often enough for the metric, or there is no such metric.
     """
     cases = select(suite.cases, options.cases)
-    if options.metric is not None:
-        metric = Metric.parse(options.metric)
-        suite = replace(suite, gates=replace(suite.gates, metrics=dict.fromkeys(Tier, metric)))
+    suite = with_metric(suite, options.metric)
     _check_repeats(cases, suite, options)
     attempts: list[Planned] = []
     prints: dict[str, str] = {}
@@ -175,6 +178,17 @@ def make_plan(
             attempts.extend(found)
     budget = 0 if options.isolated else memory_budget
     return Plan(suite, options, tuple(attempts), tuple(_stages(attempts, budget)))
+
+
+def with_metric(suite: Suite, metric: str | None) -> Suite:
+    """The suite with another metric for both tiers, if there is one. Raises SuiteError for one that there is not."""
+    if metric is None:
+        return suite
+    try:
+        chosen = Metric.parse(metric)
+    except ValueError as error:
+        raise SuiteError(f"--metric cannot be used: {error}.") from error
+    return replace(suite, gates=replace(suite.gates, metrics=dict.fromkeys(Tier, chosen)))
 
 
 def _check_repeats(cases: Iterable[Case], suite: Suite, options: RunOptions) -> None:

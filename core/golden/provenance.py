@@ -8,6 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from core.golden.outcome import LeftOut
 from core.golden.plan import Plan
 from core.status import EngineStatus
 
@@ -29,10 +30,17 @@ def header(plan: Plan, status: EngineStatus | None) -> dict[str, Any]:
             "blas": (status.blas or None) if status else None,
         },
         "memory_budget": status.memory_budget if status else None,
+        "planned": [attempt.key for attempt in plan.attempts],
+        "left_out": left_out(plan).to_json(),
         "schedule": [
             {"models": [model.id for model in stage.models], "attempts": len(stage.attempts)} for stage in plan.stages
         ],
     }
+
+
+def left_out(plan: Plan) -> LeftOut:
+    """What the suite declares and the run will not do."""
+    return LeftOut(plan.controls_left_out, plan.parity_left_out, plan.cases_left_out)
 
 
 def _version(package: str) -> str | None:

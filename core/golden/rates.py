@@ -39,12 +39,13 @@ class Metric:
         return self.kind if self.kind == "rate" else f"{self.kind}{self.k}"
 
     def of(self, passes: int, tries: int) -> float:
-        """The value for so many passes of so many tries, of which there are k at least."""
+        """The value for so many passes of so many tries. Where fewer than k came about, k is as many as did."""
+        k = min(self.k, tries)
         match self.kind:
             case "pass@":
-                return 1 - math.comb(tries - passes, self.k) / math.comb(tries, self.k)
+                return 1 - math.comb(tries - passes, k) / math.comb(tries, k)
             case "pass^":
-                return math.comb(passes, self.k) / math.comb(tries, self.k)
+                return math.comb(passes, k) / math.comb(tries, k)
             case _:
                 return passes / tries
 
@@ -82,7 +83,7 @@ class CaseRate:
             "tier": self.tier,
             "passes": self.passes,
             "tries": self.tries,
-            "interval": [round(self.low, 4), round(self.high, 4)],
+            "interval": None if self.greedy else [round(self.low, 4), round(self.high, 4)],
             "greedy": self.greedy,
         }
 

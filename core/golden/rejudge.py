@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from core.golden.plan import Planned
@@ -22,30 +22,44 @@ class Flip:
 
 @dataclass(frozen=True)
 class Rejudged:
-    """The attempts with their verdicts of now. `other` are those whose case has gone or asks something else now: they
-    keep the verdict that they had."""
+    """The attempts with their verdicts of now. `other` are answers to what the suite does not ask any more, and
+    `missing` is how many attempts of the run have not ended: neither can be judged."""
 
     attempts: tuple[Attempt, ...]
     flips: tuple[Flip, ...]
     other: tuple[Attempt, ...]
+    missing: int
 
 
-def rejudge(suite: Suite, attempts: Sequence[Attempt]) -> Rejudged:
-    """Judge the answers of a run anew, controls after the attempts that they are held against."""
+def rejudge(suite: Suite, planned: Collection[str], kept: Sequence[Attempt]) -> Rejudged:
+    """Judge the answers of a run anew, controls after the attempts that they are held against. `planned` are the keys
+    of the run's attempts; records of others were overtaken when it was resumed."""
     cases = {case.id: case for case in suite.cases}
+    mine = [attempt for attempt in kept if attempt.key in set(planned)]
     now: dict[str, Attempt] = {}
     other: list[Attempt] = []
-    for attempt in sorted(attempts, key=lambda one: one.control is not None):
+    for attempt in sorted(mine, key=lambda one: one.control is not None):
         case = cases.get(attempt.case)
-        if attempt.status is not Status.OK or case is None or case.ask_sha != attempt.ask_sha:
+        if case is None or not _asks(case, attempt):
+            other.append(attempt)
+        elif attempt.status is not Status.OK:
             now[attempt.key] = attempt
-            other += [attempt] if attempt.status is Status.OK else []
-            continue
-        same = (attempt.case, attempt.tier, attempt.route)
-        shown = [one for one in now.values() if one.control is None and (one.case, one.tier, one.route) == same]
-        now[attempt.key] = weigh(_planned(case, attempt), attempt, shown)
-    flips = [Flip(one, now[one.key]) for one in attempts if one.verdict is not now[one.key].verdict]
-    return Rejudged(tuple(now[one.key] for one in attempts), tuple(flips), tuple(other))
+        else:
+            same = (attempt.case, attempt.tier, attempt.route)
+            shown = [one for one in now.values() if one.control is None and (one.case, one.tier, one.route) == same]
+            now[attempt.key] = weigh(_planned(case, attempt), attempt, shown)
+    judged = [attempt for attempt in mine if attempt.key in now]
+    flips = [Flip(one, now[one.key]) for one in judged if one.verdict is not now[one.key].verdict]
+    attempts = tuple(now[one.key] for one in judged)
+    return Rejudged(attempts, tuple(flips), tuple(other), len(set(planned) - {one.key for one in mine}))
+
+
+def _asks(case: Case, attempt: Attempt) -> bool:
+    """Whether the suite asks what the attempt answered, its control's pictures included."""
+    if case.ask_sha != attempt.ask_sha or (attempt.control and Control(attempt.control) not in case.controls):
+        return False
+    swapped = [image.sha256 for image in case.swap]
+    return attempt.control != Control.SWAP or [item["sha"] for item in attempt.sent.get("images", ())] == swapped
 
 
 def _planned(case: Case, attempt: Attempt) -> Planned:

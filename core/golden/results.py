@@ -172,6 +172,13 @@ class RunFolder:
             latest = f"The latest is {names[-1]}." if names else "There is none yet."
             raise NoSuchRun(f"There is no run {name} in {runs} ({error}). {latest}") from error
 
+    def plan_anew(self, header: Mapping[str, Any]) -> None:
+        """A resumed run is what its suite and models are now; when it began stays. Raises RunBusy and OSError."""
+        self.take()
+        self.header |= dict(header)
+        self.header.pop("outcome", None)
+        self._write_header()
+
     def take(self) -> None:
         """Be the one that writes, until `close`. Raises RunBusy when another process is, and OSError."""
         if self._lock is not None:

@@ -148,7 +148,9 @@ class GateTable(_Table):
 
 
 class ParityTable(_Table):
-    routes: list[Literal["in-process", "openai", "anthropic"]] = ["in-process", "openai", "anthropic"]
+    routes: list[Literal["in-process", "openai", "anthropic"]] = Field(
+        default=["in-process", "openai", "anthropic"], min_length=2
+    )
     level: Literal["tokens", "text", "checks"] = "text"
 
 

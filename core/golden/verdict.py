@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from core.calls.events import FinishReason
 from core.golden.checks import Answer, Call, Check, check, holds
-from core.golden.expressions import AllOf, AnyOf, Expression, Leaf, Not, describe, leaves
+from core.golden.expressions import AllOf, Answered, AnyOf, Expression, Leaf, Not, describe, leaves
 from core.golden.patterns import CannotJudge
 from core.golden.plan import Planned
 from core.golden.results import Attempt, Status, Verdict
@@ -112,13 +112,17 @@ def _with(expression: Expression, settled: Mapping[Leaf, bool]) -> Expression:
 def _control_verdict(
     control: Control, expected: Expression, answer: Answer, shown: Sequence[Attempt]
 ) -> tuple[Verdict, str]:
-    """Such a control passes when the check fails; how the answer ended says nothing about what the model saw."""
+    """Such a control passes when the check fails of an answer that is one."""
     try:
         held = holds(expected, answer)
     except CannotJudge as reason:
         return Verdict.INCONCLUSIVE, str(reason)
     if held:
         return Verdict.FAIL, f"the check holds although {WITHHELD[control]}"
+    ended = check(Answered(), answer)
+    if any(not item.passed for item in ended if item.name != "calls"):
+        why = "; ".join(phrase for item in ended for phrase in item.failed)
+        return Verdict.INCONCLUSIVE, f"the model gave no whole answer ({why}): that its check fails shows nothing"
     if not shown or any(one.verdict not in (Verdict.PASS, Verdict.XPASS) for one in shown):
         return Verdict.INCONCLUSIVE, "the case itself did not pass: that its check fails here shows nothing"
     return Verdict.PASS, ""

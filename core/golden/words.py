@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 import regex
 
@@ -13,10 +14,42 @@ PLAIN = {"\u2019": "'", "\u2018": "'", "\u2010": "-", "\u2011": "-"}
 SPACELESS = ("CJK", "HIRAGANA", "THAI", "LAO", "KHMER", "MYANMAR")
 """Scripts that put no space between words, by the start of their characters' Unicode names."""
 
-SIGNS = "-\u2010\u2011\u2212\u2013"
-"""Between digits they make a range, a date or a telephone number; before one, a number below zero."""
-WITHIN = "/:'_\u2019\u00a0\u2009\u202f"
-"""Between digits they make one number of two: a fraction, a time, groups of thousands."""
+DASH = r"[-\u2010-\u2015\u2212\ufe63\uff0d]"
+OPERATOR = r"[/\u2044\u2215\u00f7\u00d7*^]"
+SPACE = r"[ \u00a0\u2009\u202f]"
+BEFORE = regex.compile(
+    rf"""
+      {DASH}                              # a sign, a range, a date; but the 4 of "route-4" is one
+        (?<!\p{{L}}{DASH})
+    | [=(<>]{SPACE}*{DASH}{SPACE}*        # x = - 4
+    | (?<![\p{{N}}\p{{L}}])[.]            # .5
+        (?<!\p{{P}}[.])
+    | \p{{Nd}}[.,:'\u2019\u00b7\u066b_]   # 3.4, 12:4, 1'000
+    | \p{{Nd}}{SPACE}*{OPERATOR}{SPACE}*  # 1/4, 3 \u00d7 4
+    | \p{{Nd}}(?:[\u00a0\u2009\u202f]|\\,|\{{,\}})        # groups of digits
+    | (?<!\p{{Nd}})\p{{Nd}}{{1,3}}(?:[ ]\p{{Nd}}{{3}})*[ ](?=\p{{Nd}}{{3}}(?!\p{{Nd}}))
+    | [\^_]\{{ | frac\{{ | \}}\{{ | <su[pb]>                         # LaTeX, HTML
+    | [\^\u221a] | [\p{{L}}\p{{N}})][*]{{2}} | [\p{{L}}\p{{N}}]_      # x^4, x**4, x_4
+    """,
+    regex.VERBOSE,
+)
+"""What makes of digits behind it a part of another number."""
+AFTER = regex.compile(
+    rf"""
+      [.,:'\u2019\u00b7\u066b_]\p{{Nd}}
+    | {DASH}\p{{Nd}}
+    | {SPACE}*{OPERATOR}{SPACE}*\p{{Nd}}
+    | (?:[\u00a0\u2009\u202f]|\\,|\{{,\}})\p{{Nd}}
+    | (?:[ ]\p{{Nd}}{{3}})+(?!\p{{Nd}})
+    | [ ]\p{{Nd}}+[/\u2044\u2215]\p{{Nd}}                         # 4 1/2
+    | \^ | [*]{{2}}[\p{{L}}\p{{N}}(] | [\u207a\u207b] | <su[pb]> | \}}\{{
+    | [\u4e07\u842c\u5104\u4ebf\u5146\u5343\u767e\u5341]          # ten thousands, in Chinese and Japanese
+    """,
+    regex.VERBOSE,
+)
+"""What makes of digits before it a part of another number."""
+REACH = 24
+"""Characters that are looked at on either side."""
 
 
 def find_words(text: str, phrase: str, *, fold: bool = True) -> list[tuple[int, int]]:
@@ -69,18 +102,10 @@ def _begins(text: str, index: int) -> bool:
     if index == 0:
         return True
     before, first = text[index - 1], text[index]
-    earlier = text[index - 2] if index >= 2 else " "
-    if first in SIGNS:
-        return not before.isdigit()
-    if first.isdigit():
-        if before in SIGNS:  # "route-4" is the fourth route, "-4", "x=-4" and "3-4" are other numbers
-            return earlier.isalpha()
-        if before == ".":
-            return not (earlier.isdigit() or earlier.isspace() or earlier in "([{")
-        if before == "," or before in WITHIN:
-            return not earlier.isdigit()
-        if before in "^\u221a" or (before == earlier == "*" and _is_operand(text, index - 3)):
-            return False
+    if first.isdigit() and any(match.end() == index for match in _ending(BEFORE, text, index)):
+        return False
+    if regex.match(DASH, first) and before.isdigit():
+        return False
     return _apart(before, first)
 
 
@@ -89,20 +114,18 @@ def _ends(text: str, index: int) -> bool:
     if index == len(text):
         return True
     last, after = text[index - 1], text[index]
-    later = text[index + 1] if index + 1 < len(text) else " "
-    if last.isdigit():
-        if after in ".," or after in WITHIN or after in SIGNS:
-            return not later.isdigit()
-        if after == "^" or (after == later == "*" and _is_operand(text, index + 2)):
-            return False
+    if last.isdigit() and AFTER.match(text, index):
+        return False
     if _hangul(last) and _hangul(after):
         return _begins_syllable(after)
     return _apart(last, after)
 
 
-def _is_operand(text: str, index: int) -> bool:
-    """Whether the two stars beside `index` raise to a power, and are no Markdown."""
-    return 0 <= index < len(text) and (text[index].isalnum() or text[index] in "()")
+def _ending(pattern: regex.Pattern[str], text: str, index: int) -> Iterator[regex.Match[str]]:
+    """Where the pattern is found just before `index`; it may look at what follows."""
+    for start in range(max(index - REACH, 0), index):
+        if (match := pattern.match(text, start)) is not None:
+            yield match
 
 
 def _apart(before: str, after: str) -> bool:

@@ -319,7 +319,9 @@ def golden_answers(request: GenerationRequest) -> list[Event]:
         call = [ToolCallStart(0, "call_1", "get_weather"), ToolCallDelta(0, '{"location": "Tokyo"}')]
         return [Prefill(131, 131), *call, finished(FinishReason.TOOL_CALLS, tokens=20, tps=tps)]
     if "secret" in prompt:
-        return answer("The word is harbor." if len(request.messages) > 1 else "I was told none.", tps=tps)
+        return answer("The word is café." if len(request.messages) > 1 else "I was told none.", tps=tps)
+    if "Count" in prompt:
+        return [Prefill(131, 131), TextDelta("1, 2, 3"), finished(FinishReason.LENGTH, tokens=8, tps=tps)]
     if "story" in prompt:
         return answer(f"Once upon a time there were {request.sampling.seed} cats.", tps=tps)
     return answer(next(text for word, text in SAID.items() if word in prompt), tps=tps)

@@ -14,7 +14,7 @@ from core.golden.routes import InProcess, Route
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import Dialect, HttpRoute, list_models, model_fingerprint
 from core.golden.routes.openai import OpenAI
-from core.golden.suite import ROUTES
+from core.golden.suite import ROUTES, SuiteError
 from core.settings import Settings
 from core.tiers import Tier
 
@@ -34,6 +34,8 @@ def open_routes(
     names = route_names(asked["route"])
     url: str | None = asked["url"]
     own = {tier: asked[tier.value] for tier in Tier if asked[tier.value]}
+    if url and asked["isolated"]:
+        raise SuiteError("--isolated-times needs an engine that nothing else uses: leave out --url.")
     if url and "in-process" not in names:
         known = {info.id: info for info in Catalog(settings).list()}
         chooser = from_server(list_models(url, key), known, own)

@@ -33,14 +33,14 @@ def run_suite(
 
     `asked` is what the command line said, and `key` the key to its url.
     """
-    from core.golden.outcome import LeftOut, outcome
+    from core.golden.outcome import outcome
     from core.golden.parity import compare_routes
-    from core.golden.provenance import header
+    from core.golden.provenance import header, left_out
     from core.golden.results import RunFolder, document
     from core.golden.run import GoldenRun
     from core.settings import load_settings
     from tui.cli.golden_routes import open_routes
-    from tui.cli.golden_table import parity_lines, rate_lines, results_table, summary_line
+    from tui.cli.golden_table import print_outcome, results_table
 
     settings = load_settings()
     runs = settings.data_dir / "runs"
@@ -56,23 +56,25 @@ def run_suite(
         status = engine.status() if engine else None
         if folder is None:
             folder = _create(runs, {**header(plan, status), "asked": asked}, console)
+        else:
+            folder.plan_anew({**header(plan, status), "asked": asked})
         print_models(console, plan)
         started = time.monotonic()
         done = folder.attempts() if folder and resume else []
         with _progress(console, plan) as listener:
             result = GoldenRun(plan, routes, engine, listener, folder, done).run()
         elapsed_s = time.monotonic() - started
-    parity = compare_routes(result.attempts, suite.gates)
-    left_out = LeftOut(plan.controls_left_out, plan.parity_left_out)
+    parity = compare_routes(result.attempts, suite.gates, own=asked["url"] is None)
     weighed = outcome(
-        result.attempts, parity, plan.suite.gates, left_out=left_out, strict=strict, interrupted=result.interrupted
+        result.attempts,
+        parity,
+        plan.suite.gates,
+        left_out=left_out(plan),
+        strict=strict,
+        interrupted=result.interrupted,
     )
     console.print(results_table(result.attempts, verbose=verbose))
-    for line in (*rate_lines(weighed), *parity_lines(parity, plan.options.routes), *weighed.reasons):
-        console.print(line)
-    for note in weighed.notes:
-        console.print(f"note: {note}", style="yellow")
-    console.print(summary_line(weighed, elapsed_s))
+    print_outcome(console, weighed, parity, plan.options.routes, elapsed_s)
     if folder is not None:
         _close(folder, weighed.to_json(), console)
     if json_file is not None:

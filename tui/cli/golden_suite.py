@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,3 +81,8 @@ def sentences() -> Iterator[None]:
         fail(str(error), code=4)
     except KeyboardInterrupt:
         fail("Stopped.", code=130)
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:  # a fault of ours must not look like a golden that failed
+        traceback.print_exc()
+        fail(f"This is a fault of assay: {type(error).__name__}: {error}. Nothing was judged.", code=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -112,6 +112,17 @@ def model_lines(plan: Plan) -> Iterator[str]:
         yield clean(f"{tier.value:5}  {named or 'no model'}")
     for model in used[Tier.QUICK].keys() & used[Tier.FULL].keys():
         yield clean(f"note   {model} stands for both tiers: it is asked once, and its answers count on both.")
+
+
+def print_outcome(
+    console: Console, outcome: Outcome, parity: Parity, routes: Sequence[str], elapsed_s: float | None = None
+) -> None:
+    """What a run came to, below its table."""
+    for line in (*rate_lines(outcome), *parity_lines(parity, routes), *outcome.reasons):
+        console.print(line)
+    for note in outcome.notes:
+        console.print(f"note: {note}", style="yellow")
+    console.print(summary_line(outcome, elapsed_s))
 
 
 def summary_line(outcome: Outcome, elapsed_s: float | None = None) -> Text:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.golden.outcome import LeftOut, outcome
+from core.golden.outcome import outcome
 from core.golden.parity import compare_routes
 from core.golden.plan import Plan
-from core.golden.provenance import header
+from core.golden.provenance import header, left_out
 from core.golden.results import RunFolder
 from core.golden.run import RunResult
 from core.golden.suite import BUILTIN
@@ -43,7 +43,6 @@ def new_folder(data_dir: Path, plan: Plan, status: EngineStatus, state: Workbenc
 def close_folder(folder: RunFolder, plan: Plan, result: RunResult) -> None:
     """Write down how the run went. Raises OSError."""
     gates = plan.suite.gates
-    parity = compare_routes(result.attempts, gates)
-    left_out = LeftOut(plan.controls_left_out, plan.parity_left_out)
-    weighed = outcome(result.attempts, parity, gates, left_out=left_out, interrupted=result.interrupted)
+    parity = compare_routes(result.attempts, gates, own=True)
+    weighed = outcome(result.attempts, parity, gates, left_out=left_out(plan), interrupted=result.interrupted)
     folder.finish(weighed.to_json())

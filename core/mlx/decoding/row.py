@@ -138,7 +138,7 @@ class Row:
         """The witness of what was done, told from the tokens themselves and not from `usage` or the finish reason."""
         if self.witness is None or not self.witness.prompt_sha256:
             return None
-        stopped = self.parser.stop_sequence is not None or self.written[-1:] and self.written[-1] in self.end_ids
+        stopped = self.parser.stop_sequence is not None or not self.end_ids.isdisjoint(self.written[-1:])
         cut = len(self.written) >= (self.sampling.max_tokens or 0)
         return replace(
             self.witness,

@@ -34,9 +34,10 @@ def test_the_shapes_fill_their_box_on_white() -> None:
     assert text.convert("L").getextrema() == (0, 255)
 
 
-def test_it_holds_ten_cases_with_their_parameters() -> None:
+def test_it_holds_eleven_cases_with_their_parameters() -> None:
     cases = load_suite(BUILTIN).cases
     assert [case.id for case in cases] == [
+        "prompts/cut_off",
         "prompts/factual_question",
         "prompts/sampled_story",
         "prompts/secret_word",
@@ -53,7 +54,8 @@ def test_it_holds_ten_cases_with_their_parameters() -> None:
             assert case.sampling.temperature
             assert case.controls == (Control.SEED,)
             continue
-        assert (case.sampling.temperature, case.sampling.max_tokens) == (0.0, 256)
+        most = 8 if case.id == "prompts/cut_off" else 256
+        assert (case.sampling.temperature, case.sampling.max_tokens) == (0.0, most)
         if case.images:
             assert case.system == "You are a helpful vision assistant. Be concise."
             assert case.controls == (Control.SWAP, Control.BLIND)
@@ -61,7 +63,7 @@ def test_it_holds_ten_cases_with_their_parameters() -> None:
 
 @pytest.mark.parametrize("tier", Tier)
 def test_an_answer_that_names_everything_passes_no_vision_case(tier: Tier) -> None:
-    everything = Answer("red blue square circle Hello MLX Paris chat harbor")
+    everything = Answer("red blue square circle Hello MLX Paris chat café")
     vision = [case for case in load_suite(BUILTIN).cases if case.images]
     passed = [case.id for case in vision if all(item.passed for item in check(case.expected(tier), everything))]
     assert passed == []

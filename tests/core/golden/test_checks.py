@@ -12,6 +12,7 @@ from core.calls.events import Finished, FinishReason, GenerationResult, Timing, 
 from core.calls.requests import Tool
 from core.golden.checks import Answer, Call, check, final_answer, holds
 from core.golden.expressions import (
+    CLEAN_FINISH,
     AllOf,
     AnyOf,
     Expression,
@@ -131,7 +132,7 @@ def test_an_answer_takes_its_calls_with_parsed_arguments() -> None:
 
 
 def test_the_record_says_what_hit_and_where() -> None:
-    (found, answered, finish) = check(
+    (found, answered, finish, _) = check(
         parse_expression({"all": ["red", ["square", "rectangle"]]}), Answer("A red square.")
     )
     assert [(hit.text, hit.start, hit.end) for hit in found.hits] == [("red", 2, 5), ("square", 6, 12)]
@@ -237,7 +238,7 @@ def test_only_an_expectation_that_speaks_of_it_lets_a_cut_or_empty_answer_pass(v
     expression = parse_expression(value)
     passed = all(item.passed for item in check(expression, answer))
     asked = implied(expression)
-    if passed and "finish" in asked:
+    if passed and asked["finish"] == CLEAN_FINISH:
         assert answer.finish is not FinishReason.LENGTH
     if passed and not any(isinstance(leaf, NotEmpty) for leaf in leaves(expression)):
         assert answer.text.strip() or answer.calls
@@ -258,6 +259,48 @@ def test_a_reason_that_nobody_knows_is_no_clean_end() -> None:
     answer = Answer("A red square", FinishReason.OTHER, said="content_filter")
     (failed,) = [item for item in check(parse_expression("red"), answer) if not item.passed]
     assert failed.failed == ("finish is content_filter, not stop or tool_calls",)
+    for speaks in ({"all": ["red"], "not": {"finish": "length"}}, ["red", {"finish": "length"}]):
+        assert not passes(speaks, "A red square", finish=FinishReason.OTHER, said="content_filter")
+
+
+def test_an_end_with_calls_needs_a_call() -> None:
+    assert not passes("paris", "Paris", finish=FinishReason.TOOL_CALLS)
+
+
+@pytest.mark.parametrize("expectation", ["paris", {"not": "london"}, {"not_empty": True}])
+def test_a_call_that_nothing_asks_for_is_no_pass(expectation: Any) -> None:
+    assert not passes(expectation, "Paris", finish=FinishReason.TOOL_CALLS, calls=(Call("rm_rf", {}),))
+
+
+STRICT = Tool(
+    "get_weather",
+    "",
+    {
+        "type": "object",
+        "required": ["location"],
+        "properties": {
+            "location": {"type": "string"},
+            "unit": {"enum": ["celsius", "fahrenheit"]},
+            "more": {"type": "object", "properties": {"a": {}}, "additionalProperties": False},
+        },
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "good"),
+    [
+        ({"location": "Tokyo"}, True),
+        ({"location": "Tokyo", "unit": "celsius", "more": {}}, True),
+        ({}, False),
+        ({"location": "Tokyo", "unit": "kelvin"}, False),
+        ({"location": "Tokyo", "more": {"b": 1}}, False),
+    ],
+)
+def test_a_call_must_be_one_that_its_tool_takes(arguments: dict[str, Any], good: bool) -> None:
+    answer = Answer("", FinishReason.TOOL_CALLS, (Call("get_weather", arguments),))
+    found = check(parse_expression({"tool": "get_weather"}), answer, (STRICT,))
+    assert all(item.passed for item in found) is good
 
 
 TAKES_LOCATION = Tool("get_weather", "", {"type": "object", "properties": {"location": {"type": "string"}}})
@@ -267,7 +310,7 @@ def test_an_argument_that_the_tool_does_not_take_is_no_pass() -> None:
     answer = Answer("", FinishReason.TOOL_CALLS, (WEATHER,))
     found = check(parse_expression({"tool": "get_weather"}), answer, (TAKES_LOCATION,))
     assert [item.failed for item in found if not item.passed] == [
-        ("get_weather was called with days, which it does not take",)
+        ("get_weather was called with what it does not take: it has no days",)
     ]
     loose = parse_expression({"tool": {"name": "get_weather", "only": False}})
     assert all(item.passed for item in check(loose, answer, (TAKES_LOCATION,)))
@@ -298,6 +341,13 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}, "founded": 
         ({"type": "string", "format": "uri"}, '"no address"'),
         ({"type": "string", "format": "email"}, '"nobody"'),
         ({"const": 1}, "[" * 5000 + "]" * 5000),
+        ({"properties": {"city": {"type": "string"}}}, "42"),
+        ({"properties": {"city": {"type": "string"}}}, "null"),
+        ({"type": "array", "contains": CITY}, "[{}]"),
+        ({"type": "number"}, "1e999"),
+        ({"type": "string", "format": "email"}, '"@"'),
+        ({"type": "object", "additionalProperties": False, "properties": {}}, '{"a": 1}'),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, '{"a": 1}'),
     ],
 )
 def test_json_is_read_strictly(schema: Any, text: str) -> None:
@@ -323,6 +373,11 @@ def test_a_schema_means_what_it_says(schema: Any, text: str) -> None:
     [
         ({"regex": "^(a|aa)+$"}, "a" * 60 + "!", "was given up after"),
         ({"json_schema": {"type": "string", "pattern": "^(a|aa)+$"}}, f'"{"a" * 60}!"', "was given up after"),
+        (
+            {"json_schema": {"additionalProperties": False, "patternProperties": {"^(a|aa)+$": {"type": "integer"}}}},
+            f'{{"{"a" * 60}!": 1}}',
+            "was given up after",
+        ),
         ({"json_schema": {"$ref": "#"}}, "1", "refers to itself without end"),
         ({"json_schema": {"$ref": "#/$defs/x"}}, "1", "is not in it"),
     ],

@@ -60,7 +60,7 @@ def test_a_gate_lets_a_tier_fall_short() -> None:
     gates = Gates({Tier.FULL: 0.5})
     assert weigh([Verdict.PASS, Verdict.FAIL], gates=gates).code is ExitCode.HOLDS
     failing = weigh([Verdict.PASS, Verdict.FAIL, Verdict.FAIL], gates=gates)
-    assert failing.reasons == ("2 of 3 failed on the full tier: 33%, below the gate of 50%.",)
+    assert failing.reasons == ("2 of 3 cases failed on the full tier: 33%, below the gate of 50%.",)
 
 
 def test_expected_failures_do_not_count_toward_a_gate() -> None:
@@ -106,6 +106,14 @@ def test_repeats_come_to_what_the_metric_says(metric: str, value: float) -> None
     assert (round(rate.low, 3), round(rate.high, 3)) == (0.301, 0.954)
 
 
+@pytest.mark.parametrize("metric", ["pass@3", "pass^3"])
+def test_a_metric_makes_do_with_the_tries_that_came_about(metric: str) -> None:
+    known = [attempt("blue", Verdict.XFAIL, repeat=2, **SAMPLED)]
+    tries = [attempt(str(repeat), repeat=repeat, **SAMPLED) for repeat in range(2)]
+    weighed = outcome([*tries, *known], Parity(), Gates({}, {Tier.FULL: Metric.parse(metric)}))
+    assert weighed.values[Tier.FULL] == 1.0
+
+
 def test_a_try_passes_if_it_passes_on_every_route() -> None:
     routes = [attempt(route="in-process", **SAMPLED), attempt("blue", Verdict.FAIL, route="openai", **SAMPLED)]
     (rate,) = outcome(routes, Parity(), Gates()).rates
@@ -149,7 +157,7 @@ def test_the_outcome_is_ready_for_json() -> None:
         "verdicts": {"pass": 1},
         "tiers": {"quick": {}, "full": {"pass": 1}},
         "controls": {},
-        "rates": [{"case": "p#0", "tier": "full", "passes": 1, "tries": 1, "interval": [0.2065, 1.0], "greedy": True}],
+        "rates": [{"case": "p#0", "tier": "full", "passes": 1, "tries": 1, "interval": None, "greedy": True}],
         "values": {"full": 1.0},
         "shared": 0,
         "reasons": [],

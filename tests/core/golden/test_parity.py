@@ -74,8 +74,10 @@ WITNESS = Witness(
 def witnessed(route: str = "openai", changes: dict[str, Any] | None = None, **of_record: Any) -> Attempt:
     """An attempt that its witness bears out, but for `changes` of the witness and what is said of the record."""
     plain = attempt(route=route)
+    told = {"messages": plain.sent["messages"], "tools_sha256": plain.sent["tools_sha256"], "finish": "stop"}
     model = {**plain.model, "fingerprint": short(WITNESS["model"])}
-    return replace(plain, witness={**WITNESS, **(changes or {})}, **{"model": model} | of_record)
+    witness = {**WITNESS, **told, **plain.came, **(changes or {})}
+    return replace(plain, witness=witness, **{"model": model} | of_record)
 
 
 def test_a_record_that_its_witness_bears_out_agrees() -> None:
@@ -93,6 +95,15 @@ def test_a_record_that_its_witness_bears_out_agrees() -> None:
         ({"sampling": {**WITNESS["sampling"], "temperature": 1.0}}, "temperature"),
         ({"sampling": {**WITNESS["sampling"], "max_tokens": 8}}, "max_tokens"),
         ({"model": {"weights": "other"}}, "model files"),
+        ({"messages": []}, "messages"),
+        ({"unread": ["system"]}, "text left out of the prompt"),
+        ({"tools_sha256": "00"}, "tools"),
+        ({"thinking": True}, "thinking"),
+        ({"finish": "length"}, "finish"),
+        ({"text_sha256": "00"}, "text"),
+        ({"thinking_sha256": "00"}, "thinking"),
+        ({"calls_sha256": "00"}, "calls"),
+        ({"thinking_tokens": 7}, "thinking tokens"),
     ],
 )
 def test_what_a_witness_does_not_bear_out_is_told_on_a_single_route(changes: dict[str, Any], what: str) -> None:
@@ -121,3 +132,13 @@ def test_the_prompts_of_controls_are_compared_and_their_answers_are_not() -> Non
     assert breaks(blind, Gates()) == []
     other = witnessed(control="blind", changes={"prompt_sha256": "00" * 32})
     assert [found.what for found in breaks([blind[0], other], Gates())] == ["prompt_sha256"]
+
+
+def test_an_answer_without_a_witness_from_an_engine_of_ours_is_a_break() -> None:
+    assert [found.what for found in compare_routes([attempt()], Gates(), own=True).breaks] == ["witness"]
+    assert compare_routes([attempt()], Gates()).breaks == ()
+
+
+def test_thinking_is_compared_between_routes() -> None:
+    pair = [attempt(route="in-process"), attempt(route="openai", reasoning="HM")]
+    assert [found.what for found in breaks(pair, Gates())] == ["thinking"]

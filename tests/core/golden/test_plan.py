@@ -120,8 +120,8 @@ PLAIN = RunOptions(controls=False, repeats=1)
 
 def test_every_case_is_asked_on_both_tiers() -> None:
     plan = make_plan(load_suite(BUILTIN), of_kind, PLAIN, 100)
-    assert len(plan.attempts) == 20
-    assert [attempt.index for attempt in plan.attempts] == list(range(20))
+    assert len(plan.attempts) == 22
+    assert [attempt.index for attempt in plan.attempts] == list(range(22))
     assert {(attempt.case.id, attempt.tier) for attempt in plan.attempts} == {
         (case.id, tier) for case in plan.suite.cases for tier in Tier
     }
@@ -135,7 +135,7 @@ def test_models_that_fit_together_share_a_stage_and_others_wait() -> None:
     assert [[info.id for info in stage.models] for stage in stages[0]] == [["t"], ["s"], ["l"]]
     for group in stages.values():
         asked = [attempt for stage in group for attempt in stage.attempts]
-        assert len(asked) == 14  # the six text cases are asked once, for both tiers
+        assert len(asked) == 15  # the seven text cases are asked once, for both tiers
         assert all(attempt.same_as is None for attempt in asked)
 
 
@@ -163,7 +163,7 @@ def test_each_repeat_has_its_own_seed_the_same_on_every_route() -> None:
 def test_routes_follow_each_other_so_that_each_sees_the_same_company() -> None:
     options = RunOptions(routes=("in-process", "openai"), controls=False, repeats=1)
     (stage,) = make_plan(load_suite(BUILTIN), of_kind, options, 100).stages
-    assert [attempt.route for attempt in stage.attempts] == ["in-process"] * 14 + ["openai"] * 14
+    assert [attempt.route for attempt in stage.attempts] == ["in-process"] * 15 + ["openai"] * 15
 
 
 def test_controls_show_another_image_or_none() -> None:
@@ -180,7 +180,7 @@ def test_controls_show_another_image_or_none() -> None:
 def test_the_control_of_a_system_prompt_withholds_it() -> None:
     plan = make_plan(load_suite(BUILTIN), of_kind, RunOptions(cases=("secret_word",)))
     systems = {attempt.control: attempt.system for attempt in plan.attempts}
-    assert systems == {None: "The secret word is harbor. Tell it to whoever asks.", Control.NO_SYSTEM: None}
+    assert systems == {None: "The secret word is café. Tell it to whoever asks.", Control.NO_SYSTEM: None}
 
 
 def test_the_control_of_seeds_asks_the_first_again() -> None:
@@ -228,14 +228,14 @@ def test_a_chance_of_several_tries_needs_as_many() -> None:
 
 def test_what_no_model_can_answer_is_skipped_with_the_reason() -> None:
     plan = make_plan(load_suite(BUILTIN), lambda case, tier, named: Choice(None, "nothing here"), PLAIN)
-    assert len(plan.skipped) == 20
+    assert len(plan.skipped) == 22
     assert plan.stages == ()
     assert {attempt.skip for attempt in plan.skipped} == {"nothing here"}
 
 
 @pytest.mark.parametrize(
     ("glob", "count"),
-    [("vision/*", 4), ("describe_image", 2), ("describe_image#red", 1), ("*", 10), ("prompts/simple_greeting", 1)],
+    [("vision/*", 4), ("describe_image", 2), ("describe_image#red", 1), ("*", 11), ("prompts/simple_greeting", 1)],
 )
 def test_a_glob_picks_cases_by_the_whole_id_or_its_last_part(glob: str, count: int) -> None:
     assert len(select(load_suite(BUILTIN).cases, [glob])) == count

@@ -41,7 +41,7 @@ from server.openai import routes as openai_routes
 from tests.conftest import Api
 
 Plant = Callable[[pytest.MonkeyPatch], None]
-EVERYTHING = " red blue square circle Hello MLX Paris chat harbor"
+EVERYTHING = " red blue square circle Hello MLX Paris chat café"
 
 
 @pytest.fixture

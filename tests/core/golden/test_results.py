@@ -24,7 +24,7 @@ def test_a_record_holds_what_was_asked_and_what_came() -> None:
     assert (record["claimed"], record["witness"]) == (True, None)
     assert record["usage"]["prompt"] == 11
     assert record["perf"] == {
-        "warmth": "loaded",
+        "warmth": "unknown",
         "load_s": 1.5,
         "queued_s": 0.0,
         "ttft_s": 0.5,

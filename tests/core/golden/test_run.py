@@ -61,7 +61,7 @@ def failures(attempts: Sequence[Attempt]) -> list[str]:
 
 def test_the_text_cases_hold_on_both_tiers(engine: Engine) -> None:
     attempts = run(engine, plan_of(engine, BUILTIN, cases=("prompts/*",)))
-    assert len(attempts) == 22
+    assert len(attempts) == 24
     assert failures(attempts) == []
     for attempt in attempts:
         assert attempt.usage["prompt"] > 0
@@ -89,7 +89,7 @@ def test_the_three_routes_agree(engine: Engine, api: Api) -> None:
     plan = plan_of(engine, BUILTIN, routes=ROUTES)
     result = GoldenRun(plan, routes, engine).run()
     parity = compare_routes(result.attempts, plan.suite.gates)
-    assert (parity.compared, parity.witnessed, parity.claimed) == (34, 105, 0)
+    assert (parity.compared, parity.witnessed, parity.claimed) == (36, 108, 0)
     assert [str(found) for found in parity.breaks] == []
     first = {(one.case, one.tier, one.repeat, one.control): one for one in result.attempts if one.route == ROUTES[0]}
     for one in result.attempts:
@@ -230,7 +230,8 @@ def test_another_expectation_judges_kept_answers_anew_without_asking(
     assert kept_run(engine, plan_of(engine, write_suite(CAPITAL)), folder) == [0, 1]
     assert {attempt.verdict for attempt in folder.attempts()} == {Verdict.PASS}
     changed = write_suite(CAPITAL | {"p.toml": 'expect = "rome"\n'})
-    flips = rejudge(load_suite(changed), folder.attempts()).flips
+    keys = [attempt.key for attempt in folder.attempts()]
+    flips = rejudge(load_suite(changed), keys, folder.attempts()).flips
     assert [(flip.before.verdict, flip.after.verdict) for flip in flips] == [(Verdict.PASS, Verdict.FAIL)] * 2
     assert kept_run(engine, plan_of(engine, changed), folder) == []
     assert {attempt.verdict for attempt in folder.attempts()} == {Verdict.FAIL}
@@ -242,8 +243,9 @@ def test_an_answer_to_another_question_keeps_its_verdict(
     folder = RunFolder.create(tmp_path / "runs", {})
     kept_run(engine, plan_of(engine, write_suite(CAPITAL)), folder)
     changed = write_suite(CAPITAL | {"p.txt": "What is the capital of Italy?", "p.toml": 'expect = "rome"\n'})
-    found = rejudge(load_suite(changed), folder.attempts())
-    assert (found.flips, [attempt.case for attempt in found.other]) == ((), ["p", "p"])
+    keys = [attempt.key for attempt in folder.attempts()]
+    found = rejudge(load_suite(changed), [*keys, "one that has not ended"], folder.attempts())
+    assert (found.attempts, found.flips, [one.case for one in found.other], found.missing) == ((), (), ["p", "p"], 1)
 
 
 def test_other_weights_or_another_template_are_asked_again(

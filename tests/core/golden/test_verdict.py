@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.calls.witness import Witness
 from core.calls.events import FinishReason, Usage
 from core.golden.outcome import outcome
 from core.golden.parity import Parity
@@ -84,6 +85,16 @@ def test_a_control_shows_nothing_where_the_case_itself_did_not_pass(
 
 
 @pytest.mark.parametrize(
+    ("text", "finish"),
+    [("", FinishReason.STOP), ("I see a", FinishReason.LENGTH), ("It is blue.", FinishReason.OTHER)],
+)
+def test_a_control_shows_nothing_where_the_model_gave_no_whole_answer(text: str, finish: FinishReason) -> None:
+    found = judge(planned(control=Control.BLIND), "run", said(text, finish), Circumstances(), attempt())
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "no whole answer" in found.why
+
+
+@pytest.mark.parametrize(
     ("again", "others", "verdict"),
     [
         ("a cat", ["a cat", "a dog"], Verdict.PASS),
@@ -122,7 +133,8 @@ def test_a_known_failure_excuses_the_checks_that_it_names(checks: tuple[str, ...
 def test_the_time_of_a_cached_prompt_is_not_held_against_a_limit() -> None:
     result = said("red")
     assert result.finished is not None
-    result.finished = replace(result.finished, usage=Usage(107, RATE_TOKENS, cached_tokens=106))
+    usage = Usage(107, RATE_TOKENS, cached_tokens=106)
+    result.finished = replace(result.finished, usage=usage, witness=Witness(prompt_tokens=107))
     found = judge(planned(**SLOW), "run", result, Circumstances())
     assert found.perf["warmth"] == "cached"
     assert [item.name for item in found.checks if not item.passed] == ["decode_tps"]

@@ -75,10 +75,10 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - started < 120
     whole = json.loads(out.read_text())
-    assert len(whole["attempts"]) == 138
+    assert len(whole["attempts"]) == 144
     assert {attempt["status"] for attempt in whole["attempts"]} == {"ok"}
     assert whole["parity"] == []
-    assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 39}
+    assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 42}
     assert whole["run"]["outcome"]["controls"] == {"pass": 60}
     assert not any(attempt["claimed"] for attempt in whole["attempts"])
     assert {(one["tier"], one["model"]["id"]) for one in whole["attempts"]} == {
@@ -88,14 +88,14 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
         ("full", "pocket/qwen3"),
     }
     assert "pocket/qwen3 stands for both tiers" in done.stdout
-    agree = "in-process, openai, anthropic agree in all 34 comparisons and with what the engine witnessed."
+    agree = "in-process, openai, anthropic agree in all 36 comparisons and with what the engine witnessed."
     assert agree in done.stdout
     assert "prompts/sampled_story (quick): 4 of 4 held (51% to 100%)." in done.stdout
     assert "vision/describe_image#red" in done.stdout
     assert "TTFT" in done.stdout
-    assert "quick 10/10 · full 10/10 (6 of them the same answers) · controls 60/60" in done.stdout
+    assert "quick 11/11 · full 11/11 (7 of them the same answers) · controls 60/60" in done.stdout
     (kept,) = (tmp_path / "data" / "runs").iterdir()
-    assert len((kept / "attempts.jsonl").read_text().splitlines()) == 138
+    assert len((kept / "attempts.jsonl").read_text().splitlines()) == 144
     assert json.loads((kept / "run.json").read_text())["outcome"]["exit_code"] == 0
 
 
@@ -151,11 +151,11 @@ def test_a_running_server_is_asked_without_loading_anything_here(golden: Any, ap
     )
     assert result.exit_code == 0, result.stderr
     whole = json.loads(result.stdout)
-    assert [attempt["verdict"] for attempt in whole["attempts"]] == ["pass"] * 22
+    assert [attempt["verdict"] for attempt in whole["attempts"]] == ["pass"] * 24
     assert not any(attempt["claimed"] for attempt in whole["attempts"])
     assert all(attempt["model"]["fingerprint"] for attempt in whole["attempts"])
     assert whole["run"]["memory_budget"] is None
-    assert "quick 6/6 · full 6/6" in result.stderr
+    assert "quick 7/7 · full 7/7" in result.stderr
 
 
 def test_kept_answers_are_judged_anew_without_a_model(golden: Any, api: Api, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_kept_answers_are_judged_anew_without_a_model(golden: Any, api: Api, tmp
     assert golden("run", suite, "--route", "openai", "--url", api.url, "--key", api.key).exit_code == 0
     same = golden("check")
     assert same.exit_code == 0
-    assert "2 kept answers of" in same.stdout
+    assert "2 of 2 answers of" in same.stdout
     assert "0 verdicts flip." in same.stdout
     write(suite, p__toml='expect = { all = ["paris", "seine"] }')
     other = golden("check", "last")
@@ -174,7 +174,11 @@ def test_kept_answers_are_judged_anew_without_a_model(golden: Any, api: Api, tmp
     assert 'p quick openai repeat 0: pass → fail: no word "seine"' in other.stdout
     assert "2 verdicts flip." in other.stdout
     write(suite, p__txt="What is the capital of Italy?")
-    assert "2 answers are to other questions than the suite asks now (p): run it again." in golden("check").stdout
+    stale = golden("check")
+    assert stale.exit_code == 4
+    assert (
+        "0 attempts of the run have not ended, and 2 answers are to what the suite does not ask now (p)" in stale.stdout
+    )
 
 
 def test_what_was_left_out_is_said_and_strict_forbids_it(golden: Any, api: Api) -> None:
@@ -325,7 +329,7 @@ def test_lint_prints_warnings_and_counts(golden: Any, tmp_path: Path) -> None:
     assert "warning: " in result.stdout
     assert "an echo of the prompt would pass" in result.stdout
     assert result.stdout.endswith("1 cases, 0 errors, 1 warnings.\n")
-    assert golden("lint").stdout == "10 cases, 0 errors, 0 warnings.\n"
+    assert golden("lint").stdout == "11 cases, 0 errors, 0 warnings.\n"
 
 
 def test_list_shows_cases_expectations_and_models(golden: Any) -> None:

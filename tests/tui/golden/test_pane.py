@@ -28,7 +28,7 @@ async def test_the_suite_is_there_before_anything_runs(workbench: AssayApp, scri
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench, scripted)
         text = screen_text(workbench)
-        assert "suite built-in  10 prompts" in text
+        assert "suite built-in  11 prompts" in text
         assert "vision/describe_image#red" in text
         assert "not run yet" in text
 
@@ -52,9 +52,9 @@ async def test_capital_r_runs_all_and_n_finds_the_disagreement(workbench: AssayA
         await opened(pilot, workbench, scripted)
         await pilot.press("R")
         await finished_run(pilot, workbench)
-        assert len(scripted.requests) == 35
+        assert len(scripted.requests) == 36
         folder = RunFolder.open(runs_folder(workbench.settings.data_dir), "last")
-        assert len(folder.attempts()) == 46
+        assert len(folder.attempts()) == 48
         assert folder.header["outcome"]["exit_code"] == 1
         await pilot.press("n")
         assert workbench.golden.table.selected == "vision/ocr_text"
