@@ -71,6 +71,22 @@ def patterns(schema: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def dangling(schema: Mapping[str, Any]) -> list[str]:
+    """References to places in the schema that there are not (RFC 6901)."""
+    found = []
+    for table in _tables(schema):
+        pointer = table.get("$ref")
+        if not isinstance(pointer, str) or not pointer.startswith("#/"):
+            continue
+        place: Any = schema
+        for step in pointer[2:].split("/"):
+            name = step.replace("~1", "/").replace("~0", "~")
+            place = place.get(name) if isinstance(place, Mapping) else None
+        if place is None:
+            found.append(pointer)
+    return list(dict.fromkeys(found))
+
+
 def _tables(value: Any) -> Iterator[Mapping[str, Any]]:
     """Every table in a schema, itself included."""
     if isinstance(value, Mapping):

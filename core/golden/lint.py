@@ -17,18 +17,21 @@ from core.golden.expressions import (
     implied,
     leaves,
 )
-from core.golden.json_answers import patterns, schema_fault, unknown_formats
+from core.golden.json_answers import dangling, patterns, schema_fault, unknown_formats
 from core.golden.nearest import did_you_mean
 from core.golden.patterns import CannotJudge, runs_away
 from core.golden.proof import TooManyLeaves, can_fail, can_pass, counterexample
 from core.golden.reading import read_suite
-from core.golden.suite import Case, Problem, Suite
+from core.golden.suite import Case, Control, Problem, Suite
 from core.golden.toml_lines import TomlLines
 from core.tiers import Tier
 
-OBJECTS: tuple[object, ...] = ({}, {"a key nobody named": 1}, {"": []})
-OTHERS: tuple[object, ...] = ([], "", 0, None)
+OBJECTS: tuple[object, ...] = ({"a key nobody named": 1}, {"": []}, {"x": None, "y": "z"})
+ARRAYS: tuple[object, ...] = ([], [None], ["", 0, {}])
+OTHERS: tuple[object, ...] = ("", 0, None, True)
 """JSON values of which a schema that means something refuses some."""
+COMMON = ("Yes.", "I do not know that.", "a red square", "42 is the answer")
+"""A pattern that is found in all of these says little."""
 
 Found = tuple[str, bool]
 """A message, and whether it is a warning."""
@@ -65,6 +68,9 @@ def _lint_models(suite: Suite, on_disk: Collection[str]) -> Iterator[Problem]:
             for model in named:
                 if fault := _model_fault(model, on_disk):
                     yield Problem(f"{tier}: {fault}", file, line, warning=not model.startswith("pocket/"))
+            if on_disk and named and not set(named) & set(on_disk):
+                message = f"{tier}: none of {', '.join(named)} is on this disk: its cases would be skipped."
+                yield Problem(message, file, line, warning=True)
             if named and not both and not kinds[kind]:
                 what = "shows an image" if kind == "vision" else "is without images"
                 yield Problem(f"{tier}.{kind} has no effect: no case {what}.", file, line, warning=True)
@@ -119,18 +125,17 @@ def _lint_asking(case: Case) -> Iterator[Found]:
     greedy = case.sampling.temperature == 0
     if greedy and case.repeats > 1:
         yield f"repeats = {case.repeats} at temperature 0 asks the same {case.repeats} times: they count once.", True
-    if greedy:
-        idle = [name for name in ("top_p", "top_k") if getattr(case.sampling, name) is not None]
-        yield from ((f"{name} has no effect at temperature 0.", True) for name in idle)
-    if case.images and case.expect and not case.controls:
+    if case.images and not {Control.SWAP, Control.BLIND} & set(case.controls):
         yield (
-            "it shows images and has no controls: a model that does not look may pass it ([controls] blind = true).",
+            "it shows images and no control asks whether they are seen: a model that does not look may pass "
+            "([controls] blind = true).",
             True,
         )
 
 
 def _lint_xfail(case: Case) -> Iterator[Found]:
     """Checks that are known to fail, and that there are not."""
+    found: dict[Found, None] = {}
     for where, known in case.xfail.items():
         tiers = [Tier(where)] if where in list(Tier) else list(Tier)
         names = {"expect", "ttft_s", "total_s", "decode_tps"}
@@ -139,7 +144,8 @@ def _lint_xfail(case: Case) -> Iterator[Found]:
             names |= {*implied(expression), *map(describe, leaves(expression))}
         for name in known.checks:
             if name not in names:
-                yield f'xfail names a check "{name}" that there is not{did_you_mean(name, names)}.', False
+                found[f'xfail names a check "{name}" that there is not{did_you_mean(name, names)}.', False] = None
+    yield from found
 
 
 def _by_expectation(case: Case) -> Iterator[tuple[list[Tier], Expression]]:
@@ -152,8 +158,9 @@ def _by_expectation(case: Case) -> Iterator[tuple[list[Tier], Expression]]:
 
 
 def _lint_expression(case: Case, where: str, expression: Expression) -> Iterator[Found]:
+    idle = False
     try:
-        if not can_fail(expression):
+        if idle := not can_fail(expression):
             yield f"nothing could fail the check of {where} ({describe(expression)}).", False
         elif not can_pass(expression):
             yield f"nothing could pass the check of {where} ({describe(expression)}).", False
@@ -171,6 +178,8 @@ def _lint_expression(case: Case, where: str, expression: Expression) -> Iterator
             if isinstance(leaf, FitsSchema)
             else []
         )
+        if not idle and isinstance(leaf, Matches) and all(_holds(leaf, text) for text in COMMON):
+            yield f"almost any answer would pass {describe(leaf)}.", True
         for pattern in wanted:
             if runs_away(pattern):
                 yield f"/{pattern}/ tries too many ways to match: it would be given up on long answers.", False
@@ -183,15 +192,23 @@ def _lint_schema(where: str, leaf: FitsSchema) -> Iterator[Found]:
     """Schemas that ask for nothing, or for what cannot be checked."""
     for name in unknown_formats(leaf.schema):
         yield f'the format "{name}" is not checked.', True
+    for pointer in dangling(leaf.schema):
+        yield f"the schema of {where} refers to {pointer}, which is not in it.", False
     try:
-        objects, others = ([schema_fault(leaf.schema, value) is None for value in kind] for kind in (OBJECTS, OTHERS))
+        objects, arrays, others = (
+            [schema_fault(leaf.schema, value) is None for value in kind] for kind in (OBJECTS, ARRAYS, OTHERS)
+        )
     except CannotJudge as reason:
         yield f"the schema of {where} cannot be used: {reason}.", False
         return
-    if all(objects) and all(others):
+    if all(objects) and all(arrays) and all(others):
         yield f"any JSON would pass the schema of {where}: say what it holds.", False
     elif all(objects):
         yield f"any object would pass the schema of {where}: list its properties.", True
+    elif all(arrays):
+        yield f"any list would pass the schema of {where}: say what its items are.", True
+    elif leaf.schema.get("not") in ({}, True):
+        yield f"nothing could pass the schema of {where}.", False
 
 
 def _holds(expression: Expression, text: str) -> bool:

@@ -31,6 +31,8 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".gif")
 NOT_SHOWN = (".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".svg", ".jxl", ".jp2", ".ico", ".pdf", ".psd")
 """Pictures that are not read."""
 KEYS = (*Knobs.model_fields, *CaseKeys.model_fields)
+SAMPLED = ("top_p", "top_k", "seed")
+"""Keys that nothing hangs on where the likeliest token is taken each time."""
 NOT_PROMPTS = "accepted"
 """The folder of accepted answers; it and folders that begin with . or _ hold no prompts."""
 
@@ -85,8 +87,10 @@ class _Reader:
         """Ids of the cases whose sidecar leaves the choice of the other image to the reader."""
         self.heard: set[tuple[int, str]] = set()
         """Tables, by their id, and keys that some case has gone by."""
-        self.silent: list[tuple[BaseModel, _Document, tuple[str, ...]]] = []
-        """Tables that several cases go by, with where they stand."""
+        self.idle: set[tuple[int, str]] = set()
+        """The same of keys on which nothing hung there."""
+        self.silent: list[tuple[BaseModel, _Document, tuple[str | int, ...]]] = []
+        """Tables that cases go by, with where they stand."""
 
     def read(self) -> tuple[Suite, list[Problem]]:
         golden_toml = self.folder / "golden.toml"
@@ -133,7 +137,9 @@ class _Reader:
     def _prompts(self) -> Iterator[Path]:
         for parent, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if name[0] not in "._" and name != NOT_PROMPTS)
-            yield from (Path(parent, name) for name in sorted(files) if name.endswith(".txt") and name[0] != ".")
+            yield from (
+                Path(parent, name) for name in sorted(files) if name.lower().endswith(".txt") and name[0] != "."
+            )
 
     def _check_sidecars(self, prompts: Sequence[Path]) -> None:
         """A .toml that belongs to no prompt is a misspelt file name."""
@@ -183,7 +189,9 @@ class _Reader:
         for table, document, at in self.silent:
             for key in sorted(table.model_fields_set & set(KEYS)):
                 if (id(table), key) not in self.heard and getattr(table, key) is not None:
-                    message = f'"{key}" has no effect here: every case says its own.'
+                    idle = (id(table), key) in self.idle
+                    why = "at temperature 0 nothing is drawn" if idle else "every case says its own"
+                    message = f'"{key}" has no effect here: {why}.'
                     self.problems.append(Problem(message, document.file, document.lines.line((*at, key)), warning=True))
 
     def _fault(self, message: str, file: Path, line: int | None = None) -> None:
@@ -203,14 +211,14 @@ class _Reader:
         stem = file.relative_to(self.folder).with_suffix("").as_posix()
         if not sidecar.case:
             yield self._case(stem, file, prompt, document, (), sidecar, sidecar)
-        else:
-            self.silent.append((sidecar, document, ()))
+        self.silent.append((sidecar, document, ()))
         seen: set[str] = set()
         for index, table in enumerate(sidecar.case):
             if table.id in seen:
                 self._fault(f'The id "{table.id}" is taken.', document.file, document.lines.line(("case", index, "id")))
                 continue
             seen.add(table.id)
+            self.silent.append((table, document, ("case", index)))
             yield self._case(f"{stem}#{table.id}", file, prompt, document, ("case", index), sidecar, table)
 
     def _case(
@@ -230,7 +238,8 @@ class _Reader:
             for level in (table, sidecar, self.defaults):
                 value = getattr(level, key, None)
                 if value is not None:
-                    self.heard.add((id(level), key))
+                    idle = key in SAMPLED and said("temperature") == 0
+                    (self.idle if idle else self.heard).add((id(level), key))
                     return value
             return None
 
@@ -238,11 +247,11 @@ class _Reader:
             return (*at, key) if getattr(table, key) is not None else (key,)
 
         expect = self._expect(document, sidecar.expect, ("expect",))
-        if isinstance(table, CaseTable):
-            own = self._expect(document, table.expect, (*at, "expect"))
-            if expect.keys() - own.keys():
-                self.heard.add((id(sidecar), "expect"))
-            expect |= own
+        own = self._expect(document, table.expect, (*at, "expect")) if isinstance(table, CaseTable) else {}
+        self.heard.add((id(table), "expect"))
+        if expect.keys() - own.keys():
+            self.heard.add((id(sidecar), "expect"))
+        expect |= own
         images = self._images(file, document, said("images"), place("images"))
         controls = said("controls")
         swap: tuple[SuiteImage, ...] = ()
@@ -311,14 +320,16 @@ class _Reader:
     ) -> tuple[SuiteImage, ...]:
         """The images that the case names, else the one of the prompt's stem."""
         if named is None:
-            same = [file for file in sorted(prompt.parent.iterdir()) if file.stem == prompt.stem and file.is_file()]
-            beside = [file for file in same if file.suffix.lower() in IMAGE_ENDINGS]
-            for file in same:
+            near = [file for file in sorted(prompt.parent.iterdir()) if file.stem.lower() == prompt.stem.lower()]
+            beside = [file for file in near if file.stem == prompt.stem and file.suffix.lower() in IMAGE_ENDINGS]
+            for file in near:
+                why = ""
                 if file.suffix.lower() in NOT_SHOWN:
-                    message = (
-                        f"{file.name} lies beside the prompt and is not shown: "
-                        f"{file.suffix[1:].upper()} is not read. Convert it to PNG or JPEG."
-                    )
+                    why = f"{file.suffix[1:].upper()} is not read. Convert it to PNG or JPEG"
+                elif file.suffix.lower() in IMAGE_ENDINGS and file not in beside:
+                    why = f"its name is not {prompt.stem}, to the letter"
+                if why:
+                    message = f"{file.name} lies beside the prompt and is not shown: {why}."
                     self.problems.append(Problem(message, prompt, warning=True))
             if len(beside) > 1:
                 names = " and ".join(image.name for image in beside)

@@ -94,10 +94,11 @@ def verdict_line(cell: Cell) -> Content:
     if attempt is None:
         return Content("")
     if cell.control is not None and attempt.verdict is Verdict.PASS:
-        return Content.styled("✗ passes, and so does its control", "$error")
+        return Content.styled("✗ its control failed", "$error")
     mark, style = VERDICT_MARKS[attempt.verdict]
+    share = f" · {cell.passes} of {cell.tries}" if cell.tries > 1 else ""
     rate = f" · {golden_rate(attempt)} t/s" if attempt.status is Status.OK else ""
-    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (rate, _DIM))
+    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (share + rate, _DIM))
 
 
 class GoldenAnswer(VerticalScroll, can_focus=False):

@@ -29,8 +29,8 @@ class Cell:
     """One case on one tier. `answer` grows while it runs; `attempt` is the record once it has ended.
 
     Of repeats, the first answer is followed while it streams, and the first that does not hold is what is shown. A
-    control that fails is kept beside it: the answer then counts for nothing. With `same` the answer is the other
-    tier's, because one model stands for both.
+    control that fails is kept beside it: the answer then shows nothing. `passes` of `tries` repeats held. With `same`
+    the answer is the other tier's, because one model stands for both.
     """
 
     progress: Progress = Progress.IDLE
@@ -38,14 +38,18 @@ class Cell:
     answer: str = ""
     attempt: Attempt | None = None
     control: Attempt | None = None
+    controls: tuple[int, int] = (0, 0)
+    """Controls that passed, of those that could show something."""
+    passes: int = 0
+    tries: int = 0
     same: bool = False
 
     @property
     def held(self) -> bool | None:
-        """Whether the expectation held, and no control shows that this means nothing; None while that is not known."""
+        """Whether the expectation held; None while that is not known."""
         if self.attempt is None or self.attempt.verdict in (Verdict.SKIP, Verdict.ERROR):
             return None
-        return self.attempt.verdict in HELD and self.control is None
+        return self.attempt.verdict in HELD
 
     @property
     def rate(self) -> str:
@@ -75,8 +79,12 @@ class Board:
         """Fold one event of a run in."""
         match event:
             case AttemptFinished(planned, attempt) if planned.control is not None:
+                cell = self.cells[planned.case.id, planned.tier]
+                passed, told = cell.controls
+                if attempt.verdict in (Verdict.PASS, Verdict.FAIL):
+                    cell.controls = passed + (attempt.verdict is Verdict.PASS), told + 1
                 if attempt.verdict is Verdict.FAIL:
-                    self.cells[planned.case.id, planned.tier].control = attempt
+                    cell.control = attempt
             case AttemptStarted(planned) | AnswerDelta(planned, _) if planned.control is not None:
                 pass
             case AttemptStarted(planned):
@@ -89,6 +97,8 @@ class Board:
                 cell = self.cells[planned.case.id, planned.tier]
                 cell.progress = Progress.DONE
                 cell.same = planned.same_as is not None
+                cell.tries += 1
+                cell.passes += attempt.verdict in HELD
                 cell.model = planned.model.id if planned.model else ""
                 if cell.attempt is None or cell.held:
                     cell.attempt = attempt
@@ -124,6 +134,11 @@ class Board:
         """How many cases hold on a tier, of how many that were judged."""
         known = [self.cells[case_id, tier].held for case_id in self.cases]
         return sum(held is True for held in known), sum(held is not None for held in known)
+
+    def controls(self) -> tuple[int, int]:
+        """How many controls passed, of how many that could show something."""
+        told = [cell.controls for cell in self.cells.values()]
+        return sum(passed for passed, _ in told), sum(count for _, count in told)
 
     def ended(self) -> tuple[int, int]:
         """How many attempts of the run have ended, of how many in it."""

@@ -21,7 +21,7 @@ from core.errors import EngineError
 from core.golden.plan import RunOptions, make_plan
 from core.golden.progress import ModelLoading, RunEvent, RunWarning
 from core.golden.reading import load_suite
-from core.golden.results import RunFolder, Verdict
+from core.golden.results import RunFolder
 from core.golden.run import GoldenRun, RunResult
 from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
@@ -148,6 +148,10 @@ class GoldenPane(Vertical):
                 style = "$success" if held == judged else "$warning"
                 parts.append(Content.assemble((tier.value, f"${tier}"), " ", (f"{held}/{judged}", style)))
         disagreements = len(self._board.disagreements())
+        passed, told = self._board.controls()
+        if told:
+            style = dim if passed == told else "$error"
+            parts.append(Content.styled(f"controls {passed}/{told}", style))
         if one_model := self._board.one_model:
             parts.append(Content.styled(f"{one_model} by one model", dim))
         if disagreements:
@@ -178,7 +182,9 @@ class GoldenPane(Vertical):
             self.notify("A run is going on: escape stops it.")
         elif self._services is None:
             self.notify("The engine is still starting.")
-        elif self._suite is not None and case_ids:
+        elif self._suite is None:
+            self.notify("The suite is being read.")
+        elif case_ids:
             self._board.expect(case_ids)
             self._work_through(self._services, self._suite, case_ids)
 
@@ -263,8 +269,9 @@ class GoldenPane(Vertical):
 def _verdict_content(cell: Cell) -> Content:
     """A cell of the table: the verdict's mark and tokens per second."""
     if cell.attempt is not None:
-        verdict = Verdict.FAIL if cell.control is not None else cell.attempt.verdict
-        mark, style = VERDICT_MARKS[verdict]
+        if cell.control is not None and cell.held:
+            return Content.assemble(("✓ ", "$success"), ("ctl✗", "$error"))
+        mark, style = VERDICT_MARKS[cell.attempt.verdict]
         return Content.assemble((mark, style), (f" {cell.rate:>3}" if cell.rate else "", "$foreground 60%"))
     glyph = {Progress.IDLE: "·", Progress.WAITING: "…", Progress.RUNNING: "▸"}.get(cell.progress, "")
     style = "$warning" if cell.progress is Progress.RUNNING else "$foreground 50%"

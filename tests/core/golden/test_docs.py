@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "golden.md").read_text(encoding="ut
 
 def test_the_example_on_the_page_is_a_suite_without_faults(write_suite: Callable[[Mapping[str, str]], Path]) -> None:
     files = dict(re.findall(r"<!-- (\S+) -->\n```toml\n(.*?)```", PAGE, flags=re.DOTALL))
-    assert sorted(files) == ["capital.toml", "golden.toml", "vision/shapes.toml"]
+    assert sorted(files) == ["capital.toml", "golden.toml", "vision/cat.toml", "vision/shapes.toml"]
     prompts = {
         "greeting.txt": "Hello!",
         "capital.txt": "What is the capital of France?",

@@ -15,8 +15,8 @@ import mlx.core as mx
 import pytest
 from PIL import Image
 
-from core.calls.events import Event, TextDelta
-from core.calls.requests import GenerationRequest, ImagePart, Role
+from core.calls.events import Event, FinishReason, TextDelta
+from core.calls.requests import GenerationRequest, ImagePart, Message, Role
 from core.engine import Engine
 from core.golden.models import from_disk
 from core.golden.outcome import ExitCode, LeftOut, Outcome, outcome
@@ -63,7 +63,7 @@ def run(engine: Engine, api: Api) -> Iterator[Callable[..., tuple[Outcome, Parit
         choose = from_disk(engine.catalog, engine.settings)
         plan = make_plan(load_suite(BUILTIN), choose, RunOptions(ROUTES, cases), engine.status().memory_budget)
         result = GoldenRun(plan, routes, engine).run()
-        parity = compare_routes(result.attempts, plan.suite.gates)
+        parity = compare_routes(result.attempts, plan.suite.gates, own=True)
         left_out = LeftOut(plan.controls_left_out, plan.parity_left_out)
         return outcome(result.attempts, parity, plan.suite.gates, left_out=left_out), parity, result.attempts
 
@@ -258,6 +258,58 @@ def leading_newline(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(openai_encode.ChatStream, "feed", broken)
 
 
+def system_cut(patch: pytest.MonkeyPatch) -> None:
+    render = inputs.render
+
+    def cut(one: Message) -> Message:
+        return Message.text(one.role, one.plain_text[:20]) if one.role is Role.SYSTEM else one
+
+    def cutting(request: GenerationRequest, *rest: Any, **more: Any) -> Any:
+        return render(replace(request, messages=tuple(map(cut, request.messages))), *rest, **more)
+
+    patch.setattr(inputs, "render", cutting)
+
+
+def accents_lost(patch: pytest.MonkeyPatch) -> None:
+    feed = openai_encode.ChatStream.feed
+
+    def plain(self: Any, event: Event, choice: int = 0) -> Any:
+        if isinstance(event, TextDelta):
+            event = replace(event, text=event.text.encode("ascii", "ignore").decode())
+        return feed(self, event, choice)
+
+    patch.setattr(openai_encode.ChatStream, "feed", plain)
+
+
+def cut_answers_called_whole(patch: pytest.MonkeyPatch) -> None:
+    finish = row.Row.finish
+
+    def whole(self: row.Row, reason: FinishReason) -> None:
+        finish(self, FinishReason.STOP)
+
+    patch.setattr(row.Row, "finish", whole)
+
+
+def tools_dropped(patch: pytest.MonkeyPatch) -> None:
+    generate = Engine.generate
+    patch.setattr(Engine, "generate", lambda self, request: generate(self, replace(request, tools=())))
+
+
+def witness_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.golden.routes.http._witness", lambda frame, url: None)
+
+
+def image_tokens_miscounted(patch: pytest.MonkeyPatch) -> None:
+    usage = row.Row.usage.fget
+    assert usage is not None
+
+    def more(self: row.Row) -> Any:
+        counted = usage(self)
+        return replace(counted, image_tokens=counted.image_tokens + 7)
+
+    patch.setattr(row.Row, "usage", property(more))
+
+
 SHAPES, WORDS, STORY = ("describe_image",), ("factual_question", "secret_word"), ("sampled_story",)
 FAULTS: list[tuple[Plant, tuple[str, ...], str]] = [
     (blind_tower, SHAPES, "cases"),
@@ -278,10 +330,17 @@ FAULTS: list[tuple[Plant, tuple[str, ...], str]] = [
     (last_delta_dropped, WORDS, "routes"),
     (trailing_space, WORDS, "routes"),
     (leading_newline, WORDS, "routes"),
+    (system_dropped, SHAPES, "witness"),
+    (system_cut, SHAPES, "witness"),
+    (accents_lost, WORDS, "witness"),
+    (cut_answers_called_whole, ("cut_off",), "witness"),
+    (tools_dropped, ("tool_call_request",), "witness"),
+    (witness_lost, WORDS, "witness"),
+    (image_tokens_miscounted, SHAPES, "witness"),
 ]
 
 
-@pytest.mark.parametrize(("plant", "cases", "by"), FAULTS, ids=[plant.__name__ for plant, _, _ in FAULTS])
+@pytest.mark.parametrize(("plant", "cases", "by"), FAULTS, ids=[f"{plant.__name__}-{by}" for plant, _, by in FAULTS])
 def test_a_planted_fault_is_noticed(
     plant: Plant, cases: tuple[str, ...], by: str, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,18 @@ def test_a_picture_that_is_not_read_is_told(write_suite: WriteSuite) -> None:
     ]
 
 
+def test_a_picture_whose_name_is_nearly_the_prompts_is_told(write_suite: WriteSuite) -> None:
+    folder = write_suite({"pic.txt": "?", "PIC.png": "red_square.png"})
+    assert faults(folder) == [
+        "pic.txt: PIC.png lies beside the prompt and is not shown: its name is not pic, to the letter."
+    ]
+
+
+def test_prompts_may_end_in_capitals(write_suite: WriteSuite) -> None:
+    suite = load_suite(write_suite({"p.TXT": "?", "p.toml": 'expect = "a"'}))
+    assert [(case.id, case.prompt) for case in suite.cases] == [("p", "?")]
+
+
 def test_a_path_may_begin_at_home(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_suite({"p.txt": "?", "p.toml": 'images = "~/red.png"', "home/red.png": "red_square.png"})
     monkeypatch.setenv("HOME", str(folder / "home"))
@@ -267,6 +279,7 @@ def test_every_fault_is_named_with_file_line_and_nearest_key(write_suite: WriteS
             "full.metric cannot be 'pass~3': a metric is",
         ),
         ({"p.txt": "?", "p.toml": "expect.regex = '(a'"}, "cannot be read"),
+        ({"golden.toml": "[gates.parity]\nroutes = ['openai']", "p.txt": "?"}, "gates.parity.routes cannot be"),
         ({"p.txt": "?", "p.toml": '[[case]]\nid = "a"\n[[case]]\nid = "a"'}, 'p.toml:4: The id "a" is taken.'),
         ({"p.txt": "?", "p.toml": "[[case]]\nseed = 1"}, 'p.toml:1: "id" is missing.'),
         ({"p.txt": "?", "p.toml": 'expect.quick = "a"\nexpect.any = ["b"]'}, "Beside a tier stand only tiers"),

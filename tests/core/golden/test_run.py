@@ -285,3 +285,16 @@ def test_a_control_waits_for_the_attempts_that_it_is_held_against(engine: Engine
         ("seed", Verdict.PASS),
         ("no-system", Verdict.PASS),
     }
+
+
+def test_a_case_that_was_added_leaves_every_record_a_name_of_its_own(
+    engine: Engine, write_suite: WriteSuite, tmp_path: Path
+) -> None:
+    folder = RunFolder.create(tmp_path / "runs", {})
+    kept_run(engine, plan_of(engine, write_suite(CAPITAL)), folder)
+    plan = plan_of(engine, write_suite(CAPITAL | {"a.txt": GREETING}))
+    assert kept_run(engine, plan, folder) == [0, 1]
+    kept = folder.attempts()
+    assert len({attempt.id for attempt in kept}) == len(kept) == 4
+    assert {attempt.same_as for attempt in kept} - {None} <= {attempt.id for attempt in kept}
+    assert {attempt.case_sha for attempt in kept if attempt.case == "p"} == {plan.attempts[2].case.sha}

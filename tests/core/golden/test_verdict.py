@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.calls.witness import Witness
 from core.calls.events import FinishReason, Usage
+from core.calls.witness import Witness
 from core.golden.outcome import outcome
 from core.golden.parity import Parity
 from core.golden.record import RATE_TOKENS, Circumstances

@@ -14,14 +14,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
-from core.golden.results import Attempt, RunFolder, Status, Verdict
+from core.golden.results import RunFolder
 from tests import ROOT
 from tests.conftest import Api
 from tui.cli.golden import app
-from tui.cli.golden_table import results_table
 
 
 @pytest.fixture
@@ -179,6 +177,60 @@ def test_kept_answers_are_judged_anew_without_a_model(golden: Any, api: Api, tmp
     assert (
         "0 attempts of the run have not ended, and 2 answers are to what the suite does not ask now (p)" in stale.stdout
     )
+
+
+def kept_folder(clean_env: dict[str, str]) -> Path:
+    (folder,) = (Path(clean_env["ASSAY_DATA_DIR"]) / "runs").iterdir()
+    return folder
+
+
+def test_a_check_misses_what_the_run_did_not_answer(golden: Any, api: Api, clean_env: dict[str, str]) -> None:
+    assert (
+        golden("run", "--case", "secret_word", "--route", "openai", "--url", api.url, "--key", api.key).exit_code == 0
+    )
+    file = kept_folder(clean_env) / "attempts.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]))
+    half = golden("check")
+    assert half.exit_code == 4
+    assert "1 attempts of the run have not ended" in half.stdout
+    file.write_text("".join(lines))
+    whole = golden("check")
+    assert whole.exit_code == 0
+    assert "note: 10 cases of the suite were not asked (--case)." in whole.stdout
+
+
+def test_a_check_knows_what_the_run_left_out_and_by_what_it_weighed(golden: Any, api: Api, tmp_path: Path) -> None:
+    tiers = '[tiers]\nquick = "pocket/qwen3"\nfull = "pocket/qwen3"\n'
+    suite = write(
+        tmp_path / "s", golden__toml=tiers, p__txt="What is the capital of France?", p__toml='expect = "paris"'
+    )
+    asked = ("run", suite, "--route", "openai", "--url", api.url, "--key", api.key)
+    assert golden(*asked, "--metric", "pass^x").exit_code == 2
+    assert golden(*asked, "--repeats", "2", "--metric", "pass^2").exit_code == 0
+    assert (
+        json.loads((tmp_path / "data" / "runs").glob("*/run.json").__next__().read_text())["asked"]["metric"]
+        == "pass^2"
+    )
+    assert golden("check").exit_code == 0
+    secret = ("run", "--case", "secret_word", "--route", "openai", "--url", api.url, "--key", api.key, "--no-controls")
+    assert golden(*secret).exit_code == 0
+    checked = golden("check", "--strict")
+    assert checked.exit_code == 1
+    assert "The controls of 1 case were not run" in checked.stdout
+
+
+def test_isolated_times_need_an_engine_of_their_own(golden: Any, api: Api) -> None:
+    refused = golden("run", "--isolated-times", "--route", "openai", "--url", api.url, "--key", api.key)
+    assert refused.exit_code == 2
+    assert "leave out --url" in refused.stderr
+
+
+def test_a_fault_of_the_program_is_no_failed_golden(golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.cli.golden.check_run", lambda *arguments, **more: 1 / 0)
+    broken = golden("check")
+    assert broken.exit_code == 4
+    assert "This is a fault of assay: ZeroDivisionError" in broken.stderr
 
 
 def test_what_was_left_out_is_said_and_strict_forbids_it(golden: Any, api: Api) -> None:
@@ -339,60 +391,7 @@ def test_list_shows_cases_expectations_and_models(golden: Any) -> None:
         assert part in result.stdout
 
 
-# -- looks -----------------------------------------------------------------------------------------------------------
-
-
-def attempt(answer: str, **changes: Any) -> Attempt:
-    perf = {"ttft_s": 0.3, "decode_tps": 88.0, "load_s": 0.0, "warmth": "fresh"}
-    values = {"tier": "quick", "route": "openai", "repeat": 0, "verdict": Verdict.PASS, "perf": perf} | changes
-    return Attempt(id="r.0", key="k", case="p", case_sha="c", ask_sha="a", status=Status.OK, answer=answer, **values)
-
-
-def rendered(*attempts: Attempt, verbose: bool = False, width: int = 80) -> str:
-    console = Console(width=width, no_color=True, force_terminal=False, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(results_table(attempts, verbose=verbose))
-    return console.export_text()
-
-
-def test_what_a_model_says_is_never_markup_nor_steers_the_terminal() -> None:
-    shown = rendered(attempt("[/bold] [red]x[/red] \x1b[2J\x9b2J :smile:"))
-    assert "[/bold] [red]x[/red]" in shown
-    assert ":smile:" in shown
-    assert "\x1b" not in shown
-    assert "\x9b" not in shown
-
-
-def test_a_long_answer_is_cut_unless_all_of_it_is_asked_for() -> None:
-    long = "word " * 200 + "end"
-    assert "…" in rendered(attempt(long))
-    assert "end" in rendered(attempt(long), verbose=True)
-
-
-def test_routes_that_agree_share_a_row() -> None:
-    same = rendered(attempt("red"), attempt("red", route="anthropic"), width=120)
-    assert "openai, anthropic" in same
-    assert "TTFT 0.30 / 0.30 s · 88 / 88 tok/s" in same
-    apart = rendered(attempt("red"), attempt("blue", route="anthropic"))
-    assert "openai, anthropic" not in apart
-    assert "blue" in apart
-
-
-def test_short_answers_have_no_rate_and_loading_stands_apart() -> None:
-    perf = {"ttft_s": 0.3, "decode_tps": None, "load_s": 2.31, "warmth": "loaded"}
-    shown = rendered(attempt("red", perf=perf), attempt("red", tier="full"), width=120)
-    assert "TTFT 0.30 s · – tok/s · loaded in 2.31 s" in shown
-    assert "TTFT 0.30 s · 88 tok/s" in shown
-    assert shown.count("loaded in") == 1
-
-
-def test_the_table_names_the_model_of_each_answer() -> None:
-    shown = rendered(attempt("red", model={"id": "org/sees"}), attempt("red", tier="full", model={"id": "org/reads"}))
-    assert "✓ pass  org/sees" in shown
-    assert "✓ pass  org/reads" in shown
-
-
-def test_the_table_fits_a_narrow_terminal() -> None:
-    assert max(map(len, rendered(attempt("red " * 50), width=60).splitlines())) <= 60
+# -- what is imported -------------------------------------------------------------------------------------------------
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:

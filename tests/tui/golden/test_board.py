@@ -10,7 +10,7 @@ import pytest
 from core.golden.plan import Planned
 from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
 from core.golden.results import Attempt, Status, Verdict
-from core.golden.suite import Case
+from core.golden.suite import Case, Control
 from core.tiers import Tier
 from tests.tui.scripted import MODELS
 from tui.golden.board import Board, Progress
@@ -93,3 +93,25 @@ def test_running_again_forgets_the_verdict() -> None:
     board.add(ended(CASES[0], Tier.QUICK, Verdict.PASS))
     board.expect(["case0"])
     assert board.cells["case0", Tier.QUICK].attempt is None
+
+
+def test_a_control_that_fails_is_kept_beside_the_verdict(board: Board) -> None:
+    board.add(ended(CASES[0], Tier.QUICK, Verdict.PASS))
+    for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE):
+        event = ended(CASES[0], Tier.QUICK, verdict, "a control's answer")
+        assert isinstance(event, AttemptFinished)
+        board.add(replace(event, planned=replace(event.planned, control=Control.BLIND)))
+    cell = board.cells["case0", Tier.QUICK]
+    assert (cell.held, cell.tries, board.held(Tier.QUICK), board.controls()) == (True, 1, (1, 1), (1, 2))
+    assert cell.attempt is not None
+    assert cell.attempt.answer == "yes"
+    assert cell.control is not None
+    assert cell.control.verdict is Verdict.FAIL
+
+
+def test_one_model_for_both_tiers_is_said_to_be_one(board: Board) -> None:
+    for tier, same_as in ((Tier.QUICK, None), (Tier.FULL, 0)):
+        event = ended(CASES[0], tier, Verdict.PASS)
+        assert isinstance(event, AttemptFinished)
+        board.add(replace(event, planned=replace(event.planned, same_as=same_as)))
+    assert (board.difference("case0"), board.one_model, board.disagreements()) == ("one", 1, [])

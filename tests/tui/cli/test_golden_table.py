@@ -1,0 +1,64 @@
+"""The table of a golden run, as a person sees it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from rich.console import Console
+
+from core.golden.results import Attempt, Status, Verdict
+from tui.cli.golden_table import results_table
+
+
+def attempt(answer: str, **changes: Any) -> Attempt:
+    perf = {"ttft_s": 0.3, "decode_tps": 88.0, "load_s": 0.0, "warmth": "fresh"}
+    values = {"tier": "quick", "route": "openai", "repeat": 0, "verdict": Verdict.PASS, "perf": perf} | changes
+    return Attempt(id="r.0", key="k", case="p", case_sha="c", ask_sha="a", status=Status.OK, answer=answer, **values)
+
+
+def rendered(*attempts: Attempt, verbose: bool = False, width: int = 80) -> str:
+    console = Console(width=width, no_color=True, force_terminal=False, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(results_table(attempts, verbose=verbose))
+    return console.export_text()
+
+
+def test_what_a_model_says_is_never_markup_nor_steers_the_terminal() -> None:
+    shown = rendered(attempt("[/bold] [red]x[/red] \x1b[2J\x9b2J :smile:"))
+    assert "[/bold] [red]x[/red]" in shown
+    assert ":smile:" in shown
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+
+
+def test_a_long_answer_is_cut_unless_all_of_it_is_asked_for() -> None:
+    long = "word " * 200 + "end"
+    assert "…" in rendered(attempt(long))
+    assert "end" in rendered(attempt(long), verbose=True)
+
+
+def test_routes_that_agree_share_a_row() -> None:
+    same = rendered(attempt("red"), attempt("red", route="anthropic"), width=120)
+    assert "openai, anthropic" in same
+    assert "TTFT 0.30 / 0.30 s · 88 / 88 tok/s" in same
+    apart = rendered(attempt("red"), attempt("blue", route="anthropic"))
+    assert "openai, anthropic" not in apart
+    assert "blue" in apart
+
+
+def test_short_answers_have_no_rate_and_loading_stands_apart() -> None:
+    perf = {"ttft_s": 0.3, "decode_tps": None, "load_s": 2.31, "warmth": "loaded"}
+    shown = rendered(attempt("red", perf=perf), attempt("red", tier="full"), width=120)
+    assert "TTFT 0.30 s · – tok/s · loaded in 2.31 s" in shown
+    assert "TTFT 0.30 s · 88 tok/s" in shown
+    assert shown.count("loaded in") == 1
+
+
+def test_the_table_names_the_model_of_each_answer() -> None:
+    shown = rendered(attempt("red", model={"id": "org/sees"}), attempt("red", tier="full", model={"id": "org/reads"}))
+    assert "✓ pass  org/sees" in shown
+    assert "✓ pass  org/reads" in shown
+
+
+def test_the_table_fits_a_narrow_terminal() -> None:
+    assert max(map(len, rendered(attempt("red " * 50), width=60).splitlines())) <= 60
