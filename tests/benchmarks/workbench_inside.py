@@ -12,7 +12,6 @@ Commands come as lines on the socket FD, and each is answered with a line of JSO
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import json
 import os
@@ -21,6 +20,7 @@ import sys
 import threading
 import time
 from asyncio import events
+from concurrent.futures import Future
 from pathlib import Path
 
 from core.calls.events import Event, Finished, Prefill, TextDelta
@@ -30,10 +30,12 @@ from core.settings import Settings
 from tests.benchmarks.texts import tokens
 from tests.tui.scripted import ScriptedEngine, ScriptedServer, finished
 from tui.app import AssayApp
+from tui.run import spare_the_collector
 from tui.services import Services
 
 RATE = 300
 LAG_EVERY_S = 0.01
+UP_AFTER_S = 4.0
 QUICK, FULL = "pocket/qwen2-vl", "pocket/gemma3"
 
 
@@ -43,6 +45,12 @@ class StreamingEngine(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__(script=self._answer, held=True)
         self.length = 3000
+
+    def ready(self) -> Future[None]:
+        """As late as with the real engine, which imports MLX first: what the panes do meanwhile is over then."""
+        future: Future[None] = Future()
+        threading.Timer(UP_AFTER_S, future.set_result, (None,)).start()
+        return future
 
     def _answer(self, request: GenerationRequest) -> list[Event]:
         end: Finished = finished(tokens=self.length)
@@ -108,7 +116,7 @@ class Inside:
         def opener(settings: Settings) -> Services:
             return Services(settings, self.engine, ScriptedServer(), QUICK, FULL)  # type: ignore[arg-type]
 
-        self.app = AssayApp(Settings(data_dir=folder / "data"), opener, when_up=gc.freeze)
+        self.app = AssayApp(Settings(data_dir=folder / "data"), opener, when_up=spare_the_collector)
 
     def serve(self) -> None:
         """Answer commands until the other end is closed."""

@@ -11,9 +11,6 @@ from tui.chat.markdown_parse import Parser
 from tui.chat.settle import settled_length
 from tui.foreign import clean
 
-LONG = 2_000
-"""Characters from which on a text is read off the event loop."""
-
 
 class OpenText:
     """Text that grows at its end, laid out as it is. Its lines are laid out once; only the last one changes."""
@@ -74,21 +71,22 @@ class AnswerMarkdown:
             self._blocks = self._parser.blocks(self.settled_text)
         return self._blocks
 
-    def grow(self, text: str) -> None:
-        """Show `text`, which begins with what was shown before."""
-        self._text = text
+    async def grow(self, text: str) -> None:
+        """Show `text`, which begins with what was shown before. What settles is read off the loop."""
         cut = settled_length(text, self._cut)
         if cut > self._cut:
-            self.blocks.extend(self._parser.blocks(text[self._cut : cut]))
+            more = await off_loop(lambda: self._parser.blocks(text[self._cut : cut]), "markdown")
+            self.blocks.extend(more)
             self._cut = cut
+        self._text = text
 
     def set(self, text: str, blocks: list[Block] | None = None) -> None:
         """Show the whole of a text; it is read when its lines are asked for, unless its blocks are known."""
         self._text, self._cut, self._blocks, self._for = text, len(text), blocks, None
 
     async def finish(self, text: str) -> None:
-        """The same for a text that has grown; a long one is read off the loop."""
-        self.set(text, await off_loop(lambda: self._parser.blocks(text), "markdown") if len(text) > LONG else None)
+        """The same for a text that has grown, read off the loop."""
+        self.set(text, await off_loop(lambda: self._parser.blocks(text), "markdown"))
 
     def estimate(self, width: int) -> int:
         """About how many lines it takes."""
@@ -116,4 +114,6 @@ class AnswerMarkdown:
 
 def estimated_lines(text: str, width: int) -> int:
     """About how many lines of `width` cells a text takes, without looking at its words."""
-    return text.count("\n") + 1 + cell_len(text[:200]) * len(text) // (max(1, len(text[:200])) * max(1, width))
+    sample = text[:100]
+    cells = len(text) if sample.isascii() else cell_len(sample) * len(text) // len(sample)
+    return text.count("\n") + 1 + cells // max(1, width)

@@ -69,10 +69,10 @@ class AnswerView:
             self._folded = folded
             self.changed()
 
-    def show(self, live: LiveAnswer) -> None:
+    async def show(self, live: LiveAnswer) -> None:
         """Show what has come so far."""
         self._result = live.result
-        self.body.grow(live.result.text)
+        await self.body.grow(live.result.text)
         self._figures = Content.assemble(("▌", "$primary"), plain(live.figures))
         self.changed()
 

@@ -204,7 +204,7 @@ class ChatPane(Vertical):
         with contextlib.suppress(NoMatches):  # the program is ending: the view's parts have gone before this worker
             pause = 1 / REDRAWS_PER_S
             while not answering.take():
-                answering.view.show(answering.live)
+                await answering.view.show(answering.live)
                 asked = time.monotonic()
                 await asyncio.sleep(pause)
                 late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys

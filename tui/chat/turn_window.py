@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -64,7 +64,7 @@ class TurnWindow(ScrollView):
     def append(self, *turns: TurnView) -> None:
         """Add turns at the end and go there."""
         self._turns += turns
-        self._column.extend(turn.estimate(self._room) + 1 for turn in turns)
+        self._estimate(turns)
         for turn in turns:
             turn.changed = partial(self._redraw, turn)
         self.follow()
@@ -93,7 +93,7 @@ class TurnWindow(ScrollView):
         gone = self._turns[same:]
         self._turns = turns
         self._column.cut(same)
-        self._column.extend(turn.estimate(self._room) + 1 for turn in turns[same:])
+        self._estimate(turns[same:])
         for turn in gone:
             self._laid.pop(turn, None)
         self._settle()
@@ -129,13 +129,18 @@ class TurnWindow(ScrollView):
             self._width = self._room
             self._laid.clear()
             self._column.cut(0)
-            self._column.extend(turn.estimate(self._width) + 1 for turn in self._turns)
+            self._estimate(self._turns)
             self.screen.clear_selection()
             if self._turns and not self._following:
                 self._lines(index)
                 self._go(self._column.top(index) + round(share * self._column.height_of(index)))
         self._settle()
         self.refresh()
+
+    def _estimate(self, turns: Iterable[TurnView]) -> None:
+        """Put turns at the end of the column that nobody has looked at."""
+        room = self._room
+        self._column.extend(turn.estimate(room) + 1 for turn in turns)
 
     def _lines(self, index: int) -> list[Line]:
         """A turn laid out. Its height is put right with it."""
@@ -211,18 +216,16 @@ class TurnWindow(ScrollView):
     def _scroll_to(
         self, x: float | None = None, y: float | None = None, *, animate: bool = True, **options: Any
     ) -> bool:
-        """Lay out the way before it is gone, so that it does not change its length meanwhile; far goes at once."""
+        """Lay out the way before it is gone, so that its length is right. It goes at once: a step costs what a page does."""
         height = self.scrollable_content_region.height
         here = round(self.scroll_y)
-        if y is not None and abs(y - here) > 2 * height:
-            animate = False
-        elif y is not None and y < self.max_scroll_y:
+        if y is not None and y < self.max_scroll_y and abs(y - here) <= 2 * height:
             first = max(0, round(min(y, here)))
             moved = self._laid_out(first, abs(round(y) - here) + height) - first
             self._following = False
             self._go(here + moved)
             y = max(0, y + moved) if y > 0 else 0
-        return super()._scroll_to(x, y, animate=animate, **options)
+        return super()._scroll_to(x, y, animate=False, **options)
 
     def _redraw(self, turn: TurnView) -> None:
         """A turn has changed. One that nobody sees is estimated until somebody does."""

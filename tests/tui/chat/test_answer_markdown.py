@@ -67,7 +67,7 @@ async def test_streaming_ends_in_what_one_rendering_gives(width: int) -> None:
     text = "See [the page][1].\n\n- a\n- b\n\n```py\nx = 1\n```\n\n" + NASTY + "\n[1]: http://example.com\n"
     answer = AnswerMarkdown()
     for end in range(0, len(text), 3):
-        answer.grow(text[:end])
+        await answer.grow(text[:end])
         answer.lines(width, LOOK)
     await answer.finish(text)
     assert answer.lines(width, LOOK) == whole(text).lines(width, LOOK)
@@ -76,7 +76,7 @@ async def test_streaming_ends_in_what_one_rendering_gives(width: int) -> None:
 async def test_what_has_been_laid_out_while_streaming_is_not_laid_out_again() -> None:
     text = "one\n\n```py\nx = 1\n```\n\nlast"
     answer = AnswerMarkdown()
-    answer.grow(text)
+    await answer.grow(text)
     code = answer.blocks[1].lines(80, LOOK)
     await answer.finish(text)
     assert answer.blocks[1].lines(80, LOOK) is code
@@ -85,27 +85,27 @@ async def test_what_has_been_laid_out_while_streaming_is_not_laid_out_again() ->
 async def test_a_long_answer_is_read_off_the_loop_and_ends_the_same() -> None:
     text = "\n\n".join(f"paragraph **{number}**" for number in range(300))
     answer = AnswerMarkdown()
-    answer.grow(text)
+    await answer.grow(text)
     await answer.finish(text)
     assert shown(answer) == shown(whole(text))
     assert answer.open_text == ""
 
 
-def test_the_open_block_is_plain_and_the_settled_ones_are_markdown() -> None:
+async def test_the_open_block_is_plain_and_the_settled_ones_are_markdown() -> None:
     answer = AnswerMarkdown()
-    answer.grow("**done**\n\n**open")
+    await answer.grow("**done**\n\n**open")
     assert shown(answer) == "done\n\n**open"
     assert (answer.settled_text, answer.open_text) == ("**done**\n\n", "**open")
 
 
 @pytest.mark.parametrize("width", [8, 30, 79])
-def test_an_open_block_grows_as_if_it_had_been_there_at_once(width: int) -> None:
+async def test_an_open_block_grows_as_if_it_had_been_there_at_once(width: int) -> None:
     text = "```\n" + "".join(f"line {number} {'x' * number}\n\t and more\n" for number in range(20))
     growing = AnswerMarkdown()
     for end in range(1, len(text)):
-        growing.grow(text[:end])
+        await growing.grow(text[:end])
         at_once = AnswerMarkdown()
-        at_once.grow(text[:end])
+        await at_once.grow(text[:end])
         assert growing.lines(width, LOOK) == at_once.lines(width, LOOK)
 
 
