@@ -10,7 +10,7 @@ from statistics import median, quantiles
 
 from core.calls.requests import Message, Role
 from core.chats.history import History
-from tests.benchmarks.terminal import Terminal, own_environment
+from tests.benchmarks.terminal import DEADLINE_S, Terminal, own_environment
 from tests.benchmarks.texts import message
 from tui.chat.saver import history_file
 
@@ -26,12 +26,22 @@ def p95(values: list[float]) -> float:
     return quantiles(values, n=20)[-1]
 
 
+def _until(terminal: Terminal, question: str, answer: bool) -> None:
+    """Ask until the answer comes. Raises TimeoutError after DEADLINE_S."""
+    give_up = time.perf_counter() + DEADLINE_S
+    while terminal.ask(question) is not answer:
+        if time.perf_counter() > give_up:
+            raise TimeoutError(f"{question!r} was not answered with {answer} within {DEADLINE_S:.0f} s.")
+        time.sleep(0.05)
+
+
 @contextmanager
 def _workbench(folder: Path) -> Iterator[Terminal]:
     """A workbench that is up."""
     module = "tests.benchmarks.workbench_inside"
     with Terminal(module, [str(folder)], own_environment(folder)) as terminal:
         terminal.wait_for(" qwen2-vl  ")
+        _until(terminal, "up", True)
         terminal.wait_until_quiet()
         yield terminal
 
@@ -80,9 +90,8 @@ def _streamed(terminal: Terminal, prefix: str) -> dict[str, float]:
     before, began = terminal.ask("cpu"), time.perf_counter()
     terminal.ask("begin")
     terminal.press(ENTER)
-    time.sleep(1)
-    while terminal.ask("busy"):
-        time.sleep(0.05)
+    _until(terminal, "busy", True)
+    _until(terminal, "busy", False)
     probe, after, ended = terminal.ask("end"), terminal.ask("cpu"), time.perf_counter()
     return {
         f"{prefix}_lag_ms": p95(probe["lag_ms"]),
@@ -109,6 +118,7 @@ def key(folder: Path) -> Mapping[str, float]:
     with _workbench(folder) as terminal:
         terminal.ask(f"tokens {TOKENS}")
         terminal.press("go on" + ENTER)
+        _until(terminal, "busy", True)
         time.sleep(1)
         waits = []
         for number in range(KEYS):

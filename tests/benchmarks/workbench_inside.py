@@ -4,6 +4,7 @@ The real app in the terminal that it was started in, over an engine that answers
 Commands come as lines on the socket FD, and each is answered with a line of JSON:
 
     cpu          {"process_s", "ui_s"}: processor seconds of the process and of the thread that the event loop runs on
+    up           true when the engine is up and the panes have read what they show
     busy         true while an answer is coming in
     tokens N     the next answers have N tokens
     begin, end   {"lag_ms": [...], "step_ms"}: how late the loop was between them, its longest step
@@ -29,9 +30,9 @@ from core.calls.requests import GenerationRequest
 from core.settings import Settings
 from tests.benchmarks.texts import tokens
 from tests.tui.scripted import ScriptedEngine, ScriptedServer, finished
-from tui.app import AssayApp
 from tui.run import spare_the_collector
 from tui.services import Services
+from tui.state import Phase
 
 RATE = 300
 LAG_EVERY_S = 0.01
@@ -108,6 +109,8 @@ class Inside:
     """The app, and what answers the commands."""
 
     def __init__(self, folder: Path, wire: socket.socket) -> None:
+        from tui.app import AssayApp  # after tui.run, which decides how Textual draws
+
         self.engine = StreamingEngine()
         self.probe = Probe()
         self._wire = wire
@@ -129,6 +132,8 @@ class Inside:
         match words:
             case ["cpu"]:
                 return {"process_s": time.process_time(), "ui_s": time.clock_gettime(self._ui)}
+            case ["up"]:
+                return self.app.state.phase is Phase.READY and bool(self.app.golden._board.cases)
             case ["busy"]:
                 return self.app.chat.busy
             case ["tokens", count]:

@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from tui.chat.lines import NARROWEST, Block, Line, Look, indented, stacked, text_lines, wrapped
 
-CODE_STYLE = "on black 12%"
+CODE_STYLE = "on $panel 60%"
 CODE_PADDING = 1
 LEAST_COLUMN = 6
 """A table whose columns would get fewer cells than this is written as a list."""
@@ -136,10 +136,9 @@ class Grid(Kept):
         for row in self.rows:
             table.add_row(*(_text(cell, look) for cell in row))
         options = _CONSOLE.options.update(width=width, highlight=False)
-        segments = Segment.split_and_crop_lines(
-            _CONSOLE.render(table, options), width, include_new_lines=False, pad=False
-        )
-        return [Line(Strip(list(line))) for line in segments]
+        segments = Segment.apply_style(_CONSOLE.render(table, options), look.base.rich_style)
+        lines = Segment.split_and_crop_lines(segments, width, include_new_lines=False, pad=False)
+        return [Line(Strip(list(line))) for line in lines]
 
     def _as_list(self, width: int, look: Look) -> list[Line]:
         records = [

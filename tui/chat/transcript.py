@@ -57,6 +57,8 @@ class Transcript(TurnWindow, can_focus=True):
 
     def keep(self, turns: list[TurnView]) -> None:
         """Keep only some turns; what was selected or had the focus may be gone."""
+        if turns == self._turns:
+            return
         super().keep(turns)
         if self._current is not None and self._current not in turns:
             self._choose(None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from textual import events
 from textual.content import Content
-from textual.geometry import Offset, Size
+from textual.geometry import Offset, Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
@@ -216,7 +217,7 @@ class TurnWindow(ScrollView):
     def _scroll_to(
         self, x: float | None = None, y: float | None = None, *, animate: bool = True, **options: Any
     ) -> bool:
-        """Lay out the way before it is gone, so that its length is right. It goes at once: a step costs what a page does."""
+        """Lay out the way before it is gone, so that its length is right. It is not animated: a step costs a page."""
         height = self.scrollable_content_region.height
         here = round(self.scroll_y)
         if y is not None and y < self.max_scroll_y and abs(y - here) <= 2 * height:
@@ -229,7 +230,7 @@ class TurnWindow(ScrollView):
 
     def _redraw(self, turn: TurnView) -> None:
         """A turn has changed. One that nobody sees is estimated until somebody does."""
-        self._laid.pop(turn, None)
+        before = self._laid.pop(turn, [])
         if not self.is_attached or not self._width:
             return
         index = len(self._turns) - 1 - self._turns[::-1].index(turn)
@@ -238,10 +239,22 @@ class TurnWindow(ScrollView):
             self._lines(index)
         else:
             self._column.set(index, turn.estimate(self._width) + 1, exact=False)
+        was_at = round(self.scroll_y)
         if not self._following:
             self._go(self._column.top(at) + row)
         self._settle()
-        self.refresh()
+        after = self._laid.get(turn, [])
+        if round(self.scroll_y) != was_at or index != len(self._turns) - 1:
+            self.refresh()
+        else:
+            same = sum(
+                1
+                for _ in takewhile(
+                    lambda pair: pair[0] is pair[1] or pair[0] == pair[1], zip(before, after, strict=False)
+                )
+            )
+            first = max(0, self._column.top(index) + same - was_at)
+            self.refresh(Region(0, first, self.size.width, max(0, self.size.height - first)))
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 

@@ -54,11 +54,12 @@ def test_brackets_and_control_characters_are_harmless_and_nothing_is_lost() -> N
 
 
 def test_only_links_can_be_clicked_and_they_copy() -> None:
-    answer = whole(f"{NASTY}\n[ok](http://example.com)")
+    answer = whole(f"{NASTY}\n[ok](http://example.com)\n\n|[a](b.html)|\n|-|\n")
     found = [segment.style.meta for line in answer.lines(80, LOOK) for segment in line.strip if segment.style]
     assert {meta["@click"] for meta in found if "@click" in meta} == {
         ("copy_link", ("http://example.com",)),
         ("copy_link", ("/etc/passwd",)),
+        ("copy_link", ("b.html",)),
     }
 
 
