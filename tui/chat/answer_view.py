@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.style import Style
 
 from core.calls.events import GenerationResult, ToolCall
-from tui.chat.answer_markdown import AnswerMarkdown
+from tui.chat.answer_markdown import AnswerMarkdown, estimated_lines
 from tui.chat.lines import Line, Look, indented, text_lines
 from tui.chat.live_answer import LiveAnswer
 from tui.chat.turn_view import Thumbnail, nobody
@@ -45,7 +45,8 @@ class AnswerView:
         self.changed = nobody
         self.thumbnails: list[Thumbnail] = []
         self.body = AnswerMarkdown()
-        self._folded = folded
+        self.folded = folded
+        """Whether what the model thought is one line."""
         self._label = label
         self._tier = tier
         self._result = GenerationResult()
@@ -57,17 +58,6 @@ class AnswerView:
     def text(self) -> str:
         """The answer without its thinking."""
         return self._result.text
-
-    @property
-    def folded(self) -> bool:
-        """Whether what the model thought is one line."""
-        return self._folded
-
-    @folded.setter
-    def folded(self, folded: bool) -> None:
-        if folded is not self._folded:
-            self._folded = folded
-            self.changed()
 
     async def show(self, live: LiveAnswer) -> None:
         """Show what has come so far."""
@@ -97,7 +87,9 @@ class AnswerView:
         self.changed()
 
     def estimate(self, width: int) -> int:
-        return 3 + bool(self._result.thinking) * 2 + len(self._result.tool_calls) + self.body.estimate(width)
+        thinking = self._result.thinking
+        thought = estimated_lines(thinking, width) if thinking and not self.folded else 0
+        return 3 + (thought + 2 if thinking else 0) + len(self._result.tool_calls) + self.body.estimate(width)
 
     def forget(self) -> None:
         if not self._growing:
@@ -124,7 +116,7 @@ class AnswerView:
     def _thinking(self, width: int, look: Look) -> list[Line]:
         """What the model thought; a click folds or unfolds it."""
         now = self._growing and not self._result.text and not self._result.tool_calls
-        content = thinking_content(self._result.thinking, self._folded, now)
+        content = thinking_content(self._result.thinking, self.folded, now)
         content = content.stylize(Style.from_meta({"@click": ("fold", ())}))
         bar = look.strip(Content("│ "), "$border-blurred")
         return indented(text_lines(content, width - 2, look), bar, bar)

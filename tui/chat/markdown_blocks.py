@@ -43,6 +43,8 @@ class Kept:
 
 @dataclass
 class Paragraph(Kept):
+    """Words, all in one style."""
+
     content: Content
     style: str = ""
 
@@ -52,6 +54,8 @@ class Paragraph(Kept):
 
 @dataclass
 class Heading(Kept):
+    """A heading of level 1 to 6; the first is centred."""
+
     level: int
     content: Content
 
@@ -68,6 +72,8 @@ class Heading(Kept):
 
 @dataclass
 class Code(Kept):
+    """Code on a ground of its own. Its lines are broken anywhere, so that nothing of them is lost."""
+
     content: Content
 
     def _lay_out(self, width: int, look: Look) -> list[Line]:
@@ -82,12 +88,16 @@ class Code(Kept):
 
 @dataclass
 class Rule(Kept):
+    """A line from side to side."""
+
     def _lay_out(self, width: int, look: Look) -> list[Line]:
         return [Line(look.strip(Content("─" * width), "$secondary"))]
 
 
 @dataclass
 class Quote(Kept):
+    """Blocks behind a bar."""
+
     blocks: Sequence[Block]
 
     def _lay_out(self, width: int, look: Look) -> list[Line]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,6 @@ from pathlib import Path
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.css.query import NoMatches
 from textual.reactive import reactive
 from textual.widgets import Select
 
@@ -200,18 +198,17 @@ class ChatPane(Vertical):
     @work(exclusive=True, group="answer")
     async def _follow(self, answering: Answering) -> None:
         """Drain the engine's events a few times a second; the figures are of its clock, so reading late is harmless."""
-        error, result = None, answering.live.result
-        with contextlib.suppress(NoMatches):  # the program is ending: the view's parts have gone before this worker
-            pause = 1 / REDRAWS_PER_S
-            while not answering.take():
-                await answering.view.show(answering.live)
-                asked = time.monotonic()
-                await asyncio.sleep(pause)
-                late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys
-                pause = min(max(1 / REDRAWS_PER_S, 2 * late), SLOWEST_REDRAW_S)
-            error = answering.generation.error
-            figures = answering.live.figures if result.finished else ""
-            await answering.view.finish(result, figures, error.message if error else "")
+        result = answering.live.result
+        pause = 1 / REDRAWS_PER_S
+        while not answering.take():
+            await answering.view.show(answering.live)
+            asked = time.monotonic()
+            await asyncio.sleep(pause)
+            late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys
+            pause = min(max(1 / REDRAWS_PER_S, 2 * late), SLOWEST_REDRAW_S)
+        error = answering.generation.error
+        figures = answering.live.figures if result.finished else ""
+        await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
         if not self._record(answering) and error is not None:
             await self._give_back(answering.view)
@@ -329,8 +326,7 @@ class ChatPane(Vertical):
 
     def action_toggle_thinking(self) -> None:
         self._unfolded = not self._unfolded
-        for view in self.transcript.views(AnswerView):
-            view.folded = not self._unfolded
+        self.transcript.fold(not self._unfolded)
 
     def action_copy_answer(self) -> None:
         answers = [turn for turn in self.conversation.turns if turn.message.role is Role.ASSISTANT]

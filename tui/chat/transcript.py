@@ -66,6 +66,13 @@ class Transcript(TurnWindow, can_focus=True):
             self.screen.focus_next()
         self.screen.clear_selection()
 
+    def fold(self, folded: bool) -> None:
+        """Fold or unfold what models thought, in all answers."""
+        answers = self.views(AnswerView)
+        for answer in answers:
+            answer.folded = folded
+        self.redraw(*answers)
+
     def greet(self) -> None:
         """An empty chat says what can be done with it."""
         dim = "$foreground 60%"
@@ -183,6 +190,7 @@ class Transcript(TurnWindow, can_focus=True):
     def action_fold(self) -> None:
         if isinstance(self._current, AnswerView):
             self._current.folded = not self._current.folded
+            self.redraw(self._current)
 
     # -- the mouse ----------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from textual.widget import Widget
 from tui.chat.column import Column
 from tui.chat.lines import Line, Look
 from tui.chat.question_view import COLUMNS, ROWS
-from tui.chat.turn_view import TurnView
+from tui.chat.turn_view import TurnView, nobody
 from tui.widgets.picture import Picture
 
 MOST_LAID_OUT = 100
@@ -67,7 +67,7 @@ class TurnWindow(ScrollView):
         self._turns += turns
         self._estimate(turns)
         for turn in turns:
-            turn.changed = partial(self._redraw, turn)
+            turn.changed = partial(self.redraw, turn)
         self.follow()
 
     def drop_after(self, view: TurnView) -> None:
@@ -97,6 +97,8 @@ class TurnWindow(ScrollView):
         self._estimate(turns[same:])
         for turn in gone:
             self._laid.pop(turn, None)
+            if turn not in turns:
+                turn.changed = nobody
         self._settle()
         self.refresh()
 
@@ -228,33 +230,33 @@ class TurnWindow(ScrollView):
             y = max(0, y + moved) if y > 0 else 0
         return super()._scroll_to(x, y, animate=False, **options)
 
-    def _redraw(self, turn: TurnView) -> None:
-        """A turn has changed. One that nobody sees is estimated until somebody does."""
-        before = self._laid.pop(turn, [])
+    def redraw(self, *turns: TurnView) -> None:
+        """Show turns that have changed. What nobody sees of them is estimated until somebody does."""
+        before = {turn: self._laid.pop(turn, []) for turn in turns}
         if not self.is_attached or not self._width:
             return
-        index = len(self._turns) - 1 - self._turns[::-1].index(turn)
-        at, row = self._place()
-        if index in self.in_window():
-            self._lines(index)
-        else:
-            self._column.set(index, turn.estimate(self._width) + 1, exact=False)
-        was_at = round(self.scroll_y)
+        (at, row), top, window = self._place(), round(self.scroll_y), self.in_window()
+        for index, turn in enumerate(self._turns):
+            if turn in before and index in window:
+                self._lines(index)
+            elif turn in before:
+                self._column.set(index, turn.estimate(self._width) + 1, exact=False)
         if not self._following:
             self._go(self._column.top(at) + row)
         self._settle()
-        after = self._laid.get(turn, [])
-        if round(self.scroll_y) != was_at or index != len(self._turns) - 1:
-            self.refresh()
+        if round(self.scroll_y) == top and list(turns) == self._turns[-1:]:
+            self._refresh_from(top, before[turns[0]])
         else:
-            same = sum(
-                1
-                for _ in takewhile(
-                    lambda pair: pair[0] is pair[1] or pair[0] == pair[1], zip(before, after, strict=False)
-                )
-            )
-            first = max(0, self._column.top(index) + same - was_at)
-            self.refresh(Region(0, first, self.size.width, max(0, self.size.height - first)))
+            self.refresh()
+
+    def _refresh_from(self, top: int, before: list[Line]) -> None:
+        """Draw what the last turn has other than `before`, in a window that begins where it did."""
+        same = takewhile(
+            lambda pair: pair[0] is pair[1] or pair[0] == pair[1],
+            zip(before, self._lines(len(self._turns) - 1), strict=False),
+        )
+        first = max(0, self._column.top(len(self._turns) - 1) + sum(1 for _ in same) - top)
+        self.refresh(Region(0, first, self.size.width, max(0, self.size.height - first)))
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 

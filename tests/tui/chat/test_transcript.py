@@ -158,6 +158,19 @@ async def test_dropping_turns() -> None:
         assert "question" not in seen(transcript)
 
 
+async def test_unfolding_all_thinking_keeps_the_readers_place() -> None:
+    turns = [answer(f"number {number}", thinking="thought\n" * 9) for number in range(60)]
+    async with talking(*turns) as (pilot, transcript):
+        transcript.scroll_to(y=150)
+        await pilot.pause()
+        index, row = transcript._place()
+        for folded in (False, True):
+            transcript.fold(folded)
+            await pilot.pause()
+            assert transcript._place() == (index, row)
+            assert ("thinking" in seen(transcript)) is not folded
+
+
 # -- keys -------------------------------------------------------------------------------------------------------------
 
 
