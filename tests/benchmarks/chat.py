@@ -17,7 +17,7 @@ from tui.chat.saver import history_file
 MESSAGES = 1000
 TOKENS = 3000
 KEYS = 50
-PAGES = 30
+PAGES = 60
 TITLE, LAST = "thousand messages", "the very last words"
 CTRL_L, ENTER, SHIFT_TAB, PAGE_UP = "\x0c", "\r", "\x1b[Z", "\x1b[5~"
 
@@ -140,7 +140,6 @@ def scroll(folder: Path) -> Mapping[str, float]:
         for _page in range(PAGES):
             before = terminal.ask("cpu")["process_s"]
             terminal.press(PAGE_UP)
-            time.sleep(0.05)
             terminal.wait_until_quiet()
             pages.append((terminal.ask("cpu")["process_s"] - before) * 1e3)
         return {"scroll_ms": p95(pages), "scroll_median_ms": median(pages)}

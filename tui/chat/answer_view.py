@@ -118,5 +118,5 @@ class AnswerView:
         now = self._growing and not self._result.text and not self._result.tool_calls
         content = thinking_content(self._result.thinking, self.folded, now)
         content = content.stylize(Style.from_meta({"@click": ("fold", ())}))
-        bar = look.strip(Content("│ "), "$border-blurred")
+        bar = look.mark("│ ", "$border-blurred")
         return indented(text_lines(content, width - 2, look), bar, bar)

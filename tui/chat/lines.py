@@ -37,6 +37,7 @@ class Look:
         self.base = base
         self._resolve = resolve
         self._known: dict[str, Style] = {}
+        self._marks: dict[tuple[str, str], Strip] = {}
 
     def style(self, style: str | Style) -> Style:
         """A style by its name, such as "bold $primary". One that means nothing is no style."""
@@ -52,9 +53,15 @@ class Look:
         segments = content.render(base, end="", parse_style=self.style)
         return Strip([Segment(text, style.rich_style) for text, style in segments], content.cell_length)
 
+    def mark(self, text: str, style: str = "") -> Strip:
+        """A few characters that stand on many lines; they are rendered once."""
+        if (text, style) not in self._marks:
+            self._marks[text, style] = self.strip(Content(text), style)
+        return self._marks[text, style]
+
     def blank(self, width: int, style: str = "") -> Strip:
         """`width` empty cells."""
-        return self.strip(Content(" " * width), style)
+        return self.mark(" " * width, style)
 
 
 class Block(Protocol):

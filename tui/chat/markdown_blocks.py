@@ -101,7 +101,7 @@ class Quote(Kept):
     blocks: Sequence[Block]
 
     def _lay_out(self, width: int, look: Look) -> list[Line]:
-        bar = look.strip(Content("▌ "), "$text-primary 50%")
+        bar = look.mark("▌ ", "$text-primary 50%")
         return indented(stacked(self.blocks, width - 2, look), bar, bar)
 
 

@@ -9,7 +9,6 @@ from itertools import takewhile
 from typing import Any, TypeVar
 
 from textual import events
-from textual.content import Content
 from textual.geometry import Offset, Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -50,6 +49,7 @@ class TurnWindow(ScrollView):
         self._width = 0
         self._following = True
         self._placing = False
+        self._painting = False
 
     # -- turns --------------------------------------------------------------------------------------------------------
 
@@ -278,9 +278,19 @@ class TurnWindow(ScrollView):
         place = self.line_at(y)
         if place is None or place[1] >= len(lines := self._lines(place[0])):
             return Strip.blank(width, base)
-        bar = self._look.strip(Content(self.bar(place[0])), "$border")
+        bar = self._look.mark(self.bar(place[0]), "$border")
         line = Strip.join([bar, self.marked(lines[place[1]].strip, *place)])
-        return self.placed(line.adjust_cell_length(width, base), *place)
+        line = line.adjust_cell_length(width, base)
+        return line if self._painting else self.placed(line, *place)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Paint. Where lines belong is left out of them: it costs as much as all the rest, and the screen asks for the
+        line under the mouse by itself."""
+        self._painting = True
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._painting = False
 
     def bar(self, index: int) -> str:
         """What stands in the gutter before a turn."""
