@@ -62,7 +62,7 @@ async def ask_about_an_image(pilot: Pilot[None]) -> None:
     app.chat.input.composer.insert("what is this?")
     await pilot.press("enter")
     await until(pilot, lambda: len(app.chat.conversation.turns) == 2)
-    await until(pilot, lambda: app.query("QuestionView HalfcellImage"))
+    await until(pilot, lambda: app.query("Transcript HalfcellImage"))
 
 
 @every_size
@@ -172,7 +172,7 @@ def test_an_image_for_a_text_model(shows: Callable[..., bool]) -> None:
         await app.chat.input.attachments.add(red_square())
         app.chat.input.composer.insert("what is this?")
         await pilot.press("enter")
-        await until(pilot, lambda: app.query("AnswerView.refused"))
+        await until(pilot, lambda: app.chat.transcript.turns and app.chat.transcript.turns[-1].refused)
         await until(pilot, lambda: len(app.query("HalfcellImage")) == 2)
 
     assert shows((80, 24), act)

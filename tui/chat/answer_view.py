@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from textual import getters
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
-from textual.reactive import reactive
-from textual.widgets import Static
+from textual.style import Style
 
 from core.calls.events import GenerationResult, ToolCall
-from tui.chat.answer_markdown import AnswerMarkdown
+from tui.chat.answer_markdown import AnswerMarkdown, estimated_lines
+from tui.chat.lines import Line, Look, indented, text_lines
 from tui.chat.live_answer import LiveAnswer
+from tui.chat.turn_view import Thumbnail, nobody
 from tui.foreign import plain
-from tui.widgets.redraw import redraw
 
 THINKING_LINES = 4
+DIM = "$foreground 60%"
 
 
 def thinking_content(text: str, folded: bool, thinking_now: bool) -> Content:
     """The thinking block: its last lines while it grows, one line when it is folded, all of it otherwise."""
     lines = text.strip().splitlines() or [""]
-    dim = "italic $foreground 60%"
     if thinking_now and folded:
-        return Content.assemble(("thinking…\n", "$foreground 60%"), plain("\n".join(lines[-THINKING_LINES:]), dim))
+        return Content.assemble(("thinking…\n", DIM), plain("\n".join(lines[-THINKING_LINES:]), f"italic {DIM}"))
     if folded:
-        return Content.styled(f"▸ thought for {len(text.split())} words", "$foreground 60%")
-    return Content.assemble(("▾ thinking\n", "$foreground 60%"), plain("\n".join(lines), dim))
+        return Content.styled(f"▸ thought for {len(text.split())} words", DIM)
+    return Content.assemble(("▾ thinking\n", DIM), plain("\n".join(lines), f"italic {DIM}"))
 
 
 def call_content(call: ToolCall) -> Content:
@@ -43,42 +37,22 @@ def call_content(call: ToolCall) -> Content:
     return Content.assemble(("⚒ ", "$secondary"), plain(call.name, "bold $secondary"), "(", arguments, ")")
 
 
-class ThinkingFold(Static):
-    """A click folds or unfolds."""
-
-    def on_click(self) -> None:
-        view = self.query_ancestor(AnswerView)
-        view.folded = not view.folded
-
-
-class AnswerView(Vertical, can_focus=True):
-    """Grows with `show`; `finish` renders it for good."""
-
-    BINDINGS: ClassVar = [
-        Binding("c", "copy", "Copy", tooltip="Copy the answer", id="answer.copy"),
-        Binding("t", "fold", "Thinking", tooltip="Fold or unfold what the model thought", id="answer.fold"),
-    ]
-
-    folded: reactive[bool] = reactive(True)
-
-    body = getters.query_one(AnswerMarkdown)
+class AnswerView:
+    """Grows with `show`; `finish`, or `set` where nothing has grown, renders it for good."""
 
     def __init__(self, label: str, tier: str, folded: bool = True) -> None:
-        super().__init__(classes="turn answer")
-        self.set_reactive(AnswerView.folded, folded)
+        self.refused = False
+        self.changed = nobody
+        self.thumbnails: list[Thumbnail] = []
+        self.body = AnswerMarkdown()
+        self.folded = folded
+        """Whether what the model thought is one line."""
         self._label = label
         self._tier = tier
         self._result = GenerationResult()
         self._growing = True
-
-    def compose(self) -> ComposeResult:
-        style = f"bold ${self._tier}" if self._tier in ("quick", "full") else "bold $secondary"
-        yield Static(plain(self._label, style), classes="turn-label", markup=False)
-        yield ThinkingFold(classes="turn-thinking", markup=False)
-        yield AnswerMarkdown()
-        yield Static(classes="turn-calls", markup=False)
-        yield Static(classes="turn-problem", markup=False)
-        yield Static(classes="turn-figures", markup=False)
+        self._figures = Content("")
+        self._problem = ""
 
     @property
     def text(self) -> str:
@@ -88,40 +62,61 @@ class AnswerView(Vertical, can_focus=True):
     async def show(self, live: LiveAnswer) -> None:
         """Show what has come so far."""
         self._result = live.result
-        self._draw_parts()
         await self.body.grow(live.result.text)
-        redraw(self.query_one(".turn-figures", Static), Content.assemble(("▌", "$primary"), plain(live.figures)))
+        self._figures = Content.assemble(("▌", "$primary"), plain(live.figures))
+        self.changed()
 
     async def finish(self, result: GenerationResult, figures: str, problem: str = "") -> None:
         """Show the end: the text rendered once as a whole, the final figures, and what went wrong if anything did."""
-        self._result, self._growing = result, False
-        self._draw_parts()
         await self.body.finish(result.text)
-        problem_line = self.query_one(".turn-problem", Static)
-        problem_line.update(plain(problem))
-        problem_line.display = bool(problem)
-        figures_line = self.query_one(".turn-figures", Static)
-        figures_line.update(plain(figures))
-        figures_line.display = bool(figures)
+        self._end(result, figures, problem)
 
-    def _draw_parts(self) -> None:
-        thinking = self.query_one(ThinkingFold)
-        thinking.display = bool(self._result.thinking)
+    def set(self, result: GenerationResult, figures: str, problem: str = "") -> None:
+        """The same for an answer that is there at once."""
+        self.body.set(result.text)
+        self._end(result, figures, problem)
+
+    def _end(self, result: GenerationResult, figures: str, problem: str) -> None:
+        self._result, self._growing, self._problem = result, False, problem
+        self._figures = plain(figures)
+        self.changed()
+
+    def refuse(self) -> None:
+        """It is no part of the conversation."""
+        self.refused = True
+        self.changed()
+
+    def estimate(self, width: int) -> int:
+        thinking = self._result.thinking
+        thought = estimated_lines(thinking, width) if thinking and not self.folded else 0
+        return 3 + (thought + 2 if thinking else 0) + len(self._result.tool_calls) + self.body.estimate(width)
+
+    def forget(self) -> None:
+        if not self._growing:
+            self.body.forget()
+
+    def lines(self, width: int, look: Look) -> list[Line]:
+        tier = f"${self._tier}" if self._tier in ("quick", "full") else "$secondary"
+        dim = f"bold {'$foreground 50%' if self.refused else tier}"
+        lines = text_lines(plain(self._label), width, look, dim)
         if self._result.thinking:
-            now = self._growing and not self._result.text and not self._result.tool_calls
-            redraw(thinking, thinking_content(self._result.thinking, self.folded, now))
-        calls = self.query_one(".turn-calls", Static)
-        calls.display = bool(self._result.tool_calls)
-        if self._result.tool_calls:
-            redraw(calls, Content("\n").join(call_content(call) for call in self._result.tool_calls))
+            lines += [*self._thinking(width, look), Line(look.blank(0))]
+        body = self.body.lines(width, look)
+        lines += body
+        if body and (self._result.tool_calls or self._problem or self._figures):
+            lines.append(Line(look.blank(0)))
+        for call in self._result.tool_calls:
+            lines += text_lines(call_content(call), width, look)
+        if self._problem:
+            lines += text_lines(plain(self._problem), width, look, "$error")
+        if self._figures:
+            lines += text_lines(self._figures, width, look, "$foreground 55%")
+        return lines
 
-    def watch_folded(self) -> None:
-        if self.is_mounted:
-            self._draw_parts()
-
-    def action_fold(self) -> None:
-        self.folded = not self.folded
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(self.text)
-        self.app.notify("Copied.", timeout=2)
+    def _thinking(self, width: int, look: Look) -> list[Line]:
+        """What the model thought; a click folds or unfolds it."""
+        now = self._growing and not self._result.text and not self._result.tool_calls
+        content = thinking_content(self._result.thinking, self.folded, now)
+        content = content.stylize(Style.from_meta({"@click": ("fold", ())}))
+        bar = look.mark("│ ", "$border-blurred")
+        return indented(text_lines(content, width - 2, look), bar, bar)

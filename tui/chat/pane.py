@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,6 @@ from pathlib import Path
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.css.query import NoMatches
 from textual.reactive import reactive
 from textual.widgets import Select
 
@@ -31,7 +29,8 @@ from tui.chat.question_view import QuestionView
 from tui.chat.saved_chats import SavedChats
 from tui.chat.saver import ChatSaver, history_file
 from tui.chat.settings_screen import ChatSettingsScreen
-from tui.chat.transcript import MOST_MOUNTED, Transcript
+from tui.chat.transcript import Transcript
+from tui.chat.turn_view import TurnView
 from tui.foreign import plain, short_name
 from tui.screens.jump import Target
 from tui.services import Services
@@ -115,7 +114,7 @@ class ChatPane(Vertical):
     def focus_last_turn(self) -> None:
         """Go to the newest message, from where tab reaches the others."""
         if self.transcript.turns:
-            self.transcript.turns[-1].focus()
+            self.transcript.focus_turn(self.transcript.turns[-1])
 
     @on(Select.Changed, "#chat-model")
     def _model_chosen(self, event: Select.Changed) -> None:
@@ -154,10 +153,10 @@ class ChatPane(Vertical):
     async def _ask(self, services: Services, question: Message, draft: str) -> None:
         """Put a question to the chosen model; one that is refused at once stays in the composer."""
         if not self.conversation.turns:
-            await self.transcript.clear()
-        await self.transcript.drop_refused()
+            self.transcript.clear()
+        self.transcript.drop_refused()
         view = QuestionView(question)
-        await self.transcript.append(view)
+        self.transcript.append(view)
         self.conversation.turns.append(Turn(question))
         if await self._answer(services):
             await self.input.taken(draft)
@@ -165,7 +164,7 @@ class ChatPane(Vertical):
             self._save()
         else:
             self.conversation.turns.pop()
-            view.add_class("refused")
+            view.refuse()
 
     async def _answer(self, services: Services) -> bool:
         """Ask for an answer to the conversation as it stands; False if the engine refuses."""
@@ -174,7 +173,7 @@ class ChatPane(Vertical):
         tier = choice if choice in TIERS else ""
         label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
         view = AnswerView(label, tier, folded=not self._unfolded)
-        await self.transcript.append(view)
+        self.transcript.append(view)
         try:
             if model is None:
                 key = "q" if choice == "quick" else "w"
@@ -182,8 +181,8 @@ class ChatPane(Vertical):
             submitted = time.monotonic()
             generation = services.engine.generate(self.conversation.request(model, self.settings))
         except EngineError as error:
-            view.add_class("refused")
-            await view.finish(LiveAnswer(0).result, "", error.message)
+            view.refuse()
+            view.set(LiveAnswer(0).result, "", error.message)
             return False
         self._answering = Answering(generation, LiveAnswer(submitted), view, model)
         self._follow(self._answering)
@@ -199,18 +198,17 @@ class ChatPane(Vertical):
     @work(exclusive=True, group="answer")
     async def _follow(self, answering: Answering) -> None:
         """Drain the engine's events a few times a second; the figures are of its clock, so reading late is harmless."""
-        error, result = None, answering.live.result
-        with contextlib.suppress(NoMatches):  # the program is ending: the view's parts have gone before this worker
-            pause = 1 / REDRAWS_PER_S
-            while not answering.take():
-                await answering.view.show(answering.live)
-                asked = time.monotonic()
-                await asyncio.sleep(pause)
-                late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys
-                pause = min(max(1 / REDRAWS_PER_S, 2 * late), SLOWEST_REDRAW_S)
-            error = answering.generation.error
-            figures = answering.live.figures if result.finished else ""
-            await answering.view.finish(result, figures, error.message if error else "")
+        result = answering.live.result
+        pause = 1 / REDRAWS_PER_S
+        while not answering.take():
+            await answering.view.show(answering.live)
+            asked = time.monotonic()
+            await asyncio.sleep(pause)
+            late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys
+            pause = min(max(1 / REDRAWS_PER_S, 2 * late), SLOWEST_REDRAW_S)
+        error = answering.generation.error
+        figures = answering.live.figures if result.finished else ""
+        await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
         if not self._record(answering) and error is not None:
             await self._give_back(answering.view)
@@ -227,8 +225,9 @@ class ChatPane(Vertical):
     async def _give_back(self, view: AnswerView) -> None:
         """An answer failed before its first word: the question goes back to the composer, to be sent again."""
         question = self.conversation.turns.pop().message
-        for refused in (view, *self.transcript.views(QuestionView)[-1:]):
-            refused.add_class("refused")
+        view.refuse()
+        for asked in self.transcript.views(QuestionView)[-1:]:
+            asked.refuse()
         self._save()
         await self.input.give_back(question.plain_text, question.images)
 
@@ -245,12 +244,12 @@ class ChatPane(Vertical):
         if not self.conversation.take_back_answer():
             self.notify("There is no message to answer again.")
             return
-        await self.transcript.drop_refused()
-        await self.transcript.drop_after(self.transcript.views(QuestionView)[-1])
+        self.transcript.drop_refused()
+        self.transcript.drop_after(self.transcript.views(QuestionView)[-1])
         await self._answer(self._services)
 
-    @on(QuestionView.EditWanted)
-    async def _edit(self, event: QuestionView.EditWanted) -> None:
+    @on(Transcript.EditWanted)
+    async def _edit(self, event: Transcript.EditWanted) -> None:
         """Take the chat back to before a message, which goes into the composer."""
         event.stop()
         if self.busy:
@@ -260,10 +259,9 @@ class ChatPane(Vertical):
             if turn.message is event.view.message:
                 del self.conversation.turns[position:]
                 break
-        await self.transcript.drop_after(event.view)
+        self.transcript.drop_from(event.view)
         await self.input.clear()
         await self.input.give_back(event.view.text, event.view.message.images)
-        await event.view.remove()
         self._show_title()
         self._save()
         self.focus_main()
@@ -286,7 +284,7 @@ class ChatPane(Vertical):
         if self._saver is not None:
             self._saver.new_chat()
         self.conversation = Conversation()
-        await self.transcript.clear()
+        self.transcript.clear()
         await self.input.clear()
         self._show_title()
 
@@ -308,30 +306,27 @@ class ChatPane(Vertical):
             self.conversation = await self._saver.open(chat)
         except EngineError as error:
             self.notify(error.message, title="Not opened", severity="error")
-        await self._show_conversation()
+        self._show_conversation()
         self.focus_main()
 
-    async def _show_conversation(self) -> None:
-        """Mount views for the newest turns of a conversation that was read from the file."""
-        shown = self.conversation.turns[-MOST_MOUNTED:]
-        views = [
-            AnswerView(short_name(turn.model), "", folded=not self._unfolded)
-            if turn.message.role is Role.ASSISTANT
-            else QuestionView(turn.message)
-            for turn in shown
-        ]
-        await self.transcript.append(*views)
-        for view, turn in zip(views, shown, strict=True):
-            if isinstance(view, AnswerView):
-                await view.finish(result_of(turn), final_figures(turn.finished) if turn.finished else "")
+    def _show_conversation(self) -> None:
+        """Show a conversation that was read from the file."""
+        views: list[TurnView] = []
+        for turn in self.conversation.turns:
+            if turn.message.role is Role.ASSISTANT:
+                view = AnswerView(short_name(turn.model), "", folded=not self._unfolded)
+                view.set(result_of(turn), final_figures(turn.finished) if turn.finished else "")
+                views.append(view)
+            else:
+                views.append(QuestionView(turn.message))
+        self.transcript.append(*views)
         self._show_title()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def action_toggle_thinking(self) -> None:
         self._unfolded = not self._unfolded
-        for view in self.query(AnswerView):
-            view.folded = not self._unfolded
+        self.transcript.fold(not self._unfolded)
 
     def action_copy_answer(self) -> None:
         answers = [turn for turn in self.conversation.turns if turn.message.role is Role.ASSISTANT]

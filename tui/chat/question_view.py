@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from itertools import groupby
 
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message as Posted
-from textual.widgets import Static
 
 from core.calls.requests import Message, Role, TextPart, ToolResultPart
-from tui.foreign import plain
-from tui.widgets.picture import Picture
+from tui.chat.answer_markdown import estimated_lines
+from tui.chat.lines import Line, Look, text_lines
+from tui.chat.turn_view import Thumbnail, nobody
+from tui.foreign import plain, shorten
+from tui.widgets.picture import box_of
+
+COLUMNS, ROWS = 24, 8
+BETWEEN = 2
 
 
-class QuestionView(Vertical, can_focus=True):
+class QuestionView:
     """A turn of the person's, or a tool's result that they typed."""
 
-    BINDINGS: ClassVar = [
-        Binding("e", "edit", "Edit", tooltip="Take the chat back to this message and change it", id="question.edit"),
-        Binding("c", "copy", "Copy", tooltip="Copy the message", id="question.copy"),
-    ]
-
-    class EditWanted(Posted):
-        def __init__(self, view: QuestionView) -> None:
-            super().__init__()
-            self.view = view
-
     def __init__(self, message: Message) -> None:
-        super().__init__(classes="turn")
         self.message = message
+        self.refused = False
+        self.changed = nobody
+        self.thumbnails: list[Thumbnail] = []
 
     @property
     def text(self) -> str:
@@ -41,21 +34,50 @@ class QuestionView(Vertical, can_focus=True):
             return "\n".join(item.text for result in results for item in result.content if isinstance(item, TextPart))
         return self.message.plain_text
 
-    def compose(self) -> ComposeResult:
+    def refuse(self) -> None:
+        """It goes back to the composer."""
+        self.refused = True
+        self.changed()
+
+    def estimate(self, width: int) -> int:
+        images = (ROWS + 2) * -(-len(self.message.images) // max(1, width // COLUMNS))
+        return 1 + images + estimated_lines(self.text, width)
+
+    def forget(self) -> None:
+        """Nothing is kept: laying out takes no time."""
+
+    def lines(self, width: int, look: Look) -> list[Line]:
+        dim = "$foreground 50%"
         label = "tool result" if self.message.role is Role.TOOL else "you"
-        yield Static(Content.styled(label, "bold $primary"), classes="turn-label")
-        if self.message.images:
-            with Horizontal(classes="turn-images"):
-                for image in self.message.images:
-                    with Vertical(classes="turn-image"):
-                        yield Picture(image, 24, 8)
-                        yield Static(plain(image.name, "$foreground 60%"), markup=False)
+        lines = text_lines(Content(label), width, look, f"bold {dim}" if self.refused else "bold $primary")
+        lines += self._images(width, look, len(lines))
         if self.text:
-            yield Static(plain(self.text), classes="turn-text", markup=False)
+            lines += text_lines(plain(self.text), width, look, dim if self.refused else "")
+        return lines
 
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(self.text)
-        self.app.notify("Copied.", timeout=2)
-
-    def action_edit(self) -> None:
-        self.post_message(self.EditWanted(self))
+    def _images(self, width: int, look: Look, row: int) -> list[Line]:
+        """Room for the images, as many beside each other as there is, and their names under them."""
+        places: list[tuple[int, int, Thumbnail]] = []
+        line, column = 0, 0
+        boxes = [box_of(image, COLUMNS, ROWS) for image in self.message.images]
+        taken = [
+            max(columns, min(len(image.name), COLUMNS))
+            for image, (columns, _) in zip(self.message.images, boxes, strict=True)
+        ]
+        for number, image in enumerate(self.message.images):
+            if column and column + taken[number] > width:
+                line, column = line + 1, 0
+            places.append((line, number, Thumbnail(image, 0, column)))
+            column += taken[number] + BETWEEN
+        self.thumbnails = []
+        lines: list[Line] = []
+        for _, group in groupby(places, key=lambda place: place[0]):
+            names = Content("")
+            height = 0
+            for _, number, place in group:
+                self.thumbnails.append(Thumbnail(place.image, row + len(lines), place.column))
+                height = max(height, boxes[number][1])
+                names = names.pad_right(place.column - names.cell_length) + plain(shorten(place.image.name, COLUMNS))
+            lines += [Line(look.blank(0))] * height
+            lines += [Line(look.strip(names, "$foreground 60%")), Line(look.blank(0))]
+        return lines

@@ -1,135 +1,83 @@
-"""The conversation on the screen: follows the newest text until the reader scrolls away from it."""
+"""The conversation on the screen, with what keys and the mouse do to it."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar
 
-from textual import events, getters
-from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from rich.segment import Segment
+from textual import events
+from textual.binding import Binding
 from textual.content import Content
+from textual.geometry import Offset
+from textual.message import Message
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.style import Style
 from textual.widget import Widget
-from textual.widgets import Static
 
-MOST_MOUNTED = 200
-PAGE_TURNS = 8
-AWAY_WINDOWS = 1
+from tui.chat.answer_view import AnswerView
+from tui.chat.lines import Line, text_lines, text_of
+from tui.chat.question_view import QuestionView
+from tui.chat.turn_view import TurnView
+from tui.chat.turn_window import GUTTER, TurnWindow
+from tui.foreign import clean
 
-View = TypeVar("View", bound=Widget)
+SPAN = 1 << 20
+"""A position of the selection is turn * SPAN + row: it stays where it is when turns above turn out higher."""
 
 
-class Page(Vertical):
-    """A few turns, which can be put away together: a blank of the same height stands in their place."""
+class Transcript(TurnWindow, can_focus=True):
+    """All turns of a chat. One of them is the current one: the keys are for it while the transcript has the focus."""
 
-    _away = False
+    BINDINGS: ClassVar = [
+        Binding("e", "edit", "Edit", tooltip="Take the chat back to this message and change it", id="question.edit"),
+        Binding("c", "copy", "Copy", tooltip="Copy the message", id="turn.copy"),
+        Binding("t", "fold", "Thinking", tooltip="Fold or unfold what the model thought", id="answer.fold"),
+        Binding("tab", "move(1)", "Next message", show=False, id="turn.next"),
+        Binding("shift+tab", "move(-1)", "Message before", show=False, id="turn.previous"),
+    ]
 
-    def put_away(self, away: bool) -> None:
-        """Hide the turns, or show them again. A page that has not been laid out yet stays as it is."""
-        if away is self._away or (away and not self.size.height):
+    class EditWanted(Message):
+        """The person wants to change a question."""
+
+        def __init__(self, view: QuestionView) -> None:
+            super().__init__()
+            self.view = view
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._greeting: Content | None = None
+        self._current: TurnView | None = None
+        self._pointed: tuple[int, int] = (0, 0)
+
+    def clear(self) -> None:
+        """Drop everything, the greeting as well."""
+        self._greeting = None
+        super().clear()
+
+    def keep(self, turns: list[TurnView]) -> None:
+        """Keep only some turns; what was selected or had the focus may be gone."""
+        if turns == self._turns:
             return
-        self._away = away
-        self.styles.height = self.size.height if away else None
-        for turn in self.children:
-            turn.display = not away
+        super().keep(turns)
+        if self._current is not None and self._current not in turns:
+            self._choose(None)
+        if self.has_focus and not turns:
+            self.screen.focus_next()
+        self.screen.clear_selection()
 
-
-class Transcript(VerticalScroll, can_focus=False):
-    """Holds question and answer views. Old ones are unmounted; the saved chat keeps them.
-
-    Textual's layout visits every widget that is displayed anywhere, on the screen or not, each time an answer grows a
-    line. Pages far from the window are therefore put away, and come back before the reader gets to them.
-    """
-
-    pages = getters.query_one("#pages", Vertical)
-
-    def compose(self) -> ComposeResult:
-        # As tall as the window at least: an anchored window pushes shorter content to its bottom.
-        yield Vertical(id="pages")
-
-    def on_mount(self) -> None:
-        self.anchor()
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        self._turn_pages()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Heights change with the width: measure everything again."""
-        for page in self.pages.query_children(Page):
-            page.put_away(False)
-        self.call_after_refresh(self._turn_pages)
-
-    def _turn_pages(self) -> None:
-        """Put away what is more than a window off, and bring back what is nearer. The last page always stays."""
-        window = self.size.height
-        top = self.scroll_offset.y
-        pages = list(self.pages.query_children(Page))
-        for page in pages[:-1]:
-            region = page.virtual_region
-            page.put_away(region.bottom < top - AWAY_WINDOWS * window or region.y > top + (1 + AWAY_WINDOWS) * window)
-        for page in pages[-1:]:
-            page.put_away(False)
-
-    @property
-    def turns(self) -> list[Widget]:
-        """Every mounted view of a turn, oldest first."""
-        return [turn for page in self.pages.query_children(Page) for turn in page.children]
-
-    def views(self, kind: type[View]) -> list[View]:
-        """The mounted views of one kind, oldest first."""
-        return [turn for turn in self.turns if isinstance(turn, kind)]
-
-    async def append(self, *views: Widget) -> None:
-        """Mount views at the end and go there."""
-        waiting = list(views)
-        while waiting:
-            pages = list(self.pages.query_children(Page))
-            if not pages or len(pages[-1].children) >= PAGE_TURNS:
-                pages.append(Page())
-                await self.pages.mount(pages[-1])
-            room = PAGE_TURNS - len(pages[-1].children)
-            await pages[-1].mount_all(waiting[:room])
-            del waiting[:room]
-        await self._forget_the_oldest()
-        self.follow()
-        self.call_after_refresh(self._turn_pages)
-
-    async def _forget_the_oldest(self) -> None:
-        pages = list(self.pages.query_children(Page))
-        surplus = len(self.turns) - MOST_MOUNTED
-        if surplus < PAGE_TURNS:
-            return
-        await self.pages.remove_children(pages[: surplus // PAGE_TURNS])
-        if not self.query(".earlier"):
-            note = Content.styled("Earlier turns are in the saved chat.", "$foreground 60%")
-            await self.pages.mount(Static(note, classes="earlier"), before=0)
-
-    async def drop_after(self, view: Widget) -> None:
-        """Unmount every turn after a view."""
-        turns = self.turns
-        await self._unmount(turns[turns.index(view) + 1 :])
-
-    async def drop_refused(self) -> None:
-        """Unmount what was refused: it is not part of the conversation."""
-        await self._unmount([turn for turn in self.turns if turn.has_class("refused")])
-
-    async def _unmount(self, turns: list[Widget]) -> None:
-        for turn in turns:
-            await turn.remove()
-        for page in self.pages.query_children(Page):
-            if not page.children:
-                await page.remove()
-        self.call_after_refresh(self._turn_pages)
-
-    def follow(self) -> None:
-        """Follow the newest text again."""
-        self.anchor()
+    def fold(self, folded: bool) -> None:
+        """Fold or unfold what models thought, in all answers."""
+        answers = self.views(AnswerView)
+        for answer in answers:
+            answer.folded = folded
+        self.redraw(*answers)
 
     def greet(self) -> None:
         """An empty chat says what can be done with it."""
         dim = "$foreground 60%"
-        hint = Content.assemble(
-            ("Ask the model something.\n\n", "bold"),
+        self._greeting = Content.assemble(
+            ("\nAsk the model something.\n\n", "bold"),
             ("@", "$primary"),
             (" and a path attaches an image; so does dropping a file here or pasting one.\n", dim),
             ("F7", "$primary"),
@@ -139,7 +87,170 @@ class Transcript(VerticalScroll, can_focus=False):
             ("F1", "$primary"),
             (" shows every key.", dim),
         )
-        self.pages.mount(Static(hint, classes="greeting"))
+        self.refresh()
 
-    async def clear(self) -> None:
-        await self.pages.remove_children()
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        if self._turns or self._greeting is None:
+            return super().render_line(y)
+        lines = text_lines(self._greeting, self.size.width - 2 * GUTTER, self._look)
+        base = self._look.base.rich_style
+        if y >= len(lines):
+            return Strip.blank(self.size.width, base)
+        return Strip.join([self._look.blank(GUTTER), lines[y].strip]).adjust_cell_length(self.size.width, base)
+
+    def bar(self, index: int) -> str:
+        return "█ " if self.current is self._turns[index] else "  "
+
+    def placed(self, strip: Strip, index: int, row: int) -> Strip:
+        return strip.apply_offsets(-GUTTER, index * SPAN + row)
+
+    def marked(self, strip: Strip, index: int, row: int) -> Strip:
+        selection = self.text_selection
+        span = selection.get_span(index * SPAN + row) if selection is not None else None
+        if span is None:
+            return strip
+        length = len(strip.text)
+        start, end = max(0, min(span[0], length)), length if span[1] == -1 else max(0, min(span[1], length))
+        if end <= start:
+            return strip
+        style = Style.from_styles(self.screen.get_component_styles("screen--selection")).rich_style
+        cuts = [strip.index_to_cell_position(start), strip.index_to_cell_position(end), strip.cell_length]
+        before, marked, after = strip.divide(cuts)
+        marked = Strip([Segment(text, (own or style) + style) for text, own, _ in marked], marked.cell_length)
+        return Strip.join([before, marked, after])
+
+    # -- the turn that has the focus ----------------------------------------------------------------------------------
+
+    def allow_focus(self) -> bool:
+        return super().allow_focus() and bool(self._turns)
+
+    @property
+    def current(self) -> TurnView | None:
+        """The turn that the keys are for."""
+        return self._current if self.has_focus else None
+
+    def focus_turn(self, turn: TurnView) -> None:
+        """Give a turn the focus, and show it."""
+        self._choose(turn)
+        self.screen.set_focus(self, scroll_visible=False)
+        self._bring_into_view(turn)
+
+    def _choose(self, turn: TurnView | None) -> None:
+        self._current = turn
+        self.refresh_bindings()
+        self.refresh()
+
+    def _bring_into_view(self, turn: TurnView) -> None:
+        """Scroll as far as it takes to see the turn, or the beginning of one that is higher than the window."""
+        index = self._turns.index(turn)
+        self._lines(index)
+        window, top = self.scrollable_content_region.height, self._column.top(index)
+        height = self._column.height_of(index) - 1
+        if top < self.scroll_y or height > window:
+            self.scroll_to(y=top, animate=False)
+        elif top + height > self.scroll_y + window:
+            self.scroll_to(y=top + height - window, animate=False)
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Reached from elsewhere: the newest turn in the window."""
+        window = self.in_window()
+        if self._turns and (self._current is None or self._turns.index(self._current) not in window):
+            self._choose(self._turns[window[-1]])
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        if action == "edit":
+            return isinstance(self._current, QuestionView)
+        return action != "fold" or isinstance(self._current, AnswerView)
+
+    def action_move(self, by: int) -> None:
+        """To the next turn; from the last one to what comes after the transcript."""
+        index = self._turns.index(self._current) + by if self._current is not None else -1
+        if 0 <= index < len(self._turns):
+            self.focus_turn(self._turns[index])
+        else:
+            self._choose(None)
+            (self.screen.focus_next if by > 0 else self.screen.focus_previous)()
+
+    def action_copy(self) -> None:
+        if self._current is not None:
+            self.app.copy_to_clipboard(self._current.text)
+            self.app.notify("Copied.", timeout=2)
+
+    def action_edit(self) -> None:
+        if isinstance(self._current, QuestionView):
+            self.post_message(self.EditWanted(self._current))
+
+    def action_fold(self) -> None:
+        if isinstance(self._current, AnswerView):
+            self._current.folded = not self._current.folded
+            self.redraw(self._current)
+
+    # -- the mouse ----------------------------------------------------------------------------------------------------
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """The turn under the mouse gets the focus."""
+        if place := self.line_at(event.y):
+            self._pointed = place
+            self._choose(self._turns[place[0]])
+
+    def action_copy_link(self, href: str) -> None:
+        """A link is shown, never opened: a click copies the address."""
+        self.app.copy_to_clipboard(href)
+        self.app.notify(f"Copied {clean(href)}", markup=False)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text; lines that were broken to fit are whole again."""
+        end = (len(self._turns) - 1, SPAN - 1, SPAN)
+        first, first_row, start_x = (
+            (*divmod(selection.start.y, SPAN), selection.start.x) if selection.start else (0, 0, 0)
+        )
+        last, last_row, end_x = (*divmod(selection.end.y, SPAN), selection.end.x) if selection.end else end
+        texts: list[str] = []
+        for index in range(first, min(last + 1, len(self._turns))):
+            if first < index < last and self._turns[index] not in self._laid:
+                texts.append(self._turns[index].text)
+                continue
+            lines = list(self._lines(index))
+            if index == last and last_row < len(lines):
+                lines[last_row] = _cut(lines[last_row], 0, max(0, end_x))
+                del lines[last_row + 1 :]
+            if index == first and first_row < len(lines):
+                lines[first_row] = _cut(lines[first_row], max(0, start_x), None)
+                del lines[:first_row]
+            texts.append(text_of(lines))
+        return "\n\n".join(texts), "\n"
+
+    @property
+    def select_container(self) -> Widget:
+        return self
+
+    def text_select_all(self) -> None:
+        """Two clicks select the block under the mouse."""
+        index, row = self._pointed
+        if index >= len(self._turns):
+            return
+        lines = self._lines(index)
+        if row >= len(lines):
+            return
+        first = last = row
+        while first > 0 and lines[first - 1].strip.text.strip():
+            first -= 1
+        while last + 1 < len(lines) and lines[last + 1].strip.text.strip():
+            last += 1
+        ends = Offset(0, index * SPAN + first), Offset(len(lines[last].strip.text), index * SPAN + last)
+        self.screen.selections = {self: Selection(*ends)}
+
+
+def _cut(line: Line, start: int, end: int | None) -> Line:
+    """The characters of a line from `start` to `end`."""
+    strip = line.strip
+    first = strip.index_to_cell_position(min(start, len(strip.text)))
+    last = None if end is None else strip.index_to_cell_position(min(end, len(strip.text)))
+    return Line(strip.crop(first, last), None if start else line.joint, 0 if start else line.lead)

@@ -28,6 +28,11 @@ def _cell_ratio() -> float:
     return size.height / size.width if size.width and not HALF_CELLS else 2.0
 
 
+def box_of(image: ImageData, max_columns: int, max_rows: int) -> tuple[int, int]:
+    """Columns and rows that an image takes inside a box of cells on this terminal."""
+    return cells(image.width, image.height, max_columns, max_rows, _cell_ratio())
+
+
 class Picture(Vertical):
     """One image inside a box of cells; a click asks for it in full size."""
 
@@ -43,7 +48,7 @@ class Picture(Vertical):
     def __init__(self, image: ImageData, max_columns: int, max_rows: int, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self.image = image
-        self._box = cells(image.width, image.height, max_columns, max_rows, _cell_ratio())
+        self._box = box_of(image, max_columns, max_rows)
         self.styles.width, self.styles.height = self._box
 
     def compose(self) -> ComposeResult:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from textual.app import App, ComposeResult
-from textual.widgets import Markdown
+import re
 
-from tests.tui.conftest import until
-from tui.chat.answer_markdown import AnswerMarkdown, ForeignMarkdown
+import pytest
+from textual.app import App
+from textual.style import Style
+
+from tui.chat.answer_markdown import AnswerMarkdown
+from tui.chat.lines import Look, text_of
 
 NASTY = """# [bold]heading[/bold] [sys:X=1]
 
@@ -25,76 +28,112 @@ code [/bold] [sys:X=…]
 2. two [
 
 > quote [@click="app.bell"]
+
+<div onclick="x">\x1b[2Jraw</div>
 """
+LOOK = Look(Style(), lambda style: style if isinstance(style, Style) else Style())
 
 
-class Showing(App[None]):
-    def compose(self) -> ComposeResult:
-        yield AnswerMarkdown()
+def shown(answer: AnswerMarkdown, width: int = 80) -> str:
+    return text_of(answer.lines(width, LOOK))
 
 
-def shown(app: App[None]) -> str:
-    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+def whole(text: str) -> AnswerMarkdown:
+    answer = AnswerMarkdown()
+    answer.set(text)
+    return answer
 
 
-async def test_brackets_in_tables_headings_and_code_are_harmless() -> None:
-    app = Showing()
-    async with app.run_test(size=(100, 50), tooltips=True) as pilot:
-        await app.query_one(AnswerMarkdown).finish(NASTY)
-        await until(pilot, lambda: "quote" in shown(app))
-        cells = list(app.query("MarkdownTableCellContents"))
-        assert len(cells) == 6
-        for cell in cells:
-            assert cell.tooltip is None
-            await pilot.hover(cell)
-        assert "[sys:X=1]" in shown(app)
-        assert "[@click=app.quit]cell" in shown(app)
+def test_brackets_and_control_characters_are_harmless_and_nothing_is_lost() -> None:
+    text = shown(whole(NASTY))
+    for words in ("[bold]heading[/bold] [sys:X=1]", "[@click=app.quit]cell", "[/bold] [sys:X=…]", "two [", "<script>"):
+        assert words in text
+    assert 'quote [@click="app.bell"]' in text
+    assert '<div onclick="x">[2Jraw</div>' in text
+    assert "\x1b" not in text
 
 
-async def test_a_table_that_grows_while_it_streams_stays_harmless() -> None:
-    app = Showing()
-    async with app.run_test(size=(100, 50), tooltips=True) as pilot:
-        answer = app.query_one(AnswerMarkdown)
-        for end in range(0, len(NASTY), 7):
-            await answer.grow(NASTY[:end])
-        await answer.finish(NASTY)
-        await until(pilot, lambda: "quote" in shown(app))
-        assert all(cell.tooltip is None for cell in app.query("MarkdownTableCellContents"))
+def test_only_links_can_be_clicked_and_they_copy() -> None:
+    answer = whole(f"{NASTY}\n[ok](http://example.com)\n\n|[a](b.html)|\n|-|\n")
+    found = [segment.style.meta for line in answer.lines(80, LOOK) for segment in line.strip if segment.style]
+    assert {meta["@click"] for meta in found if "@click" in meta} == {
+        ("copy_link", ("http://example.com",)),
+        ("copy_link", ("/etc/passwd",)),
+        ("copy_link", ("b.html",)),
+    }
 
 
-async def test_streaming_ends_in_what_one_rendering_gives() -> None:
-    text = "See [the page][1].\n\n- a\n- b\n\n```py\nx = 1\n```\n\n[1]: http://example.com\n"
-    app = Showing()
-    async with app.run_test(size=(80, 30)) as pilot:
-        answer = app.query_one(AnswerMarkdown)
-        for end in range(len(text)):
-            await answer.grow(text[:end])
-        await answer.finish(text)
-        await pilot.pause()
-        streamed = shown(app)
-    at_once = Showing()
-    async with at_once.run_test(size=(80, 30)) as pilot:
-        await at_once.query_one(AnswerMarkdown).finish(text)
-        await pilot.pause()
-        assert shown(at_once) == streamed
+@pytest.mark.parametrize("width", [20, 80])
+async def test_streaming_ends_in_what_one_rendering_gives(width: int) -> None:
+    text = "See [the page][1].\n\n- a\n- b\n\n```py\nx = 1\n```\n\n" + NASTY + "\n[1]: http://example.com\n"
+    answer = AnswerMarkdown()
+    for end in range(0, len(text), 3):
+        await answer.grow(text[:end])
+        answer.lines(width, LOOK)
+    await answer.finish(text)
+    assert answer.lines(width, LOOK) == whole(text).lines(width, LOOK)
+
+
+async def test_what_has_been_laid_out_while_streaming_is_not_laid_out_again() -> None:
+    text = "one\n\n```py\nx = 1\n```\n\nlast"
+    answer = AnswerMarkdown()
+    await answer.grow(text)
+    code = answer.blocks[1].lines(80, LOOK)
+    await answer.finish(text)
+    assert answer.blocks[1].lines(80, LOOK) is code
+
+
+async def test_a_long_answer_is_read_off_the_loop_and_ends_the_same() -> None:
+    text = "\n\n".join(f"paragraph **{number}**" for number in range(300))
+    answer = AnswerMarkdown()
+    await answer.grow(text)
+    await answer.finish(text)
+    assert shown(answer) == shown(whole(text))
+    assert answer.open_text == ""
 
 
 async def test_the_open_block_is_plain_and_the_settled_ones_are_markdown() -> None:
-    app = Showing()
-    async with app.run_test(size=(80, 30)) as pilot:
-        answer = app.query_one(AnswerMarkdown)
-        await answer.grow("**done**\n\n**open")
-        await pilot.pause()
-        assert answer.settled.source == "**done**\n\n"
-        assert str(answer.open_block.content) == "**open"
+    answer = AnswerMarkdown()
+    await answer.grow("**done**\n\n**open")
+    assert shown(answer) == "done\n\n**open"
+    assert (answer.settled_text, answer.open_text) == ("**done**\n\n", "**open")
 
 
-async def test_a_link_is_copied_not_opened() -> None:
-    app = Showing()
-    opened: list[str] = []
-    app.open_url = lambda url, new_tab=True: opened.append(url)  # type: ignore[method-assign]
-    async with app.run_test(size=(80, 30)) as pilot:
-        markdown = app.query_one(ForeignMarkdown)
-        markdown.post_message(Markdown.LinkClicked(markdown, "http://example.com"))
-        await until(pilot, lambda: app.clipboard == "http://example.com")
-        assert opened == []
+@pytest.mark.parametrize("width", [8, 30, 79])
+async def test_an_open_block_grows_as_if_it_had_been_there_at_once(width: int) -> None:
+    text = "```\n" + "".join(f"line {number} {'x' * number}\n\t and more\n" for number in range(20))
+    growing = AnswerMarkdown()
+    for end in range(1, len(text)):
+        await growing.grow(text[:end])
+        at_once = AnswerMarkdown()
+        await at_once.grow(text[:end])
+        assert growing.lines(width, LOOK) == at_once.lines(width, LOOK)
+
+
+@pytest.mark.parametrize("width", [10, 24, 40, 80])
+def test_nothing_of_a_wide_table_or_a_long_line_of_code_is_lost(width: int) -> None:
+    cells = [f"cell{row}of{column}withmuchtosay" for row in range(3) for column in range(6)]
+    rows = "\n".join("| " + " | ".join(cells[start : start + 6]) + " |" for start in range(0, 18, 6))
+    table = f"| {' | '.join('abcdef')} |\n|{'---|' * 6}\n{rows}"
+    lines = whole(f"{table}\n\n```py\nvalue = '{'漢字' * 40}'\n```").lines(width, LOOK)
+    assert all(line.strip.cell_length <= width for line in lines)
+    letters = re.sub(r"[^\w漢字]", "", text_of(lines))
+    assert "漢字" * 40 in letters
+    assert sorted(letters.replace("漢字", "")) == sorted(
+        re.sub(r"\W", "", "value" + "".join(cells) + ("abcdef" * (3 if width < 54 else 1)))
+    )
+
+
+def test_broken_lines_are_put_together_when_they_are_copied() -> None:
+    words = " ".join(f"word{number}" for number in range(40))
+    assert shown(whole(f"> - {words}"), 30) == f"▌ • {words}"
+
+
+def test_lists_count_on_and_nest() -> None:
+    assert shown(whole("3. a\n4. b\n   - c\n     - d")).splitlines() == ["3. a", "4. b", "   ▪ c", "     ‣ d"]
+
+
+async def test_every_language_that_is_named_or_not_is_shown() -> None:
+    async with App[None]().run_test():
+        for info in ("py", "nolanguage", "", "py title=x"):
+            assert shown(whole(f"```{info}\nx = [1]\n```")).strip() == "x = [1]"

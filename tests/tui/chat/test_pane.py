@@ -286,7 +286,7 @@ async def test_editing_a_message_takes_the_chat_back_to_it(workbench: AssayApp, 
             await ask(pilot, workbench, text)
             await until(pilot, lambda: not workbench.chat.busy and workbench.chat.input.composer.text == "")
         await until(pilot, lambda: len(said(workbench)) == 4)
-        workbench.chat.transcript.views(QuestionView)[0].focus()
+        workbench.chat.transcript.focus_turn(workbench.chat.transcript.turns[0])
         await pilot.press("e")
         await until(pilot, lambda: workbench.chat.input.composer.text == "one")
         assert said(workbench) == []
