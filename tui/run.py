@@ -9,10 +9,10 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.settings import Settings
-from tui.terminal_guard import give_a_size, guarded_terminal, log_file, logging_to
+from tui.terminal_guard import give_a_size, guarded_terminal, log_file
 
 if TYPE_CHECKING:
+    from core.settings import Settings
     from tui.app import AssayApp
 
 
@@ -31,16 +31,29 @@ def _spare_the_collector() -> None:
     gc.freeze()
 
 
-def run_workbench(settings: Settings, suite: Path | None = None) -> int:
-    """Run the workbench until it is left; returns the process's exit code."""
-    give_a_size()  # before textual-image measures the terminal, which it does on import
+def run_workbench(suite: Path | None = None) -> int:
+    """Run the workbench until it is left; returns the process's exit code.
+
+    Raises SettingsError when the settings are wrong and OSError when the data folder cannot be written, the terminal
+    given back before.
+    """
+    give_a_size()
     from tui.app import AssayApp
 
-    log = log_file(settings.data_dir)
-    with logging_to(log), guarded_terminal(log):
-        app = AssayApp(settings, suite=suite, when_up=_spare_the_collector)
+    with guarded_terminal() as log:
+
+        def read_settings() -> Settings:
+            from core.settings import load_settings
+
+            settings = load_settings()
+            log.keep_in(log_file(settings.data_dir))
+            return settings
+
+        app = AssayApp(read_settings, suite=suite, when_up=_spare_the_collector)
         try:
             asyncio.run(_run(app))
         finally:
             app.close_services()
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or 0
