@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -39,12 +40,14 @@ OPENS = {"keys": "KeysScreen", "api_panel": "ApiPanel"}
 
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
+SENT_WITHIN_S = 0.5
 
 
 class AssayApp(Frame):
     """Shows its frame first; panes, settings and what `opener` makes of them are read on workers after that.
 
-    `when_up` follows the engine. Settings that are wrong end the app, with the reason in `failure`.
+    `when_settled` is called when the engine is up, when models have been listed, and when the golden suite was read.
+    Settings that are wrong end the app, with the reason in `failure`.
     """
 
     class Noticed(Message):
@@ -59,14 +62,16 @@ class AssayApp(Frame):
         read_settings: Callable[[], Settings],
         opener: Callable[[Settings], Services] = open_services,
         suite: Path | None = None,
-        when_up: Callable[[], None] = lambda: None,
+        when_settled: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(suite)
         self.settings: Settings | None = None
         self.failure: Exception | None = None
+        self.left_behind = False
+        """Whether the app was left while the engine started, which takes seconds that nobody need wait for."""
         self._read_settings = read_settings
         self._opener = opener
-        self._when_up = when_up
+        self._when_settled = when_settled
         self._services: Services | None = None
 
     # -- from the first frame to the last -----------------------------------------------------------------------------
@@ -100,7 +105,7 @@ class AssayApp(Frame):
             return
         self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
         self.set_interval(STATUS_EVERY_S, self._refresh_status)
-        self._when_up()
+        self._when_settled()
 
     def _failed(self, error: Exception) -> None:
         log.error("The engine did not start.", exc_info=error)
@@ -119,6 +124,7 @@ class AssayApp(Frame):
 
     async def action_quit(self) -> None:
         """Stop what runs, the API and the engine, then leave; asked twice, leave at once."""
+        self.left_behind = self.state.phase is Phase.STARTING
         if self._services is None or self.state.phase is Phase.CLOSING:
             self.exit()
             return
@@ -127,13 +133,16 @@ class AssayApp(Frame):
 
     @work(exclusive=True, group="engine")
     async def _close(self, services: Services) -> None:
-        self.chat.stop()
-        self.golden.stop()
+        if self.furnished:
+            await self._take_what_was_sent()
+            self.chat.stop()
+            self.golden.stop()
         chat = self.chat
 
         def close() -> None:
             chat.close()
-            services.close()
+            if not self.left_behind:
+                services.close()
 
         try:
             await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
@@ -144,10 +153,26 @@ class AssayApp(Frame):
         self._services = None
         self.exit()
 
+    async def _take_what_was_sent(self) -> None:
+        """The key that leaves overtakes those before it: let a message that was sent reach the chat and the disk."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SENT_WITHIN_S):
+                for widget in (self.chat.input.composer, self.chat.input, self.chat):
+                    reached = asyncio.Event()
+                    widget.call_later(reached.set)  # behind the messages that it has already
+                    await reached.wait()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """What trips over parts that are gone while the program ends is of no use to anybody on the screen."""
+        if self.state.phase is Phase.CLOSING:
+            log.info("While closing: %r", error)
+        else:
+            super()._handle_exception(error)
+
     def close_services(self) -> None:
         """What a crash left running: the API and the engine. Blocks, for a bounded time."""
         services, self._services = self._services, None
-        if services is None:
+        if services is None or self.left_behind:
             return
         closing = threading.Thread(target=services.close, name="assay-close", daemon=True)
         closing.start()
@@ -167,6 +192,10 @@ class AssayApp(Frame):
 
     def on_models_pane_listed(self, event: ModelsPane.Listed) -> None:
         self.chat.bar.show_models(event.models)
+        self._when_settled()
+
+    def on_golden_pane_suite_read(self) -> None:
+        self._when_settled()
 
     def on_picture_wanted(self, event: Picture.Wanted) -> None:
         from tui.screens.picture_view import PictureView

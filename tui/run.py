@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +26,8 @@ async def _run(app: AssayApp) -> None:
     await app.run_async()
 
 
-def _spare_the_collector() -> None:
-    """What the libraries have built stays for good: a collection need not walk it, and pauses less."""
+def spare_the_collector() -> None:
+    """What the libraries and the lists have built stays for good: a collection need not walk it, and pauses less."""
     gc.collect()
     gc.freeze()
 
@@ -49,11 +50,14 @@ def run_workbench(suite: Path | None = None) -> int:
             log.keep_in(log_file(settings.data_dir))
             return settings
 
-        app = AssayApp(read_settings, suite=suite, when_up=_spare_the_collector)
+        app = AssayApp(read_settings, suite=suite, when_settled=spare_the_collector)
         try:
             asyncio.run(_run(app))
         finally:
             app.close_services()
     if app.failure is not None:
         raise app.failure
-    return app.return_code or 0
+    code = app.return_code or 0
+    if app.left_behind:
+        os._exit(code)  # at the usual end the engine would be waited for, which is still importing MLX
+    return code

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from core.chats.history import History
 from tests.pseudo_terminal import ANSWERS, PseudoTerminal
 
 ASSAY = "import sys; sys.argv = ['assay']; from tui.cli.main import main; main()"
@@ -85,3 +87,25 @@ def test_bytes_that_are_no_utf_8_are_dropped_and_reported(environment: dict[str,
         terminal.write(b" still here")
         terminal.wait_for(b"still")
         assert left(terminal) == 0
+
+
+@pytest.mark.parametrize("keys", [b"hello\r", b"\x1bOQq", b"\x1bOSR", b"\x1bOSR\x1bORhello\r"])
+def test_leaving_at_once_after_a_key_is_in_order(environment: dict[str, str], tmp_path: Path, keys: bytes) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"mem ")  # the engine is up
+        terminal.wait_for(b"Ask something.")
+        terminal.write(keys + CTRL_Q)
+        assert terminal.exit_code() == 0
+    assert b"Traceback" not in terminal.seen
+    assert "Traceback" not in (tmp_path / "data" / "assay.log").read_text()
+    if keys.endswith(b"hello\r"):
+        with History(tmp_path / "data" / "history.sqlite3") as history:
+            assert [chat.title for chat in history.chats()] == ["hello"]
+
+
+def test_leaving_while_the_engine_starts_waits_for_nothing(environment: dict[str, str]) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"Ask something.")
+        began = time.monotonic()
+        assert left(terminal) == 0
+        assert time.monotonic() - began < 2, "MLX alone takes as long to import"

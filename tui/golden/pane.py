@@ -14,6 +14,7 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -55,6 +56,9 @@ class GoldenPane(Vertical):
 
     BINDINGS: ClassVar = bindings("golden")
 
+    class SuiteRead(Message):
+        """The suite is there, and so is all that reading it takes."""
+
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
 
     table = getters.query_one("#golden-table", RowTable)
@@ -93,6 +97,7 @@ class GoldenPane(Vertical):
         self._board = Board.of(suite.cases)
         self.table.show(list(self._board.cases))
         self._redraw()
+        self.post_message(self.SuiteRead())
 
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
