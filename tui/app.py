@@ -30,6 +30,7 @@ from tui.theme import DARK, LIGHT
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
     from core.settings import Settings
+    from tui.memory import Memory
     from tui.models.pane import ModelsPane
     from tui.widgets.picture import Picture
 
@@ -40,7 +41,7 @@ OPENS = {"keys": "KeysScreen", "api_panel": "ApiPanel"}
 
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
-SENT_WITHIN_S = 0.5
+SENT_WITHIN_S = 1.0
 
 
 class AssayApp(Frame):
@@ -73,6 +74,7 @@ class AssayApp(Frame):
         self._opener = opener
         self._when_settled = when_settled
         self._services: Services | None = None
+        self._memory: Memory | None = None
 
     # -- from the first frame to the last -----------------------------------------------------------------------------
 
@@ -96,6 +98,7 @@ class AssayApp(Frame):
         services.engine.listen(self._pass_on)
         self.state = replace(self.state, quick=services.quick, full=services.full)
         await self._furnished.wait()
+        await self._remember(settings, services)
         for pane in self._panes.values():
             pane.attach(services)
         try:
@@ -106,6 +109,14 @@ class AssayApp(Frame):
         self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
         self.set_interval(STATUS_EVERY_S, self._refresh_status)
         self._when_settled()
+
+    async def _remember(self, settings: Settings, services: Services) -> None:
+        from tui.memory import Memory
+
+        self._memory = Memory(self, settings.data_dir)
+        await self._memory.recall()
+        await self._memory.recall_models(services)
+        self.set_interval(STATUS_EVERY_S, self._memory.keep)
 
     def _failed(self, error: Exception) -> None:
         log.error("The engine did not start.", exc_info=error)
@@ -135,6 +146,8 @@ class AssayApp(Frame):
     async def _close(self, services: Services) -> None:
         if self.furnished:
             await self._take_what_was_sent()
+            if self._memory is not None:
+                self._memory.keep()
             self.chat.stop()
             self.golden.stop()
         chat = self.chat
@@ -192,6 +205,8 @@ class AssayApp(Frame):
 
     def on_models_pane_listed(self, event: ModelsPane.Listed) -> None:
         self.chat.bar.show_models(event.models)
+        if self._memory is not None:
+            self._memory.models_listed()
         self._when_settled()
 
     def on_golden_pane_suite_read(self) -> None:

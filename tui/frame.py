@@ -84,6 +84,11 @@ class Frame(App[None]):
         """Whether all panes are there."""
         return self._furnished.is_set()
 
+    @property
+    def suite_named(self) -> bool:
+        """Whether the command line names the golden suite."""
+        return self._suite is not None
+
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice, but for a terminal the driver that no byte can end."""
         usual = super().get_driver_class()
