@@ -62,7 +62,8 @@ def workbench(
         bool, typer.Option("--verbose", help="With --version: the libraries', and who multiplies on this machine, too.")
     ] = False,
     suite: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The golden suite to open; the built-in one when left out.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The golden suite to open, or built-in; else the last one."),
     ] = None,
 ) -> None:
     """Open the workbench, unless a command is named."""
@@ -71,19 +72,21 @@ def workbench(
     if verbose:
         fail("--verbose goes with --version.", WRONG_USAGE)
     if context.invoked_subcommand is None:
-        if suite is not None:
-            _require(suite)
-        open_workbench(suite)
+        open_workbench(_checked(suite) if suite is not None else None)
     elif suite is not None:
         fail(f"--suite before {context.invoked_subcommand} has no effect: it is for the workbench alone.", WRONG_USAGE)
 
 
-def _require(suite: Path) -> None:
-    """Exit with a sentence where there is no suite."""
+def _checked(suite: Path) -> Path:
+    """The folder that is meant; "built-in" is the one that ships. Exits with a sentence where there is no suite."""
     from core.errors import EngineError
     from core.golden.reading import require_suite
+    from core.golden.suite import BUILTIN
 
+    if str(suite) == "built-in" and not suite.exists():
+        return BUILTIN
     try:
         require_suite(suite)
     except EngineError as error:
         fail(error.message, WRONG_USAGE)
+    return suite
