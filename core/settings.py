@@ -60,8 +60,8 @@ class Settings(BaseSettings):
     """Where history, results, the log and the API key live."""
 
     cache_dir: Folder = CACHE_DIR
-    """Where lies what can be made again: which BLAS has stood its test, whose rows may share a batch, and the tables of
-    transformers."""
+    """Where lies what can be made again: which BLAS has stood its test, whose rows may share a batch, what the folders
+    of models say, and the tables of transformers."""
 
     model_folders: Folders = []
     """Folders whose sub-folders are models, besides the Hugging Face cache."""

@@ -12,11 +12,25 @@ MLX = {"mlx", "mlx_lm", "mlx_vlm", "transformers", "llguidance"}
 WEB = {"fastapi", "uvicorn", "starlette"}
 
 
+AT_LEISURE = {
+    *("numpy", "PIL", "textual_image", "markdown_it", "pygments", "pydantic", "pydantic_settings", "regex", "typer"),
+    *("tui.panes", "tui.chat", "tui.golden", "tui.models", "tui.wire", "core.catalog", "core.golden", "core.settings"),
+}
+"""What the workbench has no use for until its first frame is on the screen."""
+FIRST_FRAME = """
+from tui.cli import main
+from tui.app import AssayApp
+class Stops(AssayApp):
+    def _furnish(self):
+        self.exit()
+Stops(dict).run(headless=True)
+"""
+
+
 def imported(statement: str) -> set[str]:
-    """The top-level modules that a fresh interpreter holds after `statement`."""
-    program = (
-        f"import json, sys\n{statement}\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
-    )
+    """The modules that a fresh interpreter holds after `statement`."""
+    names = "{*sys.modules, *(name.partition('.')[0] for name in sys.modules)}"
+    program = f"import json, sys\n{statement}\nprint(json.dumps(sorted({names})))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(json.loads(run.stdout.splitlines()[-1]))
 
@@ -29,7 +43,9 @@ def imported(statement: str) -> set[str]:
         ("import core.golden", MLX | WEB | {"textual"}),
         ("import core.pocket", MLX | WEB | {"textual", "numpy"}),
         ("import server.lifecycle", MLX | WEB | {"textual"}),
-        ("import tui.app", MLX | WEB),
+        ("import tui.cli.main, tui.run, tui.app", MLX | WEB | AT_LEISURE),
+        (FIRST_FRAME, MLX | WEB | AT_LEISURE),
+        ("import tui.panes", MLX | WEB | {"numpy", "textual_image"}),
         ("import tui.cli.main, tui.cli.chat, tui.cli.golden, tui.cli.models", MLX | WEB | {"textual"}),
         ("from core.settings import load_settings; from core.engine import Engine; Engine()", MLX | WEB),
     ],

@@ -1,78 +1,55 @@
-"""The workbench: lays the panes out, routes keys and messages between them, and owns what they share."""
+"""The workbench: opens what is behind the panes, routes messages between them, and owns what they share."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING
 
-from textual import events, getters, on, work
-from textual.app import App, ComposeResult, SystemCommand
-from textual.containers import Horizontal
+from textual import events, work
+from textual.app import SystemCommand
 from textual.message import Message
-from textual.notifications import SeverityLevel
-from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer
 
 from core.errors import EngineError
-from core.golden.suite import BUILTIN
-from core.settings import Settings
 from core.status import Notice
-from tui.actions import ACTIONS, PLACES, bindings
+from tui.actions import ACTIONS, PLACES
 from tui.background import off_loop
-from tui.chat.pane import ChatPane
-from tui.faces import FACES, Faces
-from tui.foreign import clean
-from tui.golden.pane import GoldenPane
-from tui.header_line import HeaderLine
-from tui.models.pane import ModelsPane
-from tui.screens.confirm import Confirm
-from tui.screens.jump import JumpOverlay
-from tui.screens.keys import KeysScreen
-from tui.screens.picture_view import PictureView
+from tui.frame import Frame
 from tui.services import Services, open_services
-from tui.state import ApiPhase, Phase, WorkbenchState
+from tui.state import ApiPhase, Phase
 from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
-from tui.widgets.picture import Picture
-from tui.wire.api_panel import ApiPanel
-from tui.wire.api_switch import ApiSwitch
-from tui.wire.pane import WirePane
+
+# What the first frame does not need is imported after it.
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from tui.memory import Memory
+    from tui.models.pane import ModelsPane
+    from tui.widgets.picture import Picture
 
 log = logging.getLogger(__name__)
 
-MEDIUM, WIDE = 90, 140
-"""Screens from MEDIUM cells on have a rail, from WIDE on all three panes."""
-
-OPENS: dict[str, type[ModalScreen[Any]]] = {"keys": KeysScreen, "api_panel": ApiPanel, "jump": ModalScreen}
-"""Actions, and the screens over which they open nothing."""
+OPENS = {"keys": "KeysScreen", "api_panel": "ApiPanel"}
+"""Actions, and the screens that they open: never twice."""
 
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
+SENT_WITHIN_S = 1.0
 
 
-class AssayApp(App[None]):
-    """Takes its services from `opener`, which runs on a worker after the first frame; `when_up` follows the engine."""
+class AssayApp(Frame):
+    """Shows its frame first; panes, settings and what `opener` makes of them are read on workers after that.
 
-    TITLE = "assay"
-    CSS_PATH: ClassVar = ["app.tcss", *(f"{face}/{face}.tcss" for face in FACES)]
-    BINDINGS: ClassVar = bindings("app")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (MEDIUM, "-medium"), (WIDE, "-wide")]  # noqa: RUF012
-
-    state: reactive[WorkbenchState] = reactive(WorkbenchState())
-    face: reactive[str] = reactive("chat")
-    maximised: reactive[bool] = reactive(False)
-
-    models = getters.query_one(ModelsPane)
-    chat = getters.query_one(ChatPane)
-    golden = getters.query_one(GoldenPane)
-    wire = getters.query_one(WirePane)
+    `when_settled` is called when the engine is up, when models have been listed, and when the golden suite was read.
+    Settings that are wrong end the app, with the reason in `failure`.
+    """
 
     class Noticed(Message):
         """The engine has said something; posted from its thread."""
@@ -83,55 +60,45 @@ class AssayApp(App[None]):
 
     def __init__(
         self,
-        settings: Settings,
+        read_settings: Callable[[], Settings],
         opener: Callable[[Settings], Services] = open_services,
         suite: Path | None = None,
-        when_up: Callable[[], None] = lambda: None,
+        when_settled: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__()
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = DARK.name
-        self.settings = settings
+        super().__init__(suite)
+        self.settings: Settings | None = None
+        self.failure: Exception | None = None
+        self.left_behind = False
+        """Whether the app was left while the engine started, which takes seconds that nobody need wait for."""
+        self._read_settings = read_settings
         self._opener = opener
-        self._suite = suite or BUILTIN
-        self._when_up = when_up
+        self._when_settled = when_settled
         self._services: Services | None = None
-        self._switch = ApiSwitch(self, self._show_api)
-        self._panes: dict[str, ModelsPane | ChatPane | GoldenPane | WirePane] = {}
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The tiers' colours, for themes that do not know them."""
-        return {"quick": DARK.variables["quick"], "full": DARK.variables["full"]}
-
-    def compose(self) -> ComposeResult:
-        yield HeaderLine().data_bind(AssayApp.state)
-        with Horizontal(id="workspace"):
-            yield Faces(id="faces").data_bind(AssayApp.state, active=AssayApp.face)
-            yield ModelsPane("models").data_bind(AssayApp.state)
-            yield ChatPane("chat").data_bind(AssayApp.state)
-            yield GoldenPane("golden", self._suite).data_bind(AssayApp.state)
-            yield WirePane("wire").data_bind(AssayApp.state)
-        yield Footer(show_command_palette=False)
+        self._memory: Memory | None = None
 
     # -- from the first frame to the last -----------------------------------------------------------------------------
 
-    def on_mount(self) -> None:
-        self._panes = {"models": self.models, "chat": self.chat, "golden": self.golden, "wire": self.wire}
-        self._show_faces()
-        self.chat.focus_main()
-        self.call_after_refresh(self._open)
+    def open(self) -> None:
+        self._open()
 
     @work(exclusive=True, group="engine")
     async def _open(self) -> None:
         try:
-            services = await off_loop(lambda: self._opener(self.settings), "open")
+            self.settings = settings = await off_loop(self._read_settings, "settings")
+        except (EngineError, OSError) as error:
+            self.failure = error
+            self.exit()
+            return
+        try:
+            services = await off_loop(lambda: self._opener(settings), "open")
         except Exception as error:
             self._failed(error)
             return
         self._services = services
         services.engine.listen(self._pass_on)
         self.state = replace(self.state, quick=services.quick, full=services.full)
+        await self._furnished.wait()
+        await self._remember(settings, services)
         for pane in self._panes.values():
             pane.attach(services)
         try:
@@ -141,7 +108,15 @@ class AssayApp(App[None]):
             return
         self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
         self.set_interval(STATUS_EVERY_S, self._refresh_status)
-        self._when_up()
+        self._when_settled()
+
+    async def _remember(self, settings: Settings, services: Services) -> None:
+        from tui.memory import Memory
+
+        self._memory = Memory(self, settings.data_dir)
+        await self._memory.recall()
+        await self._memory.recall_models(services)
+        self.set_interval(STATUS_EVERY_S, self._memory.keep)
 
     def _failed(self, error: Exception) -> None:
         log.error("The engine did not start.", exc_info=error)
@@ -160,6 +135,7 @@ class AssayApp(App[None]):
 
     async def action_quit(self) -> None:
         """Stop what runs, the API and the engine, then leave; asked twice, leave at once."""
+        self.left_behind = self.state.phase is Phase.STARTING
         if self._services is None or self.state.phase is Phase.CLOSING:
             self.exit()
             return
@@ -168,13 +144,18 @@ class AssayApp(App[None]):
 
     @work(exclusive=True, group="engine")
     async def _close(self, services: Services) -> None:
-        self.chat.stop()
-        self.golden.stop()
+        if self.furnished:
+            await self._take_what_was_sent()
+            if self._memory is not None:
+                self._memory.keep()
+            self.chat.stop()
+            self.golden.stop()
         chat = self.chat
 
         def close() -> None:
             chat.close()
-            services.close()
+            if not self.left_behind:
+                services.close()
 
         try:
             await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
@@ -185,105 +166,55 @@ class AssayApp(App[None]):
         self._services = None
         self.exit()
 
+    async def _take_what_was_sent(self) -> None:
+        """The key that leaves overtakes those before it: let a message that was sent reach the chat and the disk."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SENT_WITHIN_S):
+                for widget in (self.chat.input.composer, self.chat.input, self.chat):
+                    reached = asyncio.Event()
+                    widget.call_later(reached.set)  # behind the messages that it has already
+                    await reached.wait()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """What trips over parts that are gone while the program ends is of no use to anybody on the screen."""
+        if self.state.phase is Phase.CLOSING:
+            log.info("While closing: %r", error)
+        else:
+            super()._handle_exception(error)
+
     def close_services(self) -> None:
         """What a crash left running: the API and the engine. Blocks, for a bounded time."""
         services, self._services = self._services, None
-        if services is None:
+        if services is None or self.left_behind:
             return
         closing = threading.Thread(target=services.close, name="assay-close", daemon=True)
         closing.start()
         closing.join(CLOSE_WITHIN_S)
 
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """As Textual's, but nothing is ever read as markup, and no control character passes."""
-        super().notify(clean(message), title=clean(title), severity=severity, timeout=timeout, markup=False)
-
-    # -- faces --------------------------------------------------------------------------------------------------------
-
-    def watch_face(self) -> None:
-        self._show_faces()
-
-    def watch_maximised(self) -> None:
-        self._show_faces()
-
-    def on_resize(self, event: events.Resize) -> None:
-        self.call_next(self._show_faces)  # the app's own size follows this handler
-
-    def _show_faces(self) -> None:
-        """Decide which panes show, and mark the chosen one.
-
-        Done here rather than by classes on the screen or :focus-within in a stylesheet: both make Textual style every
-        widget of a long chat anew each time the focus moves.
-        """
-        if not self._panes:
-            return
-        wide = self.size.width >= WIDE
-        side_by_side = wide and not self.maximised and self.face != "wire"
-        colours = self.theme_variables
-        for name, pane in self._panes.items():
-            chosen = name == self.face
-            pane.display = chosen or (side_by_side and name != "wire")
-            pane.styles.border = ("round", colours["border" if chosen else "border-blurred"])
-            pane.styles.border_title_color = colours["primary" if chosen else "foreground-muted"]
-            pane.styles.border_title_style = "bold" if chosen else "none"
-        self.query_one(Faces).display = not wide and not (self.maximised and self.size.width >= MEDIUM)
-
-    def action_face(self, face: str) -> None:
-        self.face = face
-        self._panes[face].focus_main()
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        for node in event.widget.ancestors_with_self:
-            if node.id in FACES:
-                self.face = node.id
-                return
-
-    @on(Faces.Chosen)
-    def _face_chosen(self, event: Faces.Chosen) -> None:
-        self.action_face(event.face)
-
-    def action_maximise_face(self) -> None:
-        self.maximised = not self.maximised
-
-    @work(exclusive=True, group="jump")
-    async def action_jump(self) -> None:
-        """Letters over what can be gone to; only what is on the screen gets one."""
-        targets = [
-            target for pane in self._panes.values() for target in pane.jump_targets() if target.widget.region.area
-        ]
-        letter = await self.push_screen_wait(JumpOverlay(targets))
-        for target in targets:
-            if target.letter == letter:
-                target.go()
-
     # -- between panes ------------------------------------------------------------------------------------------------
 
-    @on(ModelsPane.RoleChosen)
-    def _role_chosen(self, event: ModelsPane.RoleChosen) -> None:
+    def on_models_pane_role_chosen(self, event: ModelsPane.RoleChosen) -> None:
         """A tier whose usual model is picked is as if nobody had picked: text prompts go to its text model then."""
         usual = self._services is not None and getattr(self._services, event.tier) == event.model_id
         chosen = self.state.chosen - {event.tier} if usual else self.state.chosen | {event.tier}
         self.state = replace(self.state, chosen=chosen, **{event.tier: event.model_id})  # type: ignore[arg-type]
 
-    @on(ModelsPane.ChatWanted)
-    def _chat_wanted(self, event: ModelsPane.ChatWanted) -> None:
+    def on_models_pane_chat_wanted(self, event: ModelsPane.ChatWanted) -> None:
         self.chat.bar.choose(event.model_id)
         self.action_face("chat")
 
-    @on(ModelsPane.Listed)
-    def _models_listed(self, event: ModelsPane.Listed) -> None:
+    def on_models_pane_listed(self, event: ModelsPane.Listed) -> None:
         self.chat.bar.show_models(event.models)
+        if self._memory is not None:
+            self._memory.models_listed()
+        self._when_settled()
 
-    @on(Picture.Wanted)
-    def _picture_wanted(self, event: Picture.Wanted) -> None:
+    def on_golden_pane_suite_read(self) -> None:
+        self._when_settled()
+
+    def on_picture_wanted(self, event: Picture.Wanted) -> None:
+        from tui.screens.picture_view import PictureView
+
         self.push_screen(PictureView(event.image))
 
     def on_paste(self, event: events.Paste) -> None:
@@ -301,21 +232,27 @@ class AssayApp(App[None]):
     @work(group="api")
     async def action_toggle_api(self) -> None:
         services, phase = self._services, self.state.api
-        if isinstance(self.screen, Confirm) or self.state.phase is Phase.CLOSING:
+        if type(self.screen).__name__ == "Confirm" or self.state.phase is Phase.CLOSING:
             return  # the question comes first
         if services is None:
             self.notify("The engine is still starting.")
         else:
-            await self._switch.toggle(services.server, phase)
+            from tui.wire.api_switch import ApiSwitch
+
+            await ApiSwitch(self, self._show_api).toggle(services.server, phase)
 
     def _show_api(self, phase: ApiPhase, url: str) -> None:
         self.state = replace(self.state, api=phase, api_url=url)
 
-    @on(WirePane.SnippetsWanted)
+    def on_wire_pane_snippets_wanted(self) -> None:
+        self.action_api_panel()
+
     def action_api_panel(self) -> None:
         if self._services is None or self.state.api is not ApiPhase.ON:
             self.notify(self.state.api.says, timeout=3)
             return
+        from tui.wire.api_panel import ApiPanel
+
         model = self.state.quick or "pocket/qwen3"
         self.push_screen(ApiPanel(self.state.api_url, self._services.server.key, model))
 
@@ -327,16 +264,17 @@ class AssayApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing opens twice, nor over a question: keys of the whole workbench reach it through any screen."""
-        return action not in OPENS or not isinstance(self.screen, (Confirm, OPENS[action]))
+        if action == "jump":
+            return not isinstance(self.screen, ModalScreen)
+        return action not in OPENS or type(self.screen).__name__ not in ("Confirm", OPENS[action])
 
     def action_keys(self) -> None:
-        self.push_screen(KeysScreen(log_file(self.settings.data_dir)))
+        from tui.screens.keys import KeysScreen
+
+        self.push_screen(KeysScreen(log_file(self.settings.data_dir) if self.settings else None))
 
     def action_switch_theme(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
-
-    def watch_theme(self) -> None:
-        self.call_later(self._show_faces)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """A palette entry for every action of the list, and Textual's own choice of themes."""

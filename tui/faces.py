@@ -34,6 +34,14 @@ class FaceTab(Static):
         self.post_message(Faces.Chosen(self.face))
 
 
+class PaneFrame(Static):
+    """Stands where a pane will be, until that has been read."""
+
+    def __init__(self, face: str) -> None:
+        super().__init__(id=f"{face}-frame", classes="pane")
+        self.border_title = _LABELS[face]
+
+
 class Faces(Container):
     """The tabs or the rail. Which of the two is the stylesheet's business."""
 

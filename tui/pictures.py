@@ -49,7 +49,7 @@ def _new_app(folder: Path) -> AssayApp:
 
     cache = folder / "cache"
     cache.mkdir(exist_ok=True)
-    return AssayApp(load_settings(data_dir=folder / "data", hf_cache=cache, port=0))
+    return AssayApp(lambda: load_settings(data_dir=folder / "data", hf_cache=cache, port=0))
 
 
 def _keep(app: AssayApp, target: Path, name: str) -> None:

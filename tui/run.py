@@ -10,10 +10,10 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.settings import Settings
-from tui.terminal_guard import give_a_size, guarded_terminal, log_file, logging_to
+from tui.terminal_guard import give_a_size, guarded_terminal, log_file
 
 if TYPE_CHECKING:
+    from core.settings import Settings
     from tui.app import AssayApp
 
 os.environ.setdefault("TEXTUAL_FPS", "120")
@@ -33,7 +33,7 @@ async def _run(app: AssayApp) -> None:
 
 
 def spare_the_collector() -> None:
-    """What the libraries have built stays for good: a collection need not walk it, and pauses less.
+    """What the libraries and the lists have built stays for good: a collection need not walk it, and pauses less.
 
     Drawing makes many objects that live for a moment. Were they collected after every 700, as is usual, an answer that
     streams in would stand still for 50 to 100 ms every two seconds.
@@ -43,16 +43,32 @@ def spare_the_collector() -> None:
     gc.set_threshold(COLLECT_EVERY, 10, 10)
 
 
-def run_workbench(settings: Settings, suite: Path | None = None) -> int:
-    """Run the workbench until it is left; returns the process's exit code."""
-    give_a_size()  # before textual-image measures the terminal, which it does on import
+def run_workbench(suite: Path | None = None) -> int:
+    """Run the workbench until it is left; returns the process's exit code.
+
+    Raises SettingsError when the settings are wrong and OSError when the data folder cannot be written, the terminal
+    given back before.
+    """
+    give_a_size()
     from tui.app import AssayApp
 
-    log = log_file(settings.data_dir)
-    with logging_to(log), guarded_terminal(log):
-        app = AssayApp(settings, suite=suite, when_up=spare_the_collector)
+    with guarded_terminal() as log:
+
+        def read_settings() -> Settings:
+            from core.settings import load_settings
+
+            settings = load_settings()
+            log.keep_in(log_file(settings.data_dir))
+            return settings
+
+        app = AssayApp(read_settings, suite=suite, when_settled=spare_the_collector)
         try:
             asyncio.run(_run(app))
         finally:
             app.close_services()
-    return app.return_code or 0
+    if app.failure is not None:
+        raise app.failure
+    code = app.return_code or 0
+    if app.left_behind:
+        os._exit(code)  # at the usual end the engine would be waited for, which is still importing MLX
+    return code

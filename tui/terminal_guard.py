@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
+import tempfile
 import termios
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
@@ -25,54 +27,82 @@ def log_file(data_dir: Path) -> Path:
     return data_dir / "assay.log"
 
 
-@contextlib.contextmanager
-def logging_to(file: Path) -> Iterator[None]:
-    """Send the root logger to `file` (three files of a megabyte), and to nothing else, within the block."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-        handler.close()
+class Log:
+    """Takes what the root logger says and what is written to `guarded` descriptors.
+
+    A nameless file holds it until `keep_in` tells where it belongs: the screen is up before the settings are read.
+    """
+
+    def __init__(self, guarded: list[int]) -> None:
+        self._guarded = guarded
+        self._early = tempfile.TemporaryFile("a+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._handler: logging.Handler = logging.StreamHandler(self._early)
+        self._take(self._early.fileno(), self._handler)
+
+    def keep_in(self, file: Path) -> None:
+        """Go on in `file` (three files of a megabyte), with what has come before. Raises OSError."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab", buffering=0) as sink:
+            poured = self._pour(sink, 0)
+            self._take(
+                sink.fileno(),
+                RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8", delay=True),
+            )
+            self._pour(sink, poured)  # what came in between
+
+    def _pour(self, sink: io.FileIO, start: int) -> int:
+        """Copy what has come from the byte `start` on; returns where that ends."""
+        data = os.pread(self._early.fileno(), os.fstat(self._early.fileno()).st_size - start, start)
+        sink.write(data)
+        return start + len(data)
+
+    def _take(self, sink: int, handler: logging.Handler) -> None:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().handlers[:] = [handler]
+        for number in self._guarded:
+            os.dup2(sink, number)
+        self._handler = handler
+
+    def close(self) -> None:
+        self._handler.close()
+        self._early.close()
 
 
 @contextlib.contextmanager
-def guarded_terminal(file: Path) -> Iterator[None]:
-    """Point those of descriptors 1 and 2 that are a terminal at `file`, and give Textual the terminal by another one.
+def guarded_terminal() -> Iterator[Log]:
+    """Point those of descriptors 1 and 2 that are a terminal at a log, and give Textual the terminal by another one.
 
     Textual draws on `sys.__stderr__`; native code and libraries write to descriptor 1 or 2, whatever Python's streams
-    are. A descriptor that the person has sent elsewhere stays there. Does nothing without a terminal, as in tests.
+    are. A descriptor that the person has sent elsewhere stays there. Without a terminal, as in tests, the log takes
+    what the root logger says and nothing else.
     """
     guarded = [number for number in (1, 2) if os.isatty(number)]
-    if not guarded or sys.__stdout__ is None or sys.__stderr__ is None:
-        yield
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    if sys.__stdout__ is None or sys.__stderr__ is None:
+        guarded = []
     _flush()
     kept = {number: os.dup(number) for number in guarded}
     streams = sys.__stdout__, sys.__stderr__
-    with (
-        open(os.dup(kept[guarded[-1]]), "w", encoding="utf-8", errors="replace", buffering=1) as screen,
-        open(file, "ab") as sink,
-    ):
-        try:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    root.setLevel(logging.INFO)
+    with contextlib.ExitStack() as stack:
+        if guarded:
+            screen = stack.enter_context(
+                open(os.dup(kept[guarded[-1]]), "w", encoding="utf-8", errors="replace", buffering=1)
+            )
             sys.__stdout__ = sys.__stderr__ = screen  # type: ignore[misc]
-            for number in guarded:
-                os.dup2(sink.fileno(), number)
-            yield
+        log = Log(guarded)
+        try:
+            yield log
         finally:
             _flush()
             for number in guarded:
                 os.dup2(kept[number], number)
                 os.close(kept[number])
             sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
+            root.handlers[:] = before
+            root.setLevel(level)
+            log.close()
 
 
 def _flush() -> None:

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.catalog.describe import describe, look
+from core.catalog.describe import Files, describe, look
+from core.catalog.kept import Described, read_kept, write_kept
 from core.catalog.model_info import ModelInfo
 from core.catalog.places import Found, cache_folder, cached_models, folder_models, pocket_models
 from core.compute import on_linux_cpu
@@ -34,7 +35,8 @@ class Catalog:
         self._models: dict[str, ModelInfo] | None = None
         self._scan_s = 0.0
         self._scan_ended = 0.0
-        self._described: dict[Found, tuple[object, ModelInfo]] = {}
+        self._described: dict[Found, tuple[Files, ModelInfo]] | None = None
+        self._kept: Described = {}
         self._float32 = settings.cpu_float32 and on_linux_cpu()
 
     def list(self, all: bool = False) -> builtins.list[ModelInfo]:
@@ -75,22 +77,31 @@ class Catalog:
     def _scanned(self) -> dict[str, ModelInfo]:
         if self._models is not None:
             return self._models
-        began = time.monotonic()
-        described: dict[Found, tuple[object, ModelInfo]] = {}
+        began, looked_ns = time.monotonic(), time.time_ns()
+        self._known()
+        described: dict[Found, tuple[Files, ModelInfo]] = {}
         models: dict[str, ModelInfo] = {}
         for found in _unique(self._places()):
             described[found] = self._look(found)
             models[found.id] = described[found][1]
         self._described = described
+        self._kept = write_kept(self.settings, self._float32, described, looked_ns, self._kept)
         self._models = _sorted(models)
         self._scan_ended = time.monotonic()
         self._scan_s = self._scan_ended - began
         return self._models
 
-    def _look(self, found: Found) -> tuple[object, ModelInfo]:
+    def _known(self) -> dict[Found, tuple[Files, ModelInfo]]:
+        """What was read before, by this program or another."""
+        if self._described is None:
+            self._kept = read_kept(self.settings, self._float32)
+            self._described = dict(self._kept)
+        return self._described
+
+    def _look(self, found: Found) -> tuple[Files, ModelInfo]:
         """A model's description with the fingerprint of its files; it is read again only if they have changed."""
         listing = look(found.path)
-        known = self._described.get(found)
+        known = self._known().get(found)
         if known is not None and known[0] == listing.fingerprint:
             return known
         allowed = frozenset(self.settings.allow_code)
@@ -99,11 +110,11 @@ class Catalog:
 
     def _look_for(self, model_id: str, models: dict[str, ModelInfo]) -> None:
         """Look at the places where a model of that id would lie, and at the place where it lay."""
-        known = (found for found in self._described if found.id == model_id)
+        known = (found for found in self._known() if found.id == model_id)
         found = next(self._places(model_id), None) or next(known, None)
         if found is not None:
-            self._described[found] = self._look(found)
-            models[model_id] = self._described[found][1]
+            self._known()[found] = self._look(found)
+            models[model_id] = self._known()[found][1]
             self._models = _sorted(models)
 
     def _places(self, wanted: str | None = None) -> Iterator[Found]:

@@ -35,29 +35,46 @@ _CONTEXT_FIELDS = (
 GGUF = "unsupported: a GGUF file for llama.cpp; `assay models import` takes llama ones; for others, get an MLX version"
 
 
+Files = tuple[tuple[str, int, int, int], ...]
+"""By file: name, size in bytes, and when its content and its entry last changed, in nanoseconds."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """A model folder's files: names with sizes in bytes, and a value that changes whenever one of them does."""
 
     sizes: Mapping[str, int]
-    fingerprint: tuple[tuple[str, int, int], ...]
+    fingerprint: Files
 
 
 def look(folder: Path) -> Listing:
     """List a model folder, sub-folders included, links followed; a link to nothing has size 0."""
-    rows: list[tuple[str, int, int]] = []
-    for base, _, names in os.walk(folder):
-        for name in names:
-            if is_apple_double(name):
-                continue
-            file = os.path.join(base, name)
-            try:
-                status = os.stat(file)
-                rows.append((os.path.relpath(file, folder), status.st_size, status.st_mtime_ns))
-            except OSError:
-                rows.append((os.path.relpath(file, folder), 0, 0))
-    rows.sort()
-    return Listing({name: size for name, size, _ in rows}, tuple(rows))
+    rows = sorted(_files(folder, ""))
+    return Listing({name: size for name, size, _, _ in rows}, tuple(rows))
+
+
+def _files(folder: str | Path, prefix: str) -> Iterator[tuple[str, int, int, int]]:
+    """The files under a folder, their names after `prefix`. Links to folders are not followed."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        name = prefix + entry.name
+        try:
+            is_folder = entry.is_dir()
+            status = None if is_folder else entry.stat()
+        except OSError:
+            is_folder, status = False, None
+        if is_folder:
+            if not entry.is_symlink():
+                yield from _files(entry.path, name + os.sep)
+        elif is_apple_double(entry.name):
+            continue
+        elif status is None:
+            yield name, 0, 0, 0
+        else:
+            yield name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def describe(

@@ -81,7 +81,12 @@ def mlx_lm_file(config: Mapping[str, Any]) -> Path | None:
     renamed = [by_architecture[kind, name] for name in architectures(config) if (kind, name) in by_architecture]
     kind = renamed[0] if renamed else _remapping(root / "utils.py").get(kind, kind)
     file = root / "models" / f"{kind}.py"
-    return file if _is_name(kind) and _MODEL_CLASS.search(_source(file)) else None
+    return file if _is_name(kind) and _is_architecture(file) else None
+
+
+@cache
+def _is_architecture(file: Path) -> bool:
+    return _MODEL_CLASS.search(_source(file)) is not None
 
 
 @cache
@@ -176,6 +181,7 @@ def audio_category(kind: str) -> str | None:
     return None
 
 
+@cache
 def declared_default(file: Path | None, field: str) -> int | None:
     """The default of an integer field in a library's config class; its TextConfig is asked first.
 

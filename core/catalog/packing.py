@@ -73,9 +73,11 @@ def _stated(config: Mapping[str, Any]) -> Block:
 def _packed(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, tuple[Tensor, Tensor]]]:
     """Weight and scales of each module that MLX has packed."""
     for name, tensor in tensors.items():
+        if tensor.dtype != "U32":
+            continue
         module, _, leaf = name.rpartition(".")
         scales = tensors.get(f"{module}.scales")
-        if leaf == "weight" and tensor.dtype == "U32" and scales is not None and tensor.shape and scales.shape:
+        if leaf == "weight" and scales is not None and tensor.shape and scales.shape:
             yield module, (tensor, scales)
 
 

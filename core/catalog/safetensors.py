@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library itself
+REMEMBERED_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One entry of a header. `nbytes` is its size in the file."""
 
     dtype: str
@@ -28,11 +30,23 @@ class Tensor:
         return math.prod(self.shape)
 
 
+@lru_cache(maxsize=16)
+def _parsed(header: bytes) -> tuple[Mapping[str, Tensor], int]:
+    """The tensors of a header, and the bytes of all their data. Remembered: finetunes of a model have its header."""
+    entries = json.loads(header)
+    entries.pop("__metadata__", None)
+    tensors = {
+        name: Tensor(entry["dtype"], tuple(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0])
+        for name, entry in entries.items()
+    }
+    return tensors, max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+
+
 class BrokenWeights(Exception):
     """A weights file that no library could load; `str()` is a clause that names the file."""
 
 
-def read_header(file: Path) -> dict[str, Tensor]:
+def read_header(file: Path) -> Mapping[str, Tensor]:
     """The tensors of a safetensors file. Raises BrokenWeights when it is truncated or no safetensors file at all."""
     try:
         size = file.stat().st_size
@@ -45,20 +59,17 @@ def read_header(file: Path) -> dict[str, Tensor]:
                 raise BrokenWeights(f"incomplete: {file.name} ends inside its header ({size:,} bytes)")
             if length > MAX_HEADER_BYTES:
                 raise BrokenWeights(f"{file.name} is no safetensors file")
-            header = json.loads(handle.read(length))
+            header = handle.read(length)
     except OSError as error:
         raise BrokenWeights(f"{file.name} cannot be read: {error.strerror or error}") from error
+    try:
+        parse = _parsed if length <= REMEMBERED_BYTES else _parsed.__wrapped__
+        tensors, data_bytes = parse(header)
     except (ValueError, RecursionError) as error:
         raise BrokenWeights(f"{file.name} is no safetensors file") from error
-    try:
-        header.pop("__metadata__", None)
-        tensors = {
-            name: Tensor(entry["dtype"], tuple(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0])
-            for name, entry in header.items()
-        }
-        end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     except (AttributeError, KeyError, IndexError, TypeError) as error:
         raise BrokenWeights(f"{file.name} has a broken header") from error
+    end = 8 + length + data_bytes
     if size < end:
         raise BrokenWeights(f"incomplete: {file.name} has {size:,} of {end:,} bytes")
     if size > end:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +112,17 @@ def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
         float_bytes=4 if widest == "F32" else 2,
         half_bytes=floats["F16"] + floats["BF16"],
         packed=any(seen_bits.values()),
-        vision_tensors=any(_SEES.search(name) for name in tensors),
+        vision_tensors=any(map(_sees, tensors)),
     )
 
 
 _SEES = re.compile(r"vision|visual|image|img_|patch_embed|\bvit\b|siglip|\bvpm\b|mm_projector", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1 << 16)
+def _sees(name: str) -> bool:
+    """Whether a tensor of that name belongs to something that sees. Models of a family share their names."""
+    return _SEES.search(name) is not None
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,8 @@ def _unpacked(
     beside them; those and the other formats' helper tensors are not parameters.
     """
     module, _, leaf = name.rpartition(".")
+    if packing is None and leaf == "weight":
+        return tensor.size, None
     if leaf in ("scales", "biases", "global_scale") and f"{module}.weight" in tensors and tensor.dtype != "U32":
         return 0, None
     if leaf in ("qzeros", "g_idx", "weight_scale", "weight_scale_2", "weight_scale_inv", "input_scale", "weight_shape"):

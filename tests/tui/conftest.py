@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 os.environ["ASSAY_HALF_CELLS"] = "1"  # before anything imports textual-image
 os.environ["TZ"] = "UTC"
@@ -21,6 +23,16 @@ from tui.services import Services  # noqa: E402
 
 QUICK, FULL = "pocket/qwen2-vl", "pocket/gemma3"
 DEADLINE_S = 20.0
+
+
+class Furnished(AssayApp):
+    """A workbench whose tests begin when its panes are there."""
+
+    @asynccontextmanager
+    async def run_test(self, **options: Any) -> AsyncIterator[Pilot[None]]:  # type: ignore[override]
+        async with super().run_test(**options) as pilot:
+            await until(pilot, lambda: self.furnished)
+            yield pilot
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +60,7 @@ def workbench(scripted: ScriptedEngine, server: ScriptedServer, tmp_path: Path) 
     def opener(settings: Settings) -> Services:
         return Services(settings, scripted, server, QUICK, FULL)  # type: ignore[arg-type]
 
-    app = AssayApp(settings, opener)
+    app = Furnished(lambda: settings, opener)
     app.animation_level = "none"
     return app
 

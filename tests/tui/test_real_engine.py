@@ -11,9 +11,8 @@ from core.engine import Engine
 from core.settings import Settings
 from core.tiers import Tier
 from server.lifecycle import ApiServer
-from tests.tui.conftest import FULL, QUICK, screen_text, until
+from tests.tui.conftest import FULL, QUICK, Furnished, screen_text, until
 from tests.tui.scripted import red_square
-from tui.app import AssayApp
 from tui.services import Services
 
 
@@ -27,7 +26,7 @@ async def test_one_engine_serves_chat_golden_prompts_and_the_api(
         def close(self) -> None:
             self.server.stop()  # the engine is the test run's
 
-    app = AssayApp(own, lambda _: Borrowed(own, engine, server, QUICK, FULL))
+    app = Furnished(lambda: own, lambda _: Borrowed(own, engine, server, QUICK, FULL))
     async with app.run_test(size=(160, 45)) as pilot:
         await until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
 

@@ -126,6 +126,7 @@ def test_first_frame(snap_compare: Compare, workbench: AssayApp) -> None:
     workbench._opener = lambda settings: (_ for _ in ()).throw(AssertionError("not reached"))
 
     async def run_before(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: workbench.furnished)
         workbench.chat.input.composer.cursor_blink = False
         await pilot.pause()
 

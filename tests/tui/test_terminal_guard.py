@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tui.terminal_guard import log_file, logging_to
+from tui.terminal_guard import guarded_terminal, log_file
 
 PROGRAM = """
 import os, sys
@@ -17,8 +17,9 @@ from pathlib import Path
 from tui.terminal_guard import guarded_terminal
 print("before", flush=True)
 try:
-    with guarded_terminal(Path(sys.argv[1])):
+    with guarded_terminal() as log:
         os.write(2, b"native noise on 2\\n")
+        log.keep_in(Path(sys.argv[1]))
         os.write(1, b"native noise on 1\\n")
         print("python noise", flush=True)
         sys.__stderr__.write("drawn\\n")
@@ -71,7 +72,11 @@ def test_what_is_sent_elsewhere_stays_there(tmp_path: Path) -> None:
 
 def test_logging_goes_to_the_file_alone_and_is_put_back(tmp_path: Path, capfd: object) -> None:
     before = logging.getLogger().handlers[:]
-    with logging_to(log_file(tmp_path / "data")):
+    with guarded_terminal() as log:
+        logging.getLogger("tui.early").warning("before the folder is known")
+        log.keep_in(log_file(tmp_path / "data"))
         logging.getLogger("tui.somewhere").warning("odd [thing]")
-    assert "WARNING tui.somewhere: odd [thing]" in log_file(tmp_path / "data").read_text()
+    early, late = log_file(tmp_path / "data").read_text().splitlines()
+    assert early.endswith("WARNING tui.early: before the folder is known")
+    assert late.endswith("WARNING tui.somewhere: odd [thing]")
     assert logging.getLogger().handlers == before

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
 if TYPE_CHECKING:
     from core.errors import EngineError
     from core.settings import Settings
@@ -41,7 +39,7 @@ def settings_with(**changed: object) -> Settings:
 def fail(sentence: str, code: int) -> NoReturn:
     """Say one sentence on standard error and leave."""
     say(sentence)
-    raise typer.Exit(code)
+    sys.exit(code)
 
 
 def say(sentence: str) -> None:

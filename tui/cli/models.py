@@ -13,6 +13,8 @@ import typer
 from tui.cli.common import fail_with, settings_with
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from core.catalog import ModelInfo
     from core.settings import Settings
 
@@ -25,8 +27,6 @@ GAP = 3
 """Cells between two columns, and one at either edge."""
 ID_CELLS = 28
 """What an id gets before other columns get anything; a longer one goes on in the next line."""
-PIPE_WIDTH = 100_000
-"""Room without an end, for readers that are programs."""
 
 
 @app.callback()
@@ -132,41 +132,62 @@ def as_record(info: ModelInfo) -> dict[str, Any]:
 
 def _print_table(models: list[ModelInfo], hidden: int) -> None:
     """On a terminal as many columns as it has room for; in a pipe all of them, a line for each model, nothing cut."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     from core.text_safety import clean
 
     console = Console()
     piped = not console.is_terminal
     rows = [{"model": clean(info.id)} | _cells(info) for info in models]
-    labels = list(COLUMNS) if piped else fitting(rows, console.width)
-    table = Table(box=None if piped else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("model", overflow="fold")
-    for label in labels:
-        table.add_column(label, justify="right" if label in NUMBERS else "left", no_wrap=True)
-    in_line = piped and any(info.problem for info in models)
-    if in_line:
-        table.add_column("problem", no_wrap=True)
-    for info, row in zip(models, rows, strict=True):
-        name = Text(row["model"], style="dim" if info.problem else "")
-        problem = " ".join(clean(info.problem or "").split())
-        if problem and not piped:
-            name.append(f"\n{problem}", style="red")
-        table.add_row(name, *(Text(row[label]) for label in labels), *([Text(problem)] if in_line else []))
+    problems = [" ".join(clean(info.problem or "").split()) for info in models]
     if piped:
-        endless = Console(width=PIPE_WIDTH)
-        with endless.capture() as capture:
-            endless.print(table)
-        print("\n".join(line.rstrip() for line in capture.get().splitlines()))  # noqa: T201
+        print("\n".join(_lines(rows, problems)))  # noqa: T201
     else:
-        console.print(table)
+        console.print(_table(rows, problems, fitting(rows, console.width)))
     if hidden:
         Console(stderr=piped).print(
             f"{hidden} more cannot be loaded; --all shows them and says why.", style="dim", highlight=False
         )
+
+
+def _table(rows: Sequence[Mapping[str, str]], problems: Sequence[str], labels: Sequence[str]) -> Table:
+    """For a terminal: a problem stands under the model's id, and what is too long goes on in the next line."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("model", overflow="fold")
+    for label in labels:
+        table.add_column(label, justify="right" if label in NUMBERS else "left", no_wrap=True)
+    for row, problem in zip(rows, problems, strict=True):
+        name = Text(row["model"], style="dim" if problem else "")
+        if problem:
+            name.append(f"\n{problem}", style="red")
+        table.add_row(name, *(Text(row[label]) for label in labels))
+    return table
+
+
+def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str]) -> list[str]:
+    """For a pipe: one line for the columns' names and one for each model, in columns as wide as they have to be.
+
+    Written here because rich takes as long for a table of thousands as reading the models does.
+    """
+    from rich.cells import cell_len
+
+    labels = ["model", *COLUMNS, *(["problem"] if any(problems) else [])]
+    cells = [[row[label] for label in ("model", *COLUMNS)] for row in rows]
+    for row, problem in zip(cells, problems, strict=True):
+        row += [problem] if any(problems) else []
+    columns = [[label, *column] for label, column in zip(labels, zip(*cells, strict=True), strict=True)]
+    padded = []
+    for label, column in zip(labels, columns, strict=True):
+        widths = [cell_len(text) for text in column]
+        widest = max(widths)
+        spaces = [" " * (widest - width) for width in widths]
+        right = label in NUMBERS
+        padded.append([space + text if right else text + space for text, space in zip(column, spaces, strict=True)])
+    return ["  ".join(line).rstrip() for line in zip(*padded, strict=True)]
 
 
 def _cells(info: ModelInfo) -> dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 
-import typer
-
 from core.launch import launched_rank
 
 
@@ -27,4 +25,4 @@ def follow_if_launched() -> None:
         signal.signal(number, signal.SIG_IGN)
     print(f"Rank {rank} follows rank 0, and ends when it does.", file=sys.stderr, flush=True)  # noqa: T201
     Engine(load_settings()).start().follow()
-    raise typer.Exit
+    sys.exit()

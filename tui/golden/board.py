@@ -105,6 +105,23 @@ class Board:
             case _:
                 pass
 
+    def recall(self, attempts: Iterable[Attempt]) -> None:
+        """Take over what an earlier run found, for the cases that are as they were then."""
+        for attempt in attempts:
+            case = self.cases.get(attempt.case)
+            if case is None or case.sha != attempt.case_sha or attempt.tier not in tuple(Tier):
+                continue
+            cell = self.cells[attempt.case, Tier(attempt.tier)]
+            if attempt.control is not None:
+                if attempt.verdict is Verdict.FAIL:
+                    cell.control = attempt
+                continue
+            cell.progress = Progress.DONE
+            cell.same = attempt.same_as is not None
+            cell.model = str(attempt.model.get("id", ""))
+            if cell.attempt is None or cell.held:
+                cell.attempt = attempt
+
     def give_up(self) -> None:
         """The run was stopped: what has not ended is as if it had not begun."""
         for key, cell in self.cells.items():

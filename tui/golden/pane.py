@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import glob
 import logging
 from collections import deque
@@ -14,6 +15,7 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -31,7 +33,7 @@ from tui.foreign import one_line, plain, shorten
 from tui.golden.answer import VERDICT_MARKS
 from tui.golden.board import Board, Cell, Progress
 from tui.golden.detail import GoldenDetail
-from tui.golden.record import close_folder, new_folder
+from tui.golden.record import close_folder, new_folder, runs_folder
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import WorkbenchState
@@ -55,6 +57,9 @@ class GoldenPane(Vertical):
 
     BINDINGS: ClassVar = bindings("golden")
 
+    class SuiteRead(Message):
+        """The suite is there, and so is all that reading it takes."""
+
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
 
     table = getters.query_one("#golden-table", RowTable)
@@ -70,6 +75,9 @@ class GoldenPane(Vertical):
         self._run: GoldenRun | None = None
         self._events: deque[RunEvent] = deque()
         self._says = ""
+        self._suite_read = asyncio.Event()
+        self.last_run = ""
+        """The name of the last whole run that is kept on disk, of those that began here."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="golden-bar", markup=False)
@@ -82,6 +90,30 @@ class GoldenPane(Vertical):
         self.detail.display = False
         self._read()
 
+    @property
+    def suite_folder(self) -> str:
+        """The suite's folder, "" for the built-in one."""
+        return "" if self._folder == BUILTIN else str(self._folder.resolve())
+
+    def open_suite(self, folder: Path) -> None:
+        """Show another suite."""
+        self._folder = folder
+        self._suite_read.clear()
+        self._read()
+
+    @work(exclusive=True, group="recall")
+    async def show_run(self, data_dir: Path, name: str) -> None:
+        """Show what a run that is kept in the data folder found about this suite, where nothing has run since."""
+        try:
+            kept = await off_loop(lambda: RunFolder.open(runs_folder(data_dir), name).attempts(), "golden-recall")
+        except EngineError as error:
+            log.info("The last run is not shown: %s", error)
+            return
+        await self._suite_read.wait()
+        if not self.busy and not any(cell.progress is not Progress.IDLE for cell in self._board.cells.values()):
+            self._board.recall(kept)
+            self._redraw()
+
     @work(exclusive=True, group="suite")
     async def _read(self) -> None:
         try:
@@ -93,6 +125,8 @@ class GoldenPane(Vertical):
         self._board = Board.of(suite.cases)
         self.table.show(list(self._board.cases))
         self._redraw()
+        self._suite_read.set()
+        self.post_message(self.SuiteRead())
 
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
@@ -218,6 +252,8 @@ class GoldenPane(Vertical):
                 folder = await off_loop(lambda: new_folder(data_dir, plan, engine.status(), state), "golden-folder")
         except OSError as error:
             self.notify(f"{data_dir} cannot be written ({error.strerror}): the run is not kept.", severity="warning")
+        if folder is not None:
+            self.last_run = folder.id
         run = GoldenRun(plan, services.golden_routes(), engine, listener=self._events.append, folder=folder)
         self._run = run
         timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)

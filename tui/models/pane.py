@@ -27,6 +27,7 @@ from tui.models.fit import Fit, fit
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
+from tui.widgets.filter_box import FilterBox
 from tui.widgets.row_table import Column, RowTable
 
 T = TypeVar("T")
@@ -89,9 +90,11 @@ class ModelsPane(Vertical):
         self.border_title = "Models"
         self._services: Services | None = None
         self._models: dict[str, ModelInfo] = {}
+        self._words: dict[str, str] = {}
+        """By id, what the filter looks at."""
 
     def compose(self) -> ComposeResult:
-        yield Input(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
+        yield FilterBox(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
         yield Static(id="model-notes", markup=False)
         yield RowTable(COLUMNS, self._cell, empty="Looking for models…", id="model-table")
         with VerticalScroll(id="model-detail-scroll", can_focus=False):
@@ -115,6 +118,9 @@ class ModelsPane(Vertical):
             self.notify(error.message, severity="error")
             return
         self._models = {info.id: info for info in models}
+        self._words = {
+            info.id: f"{info.id} {info.kind} {info.family} {info.quantisation or ''}".lower() for info in models
+        }
         self._show_notes(await off_loop(catalog.notes, "catalog"))
         self._filter()
         self.post_message(self.Listed(models))
@@ -130,11 +136,7 @@ class ModelsPane(Vertical):
     def _filter(self) -> None:
         needle = self.filter_box.value
         words = needle.lower().split()
-        keys = [
-            info.id
-            for info in self._models.values()
-            if all(word in f"{info.id} {info.kind} {info.family} {info.quantisation or ''}".lower() for word in words)
-        ]
+        keys = [key for key, text in self._words.items() if all(word in text for word in words)]
         if not self._models:
             self.table.say("No models on disk. Models of the Hugging Face cache and of model_folders appear here.")
         elif not keys:

@@ -51,11 +51,11 @@ def keys_content() -> Content:
 
 
 class KeysScreen(ModalScreen[None]):
-    """Escape closes it."""
+    """Escape closes it. `log` is the log's file, None while that is not known."""
 
     BINDINGS: ClassVar = [Binding("escape,f1,q,question_mark,enter", "close", "Close", show=False)]
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path | None) -> None:
         super().__init__(classes="dialogue")
         self._log = log
 
@@ -64,7 +64,8 @@ class KeysScreen(ModalScreen[None]):
             box.border_title = "Keys"
             box.border_subtitle = "esc closes"
             yield Static(keys_content(), markup=False)
-            yield Static(plain(f"\nThe log is {self._log}", "$foreground 60%"), markup=False)
+            if self._log is not None:
+                yield Static(plain(f"\nThe log is {self._log}", "$foreground 60%"), markup=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

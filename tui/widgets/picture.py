@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
-
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-# Importing this asks the terminal what it can draw, which must happen before the app takes the terminal over.
-from textual_image.widget import HalfcellImage, Image, get_cell_size  # type: ignore[attr-defined]
-
 from core.media.images import ImageData
+from tui import graphics
 from tui.background import off_loop
 from tui.foreign import plain
 from tui.widgets.thumbnails import cells, shrunk
 
-HALF_CELLS = os.environ.get("ASSAY_HALF_CELLS", "") not in ("", "0")
-"""Set in the environment to draw with half cells everywhere: for pixels that are the same on every terminal."""
-
 
 def _cell_ratio() -> float:
     """A cell's height over its width."""
-    size = get_cell_size()
-    return size.height / size.width if size.width and not HALF_CELLS else 2.0
+    width, height = graphics.terminal.cell_size()
+    return 2.0 if graphics.HALF_CELLS else height / width
 
 
 def box_of(image: ImageData, max_columns: int, max_rows: int) -> tuple[int, int]:
@@ -61,10 +54,11 @@ class Picture(Vertical):
     async def _draw(self) -> None:
         try:
             picture = await off_loop(lambda: shrunk(self.image), "thumbnail")
+            drawing = await off_loop(graphics.terminal.widget_class, "graphics")
         except Exception as error:  # a header may be sound and the rest of the file not
             await self.mount(Static(plain(f"cannot be shown: {error}", "$error"), markup=False))
             return
-        drawn = HalfcellImage(picture) if HALF_CELLS else Image(picture)
+        drawn = drawing(picture)  # type: ignore[arg-type]
         drawn.styles.width, drawn.styles.height = self._box
         await self.mount(drawn)
 

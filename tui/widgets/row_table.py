@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.content import Content
+from textual.content import Content, Span
 from textual.message import Message
 from textual.widgets import Static
 
@@ -41,12 +41,15 @@ def fitted(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
 
 def row_content(cells: Sequence[tuple[Content, int, bool]]) -> Content:
     """One line of cells, each padded or cut to its width; True aligns to the right."""
-    parts: list[Content] = []
+    text, spans = "", []
     for content, width, right in cells:
-        cut = content.truncate(width, ellipsis=True)
-        space = Content(" " * (width - cut.cell_length))
-        parts.append(Content.assemble(space, cut) if right else Content.assemble(cut, space))
-    return Content(" " * GAP).join(parts)
+        cut = content if content.cell_length <= width else content.truncate(width, ellipsis=True)
+        text += " " * GAP if text else ""
+        space = " " * (width - cut.cell_length)
+        start = len(text) + (len(space) if right else 0)
+        spans += [Span(start + span.start, start + span.end, span.style) for span in cut.spans]
+        text += space + cut.plain if right else cut.plain + space
+    return Content(text, spans)
 
 
 class RowTable(Vertical):

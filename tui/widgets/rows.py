@@ -63,7 +63,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         """Show so many rows, all of them anew, with the cursor on one of them."""
         self._count = count
         self._contents.clear()
-        self.virtual_size = Size(0, count)
+        self._count_changed(Size(0, count))
         self._hover = None
         with self.prevent(self.Moved):
             self.highlighted = None
@@ -71,6 +71,12 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         if not count:
             self.post_message(self.Moved(None))
         self.refresh()
+
+    def _count_changed(self, size: Size) -> None:
+        """Lay out anew only if the scrollbar comes or goes; Textual does it for every change of a virtual size."""
+        self.set_reactive(Rows.virtual_size, size)
+        self._refresh_scrollbars()
+        self._scroll_update(size)
 
     def redraw(self) -> None:
         """Ask for the rows on the screen again, and paint those that have changed."""

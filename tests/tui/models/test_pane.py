@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.pilot import Pilot
 
+from core.catalog import ModelKind
 from core.errors import OutOfMemory
 from tests.tui.conftest import FULL, QUICK, screen_text, until
-from tests.tui.scripted import MODELS, ScriptedCatalog, ScriptedEngine
+from tests.tui.scripted import MODELS, ScriptedCatalog, ScriptedEngine, model
 from tui.app import AssayApp
 
 
@@ -140,3 +142,18 @@ async def test_a_folder_that_is_not_there_is_noted_until_it_is_back(
         scripted.catalog.absent = ()
         await pilot.press("r")
         await until(pilot, lambda: "unplugged" not in screen_text(workbench))
+
+
+async def test_a_key_of_the_filter_does_not_lay_the_screen_out_anew(
+    workbench: AssayApp, scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.catalog.models = [model(f"organisation/name-{number:03d}", ModelKind.TEXT, 10**9) for number in range(200)]
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.models.table.selected)
+        await pilot.press("f2", "slash", "n")
+        laid_out: list[object] = []
+        monkeypatch.setattr(workbench.screen, "_refresh_layout", lambda *_, **__: laid_out.append(1))
+        await pilot.press("a", "m", "e", "-", "1")
+        await until(pilot, lambda: workbench.models.table.rows.row_count < 200)
+        assert len(laid_out) <= 2, "of five keys"
+        assert workbench.models.table.rows.row_count == 100

@@ -1,0 +1,130 @@
+"""What is chosen in the workbench is there again after a restart; what is broken or gone is said and left out."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.calls.requests import Tool
+from core.settings import Settings
+from tests.tui.conftest import FULL, QUICK, Furnished, until
+from tests.tui.scripted import ScriptedEngine, ScriptedServer, golden_answers
+from tui.chat.conversation import ChatSettings
+from tui.remembered import ChatChoice, Remembered, read_remembered, remembered_file, write_remembered
+from tui.services import Services
+from tui.state import Phase
+from tui.theme import DARK, LIGHT
+
+Start = Callable[..., Furnished]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    def new(suite: Path | None = None, **settings: object) -> Furnished:
+        own = Settings(data_dir=tmp_path / "data", **settings)
+        engine = ScriptedEngine(script=golden_answers)
+        opener = lambda settings: Services(settings, engine, ScriptedServer(), QUICK, FULL)  # noqa: E731
+        return Furnished(lambda: own, opener, suite=suite)
+
+    return new
+
+
+def notices(app: Furnished) -> str:
+    return "\n".join(notice.message for notice in app._notifications)
+
+
+def ready(app: Furnished) -> bool:
+    return app.state.phase is Phase.READY and app.models.table.selected is not None
+
+
+CHOSEN = ChatSettings(
+    "Be brief.", temperature=0.5, seed=7, max_tokens=None, thinking=False, tools=(Tool("look", "Looks"),)
+)
+
+
+async def test_everything_chosen_is_there_again(start: Start) -> None:
+    app = start()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(app) and app.golden.table.selected)
+        app.chat.settings = CHOSEN
+        await pilot.press("f9", "f2", "end")
+        app.models.table.select("pocket/qwen3")
+        await pilot.press("q")
+        await until(pilot, lambda: app.state.quick == "pocket/qwen3")
+        app.chat.bar.choose("full")
+        await until(pilot, lambda: app.face == "chat")
+        await pilot.press("f4", "R")
+        await until(pilot, lambda: app.golden.last_run and not app.golden.busy)
+        held = [app.golden._board.difference(case) for case in app.golden._board.cases]
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app._exit)
+    again = start()
+    async with again.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(again) and again.face == "golden")
+        assert again.theme == LIGHT.name
+        assert (again.state.quick, again.state.full) == ("pocket/qwen3", FULL)
+        assert again.state.chosen == {"quick"}
+        assert again.chat.settings == CHOSEN
+        assert again.chat.bar.chosen == "full"
+        await until(pilot, lambda: any(cell.attempt for cell in again.golden._board.cells.values()))
+        assert [again.golden._board.difference(case) for case in again.golden._board.cases] == held
+        assert not notices(again)
+
+
+async def test_settings_and_the_command_line_win(start: Start, tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (suite / "one.md").write_text("Hello?\n")
+    kept = Remembered(quick="pocket/qwen3", suite=str(tmp_path / "elsewhere"))
+    write_remembered(remembered_file(tmp_path / "data"), kept)
+    app = start(suite, quick_model=QUICK)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(app))
+        assert app.state.quick == QUICK
+        assert app.golden.suite_folder == str(suite)
+
+
+async def test_what_is_gone_is_said(start: Start, tmp_path: Path) -> None:
+    kept = Remembered(theme="neon", full="someone/deleted", suite=str(tmp_path / "gone"), run="20200101-000000-aaaa")
+    write_remembered(remembered_file(tmp_path / "data"), kept)
+    app = start()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(app))
+        assert "no theme 'neon'" in notices(app)
+        assert "someone/deleted" in notices(app)
+        assert f"The suite {tmp_path / 'gone'} is not there any more." in notices(app)
+        assert (app.theme, app.state.full) == (DARK.name, FULL)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"theme = 'assay-light'\nnew = 1", "holds new, which means nothing here."),
+        (b"theme = 3", "theme cannot be 3"),
+        (b"[chat]\ntemperature = 'hot'", "chat.temperature cannot be 'hot'"),
+        (b"theme = ", "cannot be read"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"chat = 1", "chat cannot be 1"),
+    ],
+)
+def test_broken_or_unknown_content_is_left_out_with_a_note(tmp_path: Path, text: bytes, says: str) -> None:
+    file = remembered_file(tmp_path)
+    file.write_bytes(text)
+    remembered, note = read_remembered(file)
+    assert says in note
+    assert str(file) in note
+    assert remembered == (Remembered(theme="assay-light") if b"light" in text else Remembered())
+
+
+def test_the_file_is_toml_that_comes_back_whole(tmp_path: Path) -> None:
+    file = remembered_file(tmp_path / "data")
+    assert read_remembered(file) == (Remembered(), "")
+    whole = Remembered(
+        "t", "chat", "q", "f", "quick", "/s", "r", ChatChoice("Line\nline \"'", 0.5, None, 7, None, True, "[]")
+    )
+    write_remembered(file, whole)
+    assert read_remembered(file) == (whole, "")
+    assert tomllib.loads(file.read_text())["chat"]["temperature"] == 0.5

@@ -1,0 +1,111 @@
+"""From the command to a workbench that takes keys: what terminals answer, what is typed meanwhile, what fails."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from core.chats.history import History
+from tests.pseudo_terminal import ANSWERS, PseudoTerminal
+
+ASSAY = "import sys; sys.argv = ['assay']; from tui.cli.main import main; main()"
+ALT_SCREEN, ALT_SCREEN_LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
+CTRL_Q = b"\x11"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
+        "ASSAY_DATA_DIR": str(tmp_path / "data"),
+        "ASSAY_HF_CACHE": str(tmp_path / "cache"),
+        "ASSAY_HALF_CELLS": "",
+        "TERM": "xterm-256color",
+    }
+
+
+def left(terminal: PseudoTerminal) -> int:
+    terminal.write(CTRL_Q)
+    code = terminal.exit_code()
+    assert b"Traceback" not in terminal.seen
+    return code
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{}, ANSWERS, {**ANSWERS, b"\x1b[16t": b"\x1b[6;0;0t", b"\x1b[c": b"\x1b[?62;4c"}, {b"\x1b[16t": b"\x1b[t"}],
+    ids=["silent", "usual", "odd", "broken"],
+)
+def test_a_terminal_may_answer_what_it_likes(environment: dict[str, str], answers: dict[bytes, bytes]) -> None:
+    with PseudoTerminal(ASSAY, environment, answers) as terminal:
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"typed")
+        terminal.wait_for(lambda seen: b"typed" in seen)
+        shown = terminal.seen.rpartition(b"Ask something.")[2]
+        assert b"[t" not in shown
+        assert b"?62" not in shown
+        assert left(terminal) == 0
+
+
+def test_what_is_typed_during_the_start_arrives_whole(environment: dict[str, str]) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        for letter in b"hello, here I am":
+            terminal.write(bytes([letter]))
+        terminal.wait_for(lambda seen: b"hello, here I am" in seen.partition(ALT_SCREEN)[2])  # not the line's echo
+        assert left(terminal) == 0
+
+
+def test_settings_that_are_wrong_end_in_a_sentence_after_the_screen(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "settings.toml").write_text("port = 'many'\n")
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        assert terminal.exit_code() == 2
+    after = terminal.seen.rpartition(ALT_SCREEN_LEFT)[2]
+    assert b"assay: The setting port cannot be 'many'" in after
+    assert b"settings.toml, line 1" in after
+    assert b"Traceback" not in terminal.seen
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_folder_that_cannot_be_made_ends_in_a_sentence(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file is in the way")
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        assert terminal.exit_code() == 4
+    assert b"ASSAY_DATA_DIR names another folder" in terminal.seen.rpartition(ALT_SCREEN_LEFT)[2]
+
+
+def test_bytes_that_are_no_utf_8_are_dropped_and_reported(environment: dict[str, str]) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"caf\xe9")
+        terminal.wait_for(b"0xE9")
+        terminal.write(b"\x1b[200~Latin \xfc and\xdf more\x1b[201~")
+        terminal.wait_for(b"0xFC 0xDF")
+        terminal.write(b" still here")
+        terminal.wait_for(b"still")
+        assert left(terminal) == 0
+
+
+@pytest.mark.parametrize("keys", [b"hello\r", b"\x1bOQq", b"\x1bOSR", b"\x1bOSR\x1bORhello\r"])
+def test_leaving_at_once_after_a_key_is_in_order(environment: dict[str, str], tmp_path: Path, keys: bytes) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"mem ")  # the engine is up
+        terminal.wait_for(b"Ask something.")
+        terminal.write(keys + CTRL_Q)
+        assert terminal.exit_code() == 0
+    assert b"Traceback" not in terminal.seen
+    assert "Traceback" not in (tmp_path / "data" / "assay.log").read_text()
+    if keys.endswith(b"hello\r"):
+        with History(tmp_path / "data" / "history.sqlite3") as history:
+            assert [chat.title for chat in history.chats()] == ["hello"]
+
+
+def test_leaving_while_the_engine_starts_waits_for_nothing(environment: dict[str, str]) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"Ask something.")
+        began = time.monotonic()
+        assert left(terminal) == 0
+        assert time.monotonic() - began < 2, "MLX alone takes as long to import"

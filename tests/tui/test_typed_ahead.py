@@ -1,0 +1,74 @@
+"""Keys that come before their widget: held back, in order, and let through to what can take them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual import events
+
+from tui.typed_ahead import TypedAhead
+
+
+def key(name: str) -> events.Key:
+    return events.Key(name, name if len(name) == 1 else None)
+
+
+def names(taken: list[events.Event]) -> str:
+    return " ".join(event.key if isinstance(event, events.Key) else "paste" for event in taken)
+
+
+class Taker:
+    def __init__(self) -> None:
+        self.taken: list[events.Event] = []
+
+    async def take(self, event: events.Event) -> None:
+        self.taken.append(event)
+
+
+async def test_everything_waits_but_the_key_that_leaves() -> None:
+    ahead, taker = TypedAhead(), Taker()
+    assert [ahead.holds(event, "ctrl+q") for event in (key("a"), key("enter"), events.Paste("b"), key("ctrl+q"))] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert not ahead.holds(events.Resize.from_dimensions((80, 24), None), "ctrl+q")
+    await ahead.let_through(taker.take)
+    assert names(taker.taken) == "a enter paste"
+    assert not ahead.holds(key("f4"), "ctrl+q")
+
+
+async def test_text_goes_first_and_the_rest_waits_for_all_panes() -> None:
+    ahead, taker = TypedAhead(), Taker()
+    for name in ("a", "b", "f4", "r"):
+        ahead.holds(key(name), "ctrl+q")
+    await ahead.let_through(taker.take, text_only=True)
+    assert names(taker.taken) == "a b"
+    assert ahead.holds(key("c"), "ctrl+q"), "it would overtake f4"
+    await ahead.let_through(taker.take)
+    assert names(taker.taken) == "a b f4 r c"
+
+
+async def test_text_passes_at_once_until_another_key_comes() -> None:
+    ahead, taker = TypedAhead(), Taker()
+    await ahead.let_through(taker.take, text_only=True)
+    assert not ahead.holds(key("a"), "ctrl+q")
+    assert ahead.holds(key("f2"), "ctrl+q")
+    assert ahead.holds(key("b"), "ctrl+q")
+    await ahead.let_through(taker.take)
+    assert names(taker.taken) == "f2 b"
+
+
+async def test_what_comes_while_an_earlier_key_is_at_work_waits_behind_it() -> None:
+    ahead, taken = TypedAhead(), []
+    ahead.holds(key("a"), "ctrl+q")
+
+    async def slow(event: events.Event) -> None:
+        taken.append(event)
+        if len(taken) == 1:
+            await asyncio.sleep(0)
+            assert ahead.holds(key("b"), "ctrl+q")
+
+    await ahead.let_through(slow)
+    assert names(taken) == "a b"
