@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import chat
+from tests.benchmarks import chat, lists, startup
 from tests.benchmarks.engine import Bound
 
 Figures = Mapping[str, float]
@@ -45,6 +45,9 @@ MEASURES = {
     "key": Measure(chat.key, {"key_ms": 30}),
     "scroll": Measure(chat.scroll, {"scroll_ms": 50}),
     "open_chat": Measure(chat.open_chat, {"open_chat_ms": 300}),
+    "first_paint": Measure(lambda folder: startup.measure(lists.environment(folder), rounds=2), {"first_paint": 1.5}),
+    "list": Measure(lambda folder: lists.list_s(rounds=1), {"list_s": 3, "list_again_s": 0.3}),
+    "filter": Measure(lambda folder: lists.filter_ms(), {"filter_ms": 20}),
 }
 """One line for each: what is added here is measured, shown and checked."""
 

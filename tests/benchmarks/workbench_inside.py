@@ -121,7 +121,8 @@ class Inside:
         def opener(settings: Settings) -> Services:
             return Services(settings, self.engine, ScriptedServer(), QUICK, FULL)  # type: ignore[arg-type]
 
-        self.app = AssayApp(Settings(data_dir=folder / "data"), opener, when_up=spare_the_collector)
+        settings = Settings(data_dir=folder / "data")
+        self.app = AssayApp(lambda: settings, opener, when_settled=spare_the_collector)
 
     def serve(self) -> None:
         """Answer commands until the other end is closed."""
@@ -135,7 +136,8 @@ class Inside:
             case ["cpu"]:
                 return {"process_s": time.process_time(), "ui_s": self.probe.ui_s}
             case ["up"]:
-                return self.app.state.phase is Phase.READY and bool(self.app.golden._board.cases)
+                ready = self.app.furnished and self.app.state.phase is Phase.READY
+                return ready and bool(self.app.golden._board.cases)
             case ["busy"]:
                 return self.app.chat.busy
             case ["tokens", count]:
