@@ -353,6 +353,6 @@ def test_a_planted_fault_is_noticed(
 
 def test_ten_runs_without_a_fault_raise_no_alarm(run: Callable[..., Any]) -> None:
     for again in range(10):
-        found, parity, _ = run(stay=again > 0)
-        assert (noticed(found, parity), found.code, found.notes, parity.claimed) == (set(), ExitCode.HOLDS, (), 0)
-        assert found.controls == {Verdict.PASS: 60}
+        found, parity, _ = run(*(() if again == 0 else ("prompts/*", "ocr_text")), stay=again > 0)
+        assert (noticed(found, parity), found.code, parity.claimed) == (set(), ExitCode.HOLDS, 0)
+        assert found.controls == {Verdict.PASS: 60 if again == 0 else 24}
