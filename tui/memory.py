@@ -7,6 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual.css.query import NoMatches
 from textual.widgets import Select
 
 from core.errors import EngineError
@@ -101,7 +102,10 @@ class Memory:
         """Write down what is chosen now, if it has changed. Blocks; a disk that refuses is logged."""
         if not self._ready:
             return
-        now = self._now()
+        try:
+            now = self._now()
+        except NoMatches:  # the program is ending: the parts that are asked have gone
+            return
         if now == self._kept:
             return
         self._kept = now

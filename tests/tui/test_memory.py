@@ -128,3 +128,12 @@ def test_the_file_is_toml_that_comes_back_whole(tmp_path: Path) -> None:
     write_remembered(file, whole)
     assert read_remembered(file) == (whole, "")
     assert tomllib.loads(file.read_text())["chat"]["temperature"] == 0.5
+
+
+async def test_what_is_kept_late_asks_no_part_that_has_gone(workbench: Furnished) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench._memory is not None, "the memory")
+        memory = workbench._memory
+        assert memory is not None
+        await workbench.chat.remove()
+        memory.keep()
