@@ -36,10 +36,7 @@ def identity(info: ModelInfo, way: Float32 | None = None) -> str:
             continue
         about = file.stat()
         digest.update(repr((file.name, about.st_size, about.st_mtime_ns)).encode())
-        with file.open("rb") as handle:
-            for part in range(SAMPLES):
-                handle.seek(part * about.st_size // SAMPLES)
-                digest.update(handle.read(SAMPLE_BYTES))
+        _sample(digest, file, SAMPLES)
     return digest.hexdigest()
 
 
@@ -76,12 +73,18 @@ def _part(name: str) -> str | None:
 
 
 def _read_into(digest: hashlib._Hash, file: Path) -> None:
+    if file.stat().st_size > WHOLE_BYTES:
+        _sample(digest, file, FINGERPRINT_SAMPLES)
+        return
+    with file.open("rb") as handle:
+        while piece := handle.read(1 << 20):
+            digest.update(piece)
+
+
+def _sample(digest: hashlib._Hash, file: Path, count: int) -> None:
+    """Take in so many pieces of a file, evenly apart."""
     size = file.stat().st_size
     with file.open("rb") as handle:
-        if size <= WHOLE_BYTES:
-            while piece := handle.read(1 << 20):
-                digest.update(piece)
-            return
-        for part in range(FINGERPRINT_SAMPLES):
-            handle.seek(part * size // FINGERPRINT_SAMPLES)
+        for part in range(count):
+            handle.seek(part * size // count)
             digest.update(handle.read(SAMPLE_BYTES))

@@ -85,16 +85,11 @@ def skipped(planned: Planned, run: str) -> Attempt:
     return Attempt(**_common(planned, run), status=Status.SKIPPED, verdict=Verdict.SKIP, why=planned.skip)
 
 
-def share(record: Attempt, planned: Planned, run: str) -> Attempt:
-    """The record of an attempt that is given another's answer, not judged yet."""
-    own = _common(planned, run)
-    return replace(record, **own | {"model": record.model})
-
-
 def adopt(record: Attempt, planned: Planned, run: str) -> Attempt:
-    """A record of an earlier run of this folder, as one of the attempts that are planned now, not judged yet."""
+    """Another record's answer as that of an attempt that is planned now, not judged yet: of the other tier, or of the
+    run that is resumed."""
     own = _common(planned, run)
-    return replace(record, **own | {"model": {**own["model"], "precision": record.model.get("precision")}})
+    return replace(record, **own | {"model": {**record.model, **own["model"]}})
 
 
 def attempt_id(run: str, index: int) -> str:

@@ -35,7 +35,8 @@ def rejudge(suite: Suite, planned: Collection[str], kept: Sequence[Attempt]) -> 
     """Judge the answers of a run anew, controls after the attempts that they are held against. `planned` are the keys
     of the run's attempts; records of others were overtaken when it was resumed."""
     cases = {case.id: case for case in suite.cases}
-    mine = [attempt for attempt in kept if attempt.key in set(planned)]
+    wanted = set(planned)
+    mine = [attempt for attempt in kept if attempt.key in wanted]
     now: dict[str, Attempt] = {}
     other: list[Attempt] = []
     for attempt in sorted(mine, key=lambda one: one.control is not None):
@@ -51,7 +52,7 @@ def rejudge(suite: Suite, planned: Collection[str], kept: Sequence[Attempt]) -> 
     judged = [attempt for attempt in mine if attempt.key in now]
     flips = [Flip(one, now[one.key]) for one in judged if one.verdict is not now[one.key].verdict]
     attempts = tuple(now[one.key] for one in judged)
-    return Rejudged(attempts, tuple(flips), tuple(other), len(set(planned) - {one.key for one in mine}))
+    return Rejudged(attempts, tuple(flips), tuple(other), len(wanted - {one.key for one in mine}))
 
 
 def _asks(case: Case, attempt: Attempt) -> bool:

@@ -26,7 +26,7 @@ from core.golden.progress import (
     RunStarted,
     RunWarning,
 )
-from core.golden.record import Circumstances, adopt, answered, failed, share, skipped
+from core.golden.record import Circumstances, adopt, answered, failed, skipped
 from core.golden.results import Attempt, RunFolder, Status
 from core.golden.verdict import weigh
 from core.media.images import read_image
@@ -137,10 +137,14 @@ class GoldenRun:
     def _conclude(self, planned: Planned, record: Attempt, kept: Mapping[str, Attempt] = MappingProxyType({})) -> None:
         """Judge an answer, for the attempt that was asked and for those that are given the same answer. `kept` are the
         records that are written down already."""
-        for one in (planned, *self._twins.get(planned.index, ())):
-            mine = record if one is planned else share(record, one, self._run_id)
+        for one in self._with_twins(planned):
+            mine = record if one is planned else adopt(record, one, self._run_id)
             judged = weigh(one, mine, self._shown(one))
             self._finish(one, judged, written=kept.get(one.key) == judged)
+
+    def _with_twins(self, planned: Planned) -> tuple[Planned, ...]:
+        """An attempt that is asked, and those that are given its answer."""
+        return (planned, *self._twins.get(planned.index, ()))
 
     def _shown(self, planned: Planned) -> list[Attempt]:
         """The case's own attempts, of which the attempt is a control."""
@@ -222,7 +226,7 @@ class GoldenRun:
         self._conclude(planned, record)
 
     def _starts(self, planned: Planned) -> None:
-        for one in (planned, *self._twins.get(planned.index, ())):
+        for one in self._with_twins(planned):
             self.listener(AttemptStarted(one))
 
     async def _answer(self, planned: Planned) -> GenerationResult:
@@ -231,7 +235,7 @@ class GoldenRun:
             async for event in events:
                 result.add(event)
                 if isinstance(event, TextDelta):
-                    for one in (planned, *self._twins.get(planned.index, ())):
+                    for one in self._with_twins(planned):
                         self.listener(AnswerDelta(one, event.text))
         return result
 
