@@ -3,7 +3,7 @@
 Nothing in them is made up: the engine is real, and so are the answers, the verdicts and the requests over the API.
 
 `python -m tui.pictures FOLDER --faces --size 80x24 --theme assay-light` draws every face of the workbench instead, for
-somebody who wants to look at them all; --size and --theme may be repeated. A chat that shows all of Markdown is put there.
+somebody who wants to look at them all; --size and --theme may be repeated. One of the chats is written for that.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ async def _faces(camera: Camera, image: Path) -> None:
     await _until(pilot, lambda: len(app.screen_stack) == 2 and app.screen.query_one("Rows").display)
     await camera.keep("saved-chats")
     await pilot.press("enter")
-    await _until(pilot, lambda: len(app.chat.conversation.turns) == 2 and app.chat.query("HalfcellImage"))
+    await _until(pilot, lambda: len(app.chat.conversation.turns) == 2)
     await camera.keep("chat")
     app.chat.input.attach_files([image])
     await _until(pilot, lambda: app.chat.input.query("HalfcellImage"))

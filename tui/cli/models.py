@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from tui.cli.common import fail_with, settings_with
+from tui.cli.encoding import shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -134,12 +135,10 @@ def _print_table(models: list[ModelInfo], hidden: int) -> None:
     """On a terminal as many columns as it has room for; in a pipe all of them, a line for each model, nothing cut."""
     from rich.console import Console
 
-    from core.text_safety import clean
-
     console = Console()
     piped = not console.is_terminal
-    rows = [{"model": clean(info.id)} | _cells(info) for info in models]
-    problems = [" ".join(clean(info.problem or "").split()) for info in models]
+    rows = [{"model": shown(info.id)} | _cells(info) for info in models]
+    problems = [" ".join(shown(info.problem or "").split()) for info in models]
     if piped:
         print("\n".join(_lines(rows, problems)))  # noqa: T201
     else:
@@ -192,13 +191,12 @@ def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str]) -> list[s
 
 def _cells(info: ModelInfo) -> dict[str, str]:
     """What the columns beside the model's id say of it."""
-    from core.text_safety import clean
     from tui.figures import number, size
 
     return {
         "kind": info.kind.value,
-        "family": clean(info.family),
-        "quant": clean(info.quantisation or "none"),
+        "family": shown(info.family),
+        "quant": shown(info.quantisation or "none"),
         "params": number(info.parameters) if info.parameters else "",
         "context": number(info.context_length) if info.context_length else "",
         "disk": size(info.size_bytes),
