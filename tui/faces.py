@@ -67,7 +67,7 @@ class Faces(Container):
             return
         lines: list[Content] = []
         if state.phase is Phase.READY:
-            lines.append(Content.styled("in memory", "$foreground 60%"))
+            lines.append(Content.styled("in memory", "$dim"))
             models = state.status.models if state.status else ()
             for model in models:
                 ready = model.state is ModelState.READY
@@ -84,9 +84,9 @@ class Faces(Container):
                     )
                     if part
                 )
-                lines.append(Content.styled("  " + note, "$foreground 60%"))
+                lines.append(Content.styled("  " + note, "$dim"))
             if not models:
-                lines.append(Content.styled("nothing yet", "$foreground 60%"))
+                lines.append(Content.styled("nothing yet", "$dim"))
             if state.api is ApiPhase.ON:
                 lines += [Content(""), Content.styled("API on", "$success")]
         redraw(self.query_one("#rail-models", Static), Content("\n").join(lines))

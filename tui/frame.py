@@ -21,7 +21,7 @@ from tui.faces import FACES, Faces, PaneFrame
 from tui.foreign import clean
 from tui.header_line import HeaderLine
 from tui.state import WorkbenchState
-from tui.theme import DARK, LIGHT
+from tui.theme import DARK, LIGHT, colours_for
 from tui.typed_ahead import TypedAhead
 
 # What the first frame does not need is imported after it.
@@ -110,8 +110,7 @@ class Frame(App[None]):
         )
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The tiers' colours, for themes that do not know them."""
-        return {"quick": DARK.variables["quick"], "full": DARK.variables["full"]}
+        return colours_for(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield HeaderLine().data_bind(Frame.state)
@@ -125,6 +124,7 @@ class Frame(App[None]):
 
     def on_mount(self) -> None:
         self._show_faces()
+        self.theme_changed_signal.subscribe(self, lambda _: self._show_faces())  # the colours are those of the new one
         self.call_after_refresh(self._furnish)
 
     async def on_event(self, event: events.Event) -> None:
@@ -225,9 +225,6 @@ class Frame(App[None]):
         for target in targets:
             if target.letter == letter:
                 target.go()
-
-    def watch_theme(self) -> None:
-        self.call_later(self._show_faces)
 
     def notify(
         self,

@@ -15,7 +15,7 @@ from tui.state import ApiPhase, Phase, WorkbenchState
 
 def header_content(state: WorkbenchState, width: int) -> Content:
     """The line for a screen of `width` cells; model names give way first."""
-    dim = "$foreground 60%"
+    dim = "$dim"
     brand = Content.assemble((" assay ", "bold $primary"))
     if state.phase is not Phase.READY:
         says = {

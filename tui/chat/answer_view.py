@@ -13,7 +13,7 @@ from tui.chat.turn_view import Thumbnail, nobody
 from tui.foreign import plain
 
 THINKING_LINES = 4
-DIM = "$foreground 60%"
+DIM = "$dim"
 
 
 def thinking_content(text: str, folded: bool, thinking_now: bool) -> Content:
@@ -97,7 +97,7 @@ class AnswerView:
 
     def lines(self, width: int, look: Look) -> list[Line]:
         tier = f"${self._tier}" if self._tier in ("quick", "full") else "$secondary"
-        dim = f"bold {'$foreground 50%' if self.refused else tier}"
+        dim = f"bold {'$dim' if self.refused else tier}"
         lines = text_lines(plain(self._label), width, look, dim)
         if self._result.thinking:
             lines += [*self._thinking(width, look), Line(look.blank(0))]
@@ -110,7 +110,7 @@ class AnswerView:
         if self._problem:
             lines += text_lines(plain(self._problem), width, look, "$error")
         if self._figures:
-            lines += text_lines(self._figures, width, look, "$foreground 55%")
+            lines += text_lines(self._figures, width, look, "$dim")
         return lines
 
     def _thinking(self, width: int, look: Look) -> list[Line]:

@@ -42,11 +42,9 @@ class Attachment(Horizontal):
         with Vertical(classes="attachment-words"):
             yield Static(plain(shorten(self.image.name or "image", NAME_CELLS)), markup=False)
             yield Static(
-                Content.styled(
-                    f"{self.image.width}×{self.image.height} · {size(len(self.image.data))}", "$foreground 60%"
-                )
+                Content.styled(f"{self.image.width}×{self.image.height} · {size(len(self.image.data))}", "$dim")
             )
-            yield RemoveMark(Content.assemble(("✕", "$error"), (" remove", "$foreground 60%")))
+            yield RemoveMark(Content.assemble(("✕", "$error"), (" remove", "$dim")))
 
 
 class Attachments(Horizontal):

@@ -39,7 +39,7 @@ class Completions(OptionList, can_focus=False):
             weight = size(candidate.path.stat().st_size)
         except OSError:
             weight = ""
-        return Content.assemble(plain(candidate.path.name), (f"  {weight}", "$foreground 60%"))
+        return Content.assemble(plain(candidate.path.name), (f"  {weight}", "$dim"))
 
     @property
     def chosen(self) -> Candidate | None:

@@ -47,7 +47,7 @@ class QuestionView:
         """Nothing is kept: laying out takes no time."""
 
     def lines(self, width: int, look: Look) -> list[Line]:
-        dim = "$foreground 50%"
+        dim = "$dim"
         label = "tool result" if self.message.role is Role.TOOL else "you"
         lines = text_lines(Content(label), width, look, f"bold {dim}" if self.refused else "bold $primary")
         lines += self._images(width, look, len(lines))
@@ -79,5 +79,5 @@ class QuestionView:
                 height = max(height, boxes[number][1])
                 names = names.pad_right(place.column - names.cell_length) + plain(shorten(place.image.name, COLUMNS))
             lines += [Line(look.blank(0))] * height
-            lines += [Line(look.strip(names, "$foreground 60%")), Line(look.blank(0))]
+            lines += [Line(look.strip(names, "$dim")), Line(look.blank(0))]
         return lines

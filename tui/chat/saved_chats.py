@@ -84,13 +84,13 @@ class SavedChats(ModalScreen[int | None]):
         match column.key:
             case "title":
                 title = plain(one_line(chat.title))
-                return Content.assemble(title, plain(f"  {one_line(snippet)}", "$foreground 60%")) if snippet else title
+                return Content.assemble(title, plain(f"  {one_line(snippet)}", "$dim")) if snippet else title
             case "turns":
                 return Content(str(chat.messages))
             case "model":
-                return plain(short_name(chat.model), "$foreground 60%")
+                return plain(short_name(chat.model), "$dim")
             case _:
-                return Content.styled(when(chat.updated, time.time()), "$foreground 60%")
+                return Content.styled(when(chat.updated, time.time()), "$dim")
 
     def action_to_rows(self) -> None:
         self.set_focus(self.table.rows)

@@ -105,7 +105,7 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
                 yield Label("Thinking")
                 thinking = {True: "on", False: "off", None: "default"}[settings.thinking]
                 yield Select[str](THINKING, value=thinking, allow_blank=False, id="set-thinking", compact=True)
-            yield Label(Content.assemble("Tools ", ("a JSON list of name, description, parameters", "$foreground 60%")))
+            yield Label(Content.assemble("Tools ", ("a JSON list of name, description, parameters", "$dim")))
             yield TextArea(write_tools(settings.tools), id="set-tools", compact=True, tab_behavior="focus")
             yield Static(id="set-problem", markup=False)
             with Horizontal(classes="buttons"):

@@ -75,7 +75,7 @@ class Transcript(TurnWindow, can_focus=True):
 
     def greet(self) -> None:
         """An empty chat says what can be done with it."""
-        dim = "$foreground 60%"
+        dim = "$dim"
         self._greeting = Content.assemble(
             ("\nAsk the model something.\n\n", "bold"),
             ("@", "$primary"),

@@ -21,12 +21,12 @@ VERDICT_MARKS = {
     Verdict.PASS: ("✓", "$success"),
     Verdict.FAIL: ("✗", "$error"),
     Verdict.ERROR: ("!", "$error"),
-    Verdict.SKIP: ("–", "$foreground 50%"),
-    Verdict.XFAIL: ("x", "$foreground 60%"),
+    Verdict.SKIP: ("–", "$dim"),
+    Verdict.XFAIL: ("x", "$dim"),
     Verdict.XPASS: ("✓", "$warning"),
     Verdict.INCONCLUSIVE: ("?", "$warning"),
 }
-_DIM = "$foreground 60%"
+_DIM = "$dim"
 _NAMES = {
     Verdict.PASS: "passes",
     Verdict.FAIL: "fails",

@@ -150,7 +150,7 @@ class GoldenPane(Vertical):
                 return plain(shorten(key if fits else key.rsplit("/", 1)[-1], cells))
             case "difference":
                 difference = self._board.difference(key)
-                style = {"quick": "$quick", "full": "$full"}.get(difference, "$foreground 60%")
+                style = {"quick": "$quick", "full": "$full"}.get(difference, "$dim")
                 return Content.styled(difference, style) if difference else Content("")
             case tier:
                 return _verdict_content(self._board.cells[key, Tier(tier)])
@@ -173,7 +173,7 @@ class GoldenPane(Vertical):
     def _redraw_bar(self) -> None:
         if self._suite is None:
             return
-        dim = "$foreground 60%"
+        dim = "$dim"
         name = "built-in" if self._folder == BUILTIN else self._suite.name
         parts = [Content.assemble(("suite ", dim), plain(name, "bold"), (f"  {len(self._board.cases)} prompts", dim))]
         for tier in Tier:
@@ -308,7 +308,7 @@ def _verdict_content(cell: Cell) -> Content:
         if cell.control is not None and cell.held:
             return Content.assemble(("✓ ", "$success"), ("ctl✗", "$error"))
         mark, style = VERDICT_MARKS[cell.attempt.verdict]
-        return Content.assemble((mark, style), (f" {cell.rate:>3}" if cell.rate else "", "$foreground 60%"))
+        return Content.assemble((mark, style), (f" {cell.rate:>3}" if cell.rate else "", "$dim"))
     glyph = {Progress.IDLE: "·", Progress.WAITING: "…", Progress.RUNNING: "▸"}.get(cell.progress, "")
-    style = "$warning" if cell.progress is Progress.RUNNING else "$foreground 50%"
+    style = "$warning" if cell.progress is Progress.RUNNING else "$dim"
     return Content.styled(one_line(glyph), style)

@@ -59,7 +59,7 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         lines.append(plain(info.summary, "$foreground 80%"))
     for label, value in fields:
         if value:
-            lines.append(Content.assemble((label.ljust(9), "$foreground 55%"), plain(value)))
+            lines.append(Content.assemble((label.ljust(9), "$dim"), plain(value)))
     return Content("\n").join(lines)
 
 
@@ -69,6 +69,6 @@ class ModelDetail(Static):
     def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
         """Show one model, or the hint that belongs to an empty list."""
         if info is None:
-            redraw(self, Content.styled("Choose a model to see what it is.", "$foreground 55%"))
+            redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
             redraw(self, detail_content(info, status, loaded))

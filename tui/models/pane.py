@@ -49,7 +49,7 @@ _FIT_STYLE = {
     Fit.TIGHT: "$warning",
     Fit.EVICTS: "$warning",
     Fit.NO: "$error",
-    Fit.UNKNOWN: "$foreground 55%",
+    Fit.UNKNOWN: "$dim",
 }
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
@@ -163,7 +163,7 @@ class ModelsPane(Vertical):
         return self._models.get(self.table.selected or "")
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        info, dim = self._models[key], "$foreground 60%"
+        info, dim = self._models[key], "$dim"
         match column.key:
             case "lamp":
                 if info.problem:

@@ -65,7 +65,7 @@ class KeysScreen(ModalScreen[None]):
             box.border_subtitle = "esc closes"
             yield Static(keys_content(), markup=False)
             if self._log is not None:
-                yield Static(plain(f"\nThe log is {self._log}", "$foreground 60%"), markup=False)
+                yield Static(plain(f"\nThe log is {self._log}", "$dim"), markup=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

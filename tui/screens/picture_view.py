@@ -36,7 +36,7 @@ class PictureView(ModalScreen[None]):
                     plain(image.name or "image"),
                     (
                         f"  {image.width}×{image.height} · {size(len(image.data))} · {image.media_type}",
-                        "$foreground 60%",
+                        "$dim",
                     ),
                 ),
                 markup=False,

@@ -134,7 +134,7 @@ class RowTable(Vertical):
         if layout != self._layout:
             self._layout = layout
             self.rows.forget()
-        dim = "$foreground 55%"
+        dim = "$dim"
         head = row_content([(Content.styled(column.label, dim), cells, column.right) for column, cells in layout])
         redraw(self.query_one(".row-head", Static), head)
         self.rows.redraw()

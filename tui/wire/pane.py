@@ -42,7 +42,7 @@ _STYLES = {
     WireState.LOADING: "$warning",
     WireState.QUEUED: "$warning",
     WireState.FAILED: "$error",
-    WireState.CANCELLED: "$foreground 60%",
+    WireState.CANCELLED: "$dim",
     WireState.DONE: "$foreground 80%",
 }
 REDRAWS_PER_S = 5
@@ -100,7 +100,7 @@ class WirePane(Vertical):
         self._show_detail()
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        entry, dim = self._entries[key], "$foreground 60%"
+        entry, dim = self._entries[key], "$dim"
         match column.key:
             case "time":
                 return Content.styled(time.strftime("%H:%M:%S", time.localtime(entry.time)), dim)
@@ -136,7 +136,7 @@ class WirePane(Vertical):
         detail.display = entry is not None
         if entry is None:
             return
-        dim = "$foreground 60%"
+        dim = "$dim"
         lines = [
             Content.assemble(
                 plain(f"{entry.method} {entry.path}", "bold"),
