@@ -17,6 +17,12 @@ from tui.widgets.redraw import redraw
 
 FACES = ("models", "chat", "golden", "wire")
 _LABELS = {"models": "Models", "chat": "Chat", "golden": "Golden", "wire": "Wire"}
+SHARES = {
+    "models": {"models": 6, "chat": 4, "golden": 3},
+    "chat": {"models": 3, "chat": 5, "golden": 4},
+    "golden": {"models": 2, "chat": 4, "golden": 6},
+}
+"""By the chosen face, what of the width each of those side by side gets: the chosen one gets what it can use."""
 RAIL_CELLS = 18
 
 

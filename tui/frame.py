@@ -17,7 +17,7 @@ from textual.widgets import Footer
 
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.faces import FACES, Faces, PaneFrame
+from tui.faces import FACES, SHARES, Faces, PaneFrame
 from tui.foreign import clean
 from tui.header_line import HeaderLine
 from tui.state import WorkbenchState
@@ -190,6 +190,7 @@ class Frame(App[None]):
             pane: Widget = self._panes.get(name) or self.query_one(f"#{name}-frame")
             chosen = name == self.face
             pane.display = chosen or (side_by_side and name != "wire")
+            pane.styles.width = f"{SHARES[self.face][name]}fr" if side_by_side and name != "wire" else "1fr"
             pane.styles.border = ("round", colours["border" if chosen else "border-blurred"])
             pane.styles.border_title_color = colours["primary" if chosen else "foreground-muted"]
             pane.styles.border_title_style = "bold" if chosen else "none"

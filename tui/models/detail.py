@@ -12,17 +12,9 @@ from tui.foreign import plain
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
 from tui.widgets.redraw import redraw
 
-_SAYS = {
-    Fit.LOADED: "in memory",
-    Fit.OK: "fits",
-    Fit.TIGHT: "fits, tightly",
-    Fit.EVICTS: "fits once other models are unloaded",
-    Fit.NO: "does not fit",
-    Fit.UNKNOWN: "",
-}
 
-
-def _abilities(info: ModelInfo) -> str:
+def abilities(info: ModelInfo) -> str:
+    """What a model takes beside text, and does beside answering."""
     named = [name for name, has in (("images", info.images), ("tools", info.tools), ("thinking", info.thinking)) if has]
     return ", ".join(named)
 
@@ -31,7 +23,7 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
     """The lines of the panel; a field that is not known is left out."""
     memory = ""
     if info.memory:
-        verdict = _SAYS[fit(info, status)]
+        verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
         need, float32 = predicted(info, status)
         memory = f"{size(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
         memory += f" · {verdict}" if verdict and not info.problem else ""
@@ -41,12 +33,12 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         parts += [f"loaded in {loaded.load_s:.1f} s" if loaded.load_s else "", "pinned" if loaded.pinned else ""]
         parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
         state = " · ".join(part for part in parts if part)
-    weights = f"{number(info.parameters)} params" if info.parameters else ""
+    weights = f"{number(info.parameters)} parameters" if info.parameters else ""
     fields = [
         ("kind", " · ".join(part for part in (str(info.kind), info.family, weights) if part)),
         ("weights", " · ".join(part for part in (info.quantisation or "not quantised", size(info.size_bytes)) if part)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
-        ("takes", _abilities(info)),
+        ("takes", abilities(info)),
         ("memory", memory),
         ("now", state),
         ("revision", (info.revision or "")[:12]),

@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import Future
 from typing import ClassVar, TypeVar
 
+from rich.cells import cell_len
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -22,8 +23,8 @@ from tui.background import off_loop
 from tui.figures import number, size
 from tui.foreign import one_line, plain, shorten_path
 from tui.lamp import LOADED, NOT_LOADED, lamp
-from tui.models.detail import ModelDetail
-from tui.models.fit import Fit, fit
+from tui.models.detail import ModelDetail, abilities
+from tui.models.fit import Fit, fit, predicted
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
@@ -32,16 +33,21 @@ from tui.widgets.row_table import Column, RowTable
 
 T = TypeVar("T")
 
+ROOMY = 95
+"""From this width on columns are called what they are."""
 COLUMNS = (
     Column("lamp", "", 1),
     Column("name", "model"),
-    Column("tier", "tier", 5, 56),
-    Column("kind", "kind", 6, 66),
-    Column("parameters", "params", 6, 92, right=True),
-    Column("quant", "quant", 8, 80),
-    Column("context", "ctx", 5, 100, right=True),
-    Column("size", "disk", 5, right=True),
-    Column("fit", "fit", 6, 38),
+    Column("tier", "tier", 5, 50),
+    Column("kind", "kind", 6, 58, roomy=Column("kind", "kind", 10, ROOMY)),
+    Column("quant", "quant", 8, 68, roomy=Column("quant", "quantised", 9, ROOMY)),
+    Column("parameters", "params", 6, 75, right=True, roomy=Column("parameters", "parameters", 10, ROOMY, right=True)),
+    Column("context", "ctx", 5, 83, right=True, roomy=Column("context", "context", 7, ROOMY, right=True)),
+    Column("family", "family", 12, 118),
+    Column("takes", "takes", 23, 156),
+    Column("size", "disk", 5, right=True, roomy=Column("size", "on disk", 7, ROOMY, right=True)),
+    Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
+    Column("fit", "fit", 6, 38, roomy=Column("fit", "fit", 35, 190)),
 )
 _FIT_STYLE = {
     Fit.OK: "$success",
@@ -49,8 +55,10 @@ _FIT_STYLE = {
     Fit.TIGHT: "$warning",
     Fit.EVICTS: "$warning",
     Fit.NO: "$error",
+    Fit.BROKEN: "$error",
     Fit.UNKNOWN: "$dim",
 }
+PINNED = " ◆"
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
@@ -121,6 +129,7 @@ class ModelsPane(Vertical):
         self._words = {
             info.id: f"{info.id} {info.kind} {info.family} {info.quantisation or ''}".lower() for info in models
         }
+        self.table.widest = max((cell_len(info.id) for info in models), default=0) + len(PINNED)
         self._show_notes(await off_loop(catalog.notes, "catalog"))
         self._filter()
         self.post_message(self.Listed(models))
@@ -172,7 +181,7 @@ class ModelsPane(Vertical):
                 return Content.styled(glyph, {LOADED: "$success", NOT_LOADED: dim}.get(glyph, "$warning"))
             case "name":
                 loaded = self.state.loaded(info.id)
-                suffix = " ◆" if loaded is not None and loaded.pinned else ""
+                suffix = PINNED if loaded is not None and loaded.pinned else ""
                 name = shorten_path(info.id, cells - len(suffix))
                 return Content.assemble(plain(name, dim if info.problem else ""), (suffix, "$primary"))
             case "tier":
@@ -181,18 +190,26 @@ class ModelsPane(Vertical):
                     return Content("both")
                 return Content.styled(roles[0], f"${roles[0]}") if roles else Content("")
             case "kind":
-                return plain({"embeddings": "embed"}.get(info.kind, str(info.kind)), dim)
+                return plain(str(info.kind)[:5] if len(info.kind) > cells else str(info.kind), dim)
             case "parameters":
                 return Content(number(info.parameters) if info.parameters else "")
             case "quant":
                 return plain(info.quantisation or "none", dim)
             case "context":
                 return Content.styled(number(info.context_length) if info.context_length else "", dim)
+            case "family":
+                return plain(info.family, dim)
+            case "takes":
+                return plain(abilities(info), dim)
             case "size":
                 return Content(size(info.size_bytes))
+            case "memory":
+                need, _ = predicted(info, self.state.status)
+                return Content.styled(size(need) if need else "", dim)
             case _:
-                word = fit(info, self.state.status)
-                return Content.styled(word.value, _FIT_STYLE[word])
+                found = fit(info, self.state.status)
+                words = found.in_words if len(found.in_words) <= cells else found.value
+                return Content.styled(words, _FIT_STYLE[found])
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -216,6 +233,7 @@ class ModelsPane(Vertical):
         if not self.filter_box.value and not self.filter_box.has_focus:
             return False
         self.filter_box.value = ""
+        self._filter()  # before the rows get the focus, with which the cursor's row is the chosen one
         self.screen.set_focus(self.table.rows)
         return True
 

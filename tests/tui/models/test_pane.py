@@ -54,6 +54,65 @@ async def test_a_filter_that_matches_nothing_says_so(workbench: AssayApp) -> Non
         await until(pilot, lambda: workbench.models.selected is not None)
 
 
+async def test_the_cursor_comes_back_when_the_filter_goes(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await pilot.press("end", "up")
+        chosen = workbench.models.table.selected
+        assert chosen == "mlx-community/bge-small-en-v1.5-4bit"
+        await pilot.press("slash", *"nothing has this")
+        await until(pilot, lambda: workbench.models.selected is None)
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
+        assert workbench.models.table.selected == chosen
+        await pilot.press("slash", *"text")
+        await until(pilot, lambda: workbench.models.border_subtitle == "3 of 8")
+        assert workbench.models.table.selected == "someone/half-downloaded-7b", "the nearest"
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
+        assert workbench.models.table.selected == chosen
+
+
+async def test_the_cursor_stays_where_the_person_went_in_a_filtered_list(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await pilot.press("slash", *"text", "enter", "down")
+        await until(pilot, lambda: workbench.models.selected and "Qwen3-0.6B" in workbench.models.selected.id)
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
+        assert "Qwen3-0.6B" in str(workbench.models.table.selected)
+
+
+async def test_a_model_that_went_from_the_disk_leaves_the_cursor_beside_it(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select("mlx-community/gemma-3-27b-it-4bit-DWQ")
+        scripted.catalog.models = [info for info in MODELS if "27b" not in info.id]
+        await pilot.press("r")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 7)
+        assert workbench.models.table.selected == "mlx-community/Qwen3-0.6B-4bit-DWQ"
+
+
+async def test_a_wide_list_says_more_and_in_words(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(220, 60)) as pilot:
+        await opened(pilot, workbench)
+        await until(pilot, lambda: "quantised" in screen_text(workbench))
+        await pilot.press("f")
+        await until(
+            pilot,
+            lambda: "fits once other models" in screen_text(workbench) or "takes memory" in screen_text(workbench),
+        )
+        text = screen_text(workbench)
+        head = next(line for line in text.splitlines() if "quantised" in line)
+        for word in ("parameters", "context", "family", "takes", "on disk", "takes memory", "fit"):
+            assert word in head
+        assert "fits, tightly" in text
+        row = next(line for line in text.splitlines() if "bge-small" in line)
+        assert row.index("embeddings") - row.index("bge-small") < 60, "what is said of a model stands beside its name"
+
+
 async def test_q_and_w_load_the_row_for_a_tier(workbench: AssayApp, scripted: ScriptedEngine) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)
