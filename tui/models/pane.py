@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 from rich.cells import cell_len
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -29,6 +29,7 @@ from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
 from tui.widgets.filter_box import FilterBox
+from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 
 T = TypeVar("T")
@@ -102,7 +103,9 @@ class ModelsPane(Vertical):
         """By id, what the filter looks at."""
 
     def compose(self) -> ComposeResult:
-        yield FilterBox(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
+        with Horizontal(id="model-filter-line"):
+            yield FilterBox(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
+            yield Static(id="model-count", markup=False)
         yield Static(id="model-notes", markup=False)
         yield RowTable(COLUMNS, self._cell, empty="Looking for models…", id="model-table")
         with VerticalScroll(id="model-detail-scroll", can_focus=False):
@@ -151,7 +154,9 @@ class ModelsPane(Vertical):
         elif not keys:
             self.table.say(f"No model matches {one_line(needle)!r}. Escape clears the filter.")
         self.table.show(keys)
-        self.border_subtitle = f"{len(keys)} of {len(self._models)}" if words else f"{len(self._models)} on disk"
+        counted = f"{len(keys)} of {len(self._models)}" if words else f"{len(self._models)} on disk"
+        # Not in the border: a new title there paints the whole pane, at each key of the filter.
+        redraw(self.query_one("#model-count", Static), Content(counted))
         self._show_detail()
 
     def _show_detail(self) -> None:

@@ -157,7 +157,7 @@ class RowTable(Vertical):
 
     def say(self, empty: str) -> None:
         """What stands in place of the rows when there are none."""
-        self.query_one(".row-empty", Static).update(Content(empty))
+        redraw(self.query_one(".row-empty", Static), Content(empty))
 
     def select(self, key: str) -> None:
         """Put the cursor on a row, if it is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from core.catalog import ModelKind
 from core.errors import OutOfMemory
@@ -16,6 +17,11 @@ async def opened(pilot: Pilot[None], app: AssayApp) -> None:
     """Wait for the list and go there."""
     await until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected, "the list of models")
     await pilot.press("f2")
+
+
+def counted(app: AssayApp) -> str:
+    """What stands beside the filter."""
+    return str(app.models.query_one("#model-count", Static).content)
 
 
 def notices(app: AssayApp) -> str:
@@ -36,11 +42,11 @@ async def test_words_filter_by_name_kind_and_family(workbench: AssayApp) -> None
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)
         await pilot.press("slash", *"vision qwen")
-        await until(pilot, lambda: workbench.models.border_subtitle == "2 of 8")
+        await until(pilot, lambda: counted(workbench) == "2 of 8")
         await pilot.press("enter")
         assert workbench.models.table.selected == QUICK
         await pilot.press("escape")
-        await until(pilot, lambda: workbench.models.border_subtitle == "8 on disk")
+        await until(pilot, lambda: counted(workbench) == "8 on disk")
 
 
 async def test_a_filter_that_matches_nothing_says_so(workbench: AssayApp) -> None:
@@ -66,7 +72,7 @@ async def test_the_cursor_comes_back_when_the_filter_goes(workbench: AssayApp) -
         await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
         assert workbench.models.table.selected == chosen
         await pilot.press("slash", *"text")
-        await until(pilot, lambda: workbench.models.border_subtitle == "3 of 8")
+        await until(pilot, lambda: counted(workbench) == "3 of 8")
         assert workbench.models.table.selected == "someone/half-downloaded-7b", "the nearest"
         await pilot.press("escape")
         await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
@@ -180,7 +186,7 @@ async def test_r_looks_at_the_disk_again(workbench: AssayApp, scripted: Scripted
         await opened(pilot, workbench)
         scripted.catalog.models.pop()
         await pilot.press("r")
-        await until(pilot, lambda: workbench.models.border_subtitle == "7 on disk")
+        await until(pilot, lambda: counted(workbench) == "7 on disk")
         assert scripted.catalog.refreshed == 1
 
 
