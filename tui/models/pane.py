@@ -148,7 +148,9 @@ class ModelsPane(Vertical):
     def _filter(self) -> None:
         needle = self.filter_box.value
         words = needle.lower().split()
-        keys = [key for key, text in self._words.items() if all(word in text for word in words)]
+        keys = list(self._words)
+        for word in words:
+            keys = [key for key in keys if word in self._words[key]]
         if not self._models:
             self.table.say("No models on disk. Models of the Hugging Face cache and of model_folders appear here.")
         elif not keys:
