@@ -229,20 +229,19 @@ async def _faces(camera: Camera, image: Path) -> None:
     await camera.keep_opened("api", "f6")
 
 
-async def take_faces(target: Path, sizes: Sequence[tuple[int, int]], themes: Sequence[str]) -> None:
-    """Take a picture of every face at every size, in every theme."""
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            image = folder / "triangle.png"
-            await asyncio.to_thread(_draw, image)
-            await asyncio.to_thread(_save_a_chat, folder / "data", image)
-            app = _new_app(folder)
-            async with app.run_test(size=size) as pilot:
-                await _until(pilot, lambda app=app: app.state.phase == "ready" and app.models.table.selected)
-                await _faces(Camera(app, pilot, target, themes), image)
-                await pilot.press("ctrl+q")
-                await _until(pilot, lambda app=app: app._exit)
+async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str]) -> None:
+    """Take a picture of every face at a size, in every theme."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        image = folder / "triangle.png"
+        await asyncio.to_thread(_draw, image)
+        await asyncio.to_thread(_save_a_chat, folder / "data", image)
+        app = _new_app(folder)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
+            await _faces(Camera(app, pilot, target, themes), image)
+            await pilot.press("ctrl+q")
+            await _until(pilot, lambda: app._exit)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -262,7 +261,8 @@ def main() -> None:
     if asked.faces:
         from tui.theme import DARK, LIGHT
 
-        asyncio.run(take_faces(asked.folder, asked.size or EVERY_SIZE, asked.theme or (DARK.name, LIGHT.name)))
+        for size in asked.size or EVERY_SIZE:
+            asyncio.run(take_faces(asked.folder, size, asked.theme or (DARK.name, LIGHT.name)))
     else:
         asyncio.run(take(asked.folder))
 

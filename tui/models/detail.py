@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from core.catalog import ModelInfo
 from core.status import EngineStatus, LoadedModel
-from tui.figures import number, size
+from tui.figures import number, size_in_words
 from tui.foreign import plain
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
 from tui.widgets.redraw import redraw
@@ -25,18 +25,23 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
     if info.memory:
         verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
         need, float32 = predicted(info, status)
-        memory = f"{size(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
+        memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
         memory += f" · {verdict}" if verdict and not info.problem else ""
     state = ""
     if loaded is not None:
-        parts = [loaded.state.value, size(loaded.memory_bytes) if loaded.memory_bytes else "", loaded.precision]
+        parts = [
+            loaded.state.value,
+            size_in_words(loaded.memory_bytes) if loaded.memory_bytes else "",
+            loaded.precision,
+        ]
         parts += [f"loaded in {loaded.load_s:.1f} s" if loaded.load_s else "", "pinned" if loaded.pinned else ""]
         parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
         state = " · ".join(part for part in parts if part)
-    weights = f"{number(info.parameters)} parameters" if info.parameters else ""
+    count = f"{number(info.parameters)} parameters" if info.parameters else ""
+    weights = (count, info.quantisation or "not quantised", size_in_words(info.size_bytes))
     fields = [
-        ("kind", " · ".join(part for part in (str(info.kind), info.family, weights) if part)),
-        ("weights", " · ".join(part for part in (info.quantisation or "not quantised", size(info.size_bytes)) if part)),
+        ("kind", " · ".join(part for part in (str(info.kind), info.family) if part)),
+        ("weights", " · ".join(part for part in weights if part)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
         ("takes", abilities(info)),
         ("memory", memory),
