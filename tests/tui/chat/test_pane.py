@@ -15,8 +15,8 @@ from core.errors import GenerationFailed, InvalidImage
 from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, answer, finished, red_square
 from tui.app import AssayApp
-from tui.chat.conversation import ChatSettings
 from tui.chat.answer_view import AnswerView
+from tui.chat.conversation import ChatSettings
 from tui.chat.question_view import QuestionView
 from tui.chat.saver import history_file
 
@@ -397,7 +397,7 @@ async def test_settings_are_words_where_they_fit(workbench: AssayApp) -> None:
         await opened(pilot, workbench)
         workbench.chat.settings = ChatSettings(system="Be brief.", temperature=0.5, max_tokens=1024)
         await until(pilot, lambda: "system · t 0.5 · ≤1024" in screen_text(workbench))
-        await pilot.resize_terminal(240, 50)
+        workbench.action_maximise_face()
         words = "system prompt · temperature 0.5 · at most 1,024 tokens"
         await until(pilot, lambda: words in screen_text(workbench))
 
