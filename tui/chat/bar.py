@@ -18,6 +18,9 @@ from tui.foreign import clean, plain
 from tui.state import WorkbenchState
 from tui.widgets.redraw import redraw
 
+CHOOSER_CELLS = 34
+"""What the name of a model should have."""
+
 
 class ChatBar(Horizontal):
     """A chooser of tiers and models, and the settings that differ from the usual ones."""
@@ -77,10 +80,12 @@ class ChatBar(Horizontal):
         self.call_after_refresh(self._show_settings)
 
     def _show_settings(self) -> None:
-        """In words where they fit, else in short."""
+        """In words where they leave the chooser enough, else in short."""
         line = self.query_one("#chat-settings-line", Static)
         words, short = (Content(" · ".join(_told(self.settings, spelled))) for spelled in (True, False))
-        redraw(line, words if words.cell_length <= line.content_size.width else short)
+        told = words if words.cell_length + CHOOSER_CELLS <= self.size.width else short
+        line.styles.width = told.cell_length + 2
+        redraw(line, told)
 
 
 def _told(settings: ChatSettings, spelled: bool) -> list[str]:

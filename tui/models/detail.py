@@ -12,6 +12,8 @@ from tui.foreign import plain
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
 from tui.widgets.redraw import redraw
 
+LABEL_CELLS = 9
+
 
 def abilities(info: ModelInfo) -> str:
     """What a model takes beside text, and does beside answering."""
@@ -19,8 +21,8 @@ def abilities(info: ModelInfo) -> str:
     return ", ".join(named)
 
 
-def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None) -> Content:
-    """The lines of the panel; a field that is not known is left out."""
+def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None, width: int) -> Content:
+    """The lines of the panel in `width` cells; a field that is not known is left out."""
     memory = ""
     if info.memory:
         verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
@@ -55,17 +57,27 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
     if info.summary:
         lines.append(plain(info.summary, "$foreground 80%"))
     for label, value in fields:
-        if value:
-            lines.append(Content.assemble((label.ljust(9), "$dim"), plain(value)))
+        told = plain(value).wrap(max(width - LABEL_CELLS, LABEL_CELLS)) if value else []
+        for at, line in enumerate(told):
+            start = ("" if at else label).ljust(LABEL_CELLS)
+            lines.append(Content.assemble((start, "$dim"), line))
     return Content("\n").join(lines)
 
 
 class ModelDetail(Static):
     """The panel under the list."""
 
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None] = (None, None, None)
+
     def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
         """Show one model, or the hint that belongs to an empty list."""
+        self._shown = (info, status, loaded)
         if info is None:
             redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
-            redraw(self, detail_content(info, status, loaded))
+            redraw(self, detail_content(info, status, loaded, self.content_size.width))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(lambda: self.show(*self._shown))

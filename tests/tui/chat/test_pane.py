@@ -306,7 +306,7 @@ async def test_settings_go_with_the_next_request(workbench: AssayApp, scripted: 
         await pilot.press(*"Be brief.", "tab", *"0.5")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: workbench.chat.settings.temperature == 0.5)
-        await until(pilot, lambda: "system · t 0.5" in screen_text(workbench))
+        await until(pilot, lambda: "system prompt · temperature 0.5" in screen_text(workbench))
         await ask(pilot, workbench, "hi")
         await until(pilot, lambda: scripted.requests)
         request = scripted.requests[0]
