@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Center, Vertical
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import ModalScreen
@@ -18,6 +18,15 @@ from core.media.images import ImageData
 from tui.figures import size
 from tui.foreign import one_line, plain
 from tui.widgets.picture import Picture
+
+CAPTION_CELLS = 60
+"""What the words under a small picture have."""
+
+
+def _box_cells(picture: Picture) -> int:
+    """How wide the box around a picture is: its own edges and padding are four cells."""
+    width = picture.styles.width
+    return max(CAPTION_CELLS, int(width.value) + 4 if width else 0)
 
 
 class PictureView(ModalScreen[None]):
@@ -41,7 +50,10 @@ class PictureView(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box picture-box") as box:
             box.border_subtitle = "←→ the others · esc closes" if len(self._images) > 1 else "esc closes"
-            yield self._picture()
+            picture = self._picture()
+            box.styles.width = _box_cells(picture)
+            with Center(id="picture-place"):
+                yield picture
             yield Static(self._caption(), id="picture-caption", markup=False)
 
     def _picture(self) -> Picture:
@@ -63,9 +75,11 @@ class PictureView(ModalScreen[None]):
 
     async def _show(self) -> None:
         self.query_one("#picture-caption", Static).update(self._caption())
+        picture = self._picture()
         with self.app.batch_update():
             await self.query(Picture).remove()
-            await self.query_one(".picture-box").mount(self._picture(), before=0)
+            self.query_one(".picture-box").styles.width = _box_cells(picture)
+            await self.query_one("#picture-place").mount(picture)
 
     def on_click(self) -> None:
         self.dismiss()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.tui.conftest import screen_text, until
 from tests.tui.golden.test_pane import opened
 from tests.tui.scripted import ScriptedEngine, red_square
 from tui.app import AssayApp
 
 
-async def test_all_images_of_a_prompt_can_be_gone_through(workbench: AssayApp, scripted: ScriptedEngine) -> None:
-    async with workbench.run_test(size=(120, 40)) as pilot:
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_all_images_of_a_prompt_can_be_gone_through(
+    workbench: AssayApp, scripted: ScriptedEngine, size: tuple[int, int]
+) -> None:
+    async with workbench.run_test(size=size) as pilot:
         await opened(pilot, workbench, scripted)
         workbench.golden.table.select("vision/compare_images")
         await until(pilot, lambda: len(workbench.golden.detail.images) == 2)
@@ -20,6 +25,9 @@ async def test_all_images_of_a_prompt_can_be_gone_through(workbench: AssayApp, s
         await pilot.press("right")
         await until(pilot, lambda: "2 of 2  blue_circle.png" in screen_text(workbench))
         await until(pilot, lambda: len(workbench.screen.query("HalfcellImage")) == 1)
+        picture, box = workbench.screen.query_one("Picture").region, workbench.screen.query_one(".picture-box").region
+        assert box.contains_region(picture)
+        assert abs((picture.x - box.x) - (box.right - picture.right)) <= 1, "in the middle"
         await pilot.press("right")
         await until(pilot, lambda: "1 of 2" in screen_text(workbench))
         await pilot.press("left")
