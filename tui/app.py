@@ -215,7 +215,8 @@ class AssayApp(Frame):
     def on_picture_wanted(self, event: Picture.Wanted) -> None:
         from tui.screens.picture_view import PictureView
 
-        self.push_screen(PictureView(event.image))
+        images = event.among or (event.image,)
+        self.push_screen(PictureView(images, next((at for at, image in enumerate(images) if image is event.image), 0)))
 
     def on_paste(self, event: events.Paste) -> None:
         """A file dropped while no text field has the focus lands in the chat."""

@@ -7,10 +7,13 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.figures import size
+from tui.figures import size, size_in_words
 from tui.foreign import short_name, shorten
 from tui.lamp import LOADED, LOADING, NOT_LOADED, lamp, lamp_style
 from tui.state import ApiPhase, Phase, WorkbenchState
+
+SPELLED_FROM = 120
+"""Cells from which on memory is told in words."""
 
 
 def header_content(state: WorkbenchState, width: int) -> Content:
@@ -27,7 +30,12 @@ def header_content(state: WorkbenchState, width: int) -> Content:
         return Content.assemble(brand, "  ", (says, style))
 
     status = state.status
-    memory = f"mem {size(status.active_memory)}/{size(status.memory_budget)}" if status else ""
+    memory = ""
+    if status:
+        used, budget = status.active_memory, status.memory_budget
+        memory = f"mem {size(used)}/{size(budget)}"
+        if width >= SPELLED_FROM:
+            memory = f"memory {size_in_words(used)} of {size_in_words(budget)}"
     api_style = {ApiPhase.OFF: dim, ApiPhase.ON: "$success"}.get(state.api, "$warning")
     api_text = {
         ApiPhase.OFF: f"{NOT_LOADED} off",

@@ -150,20 +150,24 @@ class Camera:
     themes: Sequence[str]
 
     async def keep(self, name: str) -> None:
-        width, height = self.app.size
+        for theme in self.themes:
+            await self._keep_in(theme, name)
+
+    async def keep_opened(self, name: str, key: str, until: Callable[[], object] = lambda: True) -> None:
+        """What a key opens over the panes, and escape closes again."""
         for theme in self.themes:
             self.app.theme = theme
-            await self.pilot.pause(0.2)
-            _keep(self.app, self.target, f"{name}-{width}x{height}-{theme.removeprefix('assay-')}")
-        self.app.theme = self.themes[0]
+            await self.pilot.press(key)
+            await _until(self.pilot, lambda: len(self.app.screen_stack) == 2 and until())
+            await self._keep_in(theme, name)
+            await self.pilot.press("escape")
+            await _until(self.pilot, lambda: len(self.app.screen_stack) == 1)
 
-    async def keep_opened(self, name: str, *keys: str, **waits: Callable[[], object]) -> None:
-        """What the last of the keys opens over the panes, which escape closes again."""
-        await self.pilot.press(*keys)
-        await _until(self.pilot, lambda: len(self.app.screen_stack) == 2 and waits.get("until", lambda: True)())
-        await self.keep(name)
-        await self.pilot.press("escape")
-        await _until(self.pilot, lambda: len(self.app.screen_stack) == 1)
+    async def _keep_in(self, theme: str, name: str) -> None:
+        self.app.theme = theme
+        await self.pilot.pause(0.2)
+        width, height = self.app.size
+        _keep(self.app, self.target, f"{name}-{width}x{height}-{theme.removeprefix('assay-')}")
 
 
 def _save_a_chat(data_dir: Path, image: Path) -> None:
@@ -182,11 +186,13 @@ def _save_a_chat(data_dir: Path, image: Path) -> None:
 
 async def _faces(camera: Camera, image: Path) -> None:
     """Every face of a workbench that has just started, one after the other."""
+    from tui.widgets.rows import Rows
+
     app, pilot = camera.app, camera.pilot
     await camera.keep("chat-empty")
+    await camera.keep_opened("saved-chats", "ctrl+l", lambda: app.screen.query_one(Rows).row_count)
     await pilot.press("ctrl+l")
-    await _until(pilot, lambda: len(app.screen_stack) == 2 and app.screen.query_one("Rows").display)
-    await camera.keep("saved-chats")
+    await _until(pilot, lambda: len(app.screen_stack) == 2 and app.screen.query_one(Rows).row_count)
     await pilot.press("enter")
     await _until(pilot, lambda: len(app.chat.conversation.turns) == 2)
     await camera.keep("chat")
@@ -217,7 +223,7 @@ async def _faces(camera: Camera, image: Path) -> None:
     await pilot.press("f")
     await camera.keep("golden-maximised")
     await pilot.press("f")
-    await camera.keep_opened("picture", "v", until=lambda: app.screen.query("HalfcellImage"))
+    await camera.keep_opened("picture", "v", lambda: app.screen.query("HalfcellImage"))
 
     await pilot.press("f5")
     await camera.keep("wire-off")
@@ -229,20 +235,19 @@ async def _faces(camera: Camera, image: Path) -> None:
     await camera.keep_opened("api", "f6")
 
 
-async def take_faces(target: Path, sizes: Sequence[tuple[int, int]], themes: Sequence[str]) -> None:
-    """Take a picture of every face at every size, in every theme."""
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            image = folder / "triangle.png"
-            await asyncio.to_thread(_draw, image)
-            await asyncio.to_thread(_save_a_chat, folder / "data", image)
-            app = _new_app(folder)
-            async with app.run_test(size=size) as pilot:
-                await _until(pilot, lambda app=app: app.state.phase == "ready" and app.models.table.selected)
-                await _faces(Camera(app, pilot, target, themes), image)
-                await pilot.press("ctrl+q")
-                await _until(pilot, lambda app=app: app._exit)
+async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str]) -> None:
+    """Take a picture of every face at a size, in every theme."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        image = folder / "triangle.png"
+        await asyncio.to_thread(_draw, image)
+        await asyncio.to_thread(_save_a_chat, folder / "data", image)
+        app = _new_app(folder)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
+            await _faces(Camera(app, pilot, target, themes), image)
+            await pilot.press("ctrl+q")
+            await _until(pilot, lambda: app._exit)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -262,7 +267,8 @@ def main() -> None:
     if asked.faces:
         from tui.theme import DARK, LIGHT
 
-        asyncio.run(take_faces(asked.folder, asked.size or EVERY_SIZE, asked.theme or (DARK.name, LIGHT.name)))
+        for size in asked.size or EVERY_SIZE:
+            asyncio.run(take_faces(asked.folder, size, asked.theme or (DARK.name, LIGHT.name)))
     else:
         asyncio.run(take(asked.folder))
 

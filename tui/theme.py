@@ -1,7 +1,8 @@
 """The two themes, dark and light: gold for what can be acted on, blue for the quick tier, violet for the full one.
 
-Text has a contrast of 4.5:1 and more against every ground it stands on, borders and scrollbars 3:1; a test looks at what
-is painted. `dim` is for what matters less: a colour of its own, since part of the foreground is too faint on some grounds.
+Text has a contrast of 4.5:1 and more against every ground it stands on, borders and scrollbars 3:1; a test looks at
+what is painted. `dim` is for what matters less: a colour of its own, since a part of the foreground's is too faint on
+some grounds.
 """
 
 from __future__ import annotations

@@ -148,40 +148,43 @@ async def wire(pilot: Pilot[None], app: AssayApp) -> None:
     await until(pilot, lambda: app.wire.table.rows.row_count == len(WireState))
 
 
-def opens(*keys: str) -> Act:
-    async def act(pilot: Pilot[None], app: AssayApp) -> None:
-        await pilot.press(*keys)
-        await until(pilot, lambda: len(app.screen_stack) == 2)
-
-    return act
-
-
-async def api(pilot: Pilot[None], app: AssayApp) -> None:
-    await pilot.press("ctrl+t")
-    await until(pilot, lambda: app.state.api == "on")
-    await opens("f6")(pilot, app)
-
-
 async def notices(pilot: Pilot[None], app: AssayApp) -> None:
     for severity in ("information", "warning", "error"):
         app.notify("It says so.", title="Why", severity=severity, timeout=60)  # type: ignore[arg-type]
     await until(pilot, lambda: screen_text(app).count("It says so.") == 3)
 
 
-FACES: dict[str, Act] = {
-    "chat": chat,
-    "beginning of a chat": beginning_of_chat,
-    "models": models,
-    "golden": golden,
-    "wire": wire,
-    "keys": opens("f1"),
-    "settings": opens("ctrl+s"),
-    "saved chats": opens("ctrl+l"),
-    "jump": opens("ctrl+o"),
-    "palette": opens("ctrl+p"),
-    "api": api,
-    "notices": notices,
+async def images(pilot: Pilot[None], app: AssayApp) -> None:
+    await pilot.press("f4")
+    app.golden.table.select("vision/compare_images")
+    await until(pilot, lambda: len(app.golden.detail.images) == 2)
+
+
+async def api(pilot: Pilot[None], app: AssayApp) -> None:
+    await pilot.press("ctrl+t")
+    await until(pilot, lambda: app.state.api == "on")
+
+
+async def nothing(pilot: Pilot[None], app: AssayApp) -> None:
+    """As it starts."""
+
+
+FACES: dict[str, tuple[Act, str]] = {
+    "chat": (chat, ""),
+    "beginning of a chat": (beginning_of_chat, ""),
+    "models": (models, ""),
+    "golden": (golden, ""),
+    "wire": (wire, ""),
+    "notices": (notices, ""),
+    "keys": (nothing, "f1"),
+    "settings": (nothing, "ctrl+s"),
+    "saved chats": (nothing, "ctrl+l"),
+    "jump": (nothing, "ctrl+o"),
+    "palette": (nothing, "ctrl+p"),
+    "api": (api, "f6"),
+    "images": (images, "v"),
 }
+"""What brings a face about, and the key that opens something over it."""
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -193,15 +196,22 @@ async def test_what_is_painted_can_be_read(
     )
     async with workbench.run_test(size=(160, 70), notifications=face == "notices") as pilot:
         await until(pilot, lambda: workbench.state.phase == "ready" and workbench.golden.table.selected)
-        await FACES[face](pilot, workbench)
-        for field in workbench.screen.query("TextArea, Input"):
-            assert isinstance(field, TextArea | Input)
-            field.cursor_blink = False
+        act, key = FACES[face]
+        await act(pilot, workbench)
         for theme in (DARK, LIGHT):
             workbench.theme = theme.name
+            if key:
+                await pilot.press(key)
+                await until(pilot, lambda: len(workbench.screen_stack) == 2)
+            for field in workbench.screen.query("TextArea, Input"):
+                assert isinstance(field, TextArea | Input)
+                field.cursor_blink = False
             await pilot.pause()
             faint = too_faint(workbench)
             assert not faint, "\n".join([theme.name, *sorted(faint)])
+            if key:
+                await pilot.press("escape")
+                await until(pilot, lambda: len(workbench.screen_stack) == 1)
 
 
 def test_no_style_is_a_part_of_the_foreground() -> None:

@@ -29,7 +29,7 @@ def test_it_fills_the_line_and_keeps_the_address_whole(width: int) -> None:
     text = header_content(LONG, width).plain
     assert len(text) == width
     assert "127.0.0.1:8484" in text
-    assert "mem 1.4G/24G" in text
+    assert ("memory 1.4 GB of 24 GB" if width >= 120 else "mem 1.4G/24G") in text
 
 
 def test_names_are_whole_where_there_is_room() -> None:

@@ -8,7 +8,7 @@ from textual.style import Style
 from core.calls.events import GenerationResult, ToolCall
 from tui.chat.answer_markdown import AnswerMarkdown, estimated_lines
 from tui.chat.lines import Line, Look, indented, text_lines
-from tui.chat.live_answer import LiveAnswer
+from tui.chat.live_answer import LiveAnswer, final_figures
 from tui.chat.turn_view import Thumbnail, nobody
 from tui.foreign import plain
 
@@ -110,8 +110,15 @@ class AnswerView:
         if self._problem:
             lines += text_lines(plain(self._problem), width, look, "$error")
         if self._figures:
-            lines += text_lines(self._figures, width, look, "$dim")
+            lines += text_lines(self._told(width), width, look, "$dim")
         return lines
+
+    def _told(self, width: int) -> Content:
+        """The figures, in words where they fit into a line."""
+        if self._growing or self._result.finished is None:
+            return self._figures
+        words = plain(final_figures(self._result.finished, spelled=True))
+        return words if words.cell_length <= width else self._figures
 
     def _thinking(self, width: int, look: Look) -> list[Line]:
         """What the model thought; a click folds or unfolds it."""

@@ -88,6 +88,9 @@ class Attachments(Horizontal):
     def _tell(self) -> None:
         self.set_class(bool(self._images), "-some")
 
+    def on_picture_wanted(self, event: Picture.Wanted) -> None:
+        event.among = self.images
+
     async def on_remove_mark_pressed(self, event: RemoveMark.Pressed) -> None:
         event.stop()
         attachment = event.mark.query_ancestor(Attachment)

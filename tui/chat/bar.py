@@ -16,6 +16,10 @@ from tui.chat.conversation import ChatSettings
 from tui.chat.model_choices import TIERS, choices
 from tui.foreign import clean, plain
 from tui.state import WorkbenchState
+from tui.widgets.redraw import redraw
+
+CHOOSER_CELLS = 34
+"""What the name of a model should have."""
 
 
 class ChatBar(Horizontal):
@@ -72,13 +76,27 @@ class ChatBar(Horizontal):
         if self.is_mounted:
             self._show_settings()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_settings)
+
     def _show_settings(self) -> None:
-        settings = self.settings
-        parts = [
-            "system" if settings.system.strip() else "",
-            f"t {settings.temperature:g}" if settings.temperature is not None else "",
-            f"≤{settings.max_tokens}" if settings.max_tokens else "",
-            {True: "thinking", False: "no thinking", None: ""}[settings.thinking],
-            f"{len(settings.tools)} tools" if settings.tools else "",
-        ]
-        self.query_one("#chat-settings-line", Static).update(Content(" · ".join(part for part in parts if part)))
+        """In words where they leave the chooser enough, else in short."""
+        line = self.query_one("#chat-settings-line", Static)
+        words, short = (Content(" · ".join(_told(self.settings, spelled))) for spelled in (True, False))
+        told = words if words.cell_length + CHOOSER_CELLS <= self.size.width else short
+        line.styles.width = told.cell_length + 2
+        redraw(line, told)
+
+
+def _told(settings: ChatSettings, spelled: bool) -> list[str]:
+    """The settings that are in force, in words or in short."""
+    parts = [
+        ("system prompt" if spelled else "system") if settings.system.strip() else "",
+        f"{'temperature' if spelled else 't'} {settings.temperature:g}" if settings.temperature is not None else "",
+        (f"at most {settings.max_tokens:,} tokens" if spelled else f"≤{settings.max_tokens}")
+        if settings.max_tokens
+        else "",
+        {True: "thinking", False: "no thinking", None: ""}[settings.thinking],
+        f"{len(settings.tools)} tools" if settings.tools else "",
+    ]
+    return [part for part in parts if part]

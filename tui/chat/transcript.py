@@ -15,12 +15,14 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
+from core.media.images import ImageData
 from tui.chat.answer_view import AnswerView
 from tui.chat.lines import Line, text_lines, text_of
 from tui.chat.question_view import QuestionView
 from tui.chat.turn_view import TurnView
 from tui.chat.turn_window import GUTTER, TurnWindow
 from tui.foreign import clean
+from tui.widgets.picture import Picture
 
 SPAN = 1 << 20
 """A position of the selection is turn * SPAN + row: it stays where it is when turns above turn out higher."""
@@ -33,6 +35,7 @@ class Transcript(TurnWindow, can_focus=True):
         Binding("e", "edit", "Edit", tooltip="Take the chat back to this message and change it", id="question.edit"),
         Binding("c", "copy", "Copy", tooltip="Copy the message", id="turn.copy"),
         Binding("t", "fold", "Thinking", tooltip="Fold or unfold what the model thought", id="answer.fold"),
+        Binding("v", "view_pictures", "View", tooltip="Show the message's images in full size", id="question.pictures"),
         Binding("tab", "move(1)", "Next message", show=False, id="turn.next"),
         Binding("shift+tab", "move(-1)", "Message before", show=False, id="turn.previous"),
     ]
@@ -167,6 +170,8 @@ class Transcript(TurnWindow, can_focus=True):
         """Keys are shown where they do something."""
         if action == "edit":
             return isinstance(self._current, QuestionView)
+        if action == "view_pictures":
+            return isinstance(self._current, QuestionView) and bool(self._current.message.images)
         return action != "fold" or isinstance(self._current, AnswerView)
 
     def action_move(self, by: int) -> None:
@@ -191,6 +196,18 @@ class Transcript(TurnWindow, can_focus=True):
         if isinstance(self._current, AnswerView):
             self._current.folded = not self._current.folded
             self.redraw(self._current)
+
+    def action_view_pictures(self) -> None:
+        if isinstance(self._current, QuestionView):
+            self.post_message(Picture.Wanted(self._current.message.images[0], self._images))
+
+    @property
+    def _images(self) -> list[ImageData]:
+        """Every image of the chat, oldest first."""
+        return [image for view in self.views(QuestionView) for image in view.message.images]
+
+    def on_picture_wanted(self, event: Picture.Wanted) -> None:
+        event.among = self._images
 
     # -- the mouse ----------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@ MOST_LAID_OUT = 100
 GUTTER = 2
 """Cells before a turn's text: room for a bar, and a blank."""
 
+MEASURE = 120
+"""Cells beyond which a line is hard to read on: a wider window keeps its text together."""
+
 View = TypeVar("View", bound=TurnView)
 
 
@@ -113,7 +116,7 @@ class TurnWindow(ScrollView):
     @property
     def _room(self) -> int:
         """Cells for the text of a turn."""
-        return max(1, self.scrollable_content_region.width - GUTTER - 1)
+        return max(1, min(MEASURE, self.scrollable_content_region.width - GUTTER - 1))
 
     @property
     def _look(self) -> Look:

@@ -17,15 +17,16 @@ from core.golden.verdict import CACHED
 from core.tiers import Tier
 from tui.cli.encoding import shown
 from tui.figures import golden_rate, loaded_in, seconds
+from tui.golden.verdicts import SIGNS
 
-MARKS = {
-    Verdict.PASS: ("✓", "green"),
-    Verdict.FAIL: ("✗", "red"),
-    Verdict.ERROR: ("!", "red"),
-    Verdict.SKIP: ("–", "yellow"),
-    Verdict.XFAIL: ("✗", "yellow"),
-    Verdict.XPASS: ("✓", "yellow"),
-    Verdict.INCONCLUSIVE: ("?", "yellow"),
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "red",
+    Verdict.ERROR: "red",
+    Verdict.SKIP: "yellow",
+    Verdict.XFAIL: "yellow",
+    Verdict.XPASS: "yellow",
+    Verdict.INCONCLUSIVE: "yellow",
 }
 EXCERPT = 160
 """Characters of an answer that are shown unless all of it is asked for."""
@@ -33,8 +34,7 @@ EXCERPT = 160
 
 def verdict_line(verdict: Verdict) -> Text:
     """The verdict as a mark and a word: colour alone would be lost in a pipe."""
-    mark, style = MARKS[verdict]
-    return Text(f"{mark} {verdict.value}", style)
+    return Text(f"{SIGNS[verdict]} {verdict.value}", STYLES[verdict])
 
 
 def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Table:
@@ -197,9 +197,13 @@ def _missed(attempt: Attempt) -> str:
 
 
 def _figures(attempts: Sequence[Attempt]) -> str:
-    """`TTFT 0.31 s · 88 tok/s`, of several `TTFT 0.31 / 0.05 (cached) s · 88 / – tok/s`; loading stands apart."""
+    """`TTFT 0.31 s · 88 tok/s`, of several `TTFT 0.31 / 0.05 (cached) s · 88 / too short tok/s`; loading stands apart.
+
+    A rate is left out where no answer was long enough to tell one.
+    """
     waits = " / ".join(
         f"{attempt.perf['ttft_s']:.2f}{' (cached)' if attempt.perf['warmth'] == CACHED else ''}" for attempt in attempts
     )
-    rates = " / ".join(golden_rate(attempt) for attempt in attempts)
-    return " · ".join(filter(None, (f"TTFT {waits} s", f"{rates} tok/s", *map(loaded_in, attempts))))
+    known = [golden_rate(attempt) for attempt in attempts]
+    rates = f"{' / '.join(rate or 'too short' for rate in known)} tok/s" if any(known) else ""
+    return " · ".join(filter(None, (f"TTFT {waits} s", rates, *map(loaded_in, attempts))))

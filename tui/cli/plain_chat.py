@@ -94,7 +94,7 @@ def _exchange(
     for call in result.tool_calls:
         print(f"[calls {call.name}({call.arguments})]", flush=True)  # noqa: T201
     if result.finished is not None:
-        _note(f"[{final_figures(result.finished)}]")
+        _note(f"[{final_figures(result.finished, spelled=True)}]")
     message = answer_message(result)
     if message is None:
         conversation.turns.pop()

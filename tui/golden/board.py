@@ -53,7 +53,7 @@ class Cell:
 
     @property
     def rate(self) -> str:
-        """Tokens per second of decoding; "–" for an answer too short to tell, "" where there is none."""
+        """Tokens per second of decoding; "" for an answer too short to tell, and where there is none."""
         return golden_rate(self.attempt) if self.attempt and self.attempt.status is Status.OK else ""
 
 

@@ -58,6 +58,9 @@ class GoldenDetail(Vertical):
         redraw(self.query_one("#golden-prompt", Static), Content("\n").join(parts))
         self._show_images(case)
 
+    def on_picture_wanted(self, event: Picture.Wanted) -> None:
+        event.among = list(self.images)
+
     @work(exclusive=True)
     async def _show_images(self, case: Case) -> None:
         holder = self.query_one("#golden-images", Horizontal)

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from tui.actions import ACTIONS, PLACES, Action
 from tui.foreign import plain
+from tui.screens.legend import legend
 
 _GLYPHS = {"enter": "⏎", "escape": "esc", "slash": "/", "question_mark": "?"}
 
@@ -47,6 +48,7 @@ def keys_content() -> Content:
             ("↑ ↓".rjust(9), "$primary"), "  In the composer: earlier messages; in lists: rows (also j, k)"
         ),
     ]
+    lines += [Content(""), *legend()]
     return Content("\n").join(lines[1:])
 
 

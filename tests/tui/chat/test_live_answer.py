@@ -37,6 +37,8 @@ def test_the_end_brings_the_engines_own_figures() -> None:
     live.add(TextDelta("x", at=10.5))
     live.add(finished(prompt=131, tokens=24))
     assert live.figures == "TTFT 0.21 s · 92 tok/s · 131 → 24 tokens"
+    words = "first token after 0.21 s · 92 tokens/s · prompt 131 tokens, answer 24"
+    assert final_figures(finished(), spelled=True) == words
 
 
 def test_an_unusual_end_is_named() -> None:

@@ -16,6 +16,7 @@ from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, answer, finished, red_square
 from tui.app import AssayApp
 from tui.chat.answer_view import AnswerView
+from tui.chat.conversation import ChatSettings
 from tui.chat.question_view import QuestionView
 from tui.chat.saver import history_file
 
@@ -67,7 +68,11 @@ async def test_an_answer_streams_in_and_ends_with_figures(workbench: AssayApp, s
         await until(pilot, lambda: "First" in screen_text(workbench), "the first token")
         assert "Second" not in screen_text(workbench)
         scripted.release_all()
-        await until(pilot, lambda: "TTFT 0.21 s · 92 tok/s" in screen_text(workbench), "the figures")
+        await until(
+            pilot,
+            lambda: "first token after 0.21 s · 92 tokens/s · prompt 131 tokens, answer" in screen_text(workbench),
+            "the figures",
+        )
         assert "Second bold one." in screen_text(workbench)
         assert said(workbench) == [("user", "hello"), ("assistant", "First paragraph.\n\nSecond **bold** one.")]
 
@@ -301,7 +306,7 @@ async def test_settings_go_with_the_next_request(workbench: AssayApp, scripted: 
         await pilot.press(*"Be brief.", "tab", *"0.5")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: workbench.chat.settings.temperature == 0.5)
-        await until(pilot, lambda: "system · t 0.5" in screen_text(workbench))
+        await until(pilot, lambda: "system prompt · temperature 0.5" in screen_text(workbench))
         await ask(pilot, workbench, "hi")
         await until(pilot, lambda: scripted.requests)
         request = scripted.requests[0]
@@ -335,7 +340,7 @@ async def test_a_chat_is_saved_and_opened_again(workbench: AssayApp, scripted: S
         await until(pilot, lambda: len(said(workbench)) == 2)
         await until(pilot, lambda: "It is a red square." in screen_text(workbench))
         assert workbench.chat.conversation.turns[0].message.images[0].sha256 == red_square().sha256
-        await until(pilot, lambda: "TTFT 0.21 s" in screen_text(workbench), "the stored figures")
+        await until(pilot, lambda: "first token after 0.21 s" in screen_text(workbench), "the stored figures")
         await ask(pilot, workbench, "sure?")
         await until(pilot, lambda: len(said(workbench)) == 4)
     with History(history_file(workbench.settings.data_dir)) as history:
@@ -385,3 +390,25 @@ async def test_the_export_is_a_markdown_file(workbench: AssayApp, scripted: Scri
         await pilot.press("ctrl+e")
         await until(pilot, lambda: "Wrote" in notices(workbench))
     assert "## You\n\nhello\n" in exported(tmp_path)
+
+
+async def test_settings_are_words_where_they_fit(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(160, 45)) as pilot:
+        await opened(pilot, workbench)
+        workbench.chat.settings = ChatSettings(system="Be brief.", temperature=0.5, max_tokens=1024)
+        await until(pilot, lambda: "system · t 0.5 · ≤1024" in screen_text(workbench))
+        workbench.action_maximise_face()
+        words = "system prompt · temperature 0.5 · at most 1,024 tokens"
+        await until(pilot, lambda: words in screen_text(workbench))
+
+
+async def test_text_stays_readable_in_a_very_wide_window(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    scripted.script = lambda request: answer("word " * 200)
+    async with workbench.run_test(size=(220, 60)) as pilot:
+        await opened(pilot, workbench)
+        workbench.action_maximise_face()
+        await ask(pilot, workbench, "much?")
+        await until(pilot, lambda: len(said(workbench)) == 2)
+        lines = [line.rstrip() for line in screen_text(workbench).splitlines() if "word word" in line]
+        assert lines
+        assert all(len(line.strip(" │").strip()) <= 120 for line in lines)

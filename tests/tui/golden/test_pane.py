@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from textual.pilot import Pilot
+from dataclasses import replace
 
-from core.golden.results import RunFolder
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from core.golden.results import Attempt, RunFolder, Status, Verdict
 from core.tiers import Tier
 from tests.tui.conftest import screen_text, until
 from tests.tui.scripted import ScriptedEngine, golden_answers, model_ids
 from tui.app import AssayApp
-from tui.golden.board import Progress
+from tui.golden.board import Cell, Progress
+from tui.golden.pane import verdict_content
 from tui.golden.record import runs_folder
 
 
@@ -59,7 +64,7 @@ async def test_capital_r_runs_all_and_n_finds_the_disagreement(workbench: AssayA
         await pilot.press("n")
         assert workbench.golden.table.selected == "vision/ocr_text"
         await until(pilot, lambda: 'no word "Hello" in this case' in screen_text(workbench))
-        assert "1 ≠" in screen_text(workbench)
+        assert "1 disagreement" in screen_text(workbench)
 
 
 async def test_answers_are_seen_while_they_stream_and_escape_stops(
@@ -136,3 +141,52 @@ async def test_every_prompt_can_be_reached_on_any_screen(
         await opened(pilot, workbench, scripted)
         await pilot.press("end")
         await until(pilot, lambda: "ocr_text" in screen_text(workbench))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40), (160, 45), (220, 60)])
+async def test_the_disagreement_is_counted_whole_on_any_screen(
+    workbench: AssayApp, scripted: ScriptedEngine, size: tuple[int, int]
+) -> None:
+    async with workbench.run_test(size=size) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("R")
+        await finished_run(pilot, workbench)
+        for key in ("f4", "f3", "f2"):
+            await pilot.press(key)
+            await pilot.pause()
+            if workbench.golden.region.area and (bar := workbench.golden.query_one("#golden-bar", Static).content):
+                assert "1 ≠" in str(bar) or "1 disagreement" in str(bar)
+                assert cell_len(str(bar)) <= workbench.golden.content_size.width
+
+
+@pytest.mark.parametrize("size", [(120, 40), (160, 45), (220, 60)])
+async def test_verdicts_stand_beside_the_names_in_words(
+    workbench: AssayApp, scripted: ScriptedEngine, size: tuple[int, int]
+) -> None:
+    async with workbench.run_test(size=size) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("R")
+        await finished_run(pilot, workbench)
+        await pilot.press("f")
+        await until(pilot, lambda: "quick is better" in screen_text(workbench))
+        row = next(line for line in screen_text(workbench).splitlines() if "vision/ocr_text" in line)
+        assert "✗ fails" in row
+        assert "✓ passes" in row
+        assert row.index("✓ passes") - row.index("vision/ocr_text") < 40
+        assert row.index("quick is better") - row.index("✗ fails") < 40
+        places = [workbench.golden.query_one(f".golden-answer.-{tier}").region for tier in Tier]
+        table = workbench.golden.table.region
+        assert all((place.x >= table.right) == (size[0] > 150) for place in places), (
+            "beside the table where there is room"
+        )
+        assert (places[0].y == places[1].y) == (size[0] != 160)
+
+
+def test_what_has_no_rate_shows_none_and_skipped_has_a_sign_of_its_own() -> None:
+    passed = Attempt("a", "k", "c", "", "", "quick", "in-process", 0, Status.OK, Verdict.PASS)
+    shown = [
+        verdict_content(Cell(Progress.DONE, attempt=attempt), cells).plain
+        for attempt in (passed, replace(passed, perf={"decode_tps": 92.0}), replace(passed, verdict=Verdict.SKIP))
+        for cells in (6, 19)
+    ]
+    assert shown == ["✓", "✓ passes", "✓  92", "✓ passes 92 tok/s", "»", "» skipped"]
