@@ -40,10 +40,10 @@ class SlowLoads:
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowLoads]:
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowLoads:
     loads = SlowLoads()
     monkeypatch.setattr("core.mlx.loads.load_steps", loads.steps)
-    yield loads
+    return loads
 
 
 @pytest.fixture

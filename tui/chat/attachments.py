@@ -52,6 +52,9 @@ class Attachment(Horizontal):
 class Attachments(Horizontal):
     """The strip above the composer; gone when it is empty."""
 
+    class Changed(Message):
+        """Other images are attached than before."""
+
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._images: list[ImageData] = []
@@ -89,6 +92,7 @@ class Attachments(Horizontal):
 
     def _tell(self) -> None:
         self.set_class(bool(self._images), "-some")
+        self.post_message(self.Changed())
 
     async def on_remove_mark_pressed(self, event: RemoveMark.Pressed) -> None:
         event.stop()
