@@ -312,6 +312,7 @@ class ChatPane(Vertical):
             self._answering.take()
             self._record(self._answering)
             self._answering = None
+            self.refresh_bindings()
         if self._saver is not None:
             self._saver.new_chat()
         self.conversation = Conversation()
