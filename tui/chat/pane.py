@@ -228,7 +228,7 @@ class ChatPane(Vertical):
         stopped = answering.generation.cancelled and error is None
         if not self._record(answering) and (stopped or error is not None):
             await self._give_back(answering.view, stopped)
-        self._say_what_comes_next()
+        self._show_title()
 
     def _record(self, answering: Answering) -> bool:
         """Make what was answered a turn of the chat; False if nothing was."""

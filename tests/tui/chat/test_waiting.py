@@ -64,6 +64,7 @@ async def test_a_request_behind_a_slow_load_says_so_and_is_taken_back_at_once(
             await until(pilot, lambda: app.chat.input.composer.text == "hello", "the question")
             assert app.chat.conversation.turns == []
             assert app.chat.transcript.turns == []
+            assert not app.chat.border_subtitle
             assert "Ask the model something." in screen_text(app)
 
             await pilot.press("enter")
