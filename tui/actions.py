@@ -35,8 +35,43 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("app.jump", "ctrl+o", "jump", "Jump", "Jump to any part of the screen by a letter", priority=True),
         Action("app.api", "ctrl+t", "toggle_api", "API", "Start or stop the local API", priority=True),
         Action("app.api_panel", "f6", "api_panel", "API panel", "Show URL, key and client snippets", priority=True),
-        Action("app.maximise", "f", "maximise_face", "Maximise", "Give the pane the whole width, or give it back"),
-        Action("app.stop", "escape", "stop", "Stop", "Stop what is running and keep what came"),
+        Action(
+            "app.maximise",
+            "f10,f",
+            "maximise_face",
+            "Maximise",
+            "Give the pane the whole width, or give it back",
+        ),
+        Action(
+            "app.stop_answer",
+            "f12",
+            "app.stop_pane('chat')",
+            "Stop answer",
+            "Stop the chat's answer from anywhere, and keep what came",
+            True,
+            True,
+            "F12",
+        ),
+        Action(
+            "app.stop_golden",
+            "ctrl+g",
+            "app.stop_pane('golden')",
+            "Stop golden run",
+            "Stop the golden run from anywhere, and keep what it found",
+            True,
+            True,
+        ),
+        Action(
+            "app.stop_load",
+            "ctrl+backslash",
+            "app.stop_pane('models')",
+            "Stop load",
+            "Give up loading from anywhere",
+            True,
+            True,
+            "^\\",
+        ),
+        Action("app.back", "escape", "leave", "Back", "Clear the filter; from a message to the composer"),
         Action("app.theme", "f9", "switch_theme", "Dark or light", "Switch between the dark and the light theme"),
         Action("app.help", "question_mark", "keys", "Keys", "Show every key", display="?"),
         Action("app.quit", "ctrl+q", "quit", "Quit", "Stop everything and leave", priority=True),
@@ -49,6 +84,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("models.pin", "p", "pin", "Pin", "Keep the row's model from being evicted", True),
         Action("models.filter", "slash", "filter", "Filter", "Filter the list", True, display="/"),
         Action("models.rescan", "r", "rescan", "Rescan", "Look at the disk again"),
+        Action("models.stop", "escape", "app.stop_pane('models')", "Stop load", "Give up loading", True),
     ),
     "composer": (
         Action("chat.send", "enter", "send", "Send", "Send the message", True, display="⏎"),
@@ -56,7 +92,17 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action(
             "chat.paste", "ctrl+v,alt+v", "paste_image", "Paste image", "Attach the clipboard's image", priority=True
         ),
-        Action("chat.detach", "ctrl+d", "detach", "Detach", "Take the last attached image off", priority=True),
+        Action(
+            "chat.detach", "alt+x", "detach", "Detach", "Take the last attached image off (⌫ or ^d in an empty box)"
+        ),
+    ),
+    "message": (
+        Action("question.edit", "e", "edit", "Edit", "Take the chat back to this message and change it", True),
+        Action("turn.copy", "c", "copy", "Copy", "Copy the message", True),
+        Action("answer.fold", "t", "fold", "Thinking", "Fold or unfold what the model thought", True),
+        Action("question.pictures", "v", "view_pictures", "View", "Show the message's images in full size", True),
+        Action("turn.next", "tab", "move(1)", "Next message", "To the next message; from the last, to the composer"),
+        Action("turn.previous", "shift+tab", "move(-1)", "Message before", "To the message before"),
     ),
     "chat": (
         Action("chat.new", "ctrl+n", "new_chat", "New", "Begin a new chat; the old one stays saved", True, True),
@@ -65,8 +111,9 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("chat.saved", "ctrl+l", "saved_chats", "Chats", "Open a saved chat", True, True),
         Action("chat.model", "f7", "choose_model", "Model", "Choose the model that answers", priority=True),
         Action("chat.thinking", "f8", "toggle_thinking", "Thinking", "Show or fold what models think", priority=True),
-        Action("chat.copy", "ctrl+y", "copy_answer", "Copy", "Copy the last answer", priority=True),
-        Action("chat.export", "ctrl+e", "export", "Export", "Write the chat to a Markdown file", priority=True),
+        Action("chat.copy", "alt+c", "copy_answer", "Copy", "Copy the last answer", priority=True),
+        Action("chat.export", "alt+e", "export", "Export", "Write the chat to a Markdown file", priority=True),
+        Action("chat.stop", "escape", "app.stop_pane('chat')", "Stop answer", "Stop the answer, keep what came", True),
     ),
     "golden": (
         Action("golden.run", "r", "run_case", "Run", "Run the row's prompt on both tiers", True),
@@ -74,10 +121,37 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.next", "n", "next_disagreement", "Next ≠", "Go to the next disagreement", True),
         Action("golden.previous", "p", "previous_disagreement", "Previous ≠", "Go to the disagreement before", True),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
+        Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
     "wire": (
         Action("wire.kill", "x", "kill", "Kill", "Cancel the row's request", True),
         Action("wire.panel", "s", "snippets", "Snippets", "Show URL, key and client snippets", True),
+    ),
+    "text": (
+        Action("text.start", "home,ctrl+a", "edit('start')", "Start", "To the beginning of the line"),
+        Action("text.end", "end,ctrl+e", "edit('end')", "End", "To the end of the line"),
+        Action("text.left", "ctrl+b", "edit('left')", "Left", "A character back"),
+        Action("text.right", "ctrl+f", "edit('right')", "Right", "A character on"),
+        Action("text.word_left", "alt+b,ctrl+left,alt+left", "edit('word_left')", "Word back", "A word back"),
+        Action("text.word_right", "alt+f,ctrl+right,alt+right", "edit('word_right')", "Word on", "A word on"),
+        Action("text.delete", "delete,ctrl+d", "edit('delete')", "Delete", "Delete the character under the cursor"),
+        Action(
+            "text.kill_word_left",
+            "ctrl+w,alt+backspace,ctrl+backspace",
+            "edit('kill_word_left')",
+            "Kill word back",
+            "Cut to the beginning of the word",
+        ),
+        Action(
+            "text.kill_word_right",
+            "alt+d,alt+delete",
+            "edit('kill_word_right')",
+            "Kill word",
+            "Cut to the end of the word",
+        ),
+        Action("text.kill_to_start", "ctrl+u", "edit('kill_to_start')", "Kill back", "Cut to the start of the line"),
+        Action("text.kill_to_end", "ctrl+k", "edit('kill_to_end')", "Kill", "Cut to the end of the line"),
+        Action("text.yank", "ctrl+y", "edit('yank')", "Yank", "Put what was cut last back in"),
     ),
 }
 
@@ -85,10 +159,15 @@ PLACES = {
     "app": "Everywhere",
     "models": "Models",
     "composer": "Chat, while writing",
+    "message": "Chat, on a message",
     "chat": "Chat",
     "golden": "Golden prompts",
     "wire": "Wire",
+    "text": "In text fields",
 }
+
+STOPS = "app.stop_pane("
+"""How the actions begin that stop something. They are there while it runs, and first in the footer then."""
 
 
 def bindings(place: str) -> list[BindingType]:

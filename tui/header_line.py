@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
@@ -14,6 +16,23 @@ from tui.state import ApiPhase, Phase, WorkbenchState
 
 SPELLED_FROM = 120
 """Cells from which on memory is told in words."""
+TEXT_FROM = 100
+"""Cells of a screen from which on the models are named that answer where there are no images."""
+
+
+def roles(state: WorkbenchState) -> list[tuple[str, str | None, str]]:
+    """Which models answer, each with its role's name and colour: one for both tiers is named once, and so is the one
+    that answers both where there are no images."""
+    tiers = [("quick", "$quick"), ("full", "$full")]
+    if state.quick is not None and state.quick == state.full:
+        shown: list[tuple[str, str | None, str]] = [("quick = full", state.quick, "$secondary")]
+    else:
+        shown = [(tier, state.answers(tier, images=True), colour) for tier, colour in tiers]
+    text = {tier: state.answers(tier, images=False) for tier, _ in tiers}
+    other = [(tier, text[tier], colour) for tier, colour in tiers if text[tier] != state.answers(tier, images=True)]
+    if len(other) == 2 and text["quick"] == text["full"]:
+        return [*shown, ("text", text["quick"], "$secondary")]
+    return [*shown, *((f"{tier} text", model, colour) for tier, model, colour in other)]
 
 
 def header_content(state: WorkbenchState, width: int) -> Content:
@@ -51,14 +70,16 @@ def header_content(state: WorkbenchState, width: int) -> Content:
         (api_text, api_style),
         ("  ^t ", "$primary"),
     )
-    tiers = [("quick", state.quick, "$quick"), ("full", state.full, "$full")]
-    fixed = brand.cell_length + right.cell_length + sum(len(tier) + 5 for tier, _, _ in tiers) + 1
-    room = max(4, (width - fixed) // 2)
+    tiers = roles(state)
+    if width < TEXT_FROM:  # the chat's own line names who answers
+        tiers = roles(replace(state, text=()))
     names = [short_name(model) if model else "none" for _, model, _ in tiers]
-    rooms = [room, room]
-    for index in (0, 1):  # what one name leaves free, the other may use
-        rooms[1 - index] += max(0, rooms[index] - len(names[index]))
-        rooms[index] = min(rooms[index], len(names[index]))
+    fixed = brand.cell_length + right.cell_length + sum(len(label) + 5 for label, _, _ in tiers) + 1
+    left_over = max(4 * len(names), width - fixed)
+    rooms = [0] * len(names)
+    for index in sorted(range(len(names)), key=lambda index: len(names[index])):  # what short names leave, others use
+        rooms[index] = min(len(names[index]), left_over // rooms.count(0))
+        left_over -= rooms[index]
     left = [brand]
     for (tier, model, style), name, cells in zip(tiers, names, rooms, strict=True):
         glyph = lamp(state, model)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.css.query import NoMatches
-from textual.widgets import Select
 
 from core.errors import EngineError
 from tui.background import off_loop
@@ -79,9 +78,7 @@ class Memory:
 
     def models_listed(self) -> None:
         """The chat can offer models now: choose the one that answered last time."""
-        bar = self._app.chat.bar
-        with bar.prevent(Select.Changed):  # a person's choice, and that alone, moves the focus to the chat
-            bar.choose(self._kept.answers)
+        self._app.chat.bar.choose(self._kept.answers)
 
     def _now(self) -> Remembered:
         app = self._app

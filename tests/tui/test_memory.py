@@ -55,7 +55,6 @@ async def test_everything_chosen_is_there_again(start: Start) -> None:
         await pilot.press("q")
         await until(pilot, lambda: app.state.quick == "pocket/qwen3")
         app.chat.bar.choose("full")
-        await until(pilot, lambda: app.face == "chat")
         await pilot.press("f4", "R")
         await until(pilot, lambda: app.golden.last_run and not app.golden.busy)
         held = [app.golden._board.difference(case) for case in app.golden._board.cases]

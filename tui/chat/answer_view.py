@@ -59,11 +59,11 @@ class AnswerView:
         """The answer without its thinking."""
         return self._result.text
 
-    async def show(self, live: LiveAnswer) -> None:
-        """Show what has come so far."""
+    async def show(self, live: LiveAnswer, load: str = "") -> None:
+        """Show what has come so far; `load` is what a request waits for that has not begun."""
         self._result = live.result
         await self.body.grow(live.result.text)
-        self._figures = Content.assemble(("▌", "$primary"), plain(live.figures))
+        self._figures = Content.assemble(("▌", "$primary"), plain(live.figures_behind(load)))
         self.changed()
 
     async def finish(self, result: GenerationResult, figures: str, problem: str = "") -> None:

@@ -50,6 +50,9 @@ class Attachment(Horizontal):
 class Attachments(Horizontal):
     """The strip above the composer; gone when it is empty."""
 
+    class Changed(Message):
+        """Other images are attached than before."""
+
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._images: list[ImageData] = []
@@ -87,6 +90,7 @@ class Attachments(Horizontal):
 
     def _tell(self) -> None:
         self.set_class(bool(self._images), "-some")
+        self.post_message(self.Changed())
 
     def on_picture_wanted(self, event: Picture.Wanted) -> None:
         event.among = self.images

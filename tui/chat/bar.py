@@ -8,6 +8,7 @@ from textual import getters
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Select, Static
 
@@ -22,13 +23,28 @@ CHOOSER_CELLS = 34
 """What the name of a model should have."""
 
 
+class ModelChooser(Select[str]):
+    """Says when it has closed, so that what is typed next goes where it was meant."""
+
+    class Closed(Message):
+        """Its list is closed, whatever closed it."""
+
+    def watch_expanded(self, expanded: bool) -> None:
+        if not expanded and self.is_mounted:
+            self.post_message(self.Closed())
+
+
 class ChatBar(Horizontal):
-    """A chooser of tiers and models, and the settings that differ from the usual ones."""
+    """A chooser of tiers and models, and the settings that differ from the usual ones.
+
+    `images` says whether images are in view of the next answer: a tier's name may mean another model then.
+    """
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
     settings: reactive[ChatSettings] = reactive(ChatSettings())
+    images: reactive[bool] = reactive(False)
 
-    chooser: getters.query_one[Select[str]] = getters.query_one("#chat-model", Select)
+    chooser = getters.query_one("#chat-model", ModelChooser)
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -36,7 +52,7 @@ class ChatBar(Horizontal):
         self._labels = [(tier, tier) for tier in TIERS]
 
     def compose(self) -> ComposeResult:
-        yield Select[str](self._labels, allow_blank=False, id="chat-model", compact=True)
+        yield ModelChooser(self._labels, allow_blank=False, id="chat-model", compact=True)
         yield Static(id="chat-settings-line", markup=False)
 
     def on_mount(self) -> None:
@@ -51,8 +67,12 @@ class ChatBar(Horizontal):
         if self.is_mounted:
             self._offer_models()
 
+    def watch_images(self) -> None:
+        if self.is_mounted:
+            self._offer_models()
+
     def _offer_models(self) -> None:
-        labels = choices(self._models, self.state)
+        labels = choices(self._models, self.state, self.images)
         if not self._models or labels == self._labels:
             return
         self._labels = labels

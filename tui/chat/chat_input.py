@@ -33,6 +33,9 @@ class ChatInput(Vertical):
             self.images = images
             self.draft = draft
 
+    class Resized(Message):
+        """It takes another number of lines."""
+
     attachments = getters.query_one(Attachments)
     completions = getters.query_one(Completions)
     composer = getters.query_one(Composer)
@@ -41,6 +44,9 @@ class ChatInput(Vertical):
         yield Completions("completions", Path.cwd())
         yield Attachments("attachments")
         yield Composer("composer")
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
     # -- what becomes of a message ------------------------------------------------------------------------------------
 
@@ -65,11 +71,13 @@ class ChatInput(Vertical):
         self.composer.accepted(draft)
         await self.attachments.set([])
 
-    async def give_back(self, text: str, images: Sequence[ImageData]) -> None:
-        """A message is to be changed or sent again. What has been typed meanwhile is not overwritten."""
-        if not self.composer.text and not self.attachments.images:
-            self.composer.write(text)
-            await self.attachments.set(list(images))
+    async def give_back(self, text: str, images: Sequence[ImageData]) -> bool:
+        """A message is to be changed or sent again. What has been typed meanwhile is not overwritten: False then."""
+        if self.composer.text or self.attachments.images:
+            return False
+        self.composer.write(text)
+        await self.attachments.set(list(images))
+        return True
 
     async def clear(self) -> None:
         self.composer.text = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,10 +13,13 @@ from textual.widgets import TextArea
 from tui.actions import bindings
 from tui.chat.dropped import dropped_images
 from tui.chat.mentions import Candidate, mention_start, open_mention
-from tui.foreign import clean
+from tui.foreign import clean, plain
+from tui.widgets.text_fields import TextField
+
+ASK = "Ask something. @ attaches an image."
 
 
-class Composer(TextArea):
+class Composer(TextField):
     """The input of the chat. It knows nothing of models: it posts what the person did."""
 
     BINDINGS: ClassVar = bindings("composer")
@@ -60,7 +64,7 @@ class Composer(TextArea):
             tab_behavior="focus",
             compact=True,
             highlight_cursor_line=False,
-            placeholder="Ask something. @ attaches an image.",
+            placeholder=ASK,
         )
         self.completing = False
         self._sent: list[str] = []
@@ -84,6 +88,12 @@ class Composer(TextArea):
             self._sent.append(text)
         self._recalled = None
         self.write(self.text.removeprefix(text))
+
+    def await_results(self, tools: Sequence[str]) -> None:
+        """Say that what is typed next is the result of these calls; of none, that anything may be asked."""
+        names = clean(", ".join(tools))
+        self.placeholder = plain(f"The model waits for what {names} gives: type the result here.") if tools else ASK
+        self.border_title = plain(f"result of {names}") if tools else ""
 
     def write(self, text: str) -> None:
         """Put `text` in the box, the cursor behind it."""
@@ -133,6 +143,12 @@ class Composer(TextArea):
             self.post_message(self.DetachWanted())
         else:
             super().action_delete_left()
+
+    def action_delete_right(self) -> None:
+        if not self.text:
+            self.post_message(self.DetachWanted())
+        else:
+            super().action_delete_right()
 
     async def _on_key(self, event: events.Key) -> None:
         if self.completing and event.key in ("tab", "escape"):

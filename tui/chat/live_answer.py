@@ -28,13 +28,13 @@ RATE_AFTER_S = 0.25
 def final_figures(finished: Finished, spelled: bool = False) -> str:
     """The line under a finished answer; `spelled` is for where there is room for words."""
     timing, usage = finished.timing, finished.usage
-    parts = [first_token(timing.ttft_s, spelled)]
+    parts = [first_token(timing.ttft_s, spelled)] if timing.ttft_s else []
     if timing.decode_tps:
         parts.append(rate(timing.decode_tps, spelled))
     cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
-    if spelled:
+    if spelled and (usage.prompt_tokens or usage.completion_tokens):
         parts.append(f"prompt {usage.prompt_tokens:,} tokens{cached}, answer {usage.completion_tokens:,}")
-    else:
+    elif usage.prompt_tokens or usage.completion_tokens:
         parts.append(f"{usage.prompt_tokens}{cached} → {usage.completion_tokens} tokens")
     if timing.load_s >= 0.05:
         parts.append(f"loaded in {seconds(timing.load_s)}")
@@ -59,14 +59,17 @@ class LiveAnswer:
     last_at: float | None = None
     deltas: int = 0
     stage: str = "sent"
+    begun: bool = False
+    """Whether its model has begun with it."""
 
     def add(self, event: Event) -> None:
         match event:
             case Queued(position):
-                self.stage = f"waiting, place {position}"
+                self.stage = f"place {position} in the queue"
             case Loading(model):
                 self.stage = f"loading {one_line(model)}"
             case Prefill(done, total, cached):
+                self.begun = True
                 share = f", {cached} cached" if cached else ""
                 self.stage = f"reading the prompt {done}/{total}{share}"
             case TextDelta() | ThinkingDelta() | ToolCallDelta():
@@ -77,6 +80,12 @@ class LiveAnswer:
             case _:
                 pass
         self.result.add(event)
+
+    def figures_behind(self, load: str) -> str:
+        """What to write under the answer while a model is read: `load` says which, for a request that has not begun."""
+        if load and not self.begun and self.first_at is None and not self.stage.startswith("place"):
+            return f"{load} · {seconds(max(0.0, self.clock() - self.submitted_at))}"
+        return self.figures
 
     @property
     def figures(self) -> str:

@@ -12,7 +12,6 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.reactive import reactive
-from textual.widgets import Select
 
 from core.calls.generation import Generation
 from core.calls.requests import Message, Role
@@ -20,7 +19,8 @@ from core.errors import EngineError
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.chat.answer_view import AnswerView
-from tui.chat.bar import ChatBar
+from tui.chat.attachments import Attachments
+from tui.chat.bar import ChatBar, ModelChooser
 from tui.chat.chat_input import ChatInput
 from tui.chat.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown, result_of
 from tui.chat.live_answer import LiveAnswer, final_figures
@@ -31,6 +31,7 @@ from tui.chat.saver import ChatSaver, history_file
 from tui.chat.settings_screen import ChatSettingsScreen
 from tui.chat.transcript import Transcript
 from tui.chat.turn_view import TurnView
+from tui.chat.waiting import load_ahead
 from tui.foreign import plain, short_name
 from tui.screens.jump import Target
 from tui.services import Services
@@ -102,7 +103,7 @@ class ChatPane(Vertical):
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
         return [
-            Target("o", "model", self.bar.chooser),
+            Target("o", "model", self.bar.chooser, self.action_choose_model),
             Target("t", "transcript", self.transcript, self.focus_last_turn),
             Target("c", "composer", self.input.composer),
         ]
@@ -116,10 +117,16 @@ class ChatPane(Vertical):
         if self.transcript.turns:
             self.transcript.focus_turn(self.transcript.turns[-1])
 
-    @on(Select.Changed, "#chat-model")
-    def _model_chosen(self, event: Select.Changed) -> None:
+    @on(ModelChooser.Closed)
+    def _chooser_closed(self, event: ModelChooser.Closed) -> None:
+        """Back to the composer, behind the focus that the chooser has asked for; not away from where someone went."""
         event.stop()
-        self.focus_main()
+        self.app.call_later(self._leave_chooser)
+
+    def _leave_chooser(self) -> None:
+        focused = self.screen.focused
+        if focused is None or self.bar.chooser in focused.ancestors_with_self:
+            self.focus_main()
 
     def action_choose_model(self) -> None:
         self.bar.chooser.focus()
@@ -133,6 +140,11 @@ class ChatPane(Vertical):
 
     def _show_title(self) -> None:
         self.border_subtitle = plain(self.conversation.title) if self.conversation.turns else ""
+        self._say_what_comes_next()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        return action != "regenerate" or not self.busy
 
     # -- asking and answering -----------------------------------------------------------------------------------------
 
@@ -169,7 +181,7 @@ class ChatPane(Vertical):
     async def _answer(self, services: Services) -> bool:
         """Ask for an answer to the conversation as it stands; False if the engine refuses."""
         choice = self.bar.chosen
-        model = self._who_answers(choice, services)
+        model = model_of(choice, self.state, self._images_said())
         tier = choice if choice in TIERS else ""
         label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
         view = AnswerView(label, tier, folded=not self._unfolded)
@@ -185,23 +197,25 @@ class ChatPane(Vertical):
             view.set(LiveAnswer(0).result, "", error.message)
             return False
         self._answering = Answering(generation, LiveAnswer(submitted), view, model)
-        self._follow(self._answering)
+        self.refresh_bindings()
+        self._follow(self._answering, services)
         return True
 
-    def _who_answers(self, choice: str, services: Services) -> str | None:
-        """The choice's model; for a tier whose model nobody picked by hand, the one that is better at plain text."""
-        model = model_of(choice, self.state)
-        if choice in self.state.chosen or any(turn.message.images for turn in self.conversation.turns):
-            return model
-        return services.text.get(choice, model)
+    def _images_said(self) -> bool:
+        return any(turn.message.images for turn in self.conversation.turns)
+
+    @on(Attachments.Changed)
+    def _name_who_answers(self) -> None:
+        """Have the bar name the model that will answer the next message."""
+        self.bar.images = self._images_said() or bool(self.input.attachments.images)
 
     @work(exclusive=True, group="answer")
-    async def _follow(self, answering: Answering) -> None:
+    async def _follow(self, answering: Answering, services: Services) -> None:
         """Drain the engine's events a few times a second; the figures are of its clock, so reading late is harmless."""
         result = answering.live.result
         pause = 1 / REDRAWS_PER_S
         while not answering.take():
-            await answering.view.show(answering.live)
+            await answering.view.show(answering.live, load_ahead(services.engine.status(), answering.model))
             asked = time.monotonic()
             await asyncio.sleep(pause)
             late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys
@@ -210,8 +224,11 @@ class ChatPane(Vertical):
         figures = answering.live.figures if result.finished else ""
         await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
-        if not self._record(answering) and error is not None:
-            await self._give_back(answering.view)
+        self.refresh_bindings()
+        stopped = answering.generation.cancelled and error is None
+        if not self._record(answering) and (stopped or error is not None):
+            await self._give_back(answering.view, stopped)
+        self._show_title()
 
     def _record(self, answering: Answering) -> bool:
         """Make what was answered a turn of the chat; False if nothing was."""
@@ -222,14 +239,28 @@ class ChatPane(Vertical):
         self._save()
         return True
 
-    async def _give_back(self, view: AnswerView) -> None:
-        """An answer failed before its first word: the question goes back to the composer, to be sent again."""
+    async def _give_back(self, view: AnswerView, stopped: bool) -> None:
+        """An answer failed or was stopped before its first word: the question goes back to the composer.
+
+        Of a stopped one nothing stays on the screen, unless something else has been typed meanwhile: then ↑ recalls it.
+        """
         question = self.conversation.turns.pop().message
         view.refuse()
         for asked in self.transcript.views(QuestionView)[-1:]:
             asked.refuse()
         self._save()
-        await self.input.give_back(question.plain_text, question.images)
+        taken = await self.input.give_back(question.plain_text, question.images)
+        if stopped and taken:
+            self.transcript.drop_refused()
+            if not self.conversation.turns:
+                self.transcript.greet()
+        elif stopped:
+            view.set(LiveAnswer(0).result, "stopped before its first word · ↑ in an empty box brings it back")
+
+    def _say_what_comes_next(self) -> None:
+        """Who answers the next message, and whether it is a tool's result that is waited for."""
+        self._name_who_answers()
+        self.input.composer.await_results([call.name for call in self.conversation.pending_calls()])
 
     def stop(self) -> bool:
         """Stop the running answer and keep what came; False if none is running."""
@@ -271,7 +302,7 @@ class ChatPane(Vertical):
     def _save(self) -> None:
         """On the saver's thread; a question is on disk before its answer is."""
         if self._saver is not None:
-            self._saver.save(self.conversation, model_of(self.bar.chosen, self.state) or "")
+            self._saver.save(self.conversation, model_of(self.bar.chosen, self.state, self._images_said()) or "")
 
     async def _leave_chat(self) -> None:
         """Begin an empty chat; what the running answer has said so far stays in the old one."""
@@ -281,6 +312,7 @@ class ChatPane(Vertical):
             self._answering.take()
             self._record(self._answering)
             self._answering = None
+            self.refresh_bindings()
         if self._saver is not None:
             self._saver.new_chat()
         self.conversation = Conversation()

@@ -19,6 +19,7 @@ from tui.chat.saver import ChatSaver
 from tui.foreign import one_line, plain, short_name
 from tui.screens.confirm import Confirm
 from tui.widgets.row_table import Column, RowTable
+from tui.widgets.text_fields import LineField
 
 COLUMNS = (
     Column("title", "chat"),
@@ -57,7 +58,7 @@ class SavedChats(ModalScreen[int | None]):
         with Vertical(classes="box chats-box") as box:
             box.border_title = "Saved chats"
             box.border_subtitle = "⏎ opens · d deletes · / searches · esc leaves"
-            yield Input(placeholder="search titles and everything said", compact=True)
+            yield LineField(placeholder="search titles and everything said", compact=True)
             yield RowTable(COLUMNS, self._cell, empty="Reading…", id="chats-table")
 
     def on_mount(self) -> None:

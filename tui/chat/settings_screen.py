@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 from core.calls.requests import Tool
 from tui.chat.conversation import ChatSettings
 from tui.foreign import plain
+from tui.widgets.text_fields import LineField, TextField
 
 T = TypeVar("T", int, float)
 THINKING: tuple[tuple[str, str], ...] = (("the model's default", "default"), ("on", "on"), ("off", "off"))
@@ -90,23 +91,23 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             box.border_title = "Chat settings"
             box.border_subtitle = "^s applies · esc leaves"
             yield Label("System prompt")
-            yield TextArea(settings.system, id="set-system", compact=True, tab_behavior="focus", soft_wrap=True)
+            yield TextField(settings.system, id="set-system", compact=True, tab_behavior="focus", soft_wrap=True)
             with Horizontal(classes="set-row"):
                 yield Label("Temperature")
-                yield Input(shown(settings.temperature), placeholder="default", id="set-temperature", compact=True)
+                yield LineField(shown(settings.temperature), placeholder="default", id="set-temperature", compact=True)
                 yield Label("Top p")
-                yield Input(shown(settings.top_p), placeholder="default", id="set-top-p", compact=True)
+                yield LineField(shown(settings.top_p), placeholder="default", id="set-top-p", compact=True)
             with Horizontal(classes="set-row"):
                 yield Label("Max tokens")
-                yield Input(shown(settings.max_tokens), placeholder="the window", id="set-max-tokens", compact=True)
+                yield LineField(shown(settings.max_tokens), placeholder="the window", id="set-max-tokens", compact=True)
                 yield Label("Seed")
-                yield Input(shown(settings.seed), placeholder="random", id="set-seed", compact=True)
+                yield LineField(shown(settings.seed), placeholder="random", id="set-seed", compact=True)
             with Horizontal(classes="set-row"):
                 yield Label("Thinking")
                 thinking = {True: "on", False: "off", None: "default"}[settings.thinking]
                 yield Select[str](THINKING, value=thinking, allow_blank=False, id="set-thinking", compact=True)
             yield Label(Content.assemble("Tools ", ("a JSON list of name, description, parameters", "$dim")))
-            yield TextArea(write_tools(settings.tools), id="set-tools", compact=True, tab_behavior="focus")
+            yield TextField(write_tools(settings.tools), id="set-tools", compact=True, tab_behavior="focus")
             yield Static(id="set-problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Apply", variant="primary", id="yes", compact=True)

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
-from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Offset
 from textual.message import Message
@@ -16,6 +15,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from core.media.images import ImageData
+from tui.actions import bindings
 from tui.chat.answer_view import AnswerView
 from tui.chat.lines import Line, text_lines, text_of
 from tui.chat.question_view import QuestionView
@@ -31,14 +31,7 @@ SPAN = 1 << 20
 class Transcript(TurnWindow, can_focus=True):
     """All turns of a chat. One of them is the current one: the keys are for it while the transcript has the focus."""
 
-    BINDINGS: ClassVar = [
-        Binding("e", "edit", "Edit", tooltip="Take the chat back to this message and change it", id="question.edit"),
-        Binding("c", "copy", "Copy", tooltip="Copy the message", id="turn.copy"),
-        Binding("t", "fold", "Thinking", tooltip="Fold or unfold what the model thought", id="answer.fold"),
-        Binding("v", "view_pictures", "View", tooltip="Show the message's images in full size", id="question.pictures"),
-        Binding("tab", "move(1)", "Next message", show=False, id="turn.next"),
-        Binding("shift+tab", "move(-1)", "Message before", show=False, id="turn.previous"),
-    ]
+    BINDINGS: ClassVar = bindings("message")
 
     class EditWanted(Message):
         """The person wants to change a question."""

@@ -264,11 +264,13 @@ class GoldenPane(Vertical):
             self.last_run = folder.id
         run = GoldenRun(plan, services.golden_routes(), engine, listener=self._events.append, folder=folder)
         self._run = run
+        self.refresh_bindings()
         timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)
         try:
             result = await off_loop(run.run, "golden")
         finally:
             self._run = None
+            self.refresh_bindings()
             timer.stop()
             self._redraw()
         if folder is not None:

@@ -16,7 +16,7 @@ from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from core.catalog import ModelInfo, ModelKind
-from core.errors import EngineError
+from core.errors import EngineError, ModelUnloaded
 from core.status import ModelState
 from tui.actions import bindings
 from tui.background import off_loop
@@ -28,9 +28,9 @@ from tui.models.fit import Fit, fit, predicted
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
-from tui.widgets.filter_box import FilterBox
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
+from tui.widgets.text_fields import LineField
 
 T = TypeVar("T")
 
@@ -101,10 +101,12 @@ class ModelsPane(Vertical):
         self._models: dict[str, ModelInfo] = {}
         self._words: dict[str, str] = {}
         """By id, what the filter looks at."""
+        self._coming: list[str] = []
+        """Models whose load was asked for here and goes on."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="model-filter-line"):
-            yield FilterBox(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
+            yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
             yield Static(id="model-count", markup=False)
         yield Static(id="model-notes", markup=False)
         yield RowTable(COLUMNS, self._cell, empty="Looking for models…", id="model-table")
@@ -317,13 +319,31 @@ class ModelsPane(Vertical):
         if self._services is None:
             return
         before = self.state.loaded(model_id)
+        self._coming.append(model_id)
+        self.refresh_bindings()
         try:
             loaded = await _answer(self._services.engine.load(model_id, pin=pin))
+        except ModelUnloaded as error:  # that was the person's wish
+            self.notify(error.message, timeout=3)
+            return
         except EngineError as error:
             self.notify(error.message, title="Not loaded", severity="error", timeout=10)
             return
+        finally:
+            self._coming.remove(model_id)
+            self.refresh_bindings()
         if before is None or before.state is not ModelState.READY:
             self.notify(f"{model_id} loaded in {loaded.load_s:.1f} s, {size(loaded.memory_bytes)}.", timeout=3)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a load that was asked for here goes on."""
+        return bool(self._coming)
+
+    def stop(self) -> None:
+        """Give the loads up that were asked for here."""
+        for model_id in dict.fromkeys(self._coming):
+            self._unload(model_id)
 
     @work(group="loading")
     async def _unpin(self, model_id: str) -> None:

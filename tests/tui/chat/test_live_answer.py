@@ -11,7 +11,7 @@ def test_before_the_first_token_it_says_what_the_engine_does() -> None:
     live = LiveAnswer(10.0, clock=lambda: 11.5)
     assert live.figures == "sent · 1.50 s"
     live.add(Queued(2))
-    assert live.figures == "waiting, place 2 · 1.50 s"
+    assert live.figures == "place 2 in the queue · 1.50 s"
     live.add(Loading("pocket/qwen3"))
     assert live.figures == "loading pocket/qwen3 · 1.50 s"
     live.add(Prefill(100, 400, 50))

@@ -387,7 +387,7 @@ async def test_the_export_is_a_markdown_file(workbench: AssayApp, scripted: Scri
         await opened(pilot, workbench)
         await ask(pilot, workbench, "hello")
         await until(pilot, lambda: len(said(workbench)) == 2)
-        await pilot.press("ctrl+e")
+        await pilot.press("alt+e")
         await until(pilot, lambda: "Wrote" in notices(workbench))
     assert "## You\n\nhello\n" in exported(tmp_path)
 
