@@ -57,8 +57,9 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
     if info.summary:
         lines.append(plain(info.summary, "$foreground 80%"))
     for label, value in fields:
-        told = plain(value).wrap(max(width - LABEL_CELLS, LABEL_CELLS)) if value else []
-        for at, line in enumerate(told):
+        told = plain(value)
+        room = max(width - LABEL_CELLS, LABEL_CELLS)
+        for at, line in enumerate(told.wrap(room) if told.cell_length > room else [told] if value else []):
             start = ("" if at else label).ljust(LABEL_CELLS)
             lines.append(Content.assemble((start, "$dim"), line))
     return Content("\n").join(lines)
