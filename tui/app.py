@@ -148,7 +148,7 @@ class AssayApp(Frame):
             await self._take_what_was_sent()
             if self._memory is not None:
                 self._memory.keep()
-            self.chat.stop()
+            self.chat.end()
             self.golden.stop()
         chat = self.chat
 
@@ -281,7 +281,7 @@ class AssayApp(Frame):
         yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
         for place, actions in ACTIONS.items():
             for action in actions:
-                if action.id not in ("app.help", "chat.newline"):
+                if place != "message" and action.id not in ("app.help", "chat.newline"):
                     title = action.label if place == "app" else f"{PLACES[place].split(',')[0]}: {action.label}"
                     yield SystemCommand(title, action.help, partial(self._run_from_palette, place, action.run))
 

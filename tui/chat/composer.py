@@ -49,6 +49,9 @@ class Composer(TextArea):
     class PasteWanted(Message):
         """The clipboard's image is asked for."""
 
+    class EditLeft(Message):
+        """The message that is edited is to stay as it was."""
+
     class DetachWanted(Message):
         """The last attached image is to go."""
 
@@ -63,6 +66,7 @@ class Composer(TextArea):
             placeholder="Ask something. @ attaches an image.",
         )
         self.completing = False
+        self.editing = False
         self._sent: list[str] = []
         self._recalled: int | None = None
         self._draft = ""
@@ -95,6 +99,18 @@ class Composer(TextArea):
 
     def action_detach(self) -> None:
         self.post_message(self.DetachWanted())
+
+    def show_edit(self, title: str) -> None:
+        """Say that a sent message is being edited, or, with "", that none is."""
+        self.border_title = title
+        self.editing = bool(title)
+        self.refresh_bindings()
+
+    def action_leave_edit(self) -> None:
+        self.post_message(self.EditLeft())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "leave_edit" or self.editing
 
     # -- keys that mean something else here ---------------------------------------------------------------------------
 

@@ -10,12 +10,16 @@ from textual import on, work
 from textual.widgets import Select
 
 from core.calls.generation import Generation
-from core.calls.requests import Message
+from core.calls.requests import Role
+from core.chats.history import Draft
+from core.chats.settings import ChatSettings
+from core.chats.tree import Node, Place, Turn
 from core.errors import EngineError
 from tui.actions import bindings
 from tui.chat.answer_view import AnswerView
 from tui.chat.chat_input import ChatInput
-from tui.chat.conversation import Turn, answer_message
+from tui.chat.composer import Composer
+from tui.chat.conversation import answer_message
 from tui.chat.kept_chat import KeptChat
 from tui.chat.live_answer import LiveAnswer
 from tui.chat.model_choices import TIERS, model_of
@@ -37,6 +41,11 @@ class Answering:
     live: LiveAnswer
     view: AnswerView
     model: str
+    settings: ChatSettings
+    asked: Node
+    """The question that it answers."""
+    edited: Node | None
+    """The turn of which the question is another version."""
 
     def take(self) -> bool:
         """Fold in what has come; True once that was all."""
@@ -93,50 +102,67 @@ class ChatPane(KeptChat):
         elif self._services is None:
             self.notify("The engine is still starting.")
         else:
-            await self._ask(self._services, self.conversation.question(event.text, event.images), event.draft)
+            await self._ask(self._services, event)
 
-    async def _ask(self, services: Services, question: Message, draft: str) -> None:
-        """Put a question to the chosen model; one that is refused at once stays in the composer."""
+    async def _ask(self, services: Services, event: ChatInput.Sent) -> None:
+        """Put a question to the chosen model; one that is refused at once stays in the composer.
+
+        A message that was edited becomes a branch beside the one that it was.
+        """
+        edited = self._edit.node if self._edit is not None else None
+        place = edited.parent if edited is not None else self.conversation.last
+        question = self.conversation.question(event.text, event.images, place)
         if not self.conversation.turns:
             self.transcript.clear()
-        self.transcript.drop_refused()
-        view = QuestionView(question)
-        self.transcript.append(view)
-        self.conversation.turns.append(Turn(question))
-        if await self._answer(services):
-            await self.input.taken(draft)
+        node = self.conversation.add(Turn(question), place)
+        self._show_branch()
+        if await self._answer(services, node, edited):
+            await self.input.taken(event.draft)
+            await self._end_edit(self.input.composer.text)
             self._show_title()
             self._save()
+            self._keep_written()
         else:
-            self.conversation.turns.pop()
-            view.refuse()
+            self._take_back(node, edited)
 
-    async def _answer(self, services: Services) -> bool:
-        """Ask for an answer to the conversation as it stands; False if the engine refuses."""
+    def _take_back(self, node: Node, edited: Node | None) -> None:
+        """A question was refused: it is shown as such under the branch that was there before."""
+        *_, asked, answer = self.transcript.turns
+        self.conversation.drop(node)
+        if edited is not None:
+            self.conversation.show(edited)
+        for view in (asked, answer):
+            view.refuse()
+        self._show_branch()
+        self.transcript.append(asked, answer)
+
+    async def _answer(self, services: Services, asked: Node, edited: Node | None = None) -> bool:
+        """Ask for an answer to a question; False if the engine refuses."""
         choice = self.bar.chosen
-        model = self._who_answers(choice, services)
+        model = self._who_answers(choice, services, asked)
         tier = choice if choice in TIERS else ""
         label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
         view = AnswerView(label, tier, folded=not self._unfolded)
         self.transcript.append(view)
+        settings = self.settings
         try:
             if model is None:
                 key = "q" if choice == "quick" else "w"
                 raise EngineError(f"No model stands for the {choice} tier: choose one in Models (F2) and press {key}.")
             submitted = time.monotonic()
-            generation = services.engine.generate(self.conversation.request(model, self.settings))
+            generation = services.engine.generate(self.conversation.request(model, settings, asked))
         except EngineError as error:
             view.refuse()
             view.set(LiveAnswer(0).result, "", error.message)
             return False
-        self._answering = Answering(generation, LiveAnswer(submitted), view, model)
+        self._answering = Answering(generation, LiveAnswer(submitted), view, model, settings, asked, edited)
         self._follow(self._answering)
         return True
 
-    def _who_answers(self, choice: str, services: Services) -> str | None:
+    def _who_answers(self, choice: str, services: Services, asked: Node) -> str | None:
         """The choice's model; for a tier whose model nobody picked by hand, the one that is better at plain text."""
         model = model_of(choice, self.state)
-        if choice in self.state.chosen or any(turn.message.images for turn in self.conversation.turns):
+        if choice in self.state.chosen or any(turn.message.images for turn in self.conversation.so_far(asked)):
             return model
         return services.text.get(choice, model)
 
@@ -155,26 +181,47 @@ class ChatPane(KeptChat):
         figures = answering.live.figures if result.finished else ""
         await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
-        if not self._record(answering) and error is not None:
-            await self._give_back(answering.view)
+        if not self._record(answering):
+            await self._nothing_came(answering, failed=error is not None)
 
     def _record(self, answering: Answering) -> bool:
         """Make what was answered a turn of the chat; False if nothing was."""
         message = answer_message(answering.live.result)
         if message is None:
             return False
-        self.conversation.turns.append(Turn(message, answering.model, answering.live.result.finished))
+        turn = Turn(message, answering.model, answering.live.result.finished, answering.settings)
+        answering.view.node = self.conversation.add(turn, answering.asked)
+        answering.view.changed()
         self._save()
         return True
 
-    async def _give_back(self, view: AnswerView) -> None:
-        """An answer failed before its first word: the question goes back to the composer, to be sent again."""
-        question = self.conversation.turns.pop().message
-        view.refuse()
-        for asked in self.transcript.views(QuestionView)[-1:]:
-            asked.refuse()
+    async def _nothing_came(self, answering: Answering, failed: bool) -> None:
+        """An answer ended before its first word. An earlier one is shown again.
+
+        Where there is none and the engine failed, the question goes back to the composer, to be sent again, unless
+        something else has been written there meanwhile.
+        """
+        asked, view = answering.asked, answering.view
+        if asked.shown is not None:
+            view.refuse()
+            self._show_branch()
+            if failed:
+                self.transcript.append(view)
+            else:
+                self.notify("Stopped before the first word: the answer from before stays.")
+            return
+        draft = _wording(asked)
+        if not failed or (answering.edited is None and (self._edit is not None or self.input.draft != Draft())):
+            return
+        self._take_back(asked, answering.edited)
+        if answering.edited is None:
+            await self.input.put(draft)
+        elif self._edit is None:
+            await self._begin_edit(answering.edited, draft)
         self._save()
-        await self.input.give_back(question.plain_text, question.images)
+        self._keep_written()
+        if self._saver is not None:
+            self._saver.forget(asked)
 
     def stop(self) -> bool:
         """Stop the running answer and keep what came; False if none is running."""
@@ -183,38 +230,75 @@ class ChatPane(KeptChat):
         self._answering.generation.cancel()
         return True
 
-    def _end_answer(self) -> None:
+    def _end_answer(self, keep: bool = True) -> None:
         if self._answering is not None:
             self.workers.cancel_group(self, "answer")
             self._answering.generation.cancel()
             self._answering.take()
-            self._record(self._answering)
+            if keep:
+                self._record(self._answering)
             self._answering = None
 
+    # -- branches -----------------------------------------------------------------------------------------------------
+
     async def action_regenerate(self) -> None:
-        if self.busy or self._services is None:
+        """Ask for another answer, beside the one that has the focus, or the last one."""
+        if self._services is None:
             return
-        if not self.conversation.take_back_answer():
+        if self.busy:
+            self.notify("An answer is running: escape stops it.")
+            return
+        current = self.transcript.current
+        node: Place = (current.node if current is not None else None) or self.conversation.last
+        if isinstance(node, Node) and node.turn.message.role is Role.ASSISTANT:
+            node = node.parent
+        if not isinstance(node, Node):
             self.notify("There is no message to answer again.")
             return
-        self.transcript.drop_refused()
-        self.transcript.drop_after(self.transcript.views(QuestionView)[-1])
-        await self._answer(self._services)
+        self._show_branch(node)
+        if not await self._answer(self._services, node):
+            refused = self.transcript.turns[-1]
+            self._show_branch()
+            self.transcript.append(refused)
 
-    @on(Transcript.EditWanted)
-    async def _edit(self, event: Transcript.EditWanted) -> None:
-        """Take the chat back to before a message, which goes into the composer."""
+    @on(Transcript.VersionWanted)
+    def _show_version(self, event: Transcript.VersionWanted) -> None:
+        """Show the turn's sibling, and below it what was seen there last."""
         event.stop()
         if self.busy:
             self.notify("An answer is running: escape stops it.")
             return
-        for position, turn in enumerate(self.conversation.turns):
-            if turn.message is event.view.message:
-                del self.conversation.turns[position:]
-                break
-        self.transcript.drop_from(event.view)
-        await self.input.clear()
-        await self.input.give_back(event.view.text, event.view.message.images)
+        sibling = event.view.node.sibling(event.by) if event.view.node is not None else None
+        if sibling is None:
+            return
+        self.conversation.show(sibling)
+        self._show_branch()
         self._show_title()
         self._save()
+        self.transcript.focus_turn(next(view for view in self.transcript.turns if view.node is sibling))
+
+    @on(Transcript.EditWanted)
+    async def _edit_wanted(self, event: Transcript.EditWanted) -> None:
+        """Put a message into the composer; nothing goes before it is sent."""
+        event.stop()
+        node = event.view.node
+        if node is None:
+            return
+        editing = self._edit.node if self._edit is not None else None
+        if editing is not None and editing is not node and self.input.draft != _wording(editing):
+            self.notify("Another message is being edited: send it, or leave it with escape.")
+        elif editing is not node:
+            await self._begin_edit(node, _wording(node))
         self.focus_main()
+
+    @on(Composer.EditLeft)
+    async def _edit_left(self, event: Composer.EditLeft) -> None:
+        """Escape while editing: an answer that runs is stopped first."""
+        event.stop()
+        if not self.stop():
+            await self._end_edit()
+
+
+def _wording(node: Node) -> Draft:
+    """A turn as the composer shows it."""
+    return Draft(QuestionView(node.turn.message).text, node.turn.message.images)

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
-from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Offset
 from textual.message import Message
@@ -15,10 +14,11 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
+from tui.actions import bindings
 from tui.chat.answer_view import AnswerView
 from tui.chat.lines import Line, text_lines, text_of
 from tui.chat.question_view import QuestionView
-from tui.chat.turn_view import TurnView
+from tui.chat.turn_view import TurnView, versions
 from tui.chat.turn_window import GUTTER, TurnWindow
 from tui.foreign import clean
 
@@ -29,13 +29,7 @@ SPAN = 1 << 20
 class Transcript(TurnWindow, can_focus=True):
     """All turns of a chat. One of them is the current one: the keys are for it while the transcript has the focus."""
 
-    BINDINGS: ClassVar = [
-        Binding("e", "edit", "Edit", tooltip="Take the chat back to this message and change it", id="question.edit"),
-        Binding("c", "copy", "Copy", tooltip="Copy the message", id="turn.copy"),
-        Binding("t", "fold", "Thinking", tooltip="Fold or unfold what the model thought", id="answer.fold"),
-        Binding("tab", "move(1)", "Next message", show=False, id="turn.next"),
-        Binding("shift+tab", "move(-1)", "Message before", show=False, id="turn.previous"),
-    ]
+    BINDINGS: ClassVar = bindings("message")
 
     class EditWanted(Message):
         """The person wants to change a question."""
@@ -43,6 +37,14 @@ class Transcript(TurnWindow, can_focus=True):
         def __init__(self, view: QuestionView) -> None:
             super().__init__()
             self.view = view
+
+    class VersionWanted(Message):
+        """The person wants to see another version of a turn: the next one, or with `by` -1 the one before."""
+
+        def __init__(self, view: TurnView, by: int) -> None:
+            super().__init__()
+            self.view = view
+            self.by = by
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -166,7 +168,9 @@ class Transcript(TurnWindow, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
         if action == "edit":
-            return isinstance(self._current, QuestionView)
+            return isinstance(self._current, QuestionView) and not self._current.refused
+        if action == "version":
+            return self._current is not None and bool(versions(self._current.node))
         return action != "fold" or isinstance(self._current, AnswerView)
 
     def action_move(self, by: int) -> None:
@@ -186,6 +190,10 @@ class Transcript(TurnWindow, can_focus=True):
     def action_edit(self) -> None:
         if isinstance(self._current, QuestionView):
             self.post_message(self.EditWanted(self._current))
+
+    def action_version(self, by: int) -> None:
+        if self._current is not None:
+            self.post_message(self.VersionWanted(self._current, by))
 
     def action_fold(self) -> None:
         if isinstance(self._current, AnswerView):

@@ -15,7 +15,10 @@ from textual.widgets import Static
 from tui.actions import ACTIONS, PLACES, Action
 from tui.foreign import plain
 
-_GLYPHS = {"enter": "⏎", "escape": "esc", "slash": "/", "question_mark": "?"}
+_GLYPHS = {"enter": "⏎", "escape": "esc", "slash": "/", "question_mark": "?", "left": "←", "right": "→"} | {
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
 
 
 def key_names(action: Action) -> str:
