@@ -149,7 +149,7 @@ class AssayApp(Frame):
             await self._take_what_was_sent()
             if self._memory is not None:
                 self._memory.keep()
-            self.chat.stop()
+            self.chat.end()
             self.golden.stop()
         chat = self.chat
 

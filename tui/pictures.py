@@ -174,14 +174,15 @@ def _save_a_chat(data_dir: Path, image: Path) -> None:
     """A chat that shows all of Markdown, as if it had been said."""
     from core.calls.requests import Message, Role
     from core.chats.history import History
+    from core.chats.tree import Turn
     from core.media.images import read_image
     from tui.chat.saver import history_file
 
     data_dir.mkdir()
     with History(history_file(data_dir)) as history:
         chat = history.start(QUESTION, "pocket/qwen2-vl").id
-        history.add(chat, Message.text(Role.USER, QUESTION, read_image(image)))
-        history.add(chat, Message.text(Role.ASSISTANT, ANSWER), "pocket/qwen2-vl")
+        history.add(chat, Turn(Message.text(Role.USER, QUESTION, read_image(image))))
+        history.add(chat, Turn(Message.text(Role.ASSISTANT, ANSWER), "pocket/qwen2-vl"))
 
 
 async def _faces(camera: Camera, image: Path) -> None:

@@ -71,12 +71,21 @@ _KEY = re.compile(r"(ctrl\+[a-z\\]|alt\+[a-z]|F\d+)(?![a-z])")
 _TEXTUALS_OWN = {"ctrl+p", "ctrl+c"}
 
 
+_AS_THE_GUIDE_WRITES = {
+    "enter": "⏎",
+    "escape": "esc",
+    "slash": "/",
+    "question_mark": "?",
+    "ctrl+backslash": "ctrl+\\",
+    "left": "←",
+    "right": "→",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+
+
 def _as_the_guide_writes(key: str) -> str:
-    if re.fullmatch(r"f\d+", key):
-        return key.upper()
-    return {"enter": "⏎", "escape": "esc", "slash": "/", "question_mark": "?", "ctrl+backslash": "ctrl+\\"}.get(
-        key, key
-    )
+    return key.upper() if re.fullmatch(r"f\d+", key) else _AS_THE_GUIDE_WRITES.get(key, key)
 
 
 def test_the_guide_names_a_key_of_every_action_and_no_other() -> None:

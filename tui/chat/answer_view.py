@@ -6,10 +6,11 @@ from textual.content import Content
 from textual.style import Style
 
 from core.calls.events import GenerationResult, ToolCall
+from core.chats.tree import Node
 from tui.chat.answer_markdown import AnswerMarkdown, estimated_lines
 from tui.chat.lines import Line, Look, indented, text_lines
 from tui.chat.live_answer import LiveAnswer, final_figures
-from tui.chat.turn_view import Thumbnail, nobody
+from tui.chat.turn_view import Thumbnail, nobody, versions
 from tui.foreign import plain
 
 THINKING_LINES = 4
@@ -40,7 +41,8 @@ def call_content(call: ToolCall) -> Content:
 class AnswerView:
     """Grows with `show`; `finish`, or `set` where nothing has grown, renders it for good."""
 
-    def __init__(self, label: str, tier: str, folded: bool = True) -> None:
+    def __init__(self, label: str, tier: str, folded: bool = True, node: Node | None = None) -> None:
+        self.node = node
         self.refused = False
         self.changed = nobody
         self.thumbnails: list[Thumbnail] = []
@@ -83,7 +85,7 @@ class AnswerView:
 
     def refuse(self) -> None:
         """It is no part of the conversation."""
-        self.refused = True
+        self.refused, self.node = True, None
         self.changed()
 
     def estimate(self, width: int) -> int:
@@ -98,7 +100,7 @@ class AnswerView:
     def lines(self, width: int, look: Look) -> list[Line]:
         tier = f"${self._tier}" if self._tier in ("quick", "full") else "$secondary"
         dim = f"bold {'$dim' if self.refused else tier}"
-        lines = text_lines(plain(self._label), width, look, dim)
+        lines = text_lines(Content.assemble(plain(self._label), versions(self.node)), width, look, dim)
         if self._result.thinking:
             lines += [*self._thinking(width, look), Line(look.blank(0))]
         body = self.body.lines(width, look)

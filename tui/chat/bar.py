@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widgets import Select, Static
 
 from core.catalog import ModelInfo
-from tui.chat.conversation import ChatSettings
+from core.chats.settings import ChatSettings
 from tui.chat.model_choices import TIERS, choices
 from tui.foreign import clean, plain
 from tui.state import WorkbenchState

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
+from core.chats.history import Draft
 from core.errors import EngineError
 from core.media.images import ImageData, read_image
 from tui.background import off_loop
@@ -71,17 +72,15 @@ class ChatInput(Vertical):
         self.composer.accepted(draft)
         await self.attachments.set([])
 
-    async def give_back(self, text: str, images: Sequence[ImageData]) -> bool:
-        """A message is to be changed or sent again. What has been typed meanwhile is not overwritten: False then."""
-        if self.composer.text or self.attachments.images:
-            return False
-        self.composer.write(text)
-        await self.attachments.set(list(images))
-        return True
+    @property
+    def draft(self) -> Draft:
+        """What is written and not sent."""
+        return Draft(self.composer.text, tuple(self.attachments.images))
 
-    async def clear(self) -> None:
-        self.composer.text = ""
-        await self.attachments.set([])
+    async def put(self, draft: Draft) -> None:
+        """Write something else in place of what is there."""
+        self.composer.write(draft.text)
+        await self.attachments.set(list(draft.images))
 
     # -- completing paths ---------------------------------------------------------------------------------------------
 

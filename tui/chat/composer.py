@@ -53,6 +53,9 @@ class Composer(TextField):
     class PasteWanted(Message):
         """The clipboard's image is asked for."""
 
+    class EditLeft(Message):
+        """The message that is edited is to stay as it was."""
+
     class DetachWanted(Message):
         """The last attached image is to go."""
 
@@ -67,6 +70,7 @@ class Composer(TextField):
             placeholder=ASK,
         )
         self.completing = False
+        self.editing = False
         self._sent: list[str] = []
         self._recalled: int | None = None
         self._draft = ""
@@ -93,7 +97,8 @@ class Composer(TextField):
         """Say that what is typed next is the result of these calls; of none, that anything may be asked."""
         names = clean(", ".join(tools))
         self.placeholder = plain(f"The model waits for what {names} gives: type the result here.") if tools else ASK
-        self.border_title = plain(f"result of {names}") if tools else ""
+        if not self.editing:
+            self.border_title = plain(f"result of {names}") if tools else ""
 
     def write(self, text: str) -> None:
         """Put `text` in the box, the cursor behind it."""
@@ -105,6 +110,18 @@ class Composer(TextField):
 
     def action_detach(self) -> None:
         self.post_message(self.DetachWanted())
+
+    def show_edit(self, title: str) -> None:
+        """Say that a sent message is being edited, or, with "", that none is."""
+        self.border_title = title
+        self.editing = bool(title)
+        self.refresh_bindings()
+
+    def action_leave_edit(self) -> None:
+        self.post_message(self.EditLeft())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "leave_edit" or self.editing
 
     # -- keys that mean something else here ---------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from core.calls.requests import Tool
-from tui.chat.conversation import ChatSettings
+from core.chats.settings import ChatSettings, tool_to_json
 from tui.foreign import plain
 from tui.widgets.text_fields import LineField, TextField
 
@@ -55,7 +55,8 @@ def read_tools(text: str) -> tuple[Tool, ...]:
         parameters = inner.get("parameters", inner.get("input_schema", {"type": "object", "properties": {}}))
         if not isinstance(parameters, dict):
             raise BadSetting(f"The parameters of {inner['name']} must be a JSON schema of type object.")
-        tools.append(Tool(inner["name"], str(inner.get("description", "")), parameters))
+        strict = inner.get("strict") is True
+        tools.append(Tool(inner["name"], str(inner.get("description", "")), parameters, strict))
     return tuple(tools)
 
 
@@ -63,10 +64,7 @@ def write_tools(tools: tuple[Tool, ...]) -> str:
     """The JSON that `read_tools` reads."""
     if not tools:
         return ""
-    entries = [
-        {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)} for tool in tools
-    ]
-    return json.dumps(entries, indent=2, ensure_ascii=False)
+    return json.dumps([tool_to_json(tool) for tool in tools], indent=2, ensure_ascii=False)
 
 
 class ChatSettingsScreen(ModalScreen[ChatSettings | None]):

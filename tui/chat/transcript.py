@@ -19,7 +19,7 @@ from tui.actions import bindings
 from tui.chat.answer_view import AnswerView
 from tui.chat.lines import Line, text_lines, text_of
 from tui.chat.question_view import QuestionView
-from tui.chat.turn_view import TurnView
+from tui.chat.turn_view import TurnView, versions
 from tui.chat.turn_window import GUTTER, TurnWindow
 from tui.foreign import clean
 from tui.widgets.picture import Picture
@@ -39,6 +39,14 @@ class Transcript(TurnWindow, can_focus=True):
         def __init__(self, view: QuestionView) -> None:
             super().__init__()
             self.view = view
+
+    class VersionWanted(Message):
+        """The person wants to see another version of a turn: the next one, or with `by` -1 the one before."""
+
+        def __init__(self, view: TurnView, by: int) -> None:
+            super().__init__()
+            self.view = view
+            self.by = by
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -162,9 +170,11 @@ class Transcript(TurnWindow, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
         if action == "edit":
-            return isinstance(self._current, QuestionView)
+            return isinstance(self._current, QuestionView) and not self._current.refused
         if action == "view_pictures":
             return isinstance(self._current, QuestionView) and bool(self._current.message.images)
+        if action == "version":
+            return self._current is not None and bool(versions(self._current.node))
         return action != "fold" or isinstance(self._current, AnswerView)
 
     def action_move(self, by: int) -> None:
@@ -184,6 +194,10 @@ class Transcript(TurnWindow, can_focus=True):
     def action_edit(self) -> None:
         if isinstance(self._current, QuestionView):
             self.post_message(self.EditWanted(self._current))
+
+    def action_version(self, by: int) -> None:
+        if self._current is not None:
+            self.post_message(self.VersionWanted(self._current, by))
 
     def action_fold(self) -> None:
         if isinstance(self._current, AnswerView):

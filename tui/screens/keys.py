@@ -25,6 +25,8 @@ _GLYPHS = {
     "ctrl+backslash": "^\\",
     "left": "←",
     "right": "→",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
     "backspace": "⌫",
     "delete": "del",
 }

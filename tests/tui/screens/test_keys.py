@@ -17,7 +17,12 @@ async def test_on_a_message_its_keys_come_first(workbench: AssayApp, scripted: S
         await pilot.press("shift+tab", "f1")
         await until(pilot, lambda: len(workbench.screen_stack) == 2)
         text = screen_text(workbench)
-        for said in ("Chat, on a message", "Take the chat back to this message", "Copy the message", "Fold or unfold"):
+        for said in (
+            "Chat, on a message",
+            "Change the message, in a new version of it",
+            "Copy the message",
+            "Fold or unfold",
+        ):
             assert said in text
         assert text.index("Copy the message") < text.index("Begin a new chat")
 
