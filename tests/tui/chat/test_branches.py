@@ -201,3 +201,22 @@ async def test_a_chat_that_is_deleted_while_it_is_shown_leaves_a_new_one(
         await until(pilot, lambda: "No chat has been saved yet." in screen_text(workbench))
         await pilot.press("escape")
         await until(pilot, lambda: said(workbench) == [])
+
+
+async def test_leaving_in_the_middle_of_another_answer_keeps_what_came_and_the_old_one(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, workbench)
+        await talk(pilot, workbench, "hello")
+        scripted.script, scripted.held = lambda request: answer("one two three"), True
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: workbench.chat.busy)
+        scripted.release(3)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: workbench._exit)
+    with History(history_file(workbench.settings.data_dir)) as history:
+        (chat,) = history.chats()
+        assert [turn.message.plain_text for turn in history.turns(chat.id)] == ["hello", "one two"]
+        every = [node.turn.message.plain_text for node in history.tree(chat.id, Tree()).every]
+        assert every == ["hello", "It is a red square.", "one two"]
