@@ -22,7 +22,7 @@ def _workbench(environment: Mapping[str, str]) -> Iterator[PseudoTerminal]:
     """A workbench whose engine is up."""
     with PseudoTerminal(OURS, environment, pixels=(960, 640)) as terminal:
         terminal.wait_for(b"Ask something.")
-        terminal.wait_for(b"mem ")
+        terminal.wait_for(b"API ")
         yield terminal
 
 
