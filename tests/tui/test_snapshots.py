@@ -151,10 +151,12 @@ def test_thinking_while_it_streams(shows: Callable[..., bool], scripted: Scripte
     assert shows((80, 24), act)
 
 
-def test_attached_and_completing(shows: Callable[..., bool], tmp_path: Path) -> None:
+def test_attached_and_completing(shows: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = tmp_path / "desk"  # without the data folder, which comes when it comes
+    (desk / "pictures").mkdir(parents=True)
+    monkeypatch.chdir(desk)
     for name in ("cat.png", "camel.jpg"):
-        (tmp_path / name).write_bytes(red_square().data)
-    (tmp_path / "pictures").mkdir()
+        (desk / name).write_bytes(red_square().data)
 
     async def act(pilot: Pilot[None]) -> None:
         app = app_of(pilot)
