@@ -34,6 +34,7 @@ def shows(snap_compare: Compare, workbench: AssayApp) -> Callable[[tuple[int, in
         async def run_before(pilot: Pilot[None]) -> None:
             await until(pilot, lambda: workbench.state.phase == "ready" and workbench.models.table.selected)
             await until(pilot, lambda: workbench.golden.table.selected)
+            await until(pilot, lambda: any(cell.model for cell in workbench.golden._board.cells.values()))
             await act(pilot)
             workbench.clear_notifications()
             for screen in workbench.screen_stack:

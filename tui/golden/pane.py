@@ -20,7 +20,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from core.errors import EngineError
-from core.golden.plan import RunOptions, make_plan
+from core.golden.plan import RunOptions, answering, make_plan
 from core.golden.progress import ModelLoading, RunEvent, RunWarning
 from core.golden.reading import load_suite
 from core.golden.results import RunFolder, Verdict
@@ -84,6 +84,8 @@ class GoldenPane(Vertical):
         self._services: Services | None = None
         self._suite: Suite | None = None
         self._board = Board()
+        self._planning = False
+        """Whether a run has been asked for that has not begun."""
         self._run: GoldenRun | None = None
         self._events: deque[RunEvent] = deque()
         self._says = ""
@@ -140,11 +142,13 @@ class GoldenPane(Vertical):
         self.table.show(list(self._board.cases))
         self._redraw()
         self._suite_read.set()
+        self._name_models()
         self.post_message(self.SuiteRead())
 
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
+        self._name_models()
 
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
@@ -155,7 +159,26 @@ class GoldenPane(Vertical):
 
     @property
     def busy(self) -> bool:
-        return self._run is not None
+        return self._planning or self._run is not None
+
+    def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
+        if (before.quick, before.full, before.chosen) != (now.quick, now.full, now.chosen):
+            self._name_models()
+
+    @work(exclusive=True, group="golden-models")
+    async def _name_models(self) -> None:
+        """Say which models would answer what has not been asked."""
+        services, suite, state = self._services, self._suite, self.state
+        if services is None or suite is None:
+            return
+        try:
+            names = await off_loop(lambda: answering(suite, services.chooser(state)), "golden-models")
+        except EngineError as error:  # a run says it aloud
+            log.info("Nobody is named for the golden prompts: %s", error)
+            return
+        if suite is self._suite:
+            self._board.name(names)
+            self.detail.show(self._board, self.table.selected)
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         match column.key:
@@ -228,6 +251,8 @@ class GoldenPane(Vertical):
             self.notify("The suite is being read.")
         elif case_ids:
             self._board.expect(case_ids)
+            self._planning = True
+            self.refresh_bindings()
             self._work_through(self._services, self._suite, case_ids)
 
     @work(exclusive=True, group="golden")
@@ -242,7 +267,13 @@ class GoldenPane(Vertical):
         else:
             if result.interrupted:
                 self.notify("Stopped; what was done is shown.")
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """No run goes on: what was expected of it will not come."""
+        self._planning = False
         self._board.give_up()
+        self.refresh_bindings()
         self._redraw()
 
     async def _carry_out(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> RunResult:
@@ -263,8 +294,7 @@ class GoldenPane(Vertical):
         if folder is not None:
             self.last_run = folder.id
         run = GoldenRun(plan, services.golden_routes(), engine, listener=self._events.append, folder=folder)
-        self._run = run
-        self.refresh_bindings()
+        self._run, self._planning = run, False
         timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)
         try:
             result = await off_loop(run.run, "golden")
@@ -282,9 +312,13 @@ class GoldenPane(Vertical):
 
     def stop(self) -> bool:
         """Stop the run; False if none is going on."""
-        if self._run is None:
+        if self._run is not None:
+            self._run.cancel()
+        elif self._planning:
+            self.workers.cancel_group(self, "golden")
+            self._give_up()
+        else:
             return False
-        self._run.cancel()
         return True
 
     # -- moving about -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from textual.widgets import Static
 
 from core.golden.results import Attempt, RunFolder, Status, Verdict
 from core.tiers import Tier
-from tests.tui.conftest import screen_text, until
+from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, golden_answers, model_ids
 from tui.app import AssayApp
 from tui.golden.board import Cell, Progress
@@ -36,6 +37,37 @@ async def test_the_suite_is_there_before_anything_runs(workbench: AssayApp, scri
         assert "suite built-in  11 prompts" in text
         assert "vision/describe_image#red" in text
         assert "not run yet" in text
+
+
+async def test_who_would_answer_is_said_before_anything_runs(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    def named(case: str) -> list[str]:
+        return [workbench.golden._board.cells[case, tier].model for tier in Tier]
+
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        suites_own = ["mlx-community/Qwen2-VL-2B-Instruct-4bit", "mlx-community/gemma-3-27b-it-4bit-DWQ"]
+        await until(pilot, lambda: named("vision/ocr_text") == suites_own)
+        workbench.golden.table.select("vision/ocr_text")
+        await until(pilot, lambda: "full · gemma-3-27b" in screen_text(workbench))
+        workbench.post_message(workbench.models.RoleChosen("full", QUICK))
+        await until(pilot, lambda: named("vision/ocr_text") == [suites_own[0], QUICK])
+        await until(pilot, lambda: "full · qwen2-vl" in screen_text(workbench))
+
+
+async def test_a_run_can_be_stopped_before_it_has_begun(
+    workbench: AssayApp, scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    monkeypatch.setattr("tui.golden.pane.make_plan", lambda *arguments: held.wait(30))
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("R")
+        assert workbench.golden.busy
+        await pilot.press("escape")
+        await until(pilot, lambda: not workbench.golden.busy)
+        held.set()
+        assert {cell.progress for cell in workbench.golden._board.cells.values()} == {Progress.IDLE}
+        assert scripted.requests == []
 
 
 async def test_r_runs_one_prompt_on_both_tiers(workbench: AssayApp, scripted: ScriptedEngine) -> None:
