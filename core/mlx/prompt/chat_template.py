@@ -27,6 +27,7 @@ from core.calls.requests import (
 from core.errors import InvalidRequest, UnsupportedInput, ended
 from core.mlx.models.formats import Markers
 from core.mlx.models.markup import Markup
+from core.mlx.models.templates import TemplateStopped
 
 Turns = list[dict[str, Any]]
 
@@ -106,9 +107,16 @@ def render(
         options["continue_final_message"] = True
 
     def apply(messages: list[dict[str, Any]], opened: bool = not continues) -> str:
-        made = tokenizer.apply_chat_template(
-            messages, tools=offered, add_generation_prompt=opened, tokenize=False, **options
-        )
+        try:
+            made = tokenizer.apply_chat_template(
+                messages, tools=offered, add_generation_prompt=opened, tokenize=False, **options
+            )
+        except TemplateStopped as stopped:
+            raise InvalidRequest(
+                f"The chat template of {request.model} was stopped: it {stopped}. Shorten the conversation; if a short "
+                "one fails as well, the fault is the template's: use another model.",
+                "messages",
+            ) from stopped
         return _without_surrogates(made)
 
     text, messages, notes = _rendered(messages, apply, request.model, markers)

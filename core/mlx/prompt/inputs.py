@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -14,6 +15,7 @@ from core.calls.requests import GenerationRequest, ImagePart, Message, Role
 from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
 from core.media.images import ImageData
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.templates import aside
 from core.mlx.models.vision_decoder import crossing_layers
 from core.mlx.prompt.chat_template import Prompt, render
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
@@ -54,8 +56,8 @@ class Inputs:
         return len(self.tokens)
 
 
-def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
-    """Render and tokenize a request for a loaded model.
+def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
+    """Render and tokenize a request for a loaded model, yielding wherever others may go on meanwhile.
 
     Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, ContextOverflow
     for a prompt that is plainly too long, InvalidRequest for an empty one, and what `rendered` raises.
@@ -64,13 +66,13 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     check_images(request, loaded.info)
     if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
         raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
-    prompt = rendered(request, loaded)
+    prompt = yield from aside(rendering(request, loaded))
     bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
     if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
         prompt = replace(prompt, add_special_tokens=True)
     _refuse_hopeless(prompt.text, loaded)
     if images:
-        return _with_images(prompt, request, loaded)
+        return (yield from _with_images(prompt, request, loaded))
     tokens = list(loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
     if not tokens:
         raise InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
@@ -79,12 +81,13 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
 
 
-def rendered(request: GenerationRequest, loaded: LoadedWeights) -> Prompt:
-    """A request through a loaded model's chat template. Raises what `chat_template.render` raises."""
-    vision = loaded.processor is not None
-    return render(
-        request, loaded.tokenizer, loaded.markers, vision=vision, image=loaded.image_text, markup=loaded.markup
-    )
+def rendering(request: GenerationRequest, loaded: LoadedWeights) -> Callable[[], Prompt]:
+    """What puts a request through a loaded model's chat template, on any thread: it holds nothing that MLX has made.
+
+    It raises what `chat_template.render` raises.
+    """
+    vision, image, markup = loaded.processor is not None, loaded.image_text, loaded.markup
+    return partial(render, request, loaded.tokenizer, loaded.markers, vision=vision, image=image, markup=markup)
 
 
 def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
@@ -108,7 +111,7 @@ def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
             raise overflow(loaded.info.id, f"more than {counted}", counted, window)
 
 
-def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
+def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
     images = request.images
     seen = see(prompt.text, images, loaded, special=prompt.add_special_tokens)
     count = len(seen.places)
@@ -121,7 +124,7 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
             )
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
         return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, _as_a_whole(seen.tokens, images))
-    counts = _counts(seen.places, request, loaded)
+    counts = yield from _counts(seen.places, request, loaded)
     key, runs = name_images(seen, images, counts)
     if not _cut_anywhere(loaded):
         key = _as_a_whole(key, images)
@@ -134,7 +137,9 @@ def _named(images: Sequence[ImageData], counts: Sequence[int] | None) -> tuple[t
     return tuple((image.sha256, counts[place] if counts else None) for place, image in enumerate(images))
 
 
-def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights) -> list[int] | None:
+def _counts(
+    places: list[int], request: GenerationRequest, loaded: LoadedWeights
+) -> Generator[None, None, list[int] | None]:
     """How many tokens each image has; None where nothing tells.
 
     Images come in one run of tokens each, or in as many as they have rows or tiles, with or without a gap between two
@@ -151,7 +156,7 @@ def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights
         if image.sha256 not in loaded.image_tokens:
             alone = GenerationRequest(request.model, (Message(Role.USER, (ImagePart(image),)),))
             try:
-                prompt = rendered(alone, loaded)
+                prompt = yield from aside(rendering(alone, loaded))
                 seen = see(prompt.text, (image,), loaded, special=False)
             except EngineError:  # a template or processor that takes no image alone
                 return None
@@ -176,12 +181,12 @@ def _as_a_whole(key: list[int], images: Sequence[ImageData]) -> list[int]:
     return [image_number(f"{key}{[image.sha256 for image in images]}"), *key[1:]]
 
 
-def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> int:
+def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> Generator[None, None, int]:
     """How many of the prompt's last tokens the next turn will not repeat, such as the opening of the answer."""
     if request.prompt is not None or request.messages[-1].role is Role.ASSISTANT:
         return 0
     more = (Message.text(Role.ASSISTANT, "x"), Message.text(Role.USER, "x"))
-    later = rendered(replace(request, messages=(*request.messages, *more)), loaded)
+    later = yield from aside(rendering(replace(request, messages=(*request.messages, *more)), loaded))
     # Tokens depend on their neighbourhood alone, so a long conversation is not tokenized once more for its last words.
     start = max(Prefix.similarity(inputs.prompt.text, later.text) - NEIGHBOURHOOD, 0)
     texts = (inputs.prompt.text[start:], later.text[start:])
