@@ -69,8 +69,10 @@ class LoadedWeights:
     """What means more than text to it, and may come from its template alone."""
     image_text: str | None = None
     """What stands for an image in a turn's text, where the chat template takes nothing but text."""
-    image_tokens: dict[str, int] = field(default_factory=dict)
-    """How many tokens an image has, by its digest, as far as that had to be found out."""
+    image_tokens: dict[tuple[int, int], int] = field(default_factory=dict)
+    """How many tokens an image has beside others, by its size in pixels, as far as that had to be found out."""
+    images_shown: int = 0
+    """How many images are shown to its processor to find that out; 0 as long as that is not known."""
 
 
 def load_steps(

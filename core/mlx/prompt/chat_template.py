@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jinja2.exceptions import TemplateError
@@ -26,6 +27,7 @@ from core.calls.requests import (
 )
 from core.errors import InvalidRequest, UnsupportedInput, ended
 from core.mlx.models.formats import Markers
+from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.markup import Markup
 from core.mlx.models.templates import TemplateStopped
 
@@ -61,6 +63,12 @@ def tool_schema(tool: Tool) -> dict[str, Any]:
     """A tool in the shape that chat templates expect."""
     function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
     return {"type": "function", "function": function}
+
+
+def rendering(request: GenerationRequest, loaded: LoadedWeights) -> Callable[[], Prompt]:
+    """What calls `render` for a loaded model, on any thread: it holds nothing that MLX has made."""
+    vision, image, markup = loaded.processor is not None, loaded.image_text, loaded.markup
+    return partial(render, request, loaded.tokenizer, loaded.markers, vision=vision, image=image, markup=markup)
 
 
 def render(

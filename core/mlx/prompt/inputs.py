@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -11,13 +11,14 @@ import mlx.core as mx
 from rapidfuzz.distance import Prefix
 
 from core.calls.generation_checks import check_images
-from core.calls.requests import GenerationRequest, ImagePart, Message, Role
+from core.calls.requests import GenerationRequest, Message, Role
 from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
-from core.media.images import ImageData
+from core.media.images import ImageData, decode, together
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import aside
 from core.mlx.models.vision_decoder import crossing_layers
-from core.mlx.prompt.chat_template import Prompt, render
+from core.mlx.prompt.chat_template import Prompt, rendering
+from core.mlx.prompt.image_counts import count_image
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
 
 NEIGHBOURHOOD = 200
@@ -27,8 +28,10 @@ NEIGHBOURHOOD = 200
 HOPELESS_CHARACTERS = 12
 """Characters for each token of the window beyond which a text is looked at in pieces; English has about four."""
 PIECE = 16_384
-REMEMBERED = 4096
-"""Images whose number of tokens is kept in mind."""
+FEW = 4
+"""Images that are decoded without a look at their sizes first."""
+PLACEHOLDER = 8
+"""Tokens of a rendered prompt that may stand for an image and are replaced by its own; few have more than three."""
 
 
 @dataclass
@@ -81,15 +84,6 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generat
     return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
 
 
-def rendering(request: GenerationRequest, loaded: LoadedWeights) -> Callable[[], Prompt]:
-    """What puts a request through a loaded model's chat template, on any thread: it holds nothing that MLX has made.
-
-    It raises what `chat_template.render` raises.
-    """
-    vision, image, markup = loaded.processor is not None, loaded.image_text, loaded.markup
-    return partial(render, request, loaded.tokenizer, loaded.markers, vision=vision, image=image, markup=markup)
-
-
 def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
     """The refusal of a prompt that does not fit; `tokens` says how many it has, in words."""
     return ContextOverflow(
@@ -112,8 +106,18 @@ def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
 
 
 def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
-    images = request.images
-    seen = see(prompt.text, images, loaded, special=prompt.add_special_tokens)
+    images = together(request.images)
+    yield from _refuse_too_many(prompt, images, loaded)
+    smaller = sum(1 for image in images if image.shrunk > 1)
+    if smaller:
+        note = f"{smaller} of {len(images)} images are looked at smaller: together they have too many pixels"
+        prompt = replace(prompt, notes=(*prompt.notes, note))
+    pictures: list[Any] = []
+    for image in images:
+        pictures.append((yield from aside(partial(decode, image))))
+    seen = see(prompt.text, images, pictures, loaded, special=prompt.add_special_tokens)
+    del pictures
+    yield
     count = len(seen.places)
     if not count:
         plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
@@ -124,7 +128,7 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
             )
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
         return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, _as_a_whole(seen.tokens, images))
-    counts = yield from _counts(seen.places, request, loaded)
+    counts = yield from _counts(seen.places, images, loaded)
     key, runs = name_images(seen, images, counts)
     if not _cut_anywhere(loaded):
         key = _as_a_whole(key, images)
@@ -133,19 +137,33 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
     return Inputs(prompt, seen.tokens, seen.features, _named(images, counts), count, key, runs)
 
 
+def _refuse_too_many(prompt: Prompt, images: Sequence[ImageData], loaded: LoadedWeights) -> Generator[None, None, None]:
+    """Refuse images that do not fit the window by their sizes: decoding many that are then refused is a burden."""
+    if len(images) <= FEW:
+        return
+    text = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
+    counted, window = max(len(text) - PLACEHOLDER * len(images), 0), loaded.context_length
+    for image in images:
+        try:
+            counted += yield from count_image(image, loaded)
+        except EngineError:  # it says so of all of them
+            return
+        if counted >= window:
+            raise overflow(loaded.info.id, f"at least {counted}", counted, window)
+
+
 def _named(images: Sequence[ImageData], counts: Sequence[int] | None) -> tuple[tuple[str, int | None], ...]:
     return tuple((image.sha256, counts[place] if counts else None) for place, image in enumerate(images))
 
 
 def _counts(
-    places: list[int], request: GenerationRequest, loaded: LoadedWeights
+    places: list[int], images: Sequence[ImageData], loaded: LoadedWeights
 ) -> Generator[None, None, list[int] | None]:
     """How many tokens each image has; None where nothing tells.
 
     Images come in one run of tokens each, or in as many as they have rows or tiles, with or without a gap between two
-    images. Where the runs do not tell, each image is shown to the processor alone.
+    images. Where the runs do not tell, the sizes do.
     """
-    images = request.images
     if len(images) == 1:
         return [len(places)]
     if run_count(places) == len(images):
@@ -153,17 +171,10 @@ def _counts(
         return [end - start for start, end in zip(starts, [*starts[1:], len(places)], strict=True)]
     counts = []
     for image in images:
-        if image.sha256 not in loaded.image_tokens:
-            alone = GenerationRequest(request.model, (Message(Role.USER, (ImagePart(image),)),))
-            try:
-                prompt = yield from aside(rendering(alone, loaded))
-                seen = see(prompt.text, (image,), loaded, special=False)
-            except EngineError:  # a template or processor that takes no image alone
-                return None
-            if len(loaded.image_tokens) >= REMEMBERED:
-                loaded.image_tokens.clear()
-            loaded.image_tokens[image.sha256] = len(seen.places)
-        counts.append(loaded.image_tokens[image.sha256])
+        try:
+            counts.append((yield from count_image(image, loaded)))
+        except EngineError:  # a template or processor that takes no image alone
+            return None
     return counts if sum(counts) == len(places) else None
 
 
@@ -178,7 +189,7 @@ def _cut_anywhere(loaded: LoadedWeights) -> bool:
 
 def _as_a_whole(key: list[int], images: Sequence[ImageData]) -> list[int]:
     """A key that shares no beginning with the key of any other prompt."""
-    return [image_number(f"{key}{[image.sha256 for image in images]}"), *key[1:]]
+    return [image_number(f"{key}{[image.name_in_keys for image in images]}"), *key[1:]]
 
 
 def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> Generator[None, None, int]:

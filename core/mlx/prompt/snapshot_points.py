@@ -8,7 +8,8 @@ from dataclasses import replace
 from core.calls.requests import GenerationRequest, Message, Role
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import aside
-from core.mlx.prompt.inputs import Inputs, next_turn_tail, rendering
+from core.mlx.prompt.chat_template import rendering
+from core.mlx.prompt.inputs import Inputs, next_turn_tail
 
 WORTH_A_COPY = 64
 """Tokens of a system prompt below which it is prefilled again."""
