@@ -106,7 +106,7 @@ def load_steps(
         arrange(model, way)
         yield from evaluate(model)
         extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
-        template = None if processor is None else (yield from _aside(partial(find_template, processor)))
+        template = None if processor is None else (yield from _aside(ranks, partial(find_template, processor)))
         if template is not None:
             extra["chat_template"] = template
         tokenizer = tokenizer_utils.load(
@@ -120,8 +120,8 @@ def load_steps(
     image_text = None
     if processor is not None:
         find_text = partial(find_image_text, tokenizer, str(config.get("model_type")))
-        image_text = yield from _aside(find_text)
-    markup = yield from _aside(partial(find_markup, tokenizer, processor, image_text, markers))
+        image_text = yield from _aside(ranks, find_text)
+    markup = yield from _aside(ranks, partial(find_markup, tokenizer, processor, image_text, markers))
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
@@ -181,8 +181,13 @@ def evaluate(model: Any) -> Generator[float, None, None]:
     yield 1.0
 
 
-def _aside(work: Callable[[], T]) -> Generator[float, None, T]:
-    """What renders templates to find out about them, between the others' steps: they may take as long as they may."""
+def _aside(ranks: Ranks, work: Callable[[], T]) -> Generator[float, None, T]:
+    """What renders templates to find out about them, between the others' steps: that may take some seconds.
+
+    Several ranks wait for it, since they have to reach what they do together in the same step.
+    """
+    if ranks.size > 1:
+        return work()
     steps = aside(work)
     while True:
         try:

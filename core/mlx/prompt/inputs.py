@@ -117,7 +117,8 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
         pictures.append((yield from aside(partial(decode, image))))
     seen = see(prompt.text, images, pictures, loaded, special=prompt.add_special_tokens)
     del pictures
-    yield
+    if len(images) > FEW:
+        yield
     count = len(seen.places)
     if not count:
         plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)

@@ -167,7 +167,7 @@ def test_its_requests_end_and_other_models_go_on(engine: Engine, name: str) -> N
         with pytest.raises(InvalidRequest, match="was stopped: it"):
             engine.count_tokens(request(f"bad/{name}")).result(60)
 
-    assert longest_gap(engine, ask) < 1.5  # a load of the model is among them
+    assert longest_gap(engine, ask) < 3  # a load of the model is among them, on a busy machine
     assert engine.generate(request(MINE)).result().finished is not None
 
 
