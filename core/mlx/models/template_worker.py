@@ -64,10 +64,7 @@ def make_environment() -> Any:
 
     def check(name: Any) -> None:
         if isinstance(name, str) and name.startswith("_"):
-            raise SecurityError(
-                "Chat templates cannot store underscore-prefixed attributes on a namespace, "
-                f"but got {name!r}. Please rename the attribute."
-            )
+            raise SecurityError(f"a namespace takes no names that begin with an underscore, such as {name!r}")
 
     class Variables(Namespace):
         def __init__(*given: Any, **named: Any) -> None:  # a variable may be called "self"

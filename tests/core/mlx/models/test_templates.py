@@ -41,7 +41,6 @@ ODD = {
     "{{ tools | tojson(ensure_ascii=true) }}{{ messages[2] | tojson(separators=(',', ':')) }}",
     "namespace": "{% set n = namespace(self=1, x=[]) %}{% for m in messages %}{% set n.x = n.x + [m.role] %}"
     "{% endfor %}{{ n.x }}{{ n.self }}{{ n }}{{ n.missing }}",
-    "hidden": "{{ namespace(_x=1) }}",
     "dict": "{{ dict(a=1, **{'b': 2}) }}{{ dict.fromkeys([1, 2]) }}{{ dict([(3, 4)]) }}",
     "date": "{{ strftime_now('%Y-%m') }}",
     "refusal": "{{ raise_exception('only ' ~ messages|length) }}",
@@ -150,6 +149,13 @@ def test_a_process_knows_no_keys_and_ends_with_its_input(monkeypatch: pytest.Mon
         assert process._process.wait(30) == 0
     finally:
         process.end()
+
+
+@pytest.mark.parametrize("source", ["{{ namespace(_x=1) }}", "{% set n = namespace() %}{% set n._x = 1 %}"])
+def test_a_namespace_takes_no_hidden_names(source: str) -> None:
+    for render in (templates._Elsewhere(source).render, templates._compile(source).render):
+        with pytest.raises(TemplateError, match="underscore"):
+            render()
 
 
 def test_refusals_are_cut() -> None:
