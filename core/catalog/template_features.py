@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.catalog.config import read_json
 
-_BLOCKS = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
+_OPENS, _CLOSES = re.compile(r"\{[{%]"), re.compile(r"[%}]\}")
+"""Of Jinja's blocks."""
 _USES_TOOLS = re.compile(r"\b(tools|available_tools|builtin_tools|custom_tools)\b")
 _THINKS = re.compile(
     r"</?think>|<\|channel\|>|<\|channel>thought|enable_thinking|\[/?THINK\]|<seed:think>|<longcat_think>|<\|think|<mm:think>|<\|START_THINKING\|>"
@@ -81,9 +83,17 @@ def _named(template: Any) -> dict[str, str]:
     return {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str)}
 
 
+def _blocks(template: str) -> Iterator[str]:
+    """What stands in Jinja's own blocks. One that is never closed is the last: nothing is looked through twice."""
+    place = 0
+    while (opens := _OPENS.search(template, place)) and (closes := _CLOSES.search(template, opens.end())):
+        yield template[opens.end() : closes.start()]
+        place = closes.end()
+
+
 def takes_tools(template: str) -> bool:
     """Whether the template looks at the tools that it is given, inside Jinja's own blocks and not in its prose."""
-    return any(_USES_TOOLS.search(block) for block in _BLOCKS.findall(template))
+    return any(map(_USES_TOOLS.search, _blocks(template)))
 
 
 def thinks(template: str) -> bool:

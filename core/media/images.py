@@ -6,9 +6,12 @@ import base64
 import binascii
 import hashlib
 import io
+import math
 import re
+import sys
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,8 +58,19 @@ MAX_PIXELS = {"PNG": 30_000_000, "GIF": 30_000_000, "JPEG": 50_000_000, "WEBP": 
 MAX_PROGRESSIVE_PIXELS = 25_000_000
 HALVED_ABOVE = 16_000_000
 """Pixels above which `decode` halves both sides; no vision model here looks at as many."""
+LARGE = 4_000_000
+"""Pixels above which the memory that decoding took is given back to the system at once."""
+TOGETHER = HALVED_ABOVE
+"""Pixels of all images of a request, decoded: above, the largest are made smaller. A processor that is given them all
+holds seven bytes of each."""
+MAX_TOGETHER = 2_000_000_000
+"""Pixels of all images of a request, as they were sent: decoding as many takes some ten seconds."""
+MAX_RATIO = 200
+LONG = 8_192
+"""How many times its one side an image's other may be, and the length in pixels from which that counts: a million lines
+of one pixel take ten times the memory of their pixels."""
 
-_STRIP = 512  # rows that are converted together; even, so that halving does not straddle two strips
+_STRIP = 512  # rows that are converted together, about
 _ORIENTATION = 0x0112
 _DATA_URI = re.compile(r"data:([\w.+/-]*)((?:;[\w.+=-]+)*?)(;base64)?,", re.IGNORECASE)
 
@@ -76,6 +90,23 @@ class ImageData:
     sha256: str
     name: str = ""
     note: str = ""
+    shrunk: int = 1
+    """By how many times both sides are made smaller when it is decoded, on account of the images beside it."""
+
+    @property
+    def step(self) -> int:
+        """By how many times both sides are made smaller in all."""
+        return max(self.shrunk, 2 if self.width * self.height > HALVED_ABOVE else 1)
+
+    @property
+    def seen_size(self) -> tuple[int, int]:
+        """Width and height of what `decode` makes of it, in pixels."""
+        return -(-self.width // self.step), -(-self.height // self.step)
+
+    @property
+    def name_in_keys(self) -> str:
+        """What stands for its pixels: the same file made smaller is another picture."""
+        return f"{self.sha256}/{self.shrunk}" if self.shrunk > 1 else self.sha256
 
 
 def check_image(data: bytes, name: str = "") -> ImageData:
@@ -103,6 +134,12 @@ def check_image(data: bytes, name: str = "") -> ImageData:
         raise InvalidImage(
             f"{label} has {width}x{height} = {width * height / 1e6:.0f} million pixels; "
             f"{what} {limit / 1e6:.0f} million. Shrink it first."
+        )
+    longest, shortest = max(width, height), min(width, height)
+    if longest > LONG and (ratio := longest / shortest) > MAX_RATIO:
+        raise InvalidImage(
+            f"{label} has {width} x {height} pixels: one side is {ratio:,.0f} times the other, and at most {MAX_RATIO} "
+            "times is possible. Crop the image, or pad it on its short side."
         )
     if turned:
         width, height = height, width
@@ -150,19 +187,56 @@ def image_from_data_uri(uri: str, name: str = "") -> ImageData:
     return check_image(data, name)
 
 
+def together(images: Iterable[ImageData]) -> tuple[ImageData, ...]:
+    """The images of one request, the largest made smaller until all have at most TOGETHER pixels decoded.
+
+    Raises InvalidImage for more than MAX_TOGETHER.
+    """
+    shared = list(images)
+    sent = sum(image.width * image.height for image in shared)
+    if sent > MAX_TOGETHER:
+        raise InvalidImage(
+            f"The {len(shared):,} images of the request have {sent / 1e6:,.0f} million pixels together, and at most "
+            f"{MAX_TOGETHER / 1e6:,.0f} million are decoded for one. Send fewer or smaller images."
+        )
+    sizes = sorted(math.prod(image.seen_size) for image in shared)
+    left, most = TOGETHER, max(sizes, default=0)
+    for place, size in enumerate(sizes):
+        if size * (len(sizes) - place) > left:  # the larger ones share what the smaller ones leave
+            most = max(left // (len(sizes) - place), 1)
+            break
+        left -= size
+    return tuple(_shrunk(image, most) for image in shared)
+
+
+def _shrunk(image: ImageData, most: int) -> ImageData:
+    """An image made smaller until it has at most so many pixels; very large ones by even numbers, as JPEGs are read."""
+    while math.prod(image.seen_size) > most:
+        image = replace(image, shrunk=image.step + (2 if image.width * image.height > HALVED_ABOVE else 1))
+    return image
+
+
 def decode(image: ImageData) -> PillowImage.Image:
     """The pixels as an RGB picture: turned as EXIF says, transparency over white, first frame of an animation.
 
-    Above HALVED_ABOVE pixels both sides are halved. Raises InvalidImage when the pixels are truncated or corrupt.
+    Both sides are halved above HALVED_ABOVE pixels, or made smaller as `image.shrunk` says.
+    Raises InvalidImage when the pixels are truncated or corrupt.
     """
-    label = image.name or "The image"
     try:
-        with _open(image.data) as picture:
-            flat = _flattened(picture)
-            turn = _turns().get(_orientation(picture))
-            return flat if turn is None else flat.transpose(turn)
+        return _decoded(image)
     except Exception as error:  # as in check_image
+        label = image.name or "The image"
         raise InvalidImage(f"{label} cannot be decoded: it is truncated or corrupt ({error}).") from error
+    finally:
+        if image.width * image.height > LARGE:
+            _give_memory_back()
+
+
+def _decoded(image: ImageData) -> PillowImage.Image:
+    with _open(image.data) as picture:
+        flat = _flattened(picture, image.step)
+        turn = _turns().get(_orientation(picture))
+        return flat if turn is None else flat.transpose(turn)
 
 
 def _kind(picture: PillowImage.Image) -> str:
@@ -187,6 +261,21 @@ def _open(data: bytes) -> PillowImage.Image:
 
     _quieten()
     return Image.open(io.BytesIO(data), formats=list(MEDIA_TYPES))
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """glibc's; other systems give memory back by themselves."""
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
+
+def _give_memory_back() -> None:
+    """What one thread has freed, glibc keeps for it; picture after picture that would be hundreds of megabytes."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
 
 
 @cache
@@ -221,24 +310,25 @@ def _turns() -> dict[int, PillowImage.Transpose]:
     }
 
 
-def _flattened(picture: PillowImage.Image) -> PillowImage.Image:
-    """The picture as RGB over white, halved if it is very large; decoded once and converted strip by strip.
+def _flattened(picture: PillowImage.Image, step: int) -> PillowImage.Image:
+    """The picture as RGB over white, each side `step` times smaller; decoded once and converted strip by strip.
 
     Whole-picture conversions would each hold another copy of all pixels.
     """
     from PIL import Image
 
     width, height = picture.size
-    step = 2 if width * height > HALVED_ABOVE else 1
-    if step == 2 and picture.draft("RGB", (width // 2, height // 2)):  # JPEG alone: halves while it decodes
-        (width, height), step = picture.size, 1
+    scale = math.gcd(step, 8)
+    if scale > 1 and min(width, height) >= scale and picture.draft("RGB", (width // scale, height // scale)):
+        (width, height), step = picture.size, step // scale  # JPEG alone: made smaller while it is decoded
     _scale_transparency(picture)
     picture.load()
     if picture.mode == "RGB" and step == 1 and "transparency" not in picture.info:
         return picture
     whole = Image.new("RGB", (-(-width // step), -(-height // step)))
-    for top in range(0, height, _STRIP):
-        strip = _on_white(picture.crop((0, top, width, min(top + _STRIP, height))), picture.info)
+    rows = max(_STRIP // step, 1) * step
+    for top in range(0, height, rows):
+        strip = _on_white(picture.crop((0, top, width, min(top + rows, height))), picture.info)
         whole.paste(strip.reduce(step) if step > 1 else strip, (0, top // step))
     return whole
 

@@ -22,6 +22,7 @@ from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.loads import Loads, Ready, give_memory_back
 from core.mlx.models.loading import quiet_transformers
 from core.mlx.models.offline import stay_offline
+from core.mlx.models.templates import renderers
 from core.mlx.pool import Pool, Resident
 from core.mlx.ranks.distributed import ALONE, Ranks
 from core.settings import Settings
@@ -122,7 +123,11 @@ class Scheduler:
         """Count a request's prompt tokens with its model's tokenizer."""
 
         def ready(found: Resident | EngineError) -> None:
-            _settle(future, found, lambda resident: resident.runtime.count_tokens(request))
+            if not isinstance(found, EngineError):
+                runtime: Any = found.runtime  # of a model that chats: the engine has checked that
+                runtime.count_tokens(request, future)
+            elif future.set_running_or_notify_cancel():
+                future.set_exception(found.detached())
 
         self._with_model(request.model, ready)
 
@@ -148,6 +153,7 @@ class Scheduler:
     def close(self, error: EngineError) -> None:
         """End everything with `error` and free all memory."""
         self._loads.close(error)
+        renderers.close()
         self._free(*self._pool.residents, error=error)
         self.publish(alive=False)
         try:

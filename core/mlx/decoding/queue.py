@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from core.calls.clock import Clock
@@ -61,6 +61,7 @@ class AdmissionQueue:
         self._most_rows = most_rows
         self._failure = failure
         self._waiting: deque[Waiting] = deque()
+        self._reading: Generator[None, None, PrefillTask] | None = None  # the first of the queue
         self._blocked: PrefillTask | None = None  # the first of the queue, already read, when it was refused for memory
         self._running_then = 0  # requests that were worked on when it was
         self._ask_in = 0  # steps until it is asked again whether there is room, unless a row ends before
@@ -78,6 +79,8 @@ class AdmissionQueue:
         """Take a request out; None when it is not here."""
         found = next((waiting for waiting in self._waiting if waiting.generation is generation), None)
         if found is not None:
+            if found is self._waiting[0]:
+                self._reading = None
             self._waiting.remove(found)
             self._blocked = None
             self._tell_places()
@@ -92,9 +95,12 @@ class AdmissionQueue:
             return tasks
         while self._waiting and running + len(tasks) < self._most_rows:
             waiting, task = self._waiting[0], None
-            waiting.clock.admitted = time.monotonic()
+            if self._reading is None:
+                waiting.clock.admitted = time.monotonic()
             try:
-                task = self._blocked = self._blocked or self._reader.read(waiting.generation, waiting.clock)
+                task = self._blocked = self._blocked or self._read(waiting)
+                if task is None:
+                    break
                 if not make_room(task, rows, [*prefilling, *tasks], self._loaded, self._store):
                     self._ask_in, self._running_then = ASK_AGAIN, running + len(tasks)
                     break
@@ -102,7 +108,7 @@ class AdmissionQueue:
             except Exception as error:
                 waiting.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
             self._waiting.popleft()
-            self._blocked = None
+            self._reading = self._blocked = None
             waiting.generation.admitted = True
             if task is not None and task.inputs.features is not None:
                 break  # reading an image takes as long as a step: one at a time
@@ -115,7 +121,18 @@ class AdmissionQueue:
         for waiting in self._waiting:
             waiting.generation.fail(error)
         self._waiting.clear()
-        self._blocked = None
+        self._reading = self._blocked = None
+
+    def _read(self, waiting: Waiting) -> PrefillTask | None:
+        """Read the first of the queue a piece further; None when it is not through."""
+        self._reading = self._reading or self._reader.read(waiting.generation, waiting.clock)
+        try:
+            next(self._reading)
+        except StopIteration as end:
+            self._reading = None
+            task: PrefillTask = end.value
+            return task
+        return None
 
     def _tell_places(self) -> None:
         for place, waiting in enumerate(self._waiting, start=1):

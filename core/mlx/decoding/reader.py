@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer
 
@@ -20,8 +20,11 @@ from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.precision import precision
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler, resolve
+from core.mlx.models.templates import finished
 from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
 from core.mlx.prompt.snapshot_points import snapshot_points
+
+T = TypeVar("T")
 
 SHOWN = 8
 """Tokens of a prompt that a detokenizer is shown: enough for some of them to be text."""
@@ -47,10 +50,13 @@ class RequestReader:
         self._grammar_tokenizer: Any = None
         self._precision = precision(loaded.model)
 
-    def read(self, generation: Generation, clock: Clock) -> PrefillTask:
-        """Read a request. Raises EngineError, ContextOverflow among them, and what tokenizers and processors raise."""
+    def read(self, generation: Generation, clock: Clock) -> Generator[None, None, PrefillTask]:
+        """Read a request, yielding wherever others may go on meanwhile.
+
+        Raises EngineError, ContextOverflow among them, and what tokenizers and processors raise.
+        """
         request, loaded = generation.request, self._loaded
-        inputs = loaded.ranks.decide(lambda: self._inputs(request))
+        inputs = yield from self._agreed(self._inputs(request))
         generation.notes = inputs.prompt.notes
         prompt = inputs.prompt
         parser = OutputParser(
@@ -77,7 +83,7 @@ class RequestReader:
         row.witness = self._witness(request, inputs)
         if self._snapshots:
             known = self._prefixes.longest(loaded.info.id, row.key)
-            row.snapshot_points = loaded.ranks.decide(lambda: snapshot_points(request, inputs, loaded, known))
+            row.snapshot_points = yield from self._agreed(snapshot_points(request, inputs, loaded, known))
         return PrefillTask(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
 
     def _witness(self, request: GenerationRequest, inputs: Inputs) -> Witness:
@@ -94,8 +100,15 @@ class RequestReader:
             precision=self._precision,
         )
 
-    def _inputs(self, request: GenerationRequest) -> Inputs:
-        inputs = prepare_inputs(request, self._loaded)
+    def _agreed(self, steps: Generator[None, None, T]) -> Generator[None, None, T]:
+        """What `steps` return, or what they do on rank 0: ranks stay in step, so that these wait for all of them."""
+        ranks = self._loaded.ranks
+        if ranks.size > 1:
+            return ranks.decide(lambda: finished(steps))
+        return (yield from steps)
+
+    def _inputs(self, request: GenerationRequest) -> Generator[None, None, Inputs]:
+        inputs = yield from prepare_inputs(request, self._loaded)
         check_window(inputs, self._loaded)
         return inputs
 

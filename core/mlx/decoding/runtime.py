@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import Future
 
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
@@ -15,6 +16,7 @@ from core.calls.requests import GenerationRequest
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.decoding.batch import Batch
 from core.mlx.decoding.batch_support import Batching, find_batching, known_batching
+from core.mlx.decoding.counting import Counting
 from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_stage import PrefillStage
 from core.mlx.decoding.prefix_reuse import PrefixReuse
@@ -24,7 +26,6 @@ from core.mlx.decoding.row import Row
 from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.vision_decoder import VisionDecoder
-from core.mlx.prompt.inputs import prepare_inputs
 from core.mlx.token_budget import TokenBudget
 from core.settings import Settings
 
@@ -66,6 +67,7 @@ class Runtime:
         )
         reader = RequestReader(loaded, store.prefixes, reuse.snapshots, self._failure)
         self._queue = AdmissionQueue(loaded, reader, store, rows, self._failure)
+        self._counting = Counting(loaded)
 
     @property
     def running(self) -> int:
@@ -77,20 +79,20 @@ class Runtime:
 
     @property
     def busy(self) -> bool:
-        return bool(self.running or self.waiting)
+        return bool(self.running or self.waiting or len(self._counting))
 
     def submit(self, generation: Generation, clock: Clock) -> None:
         """Queue a request; it joins the batch when there is room."""
         self._queue.add(generation, clock, self.running)
 
-    def count_tokens(self, request: GenerationRequest) -> PromptCount:
-        """Prompt tokens of a request, images included."""
-        inputs = prepare_inputs(request, self.loaded)
-        return PromptCount(inputs.length, inputs.prompt.notes)
+    def count_tokens(self, request: GenerationRequest, future: Future[PromptCount]) -> None:
+        """Count the prompt tokens of a request, images included, for whoever waits for the future."""
+        self._counting.add(request, future)
 
     def step(self) -> None:
         """Admit, prefill a chunk, decode a token for every row. A failing step fails its rows, never the thread."""
         self.last_used = time.monotonic()
+        self._counting.step()
         self._prefill.enter(self._queue.admit(self._batch.rows, self._prefill.tasks))
         self._prefill.step()
         try:
@@ -122,10 +124,12 @@ class Runtime:
         running = error or ModelUnloaded(f"{name} was unloaded while the request was running.")
         self._batch.fail(running)
         self._prefill.fail(running)
-        self._queue.fail(error or ModelUnloaded(f"{name} was unloaded before the request began."))
+        unbegun = error or ModelUnloaded(f"{name} was unloaded before the request began.")
+        self._queue.fail(unbegun)
+        self._counting.fail(unbegun)
         self._batch.close()
         self._store.forget(name)
-        del self._batch, self._prefill, self._queue, self.loaded
+        del self._batch, self._prefill, self._queue, self._counting, self.loaded
 
     def _failure(self, error: Exception) -> GenerationFailed:
         log.info("%s failed", self.loaded.info.id, exc_info=error)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
@@ -17,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind, fingerprint, identity
 from core.errors import EngineError, LoadFailed, ModelBroken
+from core.mlx.models import templates
 from core.mlx.models.folder_view import readable
 from core.mlx.models.formats import Markers, find_markers
 from core.mlx.models.image_text import find_image_text, find_template
@@ -24,7 +26,10 @@ from core.mlx.models.markup import Markup, find_markup
 from core.mlx.models.precision import arrange
 from core.mlx.models.sampling import Defaults
 from core.mlx.models.spelling import Spelling, find_spelling
+from core.mlx.models.templates import aside
 from core.mlx.ranks.distributed import ALONE, Ranks
+
+T = TypeVar("T")
 
 EVAL_BYTES = 256 * 1024 * 1024
 """Weights read between two decode steps of other models."""
@@ -64,8 +69,10 @@ class LoadedWeights:
     """What means more than text to it, and may come from its template alone."""
     image_text: str | None = None
     """What stands for an image in a turn's text, where the chat template takes nothing but text."""
-    image_tokens: dict[str, int] = field(default_factory=dict)
-    """How many tokens an image has, by its digest, as far as that had to be found out."""
+    image_tokens: dict[tuple[int, int], int] = field(default_factory=dict)
+    """How many tokens an image has beside others, by its size in pixels, as far as that had to be found out."""
+    images_shown: int = 0
+    """How many images are shown to its processor to find that out; 0 as long as that is not known."""
 
 
 def load_steps(
@@ -78,6 +85,7 @@ def load_steps(
     Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
     """
     pipeline_parallel = False
+    templates.renderers.start()
     with loading(info, allow_code), readable(info) as folder:
         files, prints = identity(info, way), fingerprint(info)
         config = _read_json(folder / "config.json")
@@ -98,7 +106,7 @@ def load_steps(
         arrange(model, way)
         yield from evaluate(model)
         extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
-        template = None if processor is None else find_template(processor)
+        template = None if processor is None else (yield from _aside(ranks, partial(find_template, processor)))
         if template is not None:
             extra["chat_template"] = template
         tokenizer = tokenizer_utils.load(
@@ -109,7 +117,11 @@ def load_steps(
         )
         defaults = Defaults.from_generation_config(_read_json(folder / "generation_config.json"))
     markers = find_markers(tokenizer)
-    image_text = None if processor is None else find_image_text(tokenizer, str(config.get("model_type")))
+    image_text = None
+    if processor is not None:
+        find_text = partial(find_image_text, tokenizer, str(config.get("model_type")))
+        image_text = yield from _aside(ranks, find_text)
+    markup = yield from _aside(ranks, partial(find_markup, tokenizer, processor, image_text, markers))
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
@@ -127,7 +139,7 @@ def load_steps(
         spelling=find_spelling(tokenizer._tokenizer),
         ranks=ranks,
         pipeline_parallel=pipeline_parallel,
-        markup=find_markup(tokenizer, processor, image_text, markers),
+        markup=markup,
         image_text=image_text,
     )
 
@@ -135,6 +147,7 @@ def load_steps(
 @contextmanager
 def loading(info: ModelInfo, allow_code: bool) -> Iterator[None]:
     """Around the loading of any kind of model: what stands against it before, and what went wrong, as sentences."""
+    templates.install()
     if info.problem:
         raise ModelBroken(f"{info.id} cannot be loaded: {info.problem}")
     if info.needs_code and not allow_code:
@@ -166,6 +179,23 @@ def evaluate(model: Any) -> Generator[float, None, None]:
     mx.eval(batch)
     mx.eval(model.state if hasattr(model, "state") else [])
     yield 1.0
+
+
+def _aside(ranks: Ranks, work: Callable[[], T]) -> Generator[float, None, T]:
+    """What renders templates to find out about them, between the others' steps: that may take some seconds.
+
+    Several ranks wait for it, since they have to reach what they do together in the same step.
+    """
+    if ranks.size > 1:
+        return work()
+    steps = aside(work)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+        yield 1.0
 
 
 def _eos_ids(path: Path, config: dict[str, Any]) -> list[int] | None:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from jinja2 import Environment
 from jinja2.exceptions import TemplateError
 
 from core.mlx.models.formats import Markers
+from core.mlx.models.templates import TemplateStopped, literals
 
 TAG = re.compile(r"[<\[{\]].*[^\W\d_].*[>\]}\[]", re.DOTALL)
 """The shape of markup. Vocabularies also add words, runs of spaces and pieces of code, which are text."""
@@ -186,14 +186,15 @@ def _written(tokenizer: Any) -> str:
     texts: list[str] = []
     for source in sources:
         try:
-            lexed = [*Environment(autoescape=True).lex(source)] if isinstance(source, str) else []
-        except TemplateError:
+            texts += [literals(source)] if isinstance(source, str) else []
+        except (TemplateError, TemplateStopped):
             continue
-        texts += [value for _, kind, value in lexed if kind in ("data", "string")]
     turns = [{"role": role, "content": "x"} for role in ("system", "user", "assistant")]
     for shown in (turns, turns[1:]) if tokenizer.has_chat_template else ():
         try:
             texts.append(tokenizer.apply_chat_template(shown, tokenize=False))
+        except TemplateStopped:  # it would be again
+            break
         except Exception:  # templates raise what they like; many take no system message
             continue
         break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jinja2.exceptions import TemplateError
@@ -26,7 +27,9 @@ from core.calls.requests import (
 )
 from core.errors import InvalidRequest, UnsupportedInput, ended
 from core.mlx.models.formats import Markers
+from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.markup import Markup
+from core.mlx.models.templates import TemplateStopped
 
 Turns = list[dict[str, Any]]
 
@@ -60,6 +63,12 @@ def tool_schema(tool: Tool) -> dict[str, Any]:
     """A tool in the shape that chat templates expect."""
     function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
     return {"type": "function", "function": function}
+
+
+def rendering(request: GenerationRequest, loaded: LoadedWeights) -> Callable[[], Prompt]:
+    """What calls `render` for a loaded model, on any thread: it holds nothing that MLX has made."""
+    vision, image, markup = loaded.processor is not None, loaded.image_text, loaded.markup
+    return partial(render, request, loaded.tokenizer, loaded.markers, vision=vision, image=image, markup=markup)
 
 
 def render(
@@ -106,9 +115,16 @@ def render(
         options["continue_final_message"] = True
 
     def apply(messages: list[dict[str, Any]], opened: bool = not continues) -> str:
-        made = tokenizer.apply_chat_template(
-            messages, tools=offered, add_generation_prompt=opened, tokenize=False, **options
-        )
+        try:
+            made = tokenizer.apply_chat_template(
+                messages, tools=offered, add_generation_prompt=opened, tokenize=False, **options
+            )
+        except TemplateStopped as stopped:
+            raise InvalidRequest(
+                f"The chat template of {request.model} was stopped: it {stopped}. Shorten the conversation; if a short "
+                "one fails as well, the fault is the template's: use another model.",
+                "messages",
+            ) from stopped
         return _without_surrogates(made)
 
     text, messages, notes = _rendered(messages, apply, request.model, markers)

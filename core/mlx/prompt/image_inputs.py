@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidImage, ended
-from core.media.images import ImageData, decode
+from core.media.images import ImageData
 from core.mlx.models.loading import LoadedWeights
 
 MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")
 """Names under which configurations keep the token that an image's embeddings replace."""
+
+
+SIZES = 8
+"""Sizes of images that a refusal names."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,15 @@ class Seen:
     places: list[int]
 
 
-def see(text: str, images: Sequence[ImageData], loaded: LoadedWeights, *, special: bool) -> Seen:
-    """Run the processor over a rendered prompt; `special` asks for the tokenizer's special tokens around it.
+def see(text: str, images: Sequence[ImageData], pictures: list[Any], loaded: LoadedWeights, *, special: bool) -> Seen:
+    """Run the processor over a rendered prompt and what the images were decoded to.
+
+    `special` asks for the tokenizer's special tokens around it.
 
     Raises InvalidImage for images that it refuses.
     """
     try:
-        features = _processed(text, images, loaded, special)
+        features = _processed(text, pictures, loaded, special)
     except InvalidImage:
         raise
     except Exception as error:  # processors raise what they like on images or counts they cannot place
@@ -57,7 +63,8 @@ def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:
             f"{model} cannot take an image of {longest.width} x {longest.height} pixels: one side is {ratio:,.0f} "
             f"times the other, {possible}. Crop the image, or pad it on its short side."
         )
-    sizes = ", ".join(f"{image.width} x {image.height}" for image in images)
+    different = list(dict.fromkeys(f"{image.width} x {image.height}" for image in images))
+    sizes = ", ".join(different[:SIZES]) + (", …" if len(different) > SIZES else "")
     reason = said.removeprefix("Failed to process inputs with error: ")
     return (
         f"{model} could not take the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels; its "
@@ -75,8 +82,8 @@ def name_images(
     """
     key, runs = list(seen.tokens), []
     owners = [place for place, count in enumerate(counts or ()) for _ in range(count)] or [0] * len(seen.places)
-    whole = "/".join(image.sha256 for image in images)
-    names = [image.sha256 for image in images] if counts else [whole]
+    names = [image.name_in_keys for image in images]
+    names = names if counts else ["/".join(names)]
     earlier: dict[int, int] = {}
     start = 0
     for index, place in enumerate(seen.places):
@@ -107,11 +114,11 @@ def _markers(loaded: LoadedWeights) -> list[int]:
     return [int(value) for value in values if value is not None]
 
 
-def _processed(text: str, images: Sequence[ImageData], loaded: LoadedWeights, special: bool) -> dict[str, Any]:
+def _processed(text: str, pictures: list[Any], loaded: LoadedWeights, special: bool) -> dict[str, Any]:
     from mlx_vlm.utils import prepare_inputs
 
     processor = loaded.processor
-    arguments = {"images": [decode(image) for image in images], "prompts": text, "add_special_tokens": special}
+    arguments = {"images": pictures, "prompts": text, "add_special_tokens": special}
     arguments["image_token_index"] = next(iter(_markers(loaded)), None)
     with _special_tokens(processor, special):
         try:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
 from rapidfuzz.distance import Prefix
 
 from core.calls.generation_checks import check_images
-from core.calls.requests import GenerationRequest, ImagePart, Message, Role
+from core.calls.requests import GenerationRequest, Message, Role
 from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
-from core.media.images import ImageData
+from core.media.images import ImageData, decode, together
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.templates import aside
 from core.mlx.models.vision_decoder import crossing_layers
-from core.mlx.prompt.chat_template import Prompt, render
+from core.mlx.prompt.chat_template import Prompt, rendering
+from core.mlx.prompt.image_counts import count_image
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
 
 NEIGHBOURHOOD = 200
@@ -25,8 +28,10 @@ NEIGHBOURHOOD = 200
 HOPELESS_CHARACTERS = 12
 """Characters for each token of the window beyond which a text is looked at in pieces; English has about four."""
 PIECE = 16_384
-REMEMBERED = 4096
-"""Images whose number of tokens is kept in mind."""
+FEW = 4
+"""Images that are decoded without a look at their sizes first."""
+PLACEHOLDER = 8
+"""Tokens of a rendered prompt that may stand for an image and are replaced by its own; few have more than three."""
 
 
 @dataclass
@@ -54,8 +59,8 @@ class Inputs:
         return len(self.tokens)
 
 
-def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
-    """Render and tokenize a request for a loaded model.
+def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
+    """Render and tokenize a request for a loaded model, yielding wherever others may go on meanwhile.
 
     Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, ContextOverflow
     for a prompt that is plainly too long, InvalidRequest for an empty one, and what `rendered` raises.
@@ -64,27 +69,19 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
     check_images(request, loaded.info)
     if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
         raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
-    prompt = rendered(request, loaded)
+    prompt = yield from aside(rendering(request, loaded))
     bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
     if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
         prompt = replace(prompt, add_special_tokens=True)
     _refuse_hopeless(prompt.text, loaded)
     if images:
-        return _with_images(prompt, request, loaded)
+        return (yield from _with_images(prompt, request, loaded))
     tokens = list(loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
     if not tokens:
         raise InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
     if _cut_anywhere(loaded):
         return Inputs(prompt, tokens, key=list(tokens))
     return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
-
-
-def rendered(request: GenerationRequest, loaded: LoadedWeights) -> Prompt:
-    """A request through a loaded model's chat template. Raises what `chat_template.render` raises."""
-    vision = loaded.processor is not None
-    return render(
-        request, loaded.tokenizer, loaded.markers, vision=vision, image=loaded.image_text, markup=loaded.markup
-    )
 
 
 def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
@@ -108,9 +105,20 @@ def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
             raise overflow(loaded.info.id, f"more than {counted}", counted, window)
 
 
-def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
-    images = request.images
-    seen = see(prompt.text, images, loaded, special=prompt.add_special_tokens)
+def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
+    images = together(request.images)
+    yield from _refuse_too_many(prompt, images, loaded)
+    smaller = sum(1 for image in images if image.shrunk > 1)
+    if smaller:
+        note = f"{smaller} of {len(images)} images are looked at smaller: together they have too many pixels"
+        prompt = replace(prompt, notes=(*prompt.notes, note))
+    pictures: list[Any] = []
+    for image in images:
+        pictures.append((yield from aside(partial(decode, image))))
+    seen = see(prompt.text, images, pictures, loaded, special=prompt.add_special_tokens)
+    del pictures
+    if len(images) > FEW:
+        yield
     count = len(seen.places)
     if not count:
         plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
@@ -121,7 +129,7 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
             )
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
         return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, _as_a_whole(seen.tokens, images))
-    counts = _counts(seen.places, request, loaded)
+    counts = yield from _counts(seen.places, images, loaded)
     key, runs = name_images(seen, images, counts)
     if not _cut_anywhere(loaded):
         key = _as_a_whole(key, images)
@@ -130,17 +138,33 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
     return Inputs(prompt, seen.tokens, seen.features, _named(images, counts), count, key, runs)
 
 
+def _refuse_too_many(prompt: Prompt, images: Sequence[ImageData], loaded: LoadedWeights) -> Generator[None, None, None]:
+    """Refuse images that do not fit the window by their sizes: decoding many that are then refused is a burden."""
+    if len(images) <= FEW:
+        return
+    text = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
+    counted, window = max(len(text) - PLACEHOLDER * len(images), 0), loaded.context_length
+    for image in images:
+        try:
+            counted += yield from count_image(image, loaded)
+        except EngineError:  # it says so of all of them
+            return
+        if counted >= window:
+            raise overflow(loaded.info.id, f"at least {counted}", counted, window)
+
+
 def _named(images: Sequence[ImageData], counts: Sequence[int] | None) -> tuple[tuple[str, int | None], ...]:
     return tuple((image.sha256, counts[place] if counts else None) for place, image in enumerate(images))
 
 
-def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights) -> list[int] | None:
+def _counts(
+    places: list[int], images: Sequence[ImageData], loaded: LoadedWeights
+) -> Generator[None, None, list[int] | None]:
     """How many tokens each image has; None where nothing tells.
 
     Images come in one run of tokens each, or in as many as they have rows or tiles, with or without a gap between two
-    images. Where the runs do not tell, each image is shown to the processor alone.
+    images. Where the runs do not tell, the sizes do.
     """
-    images = request.images
     if len(images) == 1:
         return [len(places)]
     if run_count(places) == len(images):
@@ -148,17 +172,10 @@ def _counts(places: list[int], request: GenerationRequest, loaded: LoadedWeights
         return [end - start for start, end in zip(starts, [*starts[1:], len(places)], strict=True)]
     counts = []
     for image in images:
-        if image.sha256 not in loaded.image_tokens:
-            alone = GenerationRequest(request.model, (Message(Role.USER, (ImagePart(image),)),))
-            try:
-                prompt = rendered(alone, loaded)
-                seen = see(prompt.text, (image,), loaded, special=False)
-            except EngineError:  # a template or processor that takes no image alone
-                return None
-            if len(loaded.image_tokens) >= REMEMBERED:
-                loaded.image_tokens.clear()
-            loaded.image_tokens[image.sha256] = len(seen.places)
-        counts.append(loaded.image_tokens[image.sha256])
+        try:
+            counts.append((yield from count_image(image, loaded)))
+        except EngineError:  # a template or processor that takes no image alone
+            return None
     return counts if sum(counts) == len(places) else None
 
 
@@ -173,15 +190,15 @@ def _cut_anywhere(loaded: LoadedWeights) -> bool:
 
 def _as_a_whole(key: list[int], images: Sequence[ImageData]) -> list[int]:
     """A key that shares no beginning with the key of any other prompt."""
-    return [image_number(f"{key}{[image.sha256 for image in images]}"), *key[1:]]
+    return [image_number(f"{key}{[image.name_in_keys for image in images]}"), *key[1:]]
 
 
-def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> int:
+def next_turn_tail(request: GenerationRequest, inputs: Inputs, loaded: LoadedWeights) -> Generator[None, None, int]:
     """How many of the prompt's last tokens the next turn will not repeat, such as the opening of the answer."""
     if request.prompt is not None or request.messages[-1].role is Role.ASSISTANT:
         return 0
     more = (Message.text(Role.ASSISTANT, "x"), Message.text(Role.USER, "x"))
-    later = rendered(replace(request, messages=(*request.messages, *more)), loaded)
+    later = yield from aside(rendering(replace(request, messages=(*request.messages, *more)), loaded))
     # Tokens depend on their neighbourhood alone, so a long conversation is not tokenized once more for its last words.
     start = max(Prefix.similarity(inputs.prompt.text, later.text) - NEIGHBOURHOOD, 0)
     texts = (inputs.prompt.text[start:], later.text[start:])

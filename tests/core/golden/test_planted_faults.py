@@ -33,7 +33,7 @@ from core.golden.suite import BUILTIN, ROUTES
 from core.media import images
 from core.mlx.decoding import reader, row
 from core.mlx.models import loading, sampling
-from core.mlx.prompt import image_inputs, inputs
+from core.mlx.prompt import chat_template, image_inputs, inputs
 from server.anthropic import encode as anthropic_encode
 from server.anthropic import routes as anthropic_routes
 from server.openai import encode as openai_encode
@@ -89,12 +89,12 @@ def blind_tower(patch: pytest.MonkeyPatch) -> None:
     def blank(data: images.ImageData) -> Image.Image:
         return Image.new("RGB", (data.width, data.height), "white")
 
-    patch.setattr(image_inputs, "decode", blank)
+    patch.setattr(inputs, "decode", blank)
 
 
 def another_cases_image(patch: pytest.MonkeyPatch) -> None:
     red = images.read_image(BUILTIN / "images" / "red_square.png")
-    patch.setattr(image_inputs, "decode", lambda data: images.decode(red))
+    patch.setattr(inputs, "decode", lambda data: images.decode(red))
 
 
 def image_cache_keyed_by_size(patch: pytest.MonkeyPatch) -> None:
@@ -107,8 +107,10 @@ def without_system(request: GenerationRequest) -> GenerationRequest:
 
 
 def system_dropped(patch: pytest.MonkeyPatch) -> None:
-    render = inputs.render
-    patch.setattr(inputs, "render", lambda request, *rest, **more: render(without_system(request), *rest, **more))
+    render = chat_template.render
+    patch.setattr(
+        chat_template, "render", lambda request, *rest, **more: render(without_system(request), *rest, **more)
+    )
 
 
 def system_dropped_on_one_route(patch: pytest.MonkeyPatch) -> None:
@@ -122,14 +124,14 @@ def system_dropped_on_one_route(patch: pytest.MonkeyPatch) -> None:
 
 
 def wrong_template(patch: pytest.MonkeyPatch) -> None:
-    render = inputs.render
+    render = chat_template.render
 
     def plain(request: GenerationRequest, *rest: Any, **more: Any) -> Any:
         prompt = render(request, *rest, **more)
         said = "\n".join(f"{one.role}: {one.plain_text}" for one in request.messages)
         return prompt if request.images else replace(prompt, text=said)
 
-    patch.setattr(inputs, "render", plain)
+    patch.setattr(chat_template, "render", plain)
 
 
 def weights_at_two_bits(patch: pytest.MonkeyPatch) -> None:
@@ -259,7 +261,7 @@ def leading_newline(patch: pytest.MonkeyPatch) -> None:
 
 
 def system_cut(patch: pytest.MonkeyPatch) -> None:
-    render = inputs.render
+    render = chat_template.render
 
     def cut(one: Message) -> Message:
         return Message.text(one.role, one.plain_text[:20]) if one.role is Role.SYSTEM else one
@@ -267,7 +269,7 @@ def system_cut(patch: pytest.MonkeyPatch) -> None:
     def cutting(request: GenerationRequest, *rest: Any, **more: Any) -> Any:
         return render(replace(request, messages=tuple(map(cut, request.messages))), *rest, **more)
 
-    patch.setattr(inputs, "render", cutting)
+    patch.setattr(chat_template, "render", cutting)
 
 
 def accents_lost(patch: pytest.MonkeyPatch) -> None:

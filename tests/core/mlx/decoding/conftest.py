@@ -16,7 +16,9 @@ from core.mlx.decoding.reader import RequestReader
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.kv.store import KvStore
+from core.mlx.models import templates
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.templates import finished
 from core.mlx.pool import memory_budget
 from core.settings import Settings
 from tests.core.mlx.loaded import load
@@ -27,6 +29,12 @@ MODEL = "pocket/qwen3"
 @pytest.fixture(scope="module")
 def weights(catalog: Catalog) -> LoadedWeights:
     return load(catalog, MODEL)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine renders templates slowly, and these tests admit once."""
+    monkeypatch.setattr(templates, "_AT_ONCE_S", 60.0)
 
 
 @pytest.fixture
@@ -49,4 +57,4 @@ def generation(text: str, max_tokens: int = 4) -> Generation:
 @pytest.fixture
 def read(reader: RequestReader) -> Callable[[str], PrefillTask]:
     """Texts to requests that have been admitted."""
-    return lambda text: reader.read(generation(text), Clock(time.monotonic()))
+    return lambda text: finished(reader.read(generation(text), Clock(time.monotonic())))

@@ -14,6 +14,7 @@ from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.reader import RequestReader
 from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.templates import finished
 from tests.core.mlx.decoding.conftest import generation
 
 
@@ -24,7 +25,7 @@ def failure(error: Exception) -> EngineError:
 def read(reader: RequestReader, text: str = "Hi", **changes: object) -> PrefillTask:
     handle = generation(text)
     handle.request = replace(handle.request, **changes)  # type: ignore[arg-type]
-    return reader.read(handle, Clock(time.monotonic()))
+    return finished(reader.read(handle, Clock(time.monotonic())))
 
 
 def test_a_prompt_is_named_by_its_tokens_and_waits_for_all_of_them(reader: RequestReader) -> None:

@@ -26,8 +26,10 @@ from core.calls.requests import (
 from core.catalog import Catalog
 from core.errors import InvalidRequest
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.templates import finished
 from core.mlx.prompt.chat_template import Prompt, _normalised
-from core.mlx.prompt.inputs import prepare_inputs, rendered
+from core.mlx.prompt.inputs import Inputs, rendering
+from core.mlx.prompt.inputs import prepare_inputs as preparing
 from tests.core.mlx.loaded import load
 from tests.pictures import png
 
@@ -42,6 +44,14 @@ def models(catalog: Catalog) -> dict[str, LoadedWeights]:
 
 def user(text: str) -> Message:
     return Message.text(Role.USER, text)
+
+
+def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Inputs:
+    return finished(preparing(request, loaded))
+
+
+def rendered(request: GenerationRequest, loaded: LoadedWeights) -> Prompt:
+    return rendering(request, loaded)()
 
 
 def controls(loaded: LoadedWeights) -> dict[int, str]:

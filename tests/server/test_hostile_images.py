@@ -1,0 +1,75 @@
+"""Many images, large images and odd images: they are told from their headers, and nobody else waits."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.server.serving import Server, chat, serving
+
+SEES, READS = "pocket/qwen2-vl", "pocket/qwen3"
+MOST = 200e6
+"""Bytes by which a request with images may make the process grow: docs/api.md promises it."""
+LONGEST_S = 3.0
+"""What a busy machine may make of steps that take some hundredths of a second."""
+
+
+def png(mode: str, size: tuple[int, int]) -> str:
+    """A data URI; all of one colour."""
+    buffer = io.BytesIO()
+    Image.new(mode, size, 1).save(buffer, "PNG", compress_level=9)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server"), READS, SEES) as server:
+        one = chat(SEES, "What is this?", png("RGB", (64, 64)))
+        server.http.post("/v1/chat/completions", json=one).raise_for_status()
+        yield server
+
+
+def measured(server: Server, body: dict[str, Any]) -> tuple[httpx.Response, int, float]:
+    """The answer, by how much the server grew, and the longest silence for others."""
+    answers: list[httpx.Response] = []
+    gaps: list[float] = []
+
+    def ask() -> None:
+        answers.append(server.http.post("/v1/chat/completions", json=body))
+
+    growth = server.growth(lambda: gaps.append(server.gap(READS, ask)))
+    return answers[0], growth, gaps[0]
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        ([png("RGB", (64, 64))] * 1_000, "The prompt has at least 4"),
+        ([png("P", (5_477, 5_477))] * 70, "70 images of the request have 2,100 million pixels together, and at most"),
+        ([png("L", (1, 30_000_000))], "one side is 30,000,000 times the other, and at most 200 times is possible"),
+    ],
+    ids=["many", "large", "narrow"],
+)
+def test_what_does_not_fit_is_refused_before_it_is_decoded(server: Server, images: list[str], told: str) -> None:
+    body = chat(SEES, "What is this?", *images)
+    answer, growth, gap = measured(server, body)
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]["message"]
+    assert growth < MOST
+    assert gap < LONGEST_S
+
+
+@pytest.mark.parametrize(("count", "most"), [(8, MOST), (60, 2 * MOST)])
+def test_large_images_that_fit_are_decoded_one_after_the_other(server: Server, count: int, most: float) -> None:
+    body = chat(SEES, "What is this?", *[png("P", (5_477, 5_477))] * count)
+    answer, growth, gap = measured(server, body)
+    assert answer.status_code == 200
+    assert f"{count} of {count} images are looked at smaller" in answer.headers["x-assay-warnings"]
+    assert growth < most  # beyond the pictures that is what the model makes of them, and of its prompt
+    assert gap < 3 * LONGEST_S  # its vision tower takes all of them in one step
