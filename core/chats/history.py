@@ -17,6 +17,8 @@ from core.errors import HistoryError
 from core.media.images import ImageData
 from core.text_safety import clean
 
+FILE = "history.sqlite3"
+"""What the file is called, in data_dir."""
 MAX_TITLE = 200
 
 
@@ -144,6 +146,11 @@ class History:
                 Turn(turn, chat, Message(Role(role), self._read(parts)), model, created, json.loads(details))
                 for turn, role, parts, model, created, details in rows
             ]
+
+    def last_used(self) -> dict[str, float]:
+        """By model, when it last wrote an answer that is kept: seconds since the epoch."""
+        with self._db.read() as db:
+            return dict(db.execute("SELECT model, max(created) FROM messages WHERE model IS NOT NULL GROUP BY model"))
 
     def search(self, text: str, limit: int = 50) -> list[Hit]:
         """Turns that hold every word of `text` (the beginning of a word is enough), then chats with it in the title.

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.calls.events import Finished, FinishReason, Timing, Usage
-from core.chats.history import Chat, History, Hit
+from core.chats.history import FILE, Chat, History, Hit
 from core.chats.history import Turn as StoredTurn
 from core.errors import HistoryError
 from tui.chat.conversation import Conversation, Turn
 
 T = TypeVar("T")
 
-FILE = "history.sqlite3"
 
 
 def history_file(data_dir: Path) -> Path:

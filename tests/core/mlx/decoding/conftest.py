@@ -11,13 +11,13 @@ from core.calls.clock import Clock
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
+from core.mlx.budget import memory_budget
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.reader import RequestReader
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
-from core.mlx.pool import memory_budget
 from core.settings import Settings
 from tests.core.mlx.loaded import load
 

@@ -1,0 +1,91 @@
+"""The Hugging Face cache as huggingface_hub lays it out, written so that no reader ever sees half a model.
+
+Layout: models--<org>--<name>/{refs/<branch>, snapshots/<commit>/<links>, blobs/<digest>}; see
+https://huggingface.co/docs/huggingface_hub/guides/manage-cache.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import Timeout
+from huggingface_hub.file_download import are_symlinks_supported, repo_folder_name
+from huggingface_hub.utils import WeakFileLock
+
+from core.atomic import write_atomically
+from core.hub.repository import COMMIT, RemoteFile
+
+WORK = ".assay"
+"""A folder of a repository's in which snapshots are put together; readers of the layout look past it."""
+POLL_S = 0.2
+
+
+def repository_folder(cache: Path, model_id: str) -> Path:
+    """Where a model's files lie in a cache. The id has been checked before (`check_id`)."""
+    return cache / str(repo_folder_name(repo_id=model_id, repo_type="model"))
+
+
+def snapshot_folder(cache: Path, model_id: str, commit: str) -> Path:
+    return repository_folder(cache, model_id) / "snapshots" / commit
+
+
+@contextmanager
+def blob_lock(cache: Path, model_id: str, digest: str, check: Callable[[], None]) -> Iterator[None]:
+    """The lock that huggingface_hub takes for a blob, too; while another program has it, `check` is called."""
+    file = cache / ".locks" / repository_folder(cache, model_id).name / f"{digest}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        check()
+        try:
+            lock = WeakFileLock(file, timeout=POLL_S)
+            lock.__enter__()
+        except Timeout:
+            continue
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+        return
+
+
+def publish(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ...], revision: str | None) -> Path:
+    """Make a model whose blobs are all there visible, in one step; returns its snapshot's folder.
+
+    What a snapshot of that commit held before stays in it. `revision` is the branch or tag that now means this commit.
+    """
+    folder = repository_folder(cache, model_id)
+    snapshot, work = folder / "snapshots" / commit, folder / WORK
+    shutil.rmtree(work, ignore_errors=True)
+    draft = work / commit
+    if snapshot.is_dir():
+        shutil.copytree(snapshot, draft, symlinks=True)
+    links = are_symlinks_supported(cache)
+    for file in files:
+        place = draft.joinpath(*file.name.split("/"))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        blob = folder / "blobs" / file.digest
+        if links:  # relative to where the folder will be, which is as deep
+            place.symlink_to(os.path.relpath(blob, place.parent))
+        else:
+            shutil.copyfile(blob, place)
+    snapshot.parent.mkdir(exist_ok=True)
+    if snapshot.is_dir():
+        snapshot.rename(work / f"before-{time.time_ns()}")
+    draft.rename(snapshot)
+    if revision is None or not COMMIT.fullmatch(revision):
+        ref = folder.joinpath("refs", *(revision or "main").split("/"))
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        _write(ref, commit)
+    shutil.rmtree(work, ignore_errors=True)
+    return snapshot
+
+
+def _write(file: Path, text: str) -> None:
+    if not file.is_file() or file.read_text() != text:
+        write_atomically(file, text.encode())

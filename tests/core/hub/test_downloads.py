@@ -1,0 +1,406 @@
+"""Downloads from the Hub of the tests: whole, gone on with, several, stopped, and what a user is told of failures."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants, scan_cache_dir, snapshot_download
+
+from core.catalog import Catalog
+from core.hub import fetch
+from core.hub.cache import repository_folder
+from core.hub.downloads import Downloads
+from core.hub.progress import Progress, Stage
+from core.hub.records import read_records
+from core.settings import Settings
+from tests.hub import Fault, Hub, Repository, pocket_repository
+from tests.hub.server import TOKEN
+
+MODEL = "mlx-community/qwen3"
+WEIGHTS = f"{MODEL}/model.safetensors"
+SLOW = (1 << 15, 0.005)
+
+
+@pytest.fixture
+def downloads(hub_settings: Settings) -> Iterator[Downloads]:
+    downloads = Downloads(hub_settings)
+    yield downloads
+    downloads.close()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "FIRST_PAUSE_S", 0.01)
+
+
+def download(
+    downloads: Downloads, model_id: str = MODEL, revision: str | None = None, everything: bool = False
+) -> Progress:
+    return downloads.wait(downloads.add(model_id, revision, everything), timeout=30)
+
+
+def names(hub: Hub) -> set[str]:
+    return {name.removeprefix(f"{MODEL}/") for name in hub.served}
+
+
+def test_a_model_arrives_whole_in_the_caches_own_layout(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    stages: list[Stage] = []
+    downloads.listen(lambda progress: stages.append(progress.stage))
+    done = download(downloads)
+    assert (done.stage, done.problem) == (Stage.DONE, "")
+    assert done.done == done.total == hub.bytes_of(MODEL)
+    assert list(dict.fromkeys(stages)) == [Stage.QUEUED, Stage.LOOKING, Stage.RUNNING, Stage.DONE]
+    files = hub.repositories[MODEL].commits[-1]
+    info = Catalog(hub_settings).get(MODEL)
+    assert info.problem is None
+    assert info.revision == hub.repositories[MODEL].sha()
+    assert all((info.path / name).read_bytes() == files[name].content for name in names(hub))
+    assert names(hub) == set(files) - {"pytorch_model.bin", "onnx/model.onnx", ".gitattributes"}
+    assert read_records(hub_settings) == []
+    (repository,) = scan_cache_dir(hub_settings.hf_cache).repos
+    assert {revision.commit_hash: set(revision.refs) for revision in repository.revisions} == {info.revision: {"main"}}
+
+
+def test_the_librarys_own_download_finds_every_file_there(
+    hub: Hub, hub_settings: Settings, downloads: Downloads
+) -> None:
+    download(downloads)
+    before = hub.bytes_of(MODEL)
+    snapshot_download(MODEL, cache_dir=hub_settings.hf_cache, allow_patterns=["*.json", "*.safetensors", "*.jinja"])
+    assert hub.bytes_of(MODEL) == before
+
+
+def test_what_is_there_already_is_not_fetched(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    snapshot_download(MODEL, cache_dir=hub_settings.hf_cache, allow_patterns=["*.safetensors"])
+    assert download(downloads).stage is Stage.DONE
+    assert hub.served[WEIGHTS] == hub.repositories[MODEL].commits[-1]["model.safetensors"].size
+    assert Catalog(hub_settings).get(MODEL).problem is None
+
+
+def test_everything_can_be_asked_for(hub: Hub, downloads: Downloads) -> None:
+    download(downloads, everything=True)
+    assert names(hub) == set(hub.repositories[MODEL].commits[-1])
+
+
+def test_a_stream_that_breaks_off_is_gone_on_with(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(cut_after=300_000, times=3)
+    assert download(downloads).stage is Stage.DONE
+    size = hub.repositories[MODEL].commits[-1]["model.safetensors"].size
+    assert size <= hub.served[WEIGHTS] <= size + 3 * fetch.CHUNK
+    ranges = [asked.headers["range"] for asked in hub.asked if "range" in asked.headers]
+    assert len(ranges) >= 3
+
+
+def test_a_stream_that_always_breaks_off_keeps_what_came_and_says_so(
+    hub: Hub, hub_settings: Settings, downloads: Downloads
+) -> None:
+    hub.faults[WEIGHTS] = Fault(cut_after=0)
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert "broke off" in failed.problem or "cannot be reached" in failed.problem
+    (record,) = read_records(hub_settings)
+    assert record.problem == failed.problem
+    hub.faults.clear()
+    assert downloads.wait(downloads.add(MODEL), 30).stage is Stage.DONE
+
+
+def test_pause_and_resume_fetch_nothing_twice(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(pace=SLOW)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, 400_000)
+    downloads.pause(key)
+    paused = downloads.wait(key, 30)
+    assert paused.stage is Stage.PAUSED
+    assert 0 < paused.done < paused.total
+    downloads.resume(key)
+    assert downloads.wait(key, 30).stage is Stage.DONE
+    size = hub.repositories[MODEL].commits[-1]["model.safetensors"].size
+    assert size <= hub.served[WEIGHTS] <= size + fetch.CHUNK
+
+
+def test_a_restart_finds_the_unfinished_and_its_commit(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(pace=SLOW)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, 400_000)
+    downloads.close()
+    first = hub.repositories[MODEL].sha()
+    hub.repositories[MODEL].commits.append(
+        hub.repositories[MODEL].commits[0] | {"extra.json": hub.repositories[MODEL].commits[0]["config.json"]}
+    )
+    later = Downloads(hub_settings)
+    (found,) = later.restore()
+    assert (found.key, found.stage, found.commit) == (key, Stage.PAUSED, first)
+    assert 0 < found.done < found.total
+    later.resume(key)
+    assert later.wait(key, 30).stage is Stage.DONE
+    assert Catalog(hub_settings).get(MODEL).revision == first
+    later.close()
+
+
+def test_cancelling_throws_away_what_came(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(pace=SLOW)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, 400_000)
+    downloads.cancel(key)
+    assert downloads.wait(key, 30).stage is Stage.CANCELLED
+    assert read_records(hub_settings) == []
+    assert hub_settings.hf_cache is not None
+    assert not repository_folder(hub_settings.hf_cache, MODEL).exists()
+
+
+def test_cancelling_a_paused_one_keeps_what_an_older_revision_uses(
+    hub: Hub, hub_settings: Settings, downloads: Downloads
+) -> None:
+    download(downloads)
+    old = Catalog(hub_settings).get(MODEL)
+    files = hub.repositories[MODEL].commits[0]
+    hub.repositories[MODEL].commits.append(
+        files | {"model.safetensors": pocket_repository("gemma3").commits[0]["model.safetensors"]}
+    )
+    hub.faults[WEIGHTS] = Fault(pace=SLOW)
+    before = hub.bytes_of(MODEL)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, before + 400_000)
+    assert Catalog(hub_settings).get(MODEL) == old
+    downloads.pause(key)
+    downloads.wait(key, 30)
+    downloads.cancel(key)
+    assert downloads.wait(key, 30).stage in (Stage.PAUSED, Stage.CANCELLED)
+    with downloads._changed:
+        assert downloads._changed.wait_for(lambda: downloads.get(key).stage is Stage.CANCELLED, 30)
+    assert Catalog(hub_settings).get(MODEL) == old
+    assert snapshot_download(MODEL, cache_dir=hub_settings.hf_cache, local_files_only=True) == str(old.path)
+
+
+def test_several_are_fetched_side_by_side_and_the_next_ones_wait(hub: Hub, downloads: Downloads) -> None:
+    for number in range(3):
+        hub.add(Repository(f"me/m{number}", hub.repositories[MODEL].commits))
+    hub.faults["model.safetensors"] = Fault(pace=(1 << 15, 0.01))
+    keys = [downloads.add(f"me/m{number}") for number in range(3)]
+    hub.wait_for("me/m0", 200_000)
+    hub.wait_for("me/m1", 200_000)
+    assert downloads.get(keys[2]).stage is Stage.QUEUED
+    assert hub.bytes_of("me/m2") == 0
+    hub.faults.clear()
+    assert [downloads.wait(key, 30).stage for key in keys] == [Stage.DONE] * 3
+
+
+def test_nothing_is_listed_before_all_of_it_is_there(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[f"{MODEL}/chat_template.jinja"] = Fault(pace=(64, 0.002))  # all else is there before it
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, 2_000_000)
+    seen = set()
+    while downloads.get(key).stage.moves:
+        listed = [info for info in Catalog(hub_settings).list(all=True) if info.id == MODEL]
+        seen |= {info.problem for info in listed}
+    assert Catalog(hub_settings).get(MODEL).problem is None
+    seen.discard(None)
+    assert len(seen) == 1
+    assert "assay models download" in seen.pop()
+
+
+def test_a_download_by_others_is_not_ready_before_it_is(hub: Hub, hub_settings: Settings) -> None:
+    """huggingface_hub's own shows a text model without its template as soon as the rest is there."""
+    assert hub_settings.hf_cache is not None
+    hub.faults[f"{MODEL}/chat_template.jinja"] = Fault(pace=(256, 0.05))
+    wanted = ["*.json", "*.safetensors", "*.jinja"]
+    arguments = {"cache_dir": hub_settings.hf_cache, "allow_patterns": wanted}
+    thread = threading.Thread(target=snapshot_download, args=(MODEL,), kwargs=arguments)
+    thread.start()
+    hub.wait_for(f"{MODEL}/chat_template.jinja"[: len(MODEL)], 1)
+    seen = set()
+    while thread.is_alive():
+        for info in Catalog(hub_settings).list(all=True):
+            if info.id == MODEL and info.path.name != repository_folder(hub_settings.hf_cache, MODEL).name:
+                ready = info.problem is None
+                seen.add((ready, (info.path / "chat_template.jinja").exists()))
+    assert (True, False) not in seen
+    assert Catalog(hub_settings).get(MODEL).problem is None
+
+
+def test_a_wrong_checksum_does_not_count(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(corrupt=True)
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert "checksum" in failed.problem
+    assert "model.safetensors" in failed.problem
+    assert Catalog(hub_settings).get("pocket/qwen3")
+    assert [info.id for info in Catalog(hub_settings).list() if info.id == MODEL and not info.problem] == []
+    hub.faults.clear()
+    assert download(downloads).stage is Stage.DONE
+
+
+def test_a_small_files_checksum_is_gits(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[f"{MODEL}/config.json"] = Fault(corrupt=True)
+    assert "config.json" in download(downloads).problem
+
+
+def test_a_draft_that_a_crash_has_spoilt_is_fetched_anew(
+    hub: Hub, hub_settings: Settings, downloads: Downloads
+) -> None:
+    assert hub_settings.hf_cache is not None
+    file = hub.repositories[MODEL].commits[-1]["model.safetensors"]
+    blobs = repository_folder(hub_settings.hf_cache, MODEL) / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{file.sha256}.incomplete").write_bytes(bytes(500_000))
+    assert download(downloads).stage is Stage.DONE
+    assert (blobs / file.sha256).read_bytes() == file.content
+
+
+def test_a_hub_without_ranges_begins_anew(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(cut_after=300_000, times=1)
+    hub.faults[f"{WEIGHTS}"] = Fault(cut_after=300_000, no_ranges=True, times=1)
+    key = downloads.add(MODEL)
+    assert downloads.wait(key, 30).stage is Stage.DONE
+
+
+@pytest.mark.parametrize("says", [1000, 99_000_000])
+def test_sizes_that_lie_are_found_out(hub: Hub, downloads: Downloads, says: int) -> None:
+    hub.repositories[MODEL].commits[-1]["model.safetensors"].says_size = says
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert f"{says:,}" in failed.problem
+
+
+def test_an_endless_stream_is_ended(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(endless=True)
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert "more of model.safetensors" in failed.problem
+    assert hub_settings.hf_cache is not None
+    size = hub.repositories[MODEL].commits[-1]["model.safetensors"].size
+    drafts = list(hub_settings.hf_cache.rglob("*.incomplete"))
+    assert all(draft.stat().st_size <= size for draft in drafts)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escape.json", "/etc/x.json", "a/../../b.json", "a\x1b[2J.json", "c:\\x.json", "a//b.json"]
+)
+def test_names_that_lead_out_are_refused(
+    hub: Hub, hub_settings: Settings, downloads: Downloads, name: str, tmp_path: Path
+) -> None:
+    hub.repositories[MODEL].commits[-1][name] = hub.repositories[MODEL].commits[-1]["config.json"]
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert "no name for a file" in failed.problem
+    assert "\x1b" not in failed.problem
+    assert hub.bytes_of(MODEL) == 0
+    assert not list(tmp_path.rglob("*escape*"))
+
+
+def test_checksums_that_are_paths_are_refused(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.repositories[MODEL].commits[-1]["model.safetensors"].says_sha256 = "../../../../x" + "0" * 51
+    assert "no checksum" in download(downloads).problem
+
+
+@pytest.mark.parametrize("sha", ["../../x", None, "main", "A" * 40])
+def test_a_commit_that_is_none_is_refused(hub: Hub, downloads: Downloads, sha: str | None) -> None:
+    hub.repositories[MODEL].says = {"sha": sha}
+    assert "no commit" in download(downloads).problem
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault(401), "token"),
+        (Fault(403), "licence"),
+        (Fault(404), "nothing at the address"),
+        (Fault(429, {"Retry-After": "120"}), "120 seconds"),
+        (Fault(503), "503"),
+        (Fault(200, body=b"<html>log in to the wifi</html>"), "cannot be read"),
+        (Fault(200, body=b"[1, 2]"), "cannot be read"),
+        (Fault(200, body=b'{"id": 7, "siblings": {"a": 1}}'), "cannot be read"),
+        (Fault(endless=True), "longer than"),
+    ],
+)
+def test_the_hubs_errors_are_sentences(
+    hub: Hub, downloads: Downloads, fault: Fault, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.hub.client.REPLY_BYTES", 1_000_000)
+    hub.faults[f"api/models/{MODEL}"] = fault
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert told in failed.problem
+    assert failed.problem.endswith(".")
+
+
+def test_a_busy_hub_is_waited_for_as_long_as_it_says(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(429, {"Retry-After": "1"}, times=1)
+    waits: list[str] = []
+    key = downloads.add(MODEL)
+    while downloads.get(key).stage.moves:
+        waits.append(downloads.get(key).waiting)
+    assert downloads.get(key).stage is Stage.DONE
+    assert any("1 s" in wait for wait in waits)
+
+
+def test_a_hub_that_wants_an_hour_is_not_waited_for(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(429, {"Retry-After": "3600"})
+    assert "3600 seconds" in download(downloads).problem
+
+
+def test_gated_and_private_say_what_to_do(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add(
+        pocket_repository("gemma3", gated="manual"),
+        Repository("me/mine", hub.repositories[MODEL].commits, private=True),
+    )
+    gated = download(downloads, "mlx-community/gemma3").problem
+    assert "licence" in gated
+    assert f"{hub.url}/mlx-community/gemma3" in gated
+    assert "hf auth login" in gated
+    assert "private" in download(downloads, "me/mine").problem
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert download(downloads, "mlx-community/gemma3").stage is Stage.DONE
+    assert download(downloads, "me/mine").stage is Stage.DONE
+    sent = {asked.headers.get("authorization") for asked in hub.asked if asked.host == "localhost"}
+    assert sent == {None}, "the token goes to the Hub alone"
+
+
+def test_offline_is_a_sentence(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE" in download(downloads).problem
+    assert hub.asked == []
+
+
+def test_no_network_is_a_sentence(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert "cannot be reached" in download(downloads).problem
+
+
+def test_room_is_asked_for_before(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    failed = download(downloads)
+    assert "1.0 MB free" in failed.problem
+    assert hub.bytes_of(MODEL) == 0
+
+
+def test_a_model_without_mlx_weights_is_refused(hub: Hub, downloads: Downloads) -> None:
+    files = {
+        name: file for name, file in hub.repositories[MODEL].commits[0].items() if not name.endswith(".safetensors")
+    }
+    hub.add(Repository("me/torch", [files]))
+    assert "no weights that MLX reads" in download(downloads, "me/torch").problem
+    assert hub.bytes_of("me/torch") == 0
+
+
+def test_a_revision_is_a_download_of_its_own(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    repository = hub.repositories[MODEL]
+    repository.commits.append(dict(repository.commits[0]) | {"new.json": repository.commits[0]["config.json"]})
+    done = download(downloads, revision=repository.sha(0))
+    assert (done.stage, done.commit) == (Stage.DONE, repository.sha(0))
+    assert Catalog(hub_settings).get(MODEL).revision == repository.sha(0)
+    assert download(downloads).commit == repository.sha(1)
+    assert Catalog(hub_settings).get(MODEL).revision == repository.sha(1)
+    assert "no such revision" in download(downloads, revision="v9").problem
+
+
+def test_adding_does_not_wait_for_the_hub(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[f"api/models/{MODEL}"] = Fault(endless=True, times=1)
+    done = threading.Event()
+    threading.Thread(target=lambda: (downloads.add(MODEL), downloads.all(), done.set())).start()
+    assert done.wait(2)
