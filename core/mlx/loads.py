@@ -87,6 +87,7 @@ class Loads:
         if load is None:
             return False
         _finish(load, error)
+        self._pool.let_go(model_id)
         give_memory_back()
         self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
         self._changed()
@@ -96,6 +97,7 @@ class Loads:
         """Give all up; who waits gets `error`."""
         for load in list(self._loads.values()):
             _finish(load, error)
+            self._pool.let_go(load.model_id)
         self._loads.clear()
 
     def step(self, leaving: Collection[str], busy: bool) -> None:

@@ -20,7 +20,6 @@ from tui.chat.conversation import Conversation, Turn
 T = TypeVar("T")
 
 
-
 def history_file(data_dir: Path) -> Path:
     return data_dir / FILE
 
