@@ -184,11 +184,12 @@ class Downloads:
         write_record(self.settings, dataclasses.replace(record, problem=""))
 
     def _fail(self, job: Job, failure: EngineError) -> None:
-        """A download of which nothing is known yet leaves no record behind: there is nothing to go on with."""
+        """A download of which nothing has come leaves nothing behind: there is nothing to go on with."""
         try:
-            if job.record.commit:
+            if any(map(job.record.on_disk, job.record.files)):
                 write_record(self.settings, dataclasses.replace(job.record, problem=failure.message))
             else:
+                throw_away(job.record)
                 remove_record(self.settings, job.record.key)
         except OSError as error:
             log.info("the record of %s: %s", job.record.key, error)

@@ -62,7 +62,12 @@ def fetch(model_id: str, commit: str, file: RemoteFile, blobs: Path, watch: Watc
     for again in (True, False):
         with draft_of(blobs, file).open("a+b", buffering=0) as draft:
             resumed, digest = _read_draft(file, draft, watch)
-            digest = _fill(model_id, commit, file, draft, digest, watch)
+            try:
+                digest = _fill(model_id, commit, file, draft, digest, watch)
+            except BaseException:
+                if not _size(draft):
+                    Path(draft.name).unlink()
+                raise
             if digest.hexdigest() == file.digest:
                 os.fsync(draft.fileno())
                 os.replace(draft.name, blobs / file.digest)

@@ -10,23 +10,30 @@ import typer
 
 from tui.cli.common import WRONG_USAGE, fail, fail_with, say, settings_with
 from tui.cli.models import as_record
-from tui.cli.models_search import machine, problem, record
+from tui.cli.models_search import machine, problem
+from tui.cli.models_search import record as record_of
 
 if TYPE_CHECKING:
     from core.catalog import ModelInfo
     from core.hub.delete import Deletion
     from core.hub.disk import Disk, Stored
     from core.hub.look import Remote
+    from core.hub.records import Record
     from core.settings import Settings
 
 NO = ("", None)
+HUB_ONLY = ("licence", "gated", "private", "downloads", "likes", "modified", "note")
+STATES = {
+    "yes": "the same revision",
+    "older": "a newer revision than here",
+    "part": "not whole here",
+    "no": "not here",
+}
 MOST_SHOWN = 10
 
 
 def show(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Its id; without, what all models take.")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Its id; without, what all models take.")] = None,
     revision: Annotated[str | None, typer.Option(help="Of the model on the Hub: a branch, tag or commit.")] = None,
     here: Annotated[bool, typer.Option("--here", help="Do not ask the Hub.")] = False,
     card: Annotated[bool, typer.Option("--card", help="Print the model's card, as Markdown.")] = False,
@@ -105,6 +112,7 @@ def _show_model(settings: Settings, model: str, revision: str | None, here: bool
     from core.errors import EngineError, ModelNotFound
     from core.hub.disk import read_disk
     from core.hub.look import Looker
+    from core.hub.records import read_records
     from core.hub.use import last_used
 
     local: ModelInfo | None = None
@@ -125,12 +133,24 @@ def _show_model(settings: Settings, model: str, revision: str | None, here: bool
     if local is None and remote is None and absent is not None:
         raise absent
     about = _about(local, remote, read_disk(settings).model(model), last_used(settings).get(model))
+    about["downloads"] = [_unfinished(record) for record in read_records(settings) if record.id == model]
     if as_json:
         import json
 
         print(json.dumps(about, indent=2))  # noqa: T201
     else:
         _print_about(about)
+
+
+def _unfinished(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "revision": record.revision,
+        "commit": record.commit,
+        "done_bytes": sum(map(record.on_disk, record.files)),
+        "total_bytes": sum(file.size for file in record.files),
+        "problem": record.problem or None,
+    }
 
 
 def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None, used: float | None) -> dict[str, Any]:
@@ -153,11 +173,12 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
         }
     about["last_used"] = None if used is None else time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(used))
     if remote is not None:
-        about["hub"] = {**record(remote, machine()), "note": problem(remote) or None}
+        about["hub"] = {**record_of(remote, machine()), "note": problem(remote) or None}
     return about
 
 
 def _print_about(about: dict[str, Any]) -> None:
+    """A line for each thing known: of the model as it is here, or else on the Hub; then what only the Hub says."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -166,22 +187,31 @@ def _print_about(about: dict[str, Any]) -> None:
     from tui.foreign import one_line
 
     table = Table.grid(padding=(0, 2))
-    for part in ("here", "disk", "hub"):
-        for name, value in about.get(part, {}).items():
-            if value in NO or value is False or (part == "hub" and value == about.get("here", {}).get(name)):
-                continue
+
+    def line(name: str, value: Any) -> None:
+        if value not in NO and value is not False:
             shown = size(value) if name.endswith("_bytes") else "yes" if value is True else one_line(str(value))
-            label = name.removesuffix("_bytes").replace("_", " ")
-            table.add_row(
-                Text(f"{label} on the Hub" if part == "hub" and "here" in about else label, style="dim"), shown
-            )
+            table.add_row(Text(name.removesuffix("_bytes").replace("_", " "), style="dim"), Text(shown))
+
+    hub, model = about.get("hub", {}), about.get("here") or about["hub"]
+    for name, value in model.items():
+        line(name, value)
+    if "here" in about:
+        for name in HUB_ONLY:
+            line(name, hub.get(name))
+        line("on_the_hub", hub and STATES[hub["on_disk"]])
+    line("last_used", about["last_used"])
     for one in about.get("revisions", ()):
-        refs = f" ({', '.join(map(one_line, one['refs']))})" if one["refs"] else ""
-        frees = f"{size(one['size_bytes'])}; deleting it frees {size(one['frees_bytes'])}"
-        table.add_row(Text("revision", style="dim"), Text(f"{one_line(one['commit'])[:12]}{refs}  {frees}"))
-    if about["last_used"]:
-        table.add_row(Text("last used", style="dim"), about["last_used"])
-    Console(highlight=False, markup=False).print(table)
+        refs = f" ({', '.join(one['refs'])})" if one["refs"] else ""
+        line(
+            "revision_here",
+            f"{one['commit'][:12]}{refs} {size(one['size_bytes'])}, of which {size(one['frees_bytes'])} only there",
+        )
+    line("unfinished_bytes", about.get("disk", {}).get("unfinished_bytes") or None)
+    for one in about["downloads"]:
+        there = f"{size(one['done_bytes'])} of {size(one['total_bytes'])}"
+        line("download", f"stopped at {there}: assay models download {one['id']}")
+    Console(highlight=False, markup=False, soft_wrap=True).print(table)
 
 
 def _show_disk(disk: Disk, as_json: bool) -> None:
@@ -212,7 +242,7 @@ def _show_disk(disk: Disk, as_json: bool) -> None:
         print_rows(rows, [""] * len(rows), columns, columns[::-1])
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(
-        f"{len(rows)} model{'' if len(rows) == 1 else 's'} take {readable_size(disk.size_bytes)} in "
+        f"{len(rows)} model{' takes' if len(rows) == 1 else 's take'} {readable_size(disk.size_bytes)} in "
         f"{clean(str(disk.cache))}; {readable_size(disk.free)} are free."
     )
     for twice in disk.duplicates[:MOST_SHOWN]:

@@ -25,7 +25,7 @@ BAR_CELLS = 24
 
 
 def download(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="ORGANISATION/MODEL, as search names it.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="ORGANISATION/MODEL, as search names it.")],
     revision: Annotated[
         str | None, typer.Option(help="A branch, tag or commit; the main branch when left out.")
     ] = None,

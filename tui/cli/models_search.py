@@ -36,7 +36,7 @@ SORTS = {"downloads": "DOWNLOADS", "likes": "LIKES", "date": "DATE"}
 
 
 def search(
-    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]", help="What the models' names hold.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="WORDS", help="What the models' names hold.")] = None,
     kind: Annotated[str | None, typer.Option(help=f"Only models of a kind: {', '.join(KINDS)}.")] = None,
     quant: Annotated[str, typer.Option(help="Only models packed so: 4bit, 8bit, mxfp4, bf16, ...")] = "",
     max_gb: Annotated[float | None, typer.Option(help="Only downloads of at most so many GB.", min=0)] = None,
@@ -110,7 +110,7 @@ def row(remote: Remote, status: EngineStatus) -> dict[str, str]:
     from core.hub.look import OnDisk
     from core.text_safety import clean
     from tui.figures import number, size
-    from tui.models.fit import fit, predicted
+    from tui.models.fit import predicted
 
     facts, need = remote.facts, predicted(remote.info, status)[0]
     return {
@@ -118,12 +118,21 @@ def row(remote: Remote, status: EngineStatus) -> dict[str, str]:
         **cells(remote.info),
         "size": size(remote.info.size_bytes),
         "memory": size(need) if need else "",
-        "fits": fit(remote.info, status).value,
+        "fits": fits(remote, status),
         "here": "" if remote.on_disk is OnDisk.NO else remote.on_disk.value,
         "downloads": number(facts.downloads),
         "likes": number(facts.likes),
         "date": f"{facts.modified:%Y-%m-%d}" if facts.modified else "",
     }
+
+
+def fits(remote: Remote, status: EngineStatus) -> str:
+    """Whether a model fits; "?" for one that may not be looked at yet."""
+    from core.catalog import ModelKind
+    from tui.models.fit import Fit, fit
+
+    hidden = remote.facts.gated and remote.info.kind is ModelKind.UNKNOWN
+    return (Fit.UNKNOWN if hidden else fit(remote.info, status)).value
 
 
 def problem(remote: Remote) -> str:
@@ -136,14 +145,14 @@ def problem(remote: Remote) -> str:
 
 def record(remote: Remote, status: EngineStatus) -> dict[str, Any]:
     """A model as JSON values; sizes are bytes."""
-    from tui.models.fit import fit, predicted
+    from tui.models.fit import predicted
 
     facts = remote.facts
     return {
         **as_record(remote.info),
         "needs_code": remote.info.needs_code,
         "memory_bytes": predicted(remote.info, status)[0] or None,
-        "fits": fit(remote.info, status).value,
+        "fits": fits(remote, status),
         "on_disk": remote.on_disk.value,
         "gated": facts.gated,
         "private": facts.private,

@@ -144,6 +144,7 @@ def test_downloads_end_with_the_codes_of_their_failures(
         run = command("download", model)
         assert (run.exit_code, run.stdout) == (code, "")
         assert told in run.stderr
+        assert json.loads(command("show", "--json").stdout)["models"] == [], "nothing is left behind"
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     away = command("download", MODEL)
     assert away.exit_code == 4
@@ -200,14 +201,14 @@ def test_show_and_delete(hub: Hub, hub_settings: Settings, command: Command, mon
     text = command("show", MODEL).stdout
     assert "revision" in text
     assert "licence" in text
-    assert "frees" in text
+    assert "only there" in text
     with monkeypatch.context() as patch:
         patch.setattr(constants, "HF_HUB_OFFLINE", True)
         offline = command("show", MODEL)
     assert offline.exit_code == 0
     assert "HF_HUB_OFFLINE" in offline.stderr
     assert command("show", MODEL, "--card").stdout.startswith("# qwen3")
-    assert "1 model take" in command("show").stdout
+    assert "1 model takes" in command("show").stdout
     assert "built in" in command("delete", "pocket/qwen3", "--yes").stderr
     asked = command("delete", MODEL)
     assert asked.exit_code == 2
