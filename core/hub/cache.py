@@ -6,9 +6,9 @@ https://huggingface.co/docs/huggingface_hub/guides/manage-cache.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,8 +60,9 @@ def publish(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ..
     """
     folder = repository_folder(cache, model_id)
     snapshot, work = folder / "snapshots" / commit, folder / WORK
-    shutil.rmtree(work, ignore_errors=True)
-    draft = work / commit
+    draft, before = work / commit, work / f"{commit}-before"
+    for left in (draft, before):
+        shutil.rmtree(left, ignore_errors=True)
     if snapshot.is_dir():
         shutil.copytree(snapshot, draft, symlinks=True)
     links = are_symlinks_supported(cache)
@@ -76,13 +77,15 @@ def publish(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ..
             shutil.copyfile(blob, place)
     snapshot.parent.mkdir(exist_ok=True)
     if snapshot.is_dir():
-        snapshot.rename(work / f"before-{time.time_ns()}")
+        snapshot.rename(before)
     draft.rename(snapshot)
     if revision is None or not COMMIT.fullmatch(revision):
         ref = folder.joinpath("refs", *(revision or "main").split("/"))
         ref.parent.mkdir(parents=True, exist_ok=True)
         _write(ref, commit)
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(before, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another revision may be put together there
+        work.rmdir()
     return snapshot
 
 

@@ -31,21 +31,40 @@ CONNECT_S, READ_S = 10.0, 20.0
 """How long a Hub may take to answer the telephone, and be silent between two pieces."""
 
 
+ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError)
+"""What reading an answer raises that has another shape than was meant."""
+
+
 class TooMuch(Exception):
     """An answer is longer than REPLY_BYTES, or takes longer than REPLY_S."""
 
 
+class _Asking(threading.local):
+    """Whether the thread is in `asking`: what other parts of the process do with huggingface_hub is left as it is."""
+
+    here = False
+
+
+_asking = _Asking()
+
+
 class _Client(httpx2.Client):
-    """Reads what is no stream within the limits, and raises for a failure before anybody tries again."""
+    """Reads what is no stream within the limits, and raises for a failure before huggingface_hub tries again."""
 
     def send(self, request: Any, *, stream: bool = False, **how: Any) -> Any:
-        response = super().send(request, stream=True, **how)
-        if stream and response.is_success:
-            return response
+        if not _asking.here:
+            return super().send(request, stream=stream, **how)
+        request.extensions["timeout"] = httpx2.Timeout(READ_S, connect=CONNECT_S).as_dict()
         try:
-            whole = _whole(response)
-        finally:
-            response.close()
+            response = super().send(request, stream=True, **how)
+            if stream and response.is_success:
+                return response
+            try:
+                whole = _whole(response)
+            finally:
+                response.close()
+        except httpx2.TransportError as error:
+            raise told(error, str(request.url), endpoint()) from error
         hf_raise_for_status(whole)
         return whole
 
@@ -72,11 +91,7 @@ def _whole(response: Any) -> Any:
 def _make_client() -> httpx2.Client:
     from huggingface_hub.utils._http import hf_request_event_hook  # what its own factory installs; it has no other name
 
-    return _Client(
-        event_hooks={"request": [hf_request_event_hook]},
-        follow_redirects=True,
-        timeout=httpx2.Timeout(READ_S, connect=CONNECT_S),
-    )
+    return _Client(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=None)
 
 
 _set_up = threading.Lock()
@@ -145,6 +160,7 @@ def _read(reply: Any, skip: int, wanted: int | None) -> bytes:
 @contextmanager
 def asking(about: str) -> Iterator[None]:
     """Turn whatever goes wrong between here and the Hub into a HubError whose sentence names what was asked for."""
+    before, _asking.here = _asking.here, True
     try:
         yield
     except TooMuch as error:
@@ -152,5 +168,7 @@ def asking(about: str) -> Iterator[None]:
             f"The Hub's answer about {about} is longer than {REPLY_BYTES / 1e6:.0f} MB or took longer than "
             f"{REPLY_S:.0f} seconds, so it was not read to its end."
         ) from error
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise told(error, about, endpoint()) from error  # the last four: answers of another shape than was meant
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, *ODD) as error:
+        raise told(error, about, endpoint()) from error
+    finally:
+        _asking.here = before

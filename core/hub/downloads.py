@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from core.catalog.places import cache_folder
-from core.errors import EngineError, HubError, HubNotFound, ended
+from core.errors import EngineError, HubError, HubNotFound, ModelInUse, ended
 from core.hub.job import Job, Stopped, throw_away
 from core.hub.progress import Progress, Stage
 from core.hub.records import Record, alone, read_records, remove_record, write_record
@@ -169,6 +169,8 @@ class Downloads:
                 self._throw_away(job)
             else:
                 self._end(job, Stage.PAUSED)
+        except ModelInUse as error:  # what is there is another program's
+            self._end(job, Stage.FAILED, error)
         except HubNotFound as error:  # a commit can vanish: next time the Hub is asked anew
             job.record = dataclasses.replace(job.record, commit="", files=())
             self._fail(job, error)

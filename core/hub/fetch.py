@@ -18,7 +18,7 @@ import httpx2
 from huggingface_hub import is_offline_mode
 
 from core.catalog.places import DRAFT
-from core.errors import DiskFull, HubBroken, HubBusy, HubError, HubOffline
+from core.errors import DiskFull, EngineError, HubBroken, HubBusy, HubError, HubOffline, ended
 from core.hub import client
 from core.hub.repository import RemoteFile
 from core.hub.sentences import told
@@ -183,13 +183,13 @@ def _write(draft: BinaryIO, piece: bytes) -> None:
         try:
             rest = rest[draft.write(rest) :]
         except OSError as error:
-            raise full_or(error, Path(draft.name)) from error
+            raise _unwritten(error, Path(draft.name)) from error
 
 
-def full_or(error: OSError, place: Path) -> Exception:
-    """DiskFull in a sentence where a disk is, else the error."""
+def _unwritten(error: OSError, place: Path) -> EngineError:
+    """Why a draft cannot be written, as a sentence: it is no fault of the Hub's, and trying again would not help."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return error
+        return EngineError(f"{place} cannot be written: {ended(error.strerror or error)}")
     free = shutil.disk_usage(place.parent).free
     return DiskFull(
         f"The disk of {place.parent} is full ({readable_size(free)} free). What has been fetched is kept: make room, "

@@ -128,17 +128,31 @@ def alone(settings: Settings, key: str) -> Iterator[None]:
     """Hold a download for this program; a killed program lets go. Raises ModelInUse where another one has it."""
     records_folder(settings).mkdir(parents=True, exist_ok=True)
     file = _file(settings, key).with_suffix(".lock")
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ModelInUse(
-                f"{key} is being downloaded by another program of yours. Wait for it, or stop it."
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                told = f"{key} is being downloaded by another program of yours. Wait for it, or stop it."
+                raise ModelInUse(told) from error
+            if not _is(file, descriptor):
+                continue  # whoever had it has just removed it
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _is(file: Path, descriptor: int) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def is_running(settings: Settings, key: str) -> bool:

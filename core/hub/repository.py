@@ -17,7 +17,7 @@ MOST_FILES = 20_000
 MOST_BYTES = 1 << 50
 """What no file has; a size beyond it is a lie."""
 
-MLX_FILES = (".json", ".jsonl", ".safetensors", ".npz", ".py", ".model", ".tiktoken", ".txt", ".jinja", ".md", ".wav")
+MLX_FILES = (".json", ".jsonl", ".safetensors", ".npz", ".py", ".model", ".tiktoken", ".txt", ".jinja", ".yaml", ".md")
 """Endings of what mlx-lm, mlx-vlm and mlx-audio read, and the card."""
 OTHERS_FOLDERS = ("onnx", "openvino", "coreml", "original", "metal", "tflite", "figures", "assets")
 """Folders that hold the same model for other programs, or pictures."""

@@ -112,7 +112,7 @@ class Hub:
         if fault is None:
             return None
         if fault.endless:
-            return StreamingResponse(_zeros(), media_type="application/json")
+            return StreamingResponse(_zeros(*(fault.pace or (PIECE, 0.0))), media_type="application/json")
         if fault.status is None and not fault.body:
             return None
         named = {"X-Error-Code": fault.code} if fault.code else {}
@@ -263,9 +263,10 @@ class Hub:
             self.reached.notify_all()
 
 
-async def _zeros() -> AsyncIterator[bytes]:
+async def _zeros(count: int = PIECE, pause: float = 0.0) -> AsyncIterator[bytes]:
     while True:
-        yield bytes(PIECE)
+        yield bytes(count)
+        await asyncio.sleep(pause)
 
 
 def _entry(path: str, file: File) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from huggingface_hub import constants, scan_cache_dir, snapshot_download
@@ -313,6 +315,7 @@ def test_a_commit_that_is_none_is_refused(hub: Hub, downloads: Downloads, sha: s
         (Fault(503), "503"),
         (Fault(200, body=b"<html>log in to the wifi</html>"), "cannot be read"),
         (Fault(200, body=b"[1, 2]"), "cannot be read"),
+        (Fault(200, body=b"[" * 200_000), "cannot be read"),
         (Fault(200, body=b'{"id": 7, "siblings": {"a": 1}}'), "cannot be read"),
         (Fault(endless=True), "longer than"),
     ],
@@ -371,6 +374,12 @@ def test_no_network_is_a_sentence(hub: Hub, downloads: Downloads, monkeypatch: p
     assert "cannot be reached" in download(downloads).problem
 
 
+def test_a_silent_hub_is_a_sentence(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.hub.client.READ_S", 0.2)
+    hub.faults[f"api/models/{MODEL}"] = Fault(endless=True, pace=(1 << 10, 5.0))
+    assert "does not answer" in download(downloads).problem
+
+
 def test_room_is_asked_for_before(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
@@ -397,6 +406,44 @@ def test_a_revision_is_a_download_of_its_own(hub: Hub, hub_settings: Settings, d
     assert download(downloads).commit == repository.sha(1)
     assert Catalog(hub_settings).get(MODEL).revision == repository.sha(1)
     assert "no such revision" in download(downloads, revision="v9").problem
+
+
+def test_another_queues_download_is_left_alone(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(pace=SLOW)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, 300_000)
+    other = Downloads(hub_settings)
+    other.restore()
+    failed = other.wait(other.add(MODEL), 30)
+    assert (failed.stage, failed.code) == (Stage.FAILED, "model_in_use")
+    assert read_records(hub_settings)[0].problem == ""
+    assert downloads.wait(key, 30).stage is Stage.DONE
+    assert hub.served[WEIGHTS] == hub.repositories[MODEL].commits[0]["model.safetensors"].size
+    assert list((hub_settings.data_dir / "downloads").iterdir()) == []
+
+
+def test_a_disk_that_fails_is_not_the_hubs_fault(
+    hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(draft: BinaryIO, piece: bytes) -> None:
+        raise fetch._unwritten(OSError(errno.ENOSPC, "No space left on device"), Path(draft.name))
+
+    monkeypatch.setattr(fetch, "_write", broken)
+    failed = download(downloads)
+    assert (failed.stage, failed.code) == (Stage.FAILED, "disk_full")
+    assert "is full" in failed.problem
+
+
+def test_two_revisions_of_a_model_at_once(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    repository = hub.repositories[MODEL]
+    repository.commits.append(repository.commits[0] | {"new.json": repository.commits[0]["config.json"]})
+    keys = [downloads.add(MODEL, repository.sha(0)), downloads.add(MODEL)]
+    assert [downloads.wait(key, 30).stage for key in keys] == [Stage.DONE, Stage.DONE]
+    assert hub.served[WEIGHTS] == repository.commits[0]["model.safetensors"].size
+    assert hub_settings.hf_cache is not None
+    folder = repository_folder(hub_settings.hf_cache, MODEL)
+    assert {path.name for path in folder.iterdir()} == {"blobs", "refs", "snapshots"}
+    assert {path.name for path in (folder / "snapshots").iterdir()} == {repository.sha(0), repository.sha(1)}
 
 
 def test_adding_does_not_wait_for_the_hub(hub: Hub, downloads: Downloads) -> None:
