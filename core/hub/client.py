@@ -6,6 +6,7 @@ size, and waits minutes by itself where a Hub is busy; a face would rather say s
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -100,6 +101,8 @@ _set_up = threading.Lock()
 @cache
 def _limited() -> None:
     huggingface_hub.set_client_factory(_make_client)
+    if "HF_HUB_VERBOSITY" not in os.environ:  # its warnings hold what a Hub wrote, and go to the terminal as they are
+        huggingface_hub.logging.set_verbosity_error()
 
 
 def api() -> HfApi:

@@ -25,7 +25,7 @@ from core.atomic import write_atomically
 from core.catalog import ModelInfo, ModelKind
 from core.catalog.describe import describe, look
 from core.catalog.kept import depends
-from core.catalog.places import Found, cache_folder
+from core.catalog.places import Found, cache_folder, folder_models
 from core.catalog.safetensors import MAX_HEADER_BYTES
 from core.compute import on_linux_cpu
 from core.errors import HubBroken, HubNotFound, HubRefused
@@ -119,7 +119,7 @@ class Looker:
         return self._remote(facts, info)
 
     def _remote(self, facts: Facts, info: ModelInfo) -> Remote:
-        return Remote(facts, info, on_disk(cache_folder(self.settings), facts))
+        return Remote(facts, info, on_disk(self.settings, facts))
 
     def _describe(self, repository: Repository) -> ModelInfo:
         facts, files = repository.facts, wanted(repository.files)
@@ -134,8 +134,7 @@ class Looker:
         return info
 
     def _described(self, facts: Facts, files: tuple[RemoteFile, ...]) -> ModelInfo:
-        self.settings.cache_dir.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self.settings.cache_dir, prefix=".look-") as name:
+        with TemporaryDirectory(prefix="assay-look-") as name:
             folder = Path(name)
             try:
                 begun = [self._headers.submit(_stand_in, folder, facts, file) for file in files]
@@ -149,9 +148,7 @@ class Looker:
                 allowed = frozenset(self.settings.allow_code)
                 info = describe(found, look(folder), allowed, self.settings.prefill_chunk, self._float32)
             except OSError as error:
-                raise HubBroken(
-                    f"{facts.id} cannot be looked at in {self.settings.cache_dir}: {error.strerror or error}."
-                ) from error
+                raise HubBroken(f"{facts.id} cannot be looked at in {folder}: {error.strerror or error}.") from error
         path = snapshot_folder(cache_folder(self.settings), facts.id, facts.commit)
         return dataclasses.replace(info, path=path, size_bytes=sum(file.size for file in files))
 
@@ -227,10 +224,14 @@ def _header(facts: Facts, file: RemoteFile) -> bytes:
     return content[:end]
 
 
-def on_disk(cache: Path, facts: Facts) -> OnDisk:
-    """What of a model lies in the cache."""
+def on_disk(settings: Settings, facts: Facts) -> OnDisk:
+    """What of a model lies in the cache, or in the user's folders, where nothing tells the revision."""
+    cache = cache_folder(settings)
     folder = repository_folder(cache, facts.id)
-    if snapshot_folder(cache, facts.id, facts.commit).is_dir():
+    own = (root.expanduser() for root in (*settings.model_folders, settings.own_models))
+    if snapshot_folder(cache, facts.id, facts.commit).is_dir() or any(
+        any(folder_models(root, facts.id)) for root in own
+    ):
         return OnDisk.YES
     if any(path.is_dir() for path in (folder / "snapshots").glob("*")):
         return OnDisk.OLDER
