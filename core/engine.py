@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from core.calls.audio import Speech, Transcription
+from core.calls.clock import Clock
 from core.calls.embedding import Embedding, EmbeddingResult
 from core.calls.embedding_audio_checks import check_embedding, check_speech, check_transcription
-from core.calls.events import PromptCount
+from core.calls.events import Finished, FinishReason, PromptCount, Usage
 from core.calls.generation import Generation
 from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
-from core.calls.stream import Work
+from core.calls.stream import Stream, Work
 from core.catalog import Catalog
 from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull
 from core.launch import launched_rank
@@ -246,10 +247,17 @@ class Engine:
         again = "Start it again." if launched_rank() is None else "Launch all ranks again."
         return EngineClosed(f"The engine has died: {reason} {again}")
 
-    def _cancel(self, work: Work) -> None:
+    def _cancel(self, work: Stream[Any, Any, Any]) -> None:
+        """A request that still waits ends here and now: the thread may be reading a piece of a model for seconds.
+
+        Not under mlx.launch, where ranks would part if a request were over for one of them alone.
+        """
+        waits = not work.admitted and launched_rank() is None
+        if waits:
+            work.feed(Finished(FinishReason.CANCELLED, Usage(), Clock(work.submitted).timing()))
         thread = self._thread
         if thread is not None:
-            thread.post(Cancel(work))
+            thread.post(Cancel(work, told=waits))
 
     def _track(self, future: Future[T]) -> Future[T]:
         """Remember a future until it is done, so that the engine's end answers it."""

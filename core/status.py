@@ -51,6 +51,13 @@ class EngineStatus:
     blas: str = ""
     """Who multiplies float32 matrices, where that is a choice."""
 
+    @property
+    def loads(self) -> tuple[LoadedModel, ...]:
+        """The models on their way into memory, the one that is read now first: requests to the others wait for it."""
+        leaving = {model.id for model in self.models if model.state is ModelState.UNLOADING}
+        coming = (model for model in self.models if model.state is ModelState.LOADING)
+        return tuple(sorted(coming, key=lambda model: model.id in leaving))
+
 
 class NoticeKind(StrEnum):
     MODEL_LOADING = "model_loading"

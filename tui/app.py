@@ -19,7 +19,7 @@ from textual.screen import ModalScreen, Screen
 
 from core.errors import EngineError
 from core.status import Notice
-from tui.actions import ACTIONS, PLACES
+from tui.actions import ACTIONS, PLACES, STOPS, Action
 from tui.background import off_loop
 from tui.frame import Frame
 from tui.services import Services, open_services
@@ -96,7 +96,8 @@ class AssayApp(Frame):
             return
         self._services = services
         services.engine.listen(self._pass_on)
-        self.state = replace(self.state, quick=services.quick, full=services.full)
+        text = tuple(services.text.items())
+        self.state = replace(self.state, quick=services.quick, full=services.full, text=text)
         await self._furnished.wait()
         await self._remember(settings, services)
         for pane in self._panes.values():
@@ -148,7 +149,7 @@ class AssayApp(Frame):
             await self._take_what_was_sent()
             if self._memory is not None:
                 self._memory.keep()
-            self.chat.stop()
+            self.chat.end()
             self.golden.stop()
         chat = self.chat
 
@@ -212,19 +213,34 @@ class AssayApp(Frame):
     def on_golden_pane_suite_read(self) -> None:
         self._when_settled()
 
+    def on_chat_input_resized(self) -> None:
+        self._place_toasts()
+
     def on_picture_wanted(self, event: Picture.Wanted) -> None:
         from tui.screens.picture_view import PictureView
 
-        self.push_screen(PictureView(event.image))
+        images = event.among or (event.image,)
+        self.push_screen(PictureView(images, next((at for at, image in enumerate(images) if image is event.image), 0)))
 
     def on_paste(self, event: events.Paste) -> None:
         """A file dropped while no text field has the focus lands in the chat."""
         self.action_face("chat")
         self.chat.input.composer.take_paste(event.text)
 
-    def action_stop(self) -> None:
-        stopped = self.models.clear_filter() or self.chat.stop() or self.golden.stop()
-        if not stopped and self.face == "chat":
+    def action_stop_pane(self, face: str) -> None:
+        """Stop what one pane does."""
+        if face == "models":
+            self.models.stop()
+        elif face == "chat":
+            self.chat.stop()
+        else:
+            self.golden.stop()
+
+    def action_leave(self) -> None:
+        """Undo the filter; go back to the composer."""
+        if self.face == "models":
+            self.models.clear_filter()
+        elif self.face == "chat":
             self.chat.focus_main()
 
     # -- the API ------------------------------------------------------------------------------------------------------
@@ -264,14 +280,22 @@ class AssayApp(Frame):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing opens twice, nor over a question: keys of the whole workbench reach it through any screen."""
+        if action == "stop_pane":
+            return self._stoppable(str(parameters[0]))
         if action == "jump":
             return not isinstance(self.screen, ModalScreen)
         return action not in OPENS or type(self.screen).__name__ not in ("Confirm", OPENS[action])
 
-    def action_keys(self) -> None:
-        from tui.screens.keys import KeysScreen
+    def _stoppable(self, face: str) -> bool:
+        """Whether a pane does something that can be stopped."""
+        pane = self._panes.get(face)
+        return pane is not None and bool(getattr(pane, "busy", False))
 
-        self.push_screen(KeysScreen(log_file(self.settings.data_dir) if self.settings else None))
+    def action_keys(self) -> None:
+        from tui.screens.keys import KeysScreen, places_of
+
+        places = places_of(self.screen)
+        self.push_screen(KeysScreen(log_file(self.settings.data_dir) if self.settings else None, places))
 
     def action_switch_theme(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
@@ -281,7 +305,7 @@ class AssayApp(Frame):
         yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
         for place, actions in ACTIONS.items():
             for action in actions:
-                if action.id not in ("app.help", "chat.newline"):
+                if _has_entry(place, action):
                     title = action.label if place == "app" else f"{PLACES[place].split(',')[0]}: {action.label}"
                     yield SystemCommand(title, action.help, partial(self._run_from_palette, place, action.run))
 
@@ -291,4 +315,12 @@ class AssayApp(Frame):
         )
         if place != "app":
             self.face = "chat" if place == "composer" else place
-        await self.run_action(action, node)
+        if not await self.run_action(action, node):
+            self.notify("There is nothing to do this to now.", timeout=3)
+
+
+def _has_entry(place: str, action: Action) -> bool:
+    """Whether the palette lists an action: not one that means something only while writing or on a message, nor the
+    same thing under another key."""
+    twin = action.id == "app.help" or (place != "app" and action.run.startswith(STOPS))
+    return place not in ("text", "message") and not twin and action.id != "chat.newline"

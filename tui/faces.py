@@ -17,6 +17,12 @@ from tui.widgets.redraw import redraw
 
 FACES = ("models", "chat", "golden", "wire")
 _LABELS = {"models": "Models", "chat": "Chat", "golden": "Golden", "wire": "Wire"}
+SHARES = {
+    "models": {"models": 6, "chat": 4, "golden": 3},
+    "chat": {"models": 3, "chat": 5, "golden": 4},
+    "golden": {"models": 2, "chat": 4, "golden": 6},
+}
+"""By the chosen face, what of the width each of those side by side gets: the chosen one gets what it can use."""
 RAIL_CELLS = 18
 
 
@@ -67,7 +73,7 @@ class Faces(Container):
             return
         lines: list[Content] = []
         if state.phase is Phase.READY:
-            lines.append(Content.styled("in memory", "$foreground 60%"))
+            lines.append(Content.styled("in memory", "$dim"))
             models = state.status.models if state.status else ()
             for model in models:
                 ready = model.state is ModelState.READY
@@ -84,9 +90,9 @@ class Faces(Container):
                     )
                     if part
                 )
-                lines.append(Content.styled("  " + note, "$foreground 60%"))
+                lines.append(Content.styled("  " + note, "$dim"))
             if not models:
-                lines.append(Content.styled("nothing yet", "$foreground 60%"))
+                lines.append(Content.styled("nothing yet", "$dim"))
             if state.api is ApiPhase.ON:
                 lines += [Content(""), Content.styled("API on", "$success")]
         redraw(self.query_one("#rail-models", Static), Content("\n").join(lines))

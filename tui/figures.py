@@ -19,6 +19,12 @@ def size(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+def size_in_words(count: float) -> str:
+    """The same where there is room for its unit: 84 KB, 2.9 GB."""
+    short = size(count)
+    return f"{short[:-1]} {short[-1].replace('B', '')}B"
+
+
 def number(count: float) -> str:
     """A count of weights or tokens: 512, 33K, 3.2M, 27B."""
     if count < 1000:
@@ -30,9 +36,15 @@ def number(count: float) -> str:
     raise AssertionError("unreachable")
 
 
-def rate(per_second: float) -> str:
-    """Tokens per second: one decimal under ten."""
-    return f"{per_second:.1f} tok/s" if per_second < 9.95 else f"{per_second:.0f} tok/s"
+def rate(per_second: float, spelled: bool = False) -> str:
+    """Tokens per second: one decimal under ten. `spelled` is for where there is room for words."""
+    unit = "tokens/s" if spelled else "tok/s"
+    return f"{per_second:.1f} {unit}" if per_second < 9.95 else f"{per_second:.0f} {unit}"
+
+
+def first_token(value: float, spelled: bool = False) -> str:
+    """How long the first token took: `TTFT 0.21 s`, or in words."""
+    return f"{'first token after' if spelled else 'TTFT'} {seconds(value)}"
 
 
 def seconds(value: float) -> str:
@@ -46,9 +58,9 @@ def seconds(value: float) -> str:
 
 
 def golden_rate(attempt: Attempt) -> str:
-    """The tokens per second of an answer to a golden prompt; "–" where it was too short to tell."""
+    """The tokens per second of an answer to a golden prompt; "" where it was too short to tell."""
     value = attempt.perf.get("decode_tps")
-    return f"{value:.0f}" if value else "–"
+    return f"{value:.0f}" if value else ""
 
 
 def waited(attempt: Attempt) -> str:

@@ -13,16 +13,17 @@ from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Footer
+from textual.widgets._toast import ToastRack
 
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.faces import FACES, Faces, PaneFrame
+from tui.faces import FACES, SHARES, Faces, PaneFrame
 from tui.foreign import clean
 from tui.header_line import HeaderLine
 from tui.state import WorkbenchState
-from tui.theme import DARK, LIGHT
+from tui.theme import DARK, LIGHT, colours_for
 from tui.typed_ahead import TypedAhead
+from tui.widgets.footer import KeyFooter
 
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ MEDIUM, WIDE = 90, 140
 """Screens from MEDIUM cells on have a rail, from WIDE on all three panes."""
 
 LEAVES = "ctrl+q"
+
+TOAST_CELLS = 74
+"""The width of the widest notice, with its border."""
 
 
 class Frame(App[None]):
@@ -110,8 +114,7 @@ class Frame(App[None]):
         )
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The tiers' colours, for themes that do not know them."""
-        return {"quick": DARK.variables["quick"], "full": DARK.variables["full"]}
+        return colours_for(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield HeaderLine().data_bind(Frame.state)
@@ -119,12 +122,13 @@ class Frame(App[None]):
             yield Faces(id="faces").data_bind(Frame.state, active=Frame.face)
             for face in FACES:
                 yield PaneFrame(face)
-        yield Footer(show_command_palette=False)
+        yield KeyFooter(show_command_palette=False)
 
     # -- panes for frames ----------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
         self._show_faces()
+        self.theme_changed_signal.subscribe(self, lambda _: self._show_faces())  # the colours are those of the new one
         self.call_after_refresh(self._furnish)
 
     async def on_event(self, event: events.Event) -> None:
@@ -190,9 +194,11 @@ class Frame(App[None]):
             pane: Widget = self._panes.get(name) or self.query_one(f"#{name}-frame")
             chosen = name == self.face
             pane.display = chosen or (side_by_side and name != "wire")
+            pane.styles.width = f"{SHARES[self.face][name]}fr" if side_by_side and name != "wire" else "1fr"
             pane.styles.border = ("round", colours["border" if chosen else "border-blurred"])
             pane.styles.border_title_color = colours["primary" if chosen else "foreground-muted"]
             pane.styles.border_title_style = "bold" if chosen else "none"
+        self.call_after_refresh(self._place_toasts)
         self.query_one(Faces).display = not wide and not (self.maximised and self.size.width >= MEDIUM)
 
     def action_face(self, face: str) -> None:
@@ -226,9 +232,6 @@ class Frame(App[None]):
             if target.letter == letter:
                 target.go()
 
-    def watch_theme(self) -> None:
-        self.call_later(self._show_faces)
-
     def notify(
         self,
         message: str,
@@ -240,3 +243,15 @@ class Frame(App[None]):
     ) -> None:
         """As Textual's, but nothing is ever read as markup, and no control character passes."""
         super().notify(clean(message), title=clean(title), severity=severity, timeout=timeout, markup=False)
+        self.call_later(self._place_toasts)
+
+    def _place_toasts(self) -> None:
+        """Notices stand over the footer, and over the composer where that shows: they cover nothing that is typed."""
+        if not self._furnished.is_set():
+            return
+        screen = self.screen_stack[0]
+        below = self.chat.input.size.height if self.chat.display else 0
+        if self.chat.display and screen.size.width >= WIDE:
+            below = 0 if self.chat.input.region.right <= screen.size.width - TOAST_CELLS else below
+        for rack in screen.query_children(ToastRack):
+            rack.styles.margin = (0, 0, 1 + (below + 1 if below else 0), 0)

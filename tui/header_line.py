@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.figures import size
+from tui.figures import size, size_in_words
 from tui.foreign import short_name, shorten
 from tui.lamp import LOADED, LOADING, NOT_LOADED, lamp, lamp_style
 from tui.state import ApiPhase, Phase, WorkbenchState
 
+SPELLED_FROM = 120
+"""Cells from which on memory is told in words."""
+TEXT_FROM = 100
+"""Cells of a screen from which on the models are named that answer where there are no images."""
+
+
+def roles(state: WorkbenchState) -> list[tuple[str, str | None, str]]:
+    """Which models answer, each with its role's name and colour: one for both tiers is named once, and so is the one
+    that answers both where there are no images."""
+    tiers = [("quick", "$quick"), ("full", "$full")]
+    if state.quick is not None and state.quick == state.full:
+        shown: list[tuple[str, str | None, str]] = [("quick = full", state.quick, "$secondary")]
+    else:
+        shown = [(tier, state.answers(tier, images=True), colour) for tier, colour in tiers]
+    text = {tier: state.answers(tier, images=False) for tier, _ in tiers}
+    other = [(tier, text[tier], colour) for tier, colour in tiers if text[tier] != state.answers(tier, images=True)]
+    if len(other) == 2 and text["quick"] == text["full"]:
+        return [*shown, ("text", text["quick"], "$secondary")]
+    return [*shown, *((f"{tier} text", model, colour) for tier, model, colour in other)]
+
 
 def header_content(state: WorkbenchState, width: int) -> Content:
     """The line for a screen of `width` cells; model names give way first."""
-    dim = "$foreground 60%"
+    dim = "$dim"
     brand = Content.assemble((" assay ", "bold $primary"))
     if state.phase is not Phase.READY:
         says = {
@@ -27,7 +49,12 @@ def header_content(state: WorkbenchState, width: int) -> Content:
         return Content.assemble(brand, "  ", (says, style))
 
     status = state.status
-    memory = f"mem {size(status.active_memory)}/{size(status.memory_budget)}" if status else ""
+    memory = ""
+    if status:
+        used, budget = status.active_memory, status.memory_budget
+        memory = f"mem {size(used)}/{size(budget)}"
+        if width >= SPELLED_FROM:
+            memory = f"memory {size_in_words(used)} of {size_in_words(budget)}"
     api_style = {ApiPhase.OFF: dim, ApiPhase.ON: "$success"}.get(state.api, "$warning")
     api_text = {
         ApiPhase.OFF: f"{NOT_LOADED} off",
@@ -43,14 +70,16 @@ def header_content(state: WorkbenchState, width: int) -> Content:
         (api_text, api_style),
         ("  ^t ", "$primary"),
     )
-    tiers = [("quick", state.quick, "$quick"), ("full", state.full, "$full")]
-    fixed = brand.cell_length + right.cell_length + sum(len(tier) + 5 for tier, _, _ in tiers) + 1
-    room = max(4, (width - fixed) // 2)
+    tiers = roles(state)
+    if width < TEXT_FROM:  # the chat's own line names who answers
+        tiers = roles(replace(state, text=()))
     names = [short_name(model) if model else "none" for _, model, _ in tiers]
-    rooms = [room, room]
-    for index in (0, 1):  # what one name leaves free, the other may use
-        rooms[1 - index] += max(0, rooms[index] - len(names[index]))
-        rooms[index] = min(rooms[index], len(names[index]))
+    fixed = brand.cell_length + right.cell_length + sum(len(label) + 5 for label, _, _ in tiers) + 1
+    left_over = max(4 * len(names), width - fixed)
+    rooms = [0] * len(names)
+    for index in sorted(range(len(names)), key=lambda index: len(names[index])):  # what short names leave, others use
+        rooms[index] = min(len(names[index]), left_over // rooms.count(0))
+        left_over -= rooms[index]
     left = [brand]
     for (tier, model, style), name, cells in zip(tiers, names, rooms, strict=True):
         glyph = lamp(state, model)

@@ -18,4 +18,4 @@ def lamp(state: WorkbenchState, model_id: str | None) -> str:
 
 def lamp_style(glyph: str) -> str:
     """The colour of a lamp."""
-    return {LOADED: "$success", LOADING: "$warning", NOT_LOADED: "$foreground 50%"}[glyph]
+    return {LOADED: "$success", LOADING: "$warning", NOT_LOADED: "$dim"}[glyph]

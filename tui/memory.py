@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.css.query import NoMatches
-from textual.widgets import Select
 
+from core.chats.settings import ChatSettings
 from core.errors import EngineError
 from tui.background import off_loop
-from tui.chat.conversation import ChatSettings
 from tui.chat.settings_screen import BadSetting, read_tools, write_tools
 from tui.faces import FACES
 from tui.remembered import ChatChoice, Remembered, read_remembered, remembered_file, write_remembered
@@ -34,8 +33,8 @@ class Memory:
         self._ready = False
 
     async def recall(self) -> None:
-        """Read the file; apply the theme, the pane, the suite and the chat's settings."""
-        app, before = self._app, (self._app.theme, self._app.face, self._app.chat.settings)
+        """Read the file; apply the theme, the pane, the suite and the settings of new chats."""
+        app, before = self._app, (self._app.theme, self._app.face, self._app.chat.defaults)
         self._kept, note = await off_loop(lambda: read_remembered(self._file), "remembered")
         kept, notes = self._kept, [note] if note else []
         if kept.theme and app.theme == before[0]:
@@ -45,10 +44,10 @@ class Memory:
                 notes.append(f"There is no theme {kept.theme!r}.")
         if kept.face in FACES and kept.face != app.face == before[1] and not app.chat.input.composer.text:
             app.action_face(kept.face)
-        if kept.chat is not None and app.chat.settings == before[2]:
+        if kept.chat is not None and app.chat.defaults == before[2]:
             try:
                 values = {**asdict(kept.chat), "tools": read_tools(kept.chat.tools)}
-                app.chat.settings = ChatSettings(**values)
+                app.chat.begin_with(ChatSettings(**values))
             except BadSetting as error:
                 notes.append(f"The chat's tools of {self._file} are not used: {error}")
         if kept.suite and not app.suite_named:
@@ -79,14 +78,12 @@ class Memory:
 
     def models_listed(self) -> None:
         """The chat can offer models now: choose the one that answered last time."""
-        bar = self._app.chat.bar
-        with bar.prevent(Select.Changed):  # a person's choice, and that alone, moves the focus to the chat
-            bar.choose(self._kept.answers)
+        self._app.chat.bar.choose(self._kept.answers)
 
     def _now(self) -> Remembered:
         app = self._app
         chosen = {tier: getattr(app.state, tier) or "" for tier in ("quick", "full") if tier in app.state.chosen}
-        settings = app.chat.settings
+        settings = app.chat.defaults
         chat = ChatChoice(**_plain(settings), tools=write_tools(settings.tools))
         return Remembered(
             theme=app.theme,

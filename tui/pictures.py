@@ -1,16 +1,20 @@
 """Pictures for the documentation: `python -m tui.pictures docs/images` runs the workbench over the pocket models.
 
 Nothing in them is made up: the engine is real, and so are the answers, the verdicts and the requests over the API.
+
+`python -m tui.pictures FOLDER --faces --size 80x24 --theme assay-light` draws every face of the workbench instead, for
+somebody who wants to look at them all; --size and --theme may be repeated. One of the chats is written for that.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +26,29 @@ if TYPE_CHECKING:
     from tui.app import AssayApp
 
 WIDE, MIDDLE, NARROW = (160, 45), (120, 36), (80, 24)
+EVERY_SIZE = (NARROW, (120, 40), WIDE, (220, 60))
 DEADLINE_S = 120.0
+
+QUESTION = "What does this picture show, and how would I draw it?"
+ANSWER = """## A picture of one shape
+
+It shows a **green triangle** on *white*; `polygon` draws it, see [Pillow](https://pillow.readthedocs.io).
+
+| corner | x | y |
+| --- | ---: | ---: |
+| left | 60 | 210 |
+| top | 130 | 70 |
+
+1. Make an image.
+2. Draw the polygon:
+
+```python
+draw = ImageDraw.Draw(picture)  # a pen
+draw.polygon([(60, 210), (130, 70), (200, 210)], fill="green")
+```
+
+> Its corners are not in the middle.
+"""
 
 
 async def _until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
@@ -114,11 +140,138 @@ async def take(target: Path) -> None:
             await _until(pilot, lambda: app._exit)
 
 
+@dataclass(frozen=True)
+class Camera:
+    """Takes the picture of what is on the screen, once in each theme."""
+
+    app: AssayApp
+    pilot: Pilot[None]
+    target: Path
+    themes: Sequence[str]
+
+    async def keep(self, name: str) -> None:
+        for theme in self.themes:
+            await self._keep_in(theme, name)
+
+    async def keep_opened(self, name: str, key: str, until: Callable[[], object] = lambda: True) -> None:
+        """What a key opens over the panes, and escape closes again."""
+        for theme in self.themes:
+            self.app.theme = theme
+            await self.pilot.press(key)
+            await _until(self.pilot, lambda: len(self.app.screen_stack) == 2 and until())
+            await self._keep_in(theme, name)
+            await self.pilot.press("escape")
+            await _until(self.pilot, lambda: len(self.app.screen_stack) == 1)
+
+    async def _keep_in(self, theme: str, name: str) -> None:
+        self.app.theme = theme
+        await self.pilot.pause(0.2)
+        width, height = self.app.size
+        _keep(self.app, self.target, f"{name}-{width}x{height}-{theme.removeprefix('assay-')}")
+
+
+def _save_a_chat(data_dir: Path, image: Path) -> None:
+    """A chat that shows all of Markdown, as if it had been said."""
+    from core.calls.requests import Message, Role
+    from core.chats.history import History
+    from core.chats.tree import Turn
+    from core.media.images import read_image
+    from tui.chat.saver import history_file
+
+    data_dir.mkdir()
+    with History(history_file(data_dir)) as history:
+        chat = history.start(QUESTION, "pocket/qwen2-vl").id
+        history.add(chat, Turn(Message.text(Role.USER, QUESTION, read_image(image))))
+        history.add(chat, Turn(Message.text(Role.ASSISTANT, ANSWER), "pocket/qwen2-vl"))
+
+
+async def _faces(camera: Camera, image: Path) -> None:
+    """Every face of a workbench that has just started, one after the other."""
+    from tui.widgets.rows import Rows
+
+    app, pilot = camera.app, camera.pilot
+    await camera.keep("chat-empty")
+    await camera.keep_opened("saved-chats", "ctrl+l", lambda: app.screen.query_one(Rows).row_count)
+    await pilot.press("ctrl+l")
+    await _until(pilot, lambda: len(app.screen_stack) == 2 and app.screen.query_one(Rows).row_count)
+    await pilot.press("enter")
+    await _until(pilot, lambda: len(app.chat.conversation.turns) == 2)
+    await camera.keep("chat")
+    app.chat.input.attach_files([image])
+    await _until(pilot, lambda: app.chat.input.query("HalfcellImage"))
+    app.chat.input.composer.insert("What shape do you see and what color is it?")
+    await camera.keep("chat-attached")
+    await pilot.press("enter")
+    await _until(pilot, lambda: len(app.chat.conversation.turns) == 4)
+    await camera.keep("chat-answered")
+    await camera.keep_opened("settings", "ctrl+s")
+    await camera.keep_opened("keys", "f1")
+    await camera.keep_opened("jump", "ctrl+o")
+    await camera.keep_opened("palette", "ctrl+p")
+    await pilot.press("f2")
+    await camera.keep("models")
+
+    board = app.golden._board
+    await pilot.press("f4")
+    await camera.keep("golden-before")
+    await pilot.press("R")
+    await _until(pilot, lambda: board.ended()[0] > 3)
+    await camera.keep("golden-while")
+    await _until(pilot, lambda: not app.golden.busy)
+    app.golden.table.select("vision/compare_images")
+    await _until(pilot, lambda: len(app.golden.query("HalfcellImage")) == 2)
+    await camera.keep("golden-after")
+    await pilot.press("f")
+    await camera.keep("golden-maximised")
+    await pilot.press("f")
+    await camera.keep_opened("picture", "v", lambda: app.screen.query("HalfcellImage"))
+
+    await pilot.press("f5")
+    await camera.keep("wire-off")
+    await pilot.press("ctrl+t")
+    await _until(pilot, lambda: app.state.api == "on")
+    await _ask_over_the_api(app)
+    await _until(pilot, lambda: app.wire.table.rows.row_count == 2)
+    await camera.keep("wire")
+    await camera.keep_opened("api", "f6")
+
+
+async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str]) -> None:
+    """Take a picture of every face at a size, in every theme."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        image = folder / "triangle.png"
+        await asyncio.to_thread(_draw, image)
+        await asyncio.to_thread(_save_a_chat, folder / "data", image)
+        app = _new_app(folder)
+        async with app.run_test(size=size) as pilot:
+            await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
+            await _faces(Camera(app, pilot, target, themes), image)
+            await pilot.press("ctrl+q")
+            await _until(pilot, lambda: app._exit)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.split("x")
+    return int(width), int(height)
+
+
 def main() -> None:
     """Take the pictures into the folder that is named on the command line."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
-    target.mkdir(parents=True, exist_ok=True)
-    asyncio.run(take(target))
+    parser = argparse.ArgumentParser(prog="python -m tui.pictures", description="Take pictures of the workbench.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/images"))
+    parser.add_argument("--faces", action="store_true", help="every face, instead of the documentation's pictures")
+    parser.add_argument("--size", type=_size, action="append", metavar="WxH", help="of --faces; may be repeated")
+    parser.add_argument("--theme", action="append", metavar="NAME", help="of --faces; may be repeated")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    if asked.faces:
+        from tui.theme import DARK, LIGHT
+
+        for size in asked.size or EVERY_SIZE:
+            asyncio.run(take_faces(asked.folder, size, asked.theme or (DARK.name, LIGHT.name)))
+    else:
+        asyncio.run(take(asked.folder))
 
 
 if __name__ == "__main__":

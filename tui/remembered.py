@@ -16,7 +16,7 @@ FILE = "workbench.toml"
 
 @dataclass(frozen=True)
 class ChatChoice:
-    """The chat's settings as TOML has them: `tools` is their JSON text, what is None is left out."""
+    """The settings of new chats as TOML has them: `tools` is their JSON text, what is None is left out."""
 
     system: str = ""
     temperature: float | None = None

@@ -38,7 +38,8 @@ class ApiPhase(StrEnum):
 class WorkbenchState:
     """`quick` and `full` are model ids, or None where no model of the catalog can take the role.
 
-    `chosen` names the tiers whose model the person has picked here.
+    `chosen` names the tiers whose model the person has picked here. `text` holds (tier, model id) where conversations
+    without images are answered by another model than the tier's.
     """
 
     phase: Phase = Phase.STARTING
@@ -46,6 +47,7 @@ class WorkbenchState:
     quick: str | None = None
     full: str | None = None
     chosen: frozenset[str] = frozenset()
+    text: tuple[tuple[str, str], ...] = ()
     api: ApiPhase = ApiPhase.OFF
     api_url: str = ""
 
@@ -53,6 +55,12 @@ class WorkbenchState:
         """The engine's entry for a model, if it is in memory or on its way."""
         models = self.status.models if self.status else ()
         return next((model for model in models if model.id == model_id), None)
+
+    def answers(self, tier: str, images: bool) -> str | None:
+        """The model that answers for a tier: for one that nobody picked by hand, the one that is better at plain text
+        where there are no images."""
+        model = self.quick if tier == "quick" else self.full
+        return model if images or tier in self.chosen else dict(self.text).get(tier, model)
 
     def roles(self, model_id: str) -> tuple[str, ...]:
         """Which tiers a model stands for: (), ("quick",), ("full",) or both."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -74,6 +75,7 @@ class Stream(Generic[Request, Item, Result]):
         self._on_cancel = on_cancel
         self._mailbox: Mailbox[Item] = Mailbox()
         self._cancelled = False
+        self.submitted = time.monotonic()
         self.admitted = False
         """Set by the engine once it has left the queue."""
         self.ignored: tuple[str, ...] = ()
@@ -101,7 +103,10 @@ class Stream(Generic[Request, Item, Result]):
         return self._mailbox.error
 
     def cancel(self) -> None:
-        """Stop within one step. What was generated stays; `Finished(CANCELLED)` is the last event. Idempotent."""
+        """Stop within one step, or at once while it waits for its turn or for its model. Idempotent.
+
+        What was generated stays; `Finished(CANCELLED)` is the last event.
+        """
         if not self._cancelled:
             self._cancelled = True
             self._on_cancel(self)

@@ -73,6 +73,7 @@ class Witness:
     def from_json(cls, value: Mapping[str, Any]) -> Witness:
         """What `to_json` wrote, keys of a later version aside. Raises KeyError, TypeError or ValueError for others."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        known |= {name: tuple(known[name]) for name in ("messages", "unread") if name in known}
         return cls(**known | {"images": tuple(SeenImage(item["sha256"], item["tokens"]) for item in value["images"])})
 
 

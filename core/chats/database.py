@@ -40,6 +40,29 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')",
         "CREATE TRIGGER forget_words AFTER DELETE ON messages BEGIN DELETE FROM words WHERE rowid = old.id; END",
     ),
+    (
+        # A turn's `parent` is the one that it follows, NULL at the beginning; `chosen` is the turn that was seen last
+        # behind a turn or at a chat's beginning, NULL for the newest. Deleting never cascades along parents: a chain of
+        # a thousand turns is deeper than SQLite goes.
+        "ALTER TABLE messages ADD COLUMN parent INTEGER REFERENCES messages DEFERRABLE INITIALLY DEFERRED",
+        "ALTER TABLE messages ADD COLUMN chosen INTEGER",
+        "ALTER TABLE messages ADD COLUMN settings TEXT",
+        """UPDATE messages SET parent = (
+            SELECT max(other.id) FROM messages other WHERE other.chat = messages.chat AND other.id < messages.id)""",
+        "CREATE INDEX messages_by_parent ON messages (parent)",
+        "ALTER TABLE chats ADD COLUMN chosen INTEGER",
+        "ALTER TABLE chats ADD COLUMN settings TEXT",
+        # A draft of no chat is that of the next new one; one with a `turn` changes that turn.
+        """CREATE TABLE drafts (
+            id INTEGER PRIMARY KEY, chat INTEGER REFERENCES chats ON DELETE CASCADE,
+            turn INTEGER REFERENCES messages ON DELETE CASCADE, parts TEXT NOT NULL)""",
+        "CREATE INDEX drafts_by_chat ON drafts (chat)",
+        "CREATE INDEX drafts_by_turn ON drafts (turn)",
+        """CREATE TABLE draft_images (
+            draft INTEGER NOT NULL REFERENCES drafts ON DELETE CASCADE, sha TEXT NOT NULL REFERENCES images,
+            PRIMARY KEY (draft, sha)) WITHOUT ROWID""",
+        "CREATE INDEX draft_images_by_sha ON draft_images (sha)",
+    ),
 )
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from core.calls.events import Finished, FinishReason, Timing, Usage
 from core.calls.requests import ImagePart, Message, Part, Role, TextPart, ThinkingPart, ToolResultPart
+from core.calls.witness import Witness
 from core.chats.database import Database
 from core.chats.parts import parts_from_json, parts_to_json
+from core.chats.settings import ChatSettings
+from core.chats.tree import Node, Place, Tree, Turn
 from core.errors import HistoryError
 from core.media.images import ImageData
 from core.text_safety import clean
@@ -20,39 +26,52 @@ from core.text_safety import clean
 FILE = "history.sqlite3"
 """What the file is called, in data_dir."""
 MAX_TITLE = 200
+NEWEST = -1
+"""In place of a turn's id: the one of the chat that was written last."""
+BEGINS, ENDS = "\x02", "\x03"
+"""Round what was found; text that is searched holds no control characters."""
+
+T = TypeVar("T", bound=Tree)
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A conversation's head. `model` is the id last talked to; times are seconds since the epoch."""
+    """A conversation's head. `model` is the id last talked to; times are seconds since the epoch.
+
+    `messages` counts the turns of all branches, `drafts` what is written and not sent. `settings` is None where an
+    earlier version wrote none.
+    """
 
     id: int
     title: str
     model: str
     created: float
     updated: float
-    messages: int
+    messages: int = 0
+    drafts: int = 0
+    settings: ChatSettings | None = None
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A stored message. `model` is who wrote it, for an answer; `details` is what the face wants back (speeds, ...)."""
+class Draft:
+    """What is written and not sent yet: a new message, or, with a `turn`, another wording of that one."""
 
-    id: int
-    chat: int
-    message: Message
-    model: str | None
-    created: float
-    details: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    images: tuple[ImageData, ...] = ()
+    turn: int | None = None
 
 
 @dataclass(frozen=True)
 class Hit:
-    """Where a search found something: in a turn, or, when `turn` is None, in the title. `snippet` [marks] the words."""
+    """Where a search found something: in a turn, or, when `turn` is None, in the title.
+
+    `snippet` is the text around it on one line, `marks` where in it the words are: start and end of each.
+    """
 
     chat: Chat
     turn: int | None
     snippet: str
+    marks: tuple[tuple[int, int], ...] = ()
 
 
 class History:
@@ -75,41 +94,71 @@ class History:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self, title: str, model: str) -> Chat:
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def start(self, title: str, model: str, settings: ChatSettings | None = None) -> Chat:
         """A new, empty chat."""
         now = time.time()
         with self._db.write() as db:
             row = db.execute(
-                "INSERT INTO chats (title, model, created, updated) VALUES (?, ?, ?, ?)",
-                (_title(title), model, now, now),
+                "INSERT INTO chats (title, model, created, updated, settings) VALUES (?, ?, ?, ?, ?)",
+                (_title(title), model, now, now, _settings(settings)),
             )
-            return Chat(int(row.lastrowid or 0), _title(title), model, now, now, 0)
+            return Chat(int(row.lastrowid or 0), _title(title), model, now, now, settings=settings)
 
-    def add(
-        self, chat: int, message: Message, model: str | None = None, details: Mapping[str, Any] | None = None
-    ) -> Turn:
-        """Append a turn; when this returns, it is on disk. `model` is set for answers, and becomes the chat's."""
+    def add(self, chat: int, turn: Turn, after: int | None = NEWEST) -> int:
+        """Put a turn behind another one, or at the beginning (None), where it is the one that is shown; returns its id.
+
+        When this returns, it is on disk. An answer's model becomes the chat's.
+        """
         now = time.time()
+        details = {"finished": asdict(turn.finished)} if turn.finished else {}
         with self._db.write() as db:
+            if after == NEWEST:
+                (after,) = db.execute("SELECT max(id) FROM messages WHERE chat = ?", (chat,)).fetchone()
             row = db.execute(
-                "INSERT INTO messages (chat, role, parts, model, created, details) VALUES (?, ?, ?, ?, ?, ?)",
-                (chat, message.role, _parts(message), model, now, json.dumps(dict(details or {}))),
+                "INSERT INTO messages (chat, role, parts, model, created, details, parent, settings) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(chat, turn.message.role, _parts(turn.message.parts), turn.model or None, turn.created),
+                    *(json.dumps(details), after, _settings(turn.settings)),
+                ),
             )
-            turn = int(row.lastrowid or 0)
-            for image in message.images:
-                db.execute(
-                    "INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?, ?)",
-                    (image.sha256, image.data, image.media_type, image.width, image.height),
-                )
-                db.execute("INSERT OR IGNORE INTO message_images VALUES (?, ?)", (turn, image.sha256))
-            db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (turn, clean(_words(message.parts))))
-            db.execute("UPDATE chats SET updated = ?, model = coalesce(?, model) WHERE id = ?", (now, model, chat))
-        return Turn(turn, chat, message, model, now, dict(details or {}))
+            id = int(row.lastrowid or 0)
+            _keep_images(db, turn.message.images, "message_images", id)
+            db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (id, clean(_words(turn.message.parts))))
+            _choose(db, chat, after, id)
+            db.execute(
+                "UPDATE chats SET updated = ?, model = coalesce(?, model) WHERE id = ?", (now, turn.model or None, chat)
+            )
+        return id
 
-    def cut(self, chat: int, turn: int) -> None:
-        """Forget a turn and all that follow it: what editing and regenerating begin with."""
+    def remove(self, turn: int) -> None:
+        """Forget a turn that nothing follows, and drafts that were to change it."""
         with self._db.write() as db:
-            db.execute("DELETE FROM messages WHERE chat = ? AND id >= ?", (chat, turn))
+            db.execute("DELETE FROM messages WHERE id = ?", (turn,))
+            _forget_images(db)
+
+    def choose(self, chat: int, after: int | None, turn: int) -> None:
+        """Have `turn` shown behind `after`, or at the beginning of the chat (None), from now on."""
+        with self._db.write() as db:
+            _choose(db, chat, after, turn)
+
+    def set_settings(self, chat: int, settings: ChatSettings) -> None:
+        """What the next requests of a chat are made with."""
+        with self._db.write() as db:
+            db.execute("UPDATE chats SET settings = ? WHERE id = ?", (_settings(settings), chat))
+
+    def set_drafts(self, chat: int | None, drafts: Sequence[Draft]) -> None:
+        """Replace what is written and not sent in a chat; None is the chat that has not begun yet."""
+        with self._db.write() as db:
+            db.execute("DELETE FROM drafts WHERE chat IS ?", (chat,))
+            for draft in drafts:
+                parts = Message.text(Role.USER, draft.text, *draft.images).parts
+                row = db.execute(
+                    "INSERT INTO drafts (chat, turn, parts) VALUES (?, ?, ?)", (chat, draft.turn, _parts(parts))
+                )
+                _keep_images(db, draft.images, "draft_images", int(row.lastrowid or 0))
             _forget_images(db)
 
     def rename(self, chat: int, title: str) -> None:
@@ -120,14 +169,17 @@ class History:
     def delete(self, chat: int) -> None:
         """Forget a chat, its turns and the images that no other chat shows."""
         with self._db.write() as db:
+            db.execute("DELETE FROM drafts WHERE chat = ?", (chat,))
             db.execute("DELETE FROM messages WHERE chat = ?", (chat,))
             db.execute("DELETE FROM chats WHERE id = ?", (chat,))
             _forget_images(db)
             db.execute("INSERT INTO words (words) VALUES ('optimize')")  # or its words would stay in the index's pages
 
+    # -- reading ------------------------------------------------------------------------------------------------------
+
     def chats(self, limit: int = 200) -> list[Chat]:
-        """The chats, the one last talked in first."""
-        return self._chats("ORDER BY updated DESC, id DESC LIMIT ?", limit)
+        """The chats in which something was said or is written, the one last talked in first."""
+        return self._chats(f"WHERE {_HOLDS_SOMETHING} ORDER BY updated DESC, id DESC LIMIT ?", limit)
 
     def chat(self, chat: int) -> Chat:
         """One chat by its id. Raises HistoryError when it is gone."""
@@ -137,20 +189,42 @@ class History:
         return found[0]
 
     def turns(self, chat: int) -> list[Turn]:
-        """A chat's turns in order, images included."""
+        """The turns of the branch that was seen last, in order, images included."""
+        return self.tree(chat, Tree()).turns
+
+    def tree(self, chat: int, tree: T) -> T:
+        """Fill an empty tree with a chat: every branch, images included, each place showing what was seen last."""
+        tree.chat = chat
+        image = cache(self._image)
         with self._db.read() as db:
             rows = db.execute(
-                "SELECT id, role, parts, model, created, details FROM messages WHERE chat = ? ORDER BY id", (chat,)
+                "SELECT id, role, parts, model, created, details, settings, parent, chosen "
+                "FROM messages WHERE chat = ? ORDER BY id",
+                (chat,),
             ).fetchall()
-            return [
-                Turn(turn, chat, Message(Role(role), self._read(parts)), model, created, json.loads(details))
-                for turn, role, parts, model, created, details in rows
-            ]
+            ((first,),) = db.execute("SELECT chosen FROM chats WHERE id = ?", (chat,)).fetchall() or [(None,)]
+            places: dict[int | None, Place] = {None: tree}
+            for id, role, parts, model, created, details, settings, parent, _ in rows:
+                message = Message(Role(role), _read(parts, image))
+                turn = Turn(message, model or "", _finished(json.loads(details)), _read_settings(settings), created)
+                places[id] = tree.add(turn, places[parent], id)
+            for id, chosen in [(None, first), *((row[0], row[8]) for row in rows)]:
+                seen = places.get(chosen) if chosen else None
+                if isinstance(seen, Node) and seen.parent is places[id]:
+                    places[id].shown = seen
+        return tree
+
+    def drafts(self, chat: int | None) -> list[Draft]:
+        """What is written and not sent in a chat, or in the one that has not begun yet (None)."""
+        with self._db.read() as db:
+            rows = db.execute("SELECT parts, turn FROM drafts WHERE chat IS ? ORDER BY id", (chat,)).fetchall()
+            messages = [(Message(Role.USER, _read(parts, self._image)), turn) for parts, turn in rows]
+        return [Draft(message.plain_text, message.images, turn) for message, turn in messages]
 
     def last_used(self) -> dict[str, float]:
         """By model, when it last wrote an answer that is kept: seconds since the epoch."""
         with self._db.read() as db:
-            return dict(db.execute("SELECT model, max(created) FROM messages WHERE model IS NOT NULL GROUP BY model"))
+            return dict(db.execute("SELECT model, max(created) FROM messages WHERE model != '' GROUP BY model"))
 
     def search(self, text: str, limit: int = 50) -> list[Hit]:
         """Turns that hold every word of `text` (the beginning of a word is enough), then chats with it in the title.
@@ -163,9 +237,9 @@ class History:
         pattern = "%" + _escaped(" ".join(words)) + "%"
         with self._db.read("searched") as db:
             found = db.execute(
-                "SELECT m.chat, m.id, snippet(words, 0, '[', ']', '…', 16) FROM words "
+                "SELECT m.chat, m.id, snippet(words, 0, ?, ?, '…', 16) FROM words "
                 "JOIN messages m ON m.id = words.rowid WHERE words MATCH ? ORDER BY rank LIMIT ?",
-                (" ".join(f'"{word}"*' for word in words), limit),
+                (BEGINS, ENDS, " ".join(f'"{word}"*' for word in words), limit),
             ).fetchall()
             if not found:
                 rows = db.execute(
@@ -174,40 +248,80 @@ class History:
                     (pattern, limit),
                 ).fetchall()
                 found = [(chat, turn, _snippet(body, " ".join(words))) for chat, turn, body in rows]
-            titled = self._chats("WHERE title LIKE ? ESCAPE '\\' ORDER BY updated DESC LIMIT ?", pattern, limit)
+            titled = self._chats(
+                f"WHERE title LIKE ? ESCAPE '\\' AND {_HOLDS_SOMETHING} ORDER BY updated DESC LIMIT ?", pattern, limit
+            )
             heads = {chat: self.chat(chat) for chat in {row[0] for row in found}}
-        hits = [Hit(heads[chat], turn, snippet) for chat, turn, snippet in found]
-        return (hits + [Hit(chat, None, chat.title) for chat in titled])[:limit]
+        hits = [Hit(heads[chat], turn, *_marked(snippet)) for chat, turn, snippet in found]
+        titles = [(chat, _snippet(chat.title, " ".join(words), MAX_TITLE)) for chat in titled]
+        return (hits + [Hit(chat, None, *_marked(title)) for chat, title in titles])[:limit]
 
     def _chats(self, where: str, *values: object) -> list[Chat]:
         with self._db.read() as db:
             rows = db.execute(
-                "SELECT id, title, model, created, updated, (SELECT count(*) FROM messages WHERE chat = chats.id) "
-                f"FROM chats {where}",
+                "SELECT id, title, model, created, updated, (SELECT count(*) FROM messages WHERE chat = chats.id), "
+                f"(SELECT count(*) FROM drafts WHERE chat = chats.id), settings FROM chats {where}",
                 values,
             ).fetchall()
-        return [Chat(*row) for row in rows]
+        return [_chat(*row) for row in rows]
 
-    def _read(self, parts: str) -> tuple[Part, ...]:
-        return parts_from_json(json.loads(parts), self._image)
-
-    def _image(self, value: Mapping[str, Any]) -> ImageData:
+    def _image(self, sha: str, name: str) -> ImageData:
         with self._db.read() as db:
-            row = db.execute(
-                "SELECT data, media_type, width, height FROM images WHERE sha = ?", (value["sha"],)
-            ).fetchone()
+            row = db.execute("SELECT data, media_type, width, height FROM images WHERE sha = ?", (sha,)).fetchone()
         if row is None:
-            raise ValueError(f"the image {value['sha']} is missing")
+            raise ValueError(f"the image {sha} is missing")
         data, media_type, width, height = row
-        return ImageData(data, media_type, width, height, value["sha"], value.get("name", ""))
+        return ImageData(data, media_type, width, height, sha, name)
+
+
+_HOLDS_SOMETHING = (
+    "(EXISTS (SELECT 1 FROM messages WHERE chat = chats.id) OR EXISTS (SELECT 1 FROM drafts WHERE chat = chats.id))"
+)
+
+
+def _chat(
+    id: int, title: str, model: str, created: float, updated: float, messages: int, drafts: int, settings: str | None
+) -> Chat:
+    return Chat(id, title, model, created, updated, messages, drafts, _read_settings(settings))
 
 
 def _title(text: str) -> str:
     return " ".join(clean(text).split())[:MAX_TITLE] or "Untitled"
 
 
-def _parts(message: Message) -> str:
-    return json.dumps(parts_to_json(message.parts, lambda image: {"sha": image.sha256, "name": image.name}))
+def _parts(parts: Sequence[Part]) -> str:
+    return json.dumps(parts_to_json(parts, lambda image: {"sha": image.sha256, "name": image.name}))
+
+
+def _read(parts: str, image: Callable[[str, str], ImageData]) -> tuple[Part, ...]:
+    return parts_from_json(json.loads(parts), lambda value: image(value["sha"], value.get("name", "")))
+
+
+def _settings(settings: ChatSettings | None) -> str | None:
+    return None if settings is None else json.dumps(settings.to_json())
+
+
+def _read_settings(text: str | None) -> ChatSettings | None:
+    return None if text is None else ChatSettings.from_json(json.loads(text))
+
+
+def _finished(details: Mapping[str, Any]) -> Finished | None:
+    """How an answer ended, from its details; None where an older or foreign program wrote other ones."""
+    record = details.get("finished")
+    if not isinstance(record, dict):
+        return None
+    try:
+        usage, timing, witness = Usage(**record["usage"]), Timing(**record["timing"]), record.get("witness")
+        return Finished(
+            FinishReason(record["reason"]),
+            usage,
+            timing,
+            record["stop_sequence"],
+            Witness.from_json(witness) if witness else None,
+            record.get("said", ""),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _words(parts: tuple[Part, ...]) -> str:
@@ -227,12 +341,41 @@ def _snippet(body: str, part: str, around: int = 40) -> str:
     at = max(body.lower().find(part.lower()), 0)
     end = at + len(part)
     before, after = body[max(at - around, 0) : at], body[end : end + around]
-    return f"{'…' if at > around else ''}{before}[{body[at:end]}]{after}{'…' if end + around < len(body) else ''}"
+    cut = "…" if end + around < len(body) else ""
+    return f"{'…' if at > around else ''}{before}{BEGINS}{body[at:end]}{ENDS}{after}{cut}"
+
+
+def _marked(snippet: str) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """A snippet on one line, and what in it was between BEGINS and ENDS."""
+    text, marks = "", []
+    for number, piece in enumerate(re.split(f"[{BEGINS}{ENDS}]", re.sub(r"\s", " ", snippet))):
+        if number % 2:
+            marks.append((len(text), len(text) + len(piece)))
+        text += piece
+    return text, tuple(marks)
 
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def _choose(db: sqlite3.Connection, chat: int, after: int | None, turn: int) -> None:
+    if after is None:
+        db.execute("UPDATE chats SET chosen = ? WHERE id = ?", (turn, chat))
+    else:
+        db.execute("UPDATE messages SET chosen = ? WHERE id = ? AND chat = ?", (turn, after, chat))
+
+
+def _keep_images(db: sqlite3.Connection, images: Sequence[ImageData], table: str, owner: int) -> None:
+    for image in images:
+        db.execute(
+            "INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?, ?)",
+            (image.sha256, image.data, image.media_type, image.width, image.height),
+        )
+        db.execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", (owner, image.sha256))
+
+
 def _forget_images(db: sqlite3.Connection) -> None:
-    db.execute("DELETE FROM images WHERE sha NOT IN (SELECT sha FROM message_images)")
+    db.execute(
+        "DELETE FROM images WHERE sha NOT IN (SELECT sha FROM message_images UNION SELECT sha FROM draft_images)"
+    )

@@ -144,6 +144,16 @@ def on_this_disk(model: ModelInfo) -> str:
         return ""
 
 
+def answering(suite: Suite, choose: Chooser) -> dict[tuple[str, Tier], str]:
+    """By case and tier, the id of the model that would answer; nothing where none can."""
+    chosen = {(case.id, tier): _chosen(suite, case, tier, choose).model for case in suite.cases for tier in Tier}
+    return {place: model.id for place, model in chosen.items() if model is not None}
+
+
+def _chosen(suite: Suite, case: Case, tier: Tier, choose: Chooser) -> Choice:
+    return choose(case, tier, suite.tiers.get(tier, TierModels()))
+
+
 def make_plan(
     suite: Suite,
     choose: Chooser,
@@ -164,7 +174,7 @@ def make_plan(
     for case in cases:
         before: dict[str, int] = {}
         for tier in Tier:
-            choice = choose(case, tier, suite.tiers.get(tier, TierModels()))
+            choice = _chosen(suite, case, tier, choose)
             found = list(_attempts(case, tier, choice, options, len(attempts)))
             if choice.model is not None:
                 twin = before.setdefault(choice.model.id, len(attempts))

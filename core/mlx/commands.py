@@ -40,12 +40,13 @@ class Submit:
 
 @dataclass(frozen=True)
 class Cancel:
-    """End a request wherever it is, if it has not ended by itself."""
+    """End a request wherever it is, if it has not ended by itself. `told` means that its handle has ended before."""
 
     work: Work
+    told: bool = False
 
     def run(self, scheduler: Scheduler) -> None:
-        if not self.work.done:
+        if self.told or not self.work.done:
             scheduler.cancel(self.work)
 
     def refuse(self, error: EngineError) -> None:

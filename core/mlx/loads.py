@@ -34,7 +34,8 @@ class _Load:
     fraction: float = 0.0
     memory: int = 0
     """Bytes that its pieces took so far; others prefill and decode between them."""
-    waiters: list[Ready] = field(default_factory=list)
+    waiters: list[tuple[Ready, object]] = field(default_factory=list)
+    """What waits, and for whom."""
 
 
 class Loads:
@@ -72,14 +73,19 @@ class Loads:
     def names(self) -> list[str]:
         return list(self._loads)
 
-    def ask(self, model_id: str, ready: Ready) -> None:
-        """Call `ready` once the model is in memory, or cannot be."""
+    def ask(self, model_id: str, ready: Ready, whose: object = None) -> None:
+        """Call `ready` once the model is in memory, or cannot be, unless `forget(whose)` comes before."""
         load = self._loads.get(model_id)
         if load is None:
             load = self._loads[model_id] = _Load(model_id, time.monotonic())
             self._notify(Notice(NoticeKind.MODEL_LOADING, model_id))
-            self._changed()
-        load.waiters.append(ready)
+        load.waiters.append((ready, whose))
+        self._changed()
+
+    def forget(self, whose: object) -> None:
+        """Someone no longer waits. The load goes on, for whoever asks next."""
+        for load in self._loads.values():
+            load.waiters = [waiter for waiter in load.waiters if waiter[1] is not whose]
 
     def cancel(self, model_id: str, error: EngineError) -> bool:
         """Give a model up; who waits for it gets `error`. Returns whether it was on its way."""
@@ -115,6 +121,7 @@ class Loads:
                 active = mx.get_active_memory()
             load.fraction = next(load.steps)
             load.memory += mx.get_active_memory() - active
+            self._changed()  # the next piece may take seconds, in which nobody hears anything
         except StopIteration as finished:
             load.memory += mx.get_active_memory() - active
             self._loaded(load, finished.value)
@@ -181,5 +188,5 @@ def give_memory_back() -> None:
 
 def _finish(load: _Load, found: Resident | EngineError) -> None:
     load.steps = None
-    for ready in load.waiters:
+    for ready, _ in load.waiters:
         ready(found)

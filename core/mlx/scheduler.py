@@ -91,10 +91,11 @@ class Scheduler:
         loading = model_id not in self._pool.residents or model_id in self._leaving
         if loading:
             work.feed(Loading(model_id))
-        self._with_model(model_id, ready)
+        self._with_model(model_id, ready, work)
 
     def cancel(self, work: Work) -> None:
-        """End a request wherever it is."""
+        """End a request wherever it is; a model that is read for it goes on coming."""
+        self._loads.forget(work)
         resident = self._pool.residents.get(work.request.model)
         if resident is None or not resident.runtime.cancel(work):
             work.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
@@ -221,13 +222,13 @@ class Scheduler:
 
     # -- models in and out -------------------------------------------------------------------------------------------
 
-    def _with_model(self, model_id: str, ready: Ready) -> None:
-        """Call `ready` with the model, now or when it is loaded."""
+    def _with_model(self, model_id: str, ready: Ready, whose: object = None) -> None:
+        """Call `ready` with the model, now or when it is loaded, unless the loads `forget` whose it is."""
         resident = self._pool.residents.get(model_id)
         if resident is not None and model_id not in self._leaving:
             ready(resident)
         else:
-            self._loads.ask(model_id, ready)
+            self._loads.ask(model_id, ready, whose)
 
     def _free(self, *model_ids: str, error: EngineError | None = None) -> None:
         """End these models and their requests, and give all their memory back at once."""

@@ -10,6 +10,7 @@ from statistics import median, quantiles
 
 from core.calls.requests import Message, Role
 from core.chats.history import History
+from core.chats.tree import Turn
 from tests.benchmarks.terminal import DEADLINE_S, Terminal, own_environment
 from tests.benchmarks.texts import message
 from tui.chat.saver import history_file
@@ -51,9 +52,9 @@ def _write_history(folder: Path) -> None:
     with History(history_file(folder / "data")) as history:
         chat = history.start(TITLE, "pocket/qwen3").id
         for number in range(MESSAGES // 2):
-            history.add(chat, Message.text(Role.USER, f"Question {number}: what about part {number}?"))
+            history.add(chat, Turn(Message.text(Role.USER, f"Question {number}: what about part {number}?")))
             text = message(number) if number < MESSAGES // 2 - 1 else f"{message(number)}\n\n{LAST}"
-            history.add(chat, Message.text(Role.ASSISTANT, text), "pocket/qwen3")
+            history.add(chat, Turn(Message.text(Role.ASSISTANT, text), "pocket/qwen3"))
 
 
 @contextmanager

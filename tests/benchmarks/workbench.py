@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import chat, lists, startup
+from tests.benchmarks import chat, lists, real_engine, startup
 from tests.benchmarks.engine import Bound
 
 Figures = Mapping[str, float]
@@ -43,11 +43,15 @@ MEASURES = {
     "stream": Measure(chat.stream, {"stream_lag_ms": 20, "stream_step_ms": 50, "stream_share": 0.25}),
     "stream_1000": Measure(chat.stream_1000, {"stream_1000_lag_ms": 20, "stream_1000_share": 0.25}),
     "key": Measure(chat.key, {"key_ms": 30}),
+    "key_decoding": Measure(
+        lambda folder: real_engine.key_decoding_ms(lists.environment(folder)), {"key_decoding_ms": 100}
+    ),
     "scroll": Measure(chat.scroll, {"scroll_ms": 50}),
     "open_chat": Measure(chat.open_chat, {"open_chat_ms": 300}),
     "first_paint": Measure(lambda folder: startup.measure(lists.environment(folder), rounds=2), {"first_paint": 1.5}),
     "list": Measure(lambda folder: lists.list_s(rounds=1), {"list_s": 3, "list_again_s": 0.3}),
     "filter": Measure(lambda folder: lists.filter_ms(), {"filter_ms": 20}),
+    "quit": Measure(lambda folder: real_engine.quit_s(lists.environment(folder)), {"quit_s": 1, "quit_golden_s": 2}),
 }
 """One line for each: what is added here is measured, shown and checked."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.tui.conftest import until
-from tui.actions import ACTIONS, PLACES, Action, bindings
+from tui.actions import ACTIONS, PLACES, STOPS, Action, bindings
 from tui.app import AssayApp
 from tui.screens.keys import key_names, keys_content
 
@@ -44,7 +45,8 @@ def test_the_help_shows_every_action() -> None:
 
 
 def _owner(app: AssayApp, place: str) -> object:
-    return app if place == "app" else app.query_one(f"#{place}")
+    homes = {"app": app, "message": app.chat.transcript, "text": app.chat.input.composer}
+    return homes.get(place) or app.query_one(f"#{place}")
 
 
 async def test_every_action_exists_and_has_its_twin_in_the_palette(workbench: AssayApp) -> None:
@@ -53,11 +55,43 @@ async def test_every_action_exists_and_has_its_twin_in_the_palette(workbench: As
         titles = {command.help for command in workbench.get_system_commands(workbench.screen)}
         for place, actions in ACTIONS.items():
             for action in actions:
-                method = "action_" + re.match(r"\w+", action.run)[0]  # type: ignore[index]
-                assert hasattr(_owner(workbench, place), method), action.id
-                assert action.help in titles or _has_no_twin(action)
+                method = "action_" + re.match(r"(?:app\.)?(\w+)", action.run)[1]  # type: ignore[index]
+                owner = workbench if action.run.startswith("app.") else _owner(workbench, place)
+                assert hasattr(owner, method), action.id
+                assert action.help in titles or _has_no_twin(place, action)
 
 
-def _has_no_twin(action: Action) -> bool:
-    """The same thing under another key, or one that means something only while writing."""
-    return action.id in ("app.help", "chat.newline")
+def _has_no_twin(place: str, action: Action) -> bool:
+    """The same thing under another key, or one that means something only while writing or on a message."""
+    return place in ("text", "message") or action.id in ("app.help", "chat.newline") or action.run.startswith(STOPS)
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "workbench.md"
+_KEY = re.compile(r"(ctrl\+[a-z\\]|alt\+[a-z]|F\d+)(?![a-z])")
+_TEXTUALS_OWN = {"ctrl+p", "ctrl+c"}
+
+
+_AS_THE_GUIDE_WRITES = {
+    "enter": "⏎",
+    "escape": "esc",
+    "slash": "/",
+    "question_mark": "?",
+    "ctrl+backslash": "ctrl+\\",
+    "left": "←",
+    "right": "→",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+
+
+def _as_the_guide_writes(key: str) -> str:
+    return key.upper() if re.fullmatch(r"f\d+", key) else _AS_THE_GUIDE_WRITES.get(key, key)
+
+
+def test_the_guide_names_a_key_of_every_action_and_no_other() -> None:
+    text = GUIDE.read_text()
+    named = set(re.findall(r"`([^`\n]+)`", text)) | set(_KEY.findall(text))
+    bound = {_as_the_guide_writes(key) for action in EVERY for key in action.keys.split(",")}
+    missing = [a.id for a in EVERY if not {_as_the_guide_writes(key) for key in a.keys.split(",")} & named]
+    assert missing == []
+    assert set(_KEY.findall(text)) <= bound | _TEXTUALS_OWN

@@ -84,7 +84,7 @@ async def test_f_gives_a_pane_the_whole_width_and_takes_it_back(workbench: Assay
         await pilot.press("f2", "f")
         await until(pilot, lambda: workbench.models.size.width > 150)
         await pilot.press("f")
-        await until(pilot, lambda: workbench.models.size.width < 60)
+        await until(pilot, lambda: workbench.models.size.width < 80)
 
 
 async def test_jumping_goes_by_a_letter(workbench: AssayApp) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.figures import number, rate, seconds, size
+from tui.figures import number, rate, seconds, size, size_in_words
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,10 @@ from tui.figures import number, rate, seconds, size
 )
 def test_sizes(count: int, shown: str) -> None:
     assert size(count) == shown
+
+
+def test_sizes_with_their_unit() -> None:
+    assert [size_in_words(count) for count in (12, 84_000, 16_800_000_000)] == ["12 B", "84 KB", "17 GB"]
 
 
 @pytest.mark.parametrize(("count", "shown"), [(512, "512"), (32_768, "33K"), (3_000_000, "3.0M"), (27e9, "27B")])

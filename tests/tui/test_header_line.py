@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.status import EngineStatus, LoadedModel, ModelState
@@ -29,7 +31,7 @@ def test_it_fills_the_line_and_keeps_the_address_whole(width: int) -> None:
     text = header_content(LONG, width).plain
     assert len(text) == width
     assert "127.0.0.1:8484" in text
-    assert "mem 1.4G/24G" in text
+    assert ("memory 1.4 GB of 24 GB" if width >= 120 else "mem 1.4G/24G") in text
 
 
 def test_names_are_whole_where_there_is_room() -> None:
@@ -45,3 +47,16 @@ def test_the_engine_is_waited_for_in_words() -> None:
 def test_an_engine_that_died_is_said() -> None:
     dead = WorkbenchState(Phase.READY, EngineStatus(False, "cpu"))
     assert "engine stopped" in header_content(dead, 120).plain
+
+
+def test_it_names_who_answers_text_and_says_when_one_model_stands_for_both() -> None:
+    ready = WorkbenchState(Phase.READY, quick="pocket/qwen2-vl", full="pocket/gemma3")
+    both = replace(ready, text=(("quick", "pocket/qwen3"), ("full", "pocket/qwen3")))
+    assert "quick ○ qwen2-vl  full ○ gemma3  text ○ qwen3" in header_content(both, 120).plain
+    assert "quick ○ qwen2-vl  full ○ gemma3" in header_content(both, 80).plain
+    one = replace(ready, text=(("quick", "pocket/qwen3"), ("full", "pocket/gemma3")))
+    assert "full ○ gemma3  quick text ○ qwen3" in header_content(one, 120).plain
+    picked = replace(both, chosen=frozenset({"quick"}))
+    assert "full text ○ qwen3" in header_content(picked, 120).plain
+    same = replace(ready, full="pocket/qwen2-vl")
+    assert "quick = full ○ qwen2-vl" in header_content(same, 80).plain

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from core.calls.requests import Tool
+from core.chats.settings import ChatSettings
 from core.settings import Settings
 from tests.tui.conftest import FULL, QUICK, Furnished, until
 from tests.tui.scripted import ScriptedEngine, ScriptedServer, golden_answers
-from tui.chat.conversation import ChatSettings
 from tui.remembered import ChatChoice, Remembered, read_remembered, remembered_file, write_remembered
 from tui.services import Services
 from tui.state import Phase
@@ -49,13 +49,12 @@ async def test_everything_chosen_is_there_again(start: Start) -> None:
     app = start()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: ready(app) and app.golden.table.selected)
-        app.chat.settings = CHOSEN
+        app.chat.set_settings(CHOSEN)
         await pilot.press("f9", "f2", "end")
         app.models.table.select("pocket/qwen3")
         await pilot.press("q")
         await until(pilot, lambda: app.state.quick == "pocket/qwen3")
         app.chat.bar.choose("full")
-        await until(pilot, lambda: app.face == "chat")
         await pilot.press("f4", "R")
         await until(pilot, lambda: app.golden.last_run and not app.golden.busy)
         held = [app.golden._board.difference(case) for case in app.golden._board.cases]

@@ -34,6 +34,7 @@ def shows(snap_compare: Compare, workbench: AssayApp) -> Callable[[tuple[int, in
         async def run_before(pilot: Pilot[None]) -> None:
             await until(pilot, lambda: workbench.state.phase == "ready" and workbench.models.table.selected)
             await until(pilot, lambda: workbench.golden.table.selected)
+            await until(pilot, lambda: any(cell.model for cell in workbench.golden._board.cells.values()))
             await act(pilot)
             workbench.clear_notifications()
             for screen in workbench.screen_stack:
@@ -151,10 +152,12 @@ def test_thinking_while_it_streams(shows: Callable[..., bool], scripted: Scripte
     assert shows((80, 24), act)
 
 
-def test_attached_and_completing(shows: Callable[..., bool], tmp_path: Path) -> None:
+def test_attached_and_completing(shows: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = tmp_path / "desk"  # without the data folder, which comes when it comes
+    (desk / "pictures").mkdir(parents=True)
+    monkeypatch.chdir(desk)
     for name in ("cat.png", "camel.jpg"):
-        (tmp_path / name).write_bytes(red_square().data)
-    (tmp_path / "pictures").mkdir()
+        (desk / name).write_bytes(red_square().data)
 
     async def act(pilot: Pilot[None]) -> None:
         app = app_of(pilot)

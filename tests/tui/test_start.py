@@ -92,7 +92,7 @@ def test_bytes_that_are_no_utf_8_are_dropped_and_reported(environment: dict[str,
 @pytest.mark.parametrize("keys", [b"hello\r", b"\x1bOQq", b"\x1bOSR", b"\x1bOSR\x1bORhello\r"])
 def test_leaving_at_once_after_a_key_is_in_order(environment: dict[str, str], tmp_path: Path, keys: bytes) -> None:
     with PseudoTerminal(ASSAY, environment) as terminal:
-        terminal.wait_for(b"mem ")  # the engine is up
+        terminal.wait_for(b"API ")  # the engine is up
         terminal.wait_for(b"Ask something.")
         terminal.write(keys + CTRL_Q)
         assert terminal.exit_code() == 0

@@ -6,14 +6,15 @@ from textual.content import Content
 from textual.style import Style
 
 from core.calls.events import GenerationResult, ToolCall
+from core.chats.tree import Node
 from tui.chat.answer_markdown import AnswerMarkdown, estimated_lines
 from tui.chat.lines import Line, Look, indented, text_lines
-from tui.chat.live_answer import LiveAnswer
-from tui.chat.turn_view import Thumbnail, nobody
+from tui.chat.live_answer import LiveAnswer, final_figures
+from tui.chat.turn_view import Thumbnail, nobody, versions
 from tui.foreign import plain
 
 THINKING_LINES = 4
-DIM = "$foreground 60%"
+DIM = "$dim"
 
 
 def thinking_content(text: str, folded: bool, thinking_now: bool) -> Content:
@@ -40,7 +41,8 @@ def call_content(call: ToolCall) -> Content:
 class AnswerView:
     """Grows with `show`; `finish`, or `set` where nothing has grown, renders it for good."""
 
-    def __init__(self, label: str, tier: str, folded: bool = True) -> None:
+    def __init__(self, label: str, tier: str, folded: bool = True, node: Node | None = None) -> None:
+        self.node = node
         self.refused = False
         self.changed = nobody
         self.thumbnails: list[Thumbnail] = []
@@ -59,11 +61,11 @@ class AnswerView:
         """The answer without its thinking."""
         return self._result.text
 
-    async def show(self, live: LiveAnswer) -> None:
-        """Show what has come so far."""
+    async def show(self, live: LiveAnswer, load: str = "") -> None:
+        """Show what has come so far; `load` is what a request waits for that has not begun."""
         self._result = live.result
         await self.body.grow(live.result.text)
-        self._figures = Content.assemble(("▌", "$primary"), plain(live.figures))
+        self._figures = Content.assemble(("▌", "$primary"), plain(live.figures_behind(load)))
         self.changed()
 
     async def finish(self, result: GenerationResult, figures: str, problem: str = "") -> None:
@@ -83,7 +85,7 @@ class AnswerView:
 
     def refuse(self) -> None:
         """It is no part of the conversation."""
-        self.refused = True
+        self.refused, self.node = True, None
         self.changed()
 
     def estimate(self, width: int) -> int:
@@ -97,8 +99,8 @@ class AnswerView:
 
     def lines(self, width: int, look: Look) -> list[Line]:
         tier = f"${self._tier}" if self._tier in ("quick", "full") else "$secondary"
-        dim = f"bold {'$foreground 50%' if self.refused else tier}"
-        lines = text_lines(plain(self._label), width, look, dim)
+        dim = f"bold {'$dim' if self.refused else tier}"
+        lines = text_lines(Content.assemble(plain(self._label), versions(self.node)), width, look, dim)
         if self._result.thinking:
             lines += [*self._thinking(width, look), Line(look.blank(0))]
         body = self.body.lines(width, look)
@@ -110,8 +112,15 @@ class AnswerView:
         if self._problem:
             lines += text_lines(plain(self._problem), width, look, "$error")
         if self._figures:
-            lines += text_lines(self._figures, width, look, "$foreground 55%")
+            lines += text_lines(self._told(width), width, look, "$dim")
         return lines
+
+    def _told(self, width: int) -> Content:
+        """The figures, in words where they fit into a line."""
+        if self._growing or self._result.finished is None:
+            return self._figures
+        words = plain(final_figures(self._result.finished, spelled=True))
+        return words if words.cell_length <= width else self._figures
 
     def _thinking(self, width: int, look: Look) -> list[Line]:
         """What the model thought; a click folds or unfolds it."""

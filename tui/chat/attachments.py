@@ -42,15 +42,16 @@ class Attachment(Horizontal):
         with Vertical(classes="attachment-words"):
             yield Static(plain(shorten(self.image.name or "image", NAME_CELLS)), markup=False)
             yield Static(
-                Content.styled(
-                    f"{self.image.width}×{self.image.height} · {size(len(self.image.data))}", "$foreground 60%"
-                )
+                Content.styled(f"{self.image.width}×{self.image.height} · {size(len(self.image.data))}", "$dim")
             )
-            yield RemoveMark(Content.assemble(("✕", "$error"), (" remove", "$foreground 60%")))
+            yield RemoveMark(Content.assemble(("✕", "$error"), (" remove", "$dim")))
 
 
 class Attachments(Horizontal):
     """The strip above the composer; gone when it is empty."""
+
+    class Changed(Message):
+        """Other images are attached than before."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -89,6 +90,10 @@ class Attachments(Horizontal):
 
     def _tell(self) -> None:
         self.set_class(bool(self._images), "-some")
+        self.post_message(self.Changed())
+
+    def on_picture_wanted(self, event: Picture.Wanted) -> None:
+        event.among = self.images
 
     async def on_remove_mark_pressed(self, event: RemoveMark.Pressed) -> None:
         event.stop()

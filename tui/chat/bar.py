@@ -8,23 +8,43 @@ from textual import getters
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Select, Static
 
 from core.catalog import ModelInfo
-from tui.chat.conversation import ChatSettings
+from core.chats.settings import ChatSettings
 from tui.chat.model_choices import TIERS, choices
 from tui.foreign import clean, plain
 from tui.state import WorkbenchState
+from tui.widgets.redraw import redraw
+
+CHOOSER_CELLS = 34
+"""What the name of a model should have."""
+
+
+class ModelChooser(Select[str]):
+    """Says when it has closed, so that what is typed next goes where it was meant."""
+
+    class Closed(Message):
+        """Its list is closed, whatever closed it."""
+
+    def watch_expanded(self, expanded: bool) -> None:
+        if not expanded and self.is_mounted:
+            self.post_message(self.Closed())
 
 
 class ChatBar(Horizontal):
-    """A chooser of tiers and models, and the settings that differ from the usual ones."""
+    """A chooser of tiers and models, and the settings that differ from the usual ones.
+
+    `images` says whether images are in view of the next answer: a tier's name may mean another model then.
+    """
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
     settings: reactive[ChatSettings] = reactive(ChatSettings())
+    images: reactive[bool] = reactive(False)
 
-    chooser: getters.query_one[Select[str]] = getters.query_one("#chat-model", Select)
+    chooser = getters.query_one("#chat-model", ModelChooser)
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -32,7 +52,7 @@ class ChatBar(Horizontal):
         self._labels = [(tier, tier) for tier in TIERS]
 
     def compose(self) -> ComposeResult:
-        yield Select[str](self._labels, allow_blank=False, id="chat-model", compact=True)
+        yield ModelChooser(self._labels, allow_blank=False, id="chat-model", compact=True)
         yield Static(id="chat-settings-line", markup=False)
 
     def on_mount(self) -> None:
@@ -47,8 +67,12 @@ class ChatBar(Horizontal):
         if self.is_mounted:
             self._offer_models()
 
+    def watch_images(self) -> None:
+        if self.is_mounted:
+            self._offer_models()
+
     def _offer_models(self) -> None:
-        labels = choices(self._models, self.state)
+        labels = choices(self._models, self.state, self.images)
         if not self._models or labels == self._labels:
             return
         self._labels = labels
@@ -72,13 +96,27 @@ class ChatBar(Horizontal):
         if self.is_mounted:
             self._show_settings()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_settings)
+
     def _show_settings(self) -> None:
-        settings = self.settings
-        parts = [
-            "system" if settings.system.strip() else "",
-            f"t {settings.temperature:g}" if settings.temperature is not None else "",
-            f"≤{settings.max_tokens}" if settings.max_tokens else "",
-            {True: "thinking", False: "no thinking", None: ""}[settings.thinking],
-            f"{len(settings.tools)} tools" if settings.tools else "",
-        ]
-        self.query_one("#chat-settings-line", Static).update(Content(" · ".join(part for part in parts if part)))
+        """In words where they leave the chooser enough, else in short."""
+        line = self.query_one("#chat-settings-line", Static)
+        words, short = (Content(" · ".join(_told(self.settings, spelled))) for spelled in (True, False))
+        told = words if words.cell_length + CHOOSER_CELLS <= self.size.width else short
+        line.styles.width = told.cell_length + 2
+        redraw(line, told)
+
+
+def _told(settings: ChatSettings, spelled: bool) -> list[str]:
+    """The settings that are in force, in words or in short."""
+    parts = [
+        ("system prompt" if spelled else "system") if settings.system.strip() else "",
+        f"{'temperature' if spelled else 't'} {settings.temperature:g}" if settings.temperature is not None else "",
+        (f"at most {settings.max_tokens:,} tokens" if spelled else f"≤{settings.max_tokens}")
+        if settings.max_tokens
+        else "",
+        {True: "thinking", False: "no thinking", None: ""}[settings.thinking],
+        f"{len(settings.tools)} tools" if settings.tools else "",
+    ]
+    return [part for part in parts if part]

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
+from core.chats.history import Draft
 from core.errors import EngineError
 from core.media.images import ImageData, read_image
 from tui.background import off_loop
@@ -33,6 +34,9 @@ class ChatInput(Vertical):
             self.images = images
             self.draft = draft
 
+    class Resized(Message):
+        """It takes another number of lines."""
+
     attachments = getters.query_one(Attachments)
     completions = getters.query_one(Completions)
     composer = getters.query_one(Composer)
@@ -41,6 +45,9 @@ class ChatInput(Vertical):
         yield Completions("completions", Path.cwd())
         yield Attachments("attachments")
         yield Composer("composer")
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
     # -- what becomes of a message ------------------------------------------------------------------------------------
 
@@ -65,15 +72,15 @@ class ChatInput(Vertical):
         self.composer.accepted(draft)
         await self.attachments.set([])
 
-    async def give_back(self, text: str, images: Sequence[ImageData]) -> None:
-        """A message is to be changed or sent again. What has been typed meanwhile is not overwritten."""
-        if not self.composer.text and not self.attachments.images:
-            self.composer.write(text)
-            await self.attachments.set(list(images))
+    @property
+    def draft(self) -> Draft:
+        """What is written and not sent."""
+        return Draft(self.composer.text, tuple(self.attachments.images))
 
-    async def clear(self) -> None:
-        self.composer.text = ""
-        await self.attachments.set([])
+    async def put(self, draft: Draft) -> None:
+        """Write something else in place of what is there."""
+        self.composer.write(draft.text)
+        await self.attachments.set(list(draft.images))
 
     # -- completing paths ---------------------------------------------------------------------------------------------
 

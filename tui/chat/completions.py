@@ -26,6 +26,7 @@ class Completions(OptionList, can_focus=False):
         self._candidates = [] if typed is None else candidates(typed, self._base)
         self.clear_options()
         self.set_class(bool(self._candidates), "-open")
+        self.border_title = "tab completes · ↑ ↓ choose · esc closes"
         if self._candidates:
             self.add_options([Option(self._label(candidate)) for candidate in self._candidates])
             self.highlighted = 0
@@ -39,7 +40,7 @@ class Completions(OptionList, can_focus=False):
             weight = size(candidate.path.stat().st_size)
         except OSError:
             weight = ""
-        return Content.assemble(plain(candidate.path.name), (f"  {weight}", "$foreground 60%"))
+        return Content.assemble(plain(candidate.path.name), (f"  {weight}", "$dim"))
 
     @property
     def chosen(self) -> Candidate | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,10 +13,13 @@ from textual.widgets import TextArea
 from tui.actions import bindings
 from tui.chat.dropped import dropped_images
 from tui.chat.mentions import Candidate, mention_start, open_mention
-from tui.foreign import clean
+from tui.foreign import clean, plain
+from tui.widgets.text_fields import TextField
+
+ASK = "Ask something. @ attaches an image."
 
 
-class Composer(TextArea):
+class Composer(TextField):
     """The input of the chat. It knows nothing of models: it posts what the person did."""
 
     BINDINGS: ClassVar = bindings("composer")
@@ -49,6 +53,9 @@ class Composer(TextArea):
     class PasteWanted(Message):
         """The clipboard's image is asked for."""
 
+    class EditLeft(Message):
+        """The message that is edited is to stay as it was."""
+
     class DetachWanted(Message):
         """The last attached image is to go."""
 
@@ -60,9 +67,10 @@ class Composer(TextArea):
             tab_behavior="focus",
             compact=True,
             highlight_cursor_line=False,
-            placeholder="Ask something. @ attaches an image.",
+            placeholder=ASK,
         )
         self.completing = False
+        self.editing = False
         self._sent: list[str] = []
         self._recalled: int | None = None
         self._draft = ""
@@ -85,6 +93,13 @@ class Composer(TextArea):
         self._recalled = None
         self.write(self.text.removeprefix(text))
 
+    def await_results(self, tools: Sequence[str]) -> None:
+        """Say that what is typed next is the result of these calls; of none, that anything may be asked."""
+        names = clean(", ".join(tools))
+        self.placeholder = plain(f"The model waits for what {names} gives: type the result here.") if tools else ASK
+        if not self.editing:
+            self.border_title = plain(f"result of {names}") if tools else ""
+
     def write(self, text: str) -> None:
         """Put `text` in the box, the cursor behind it."""
         self.text = text
@@ -95,6 +110,18 @@ class Composer(TextArea):
 
     def action_detach(self) -> None:
         self.post_message(self.DetachWanted())
+
+    def show_edit(self, title: str) -> None:
+        """Say that a sent message is being edited, or, with "", that none is."""
+        self.border_title = title
+        self.editing = bool(title)
+        self.refresh_bindings()
+
+    def action_leave_edit(self) -> None:
+        self.post_message(self.EditLeft())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "leave_edit" or self.editing
 
     # -- keys that mean something else here ---------------------------------------------------------------------------
 
@@ -133,6 +160,12 @@ class Composer(TextArea):
             self.post_message(self.DetachWanted())
         else:
             super().action_delete_left()
+
+    def action_delete_right(self) -> None:
+        if not self.text:
+            self.post_message(self.DetachWanted())
+        else:
+            super().action_delete_right()
 
     async def _on_key(self, event: events.Key) -> None:
         if self.completing and event.key in ("tab", "escape"):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from core.calls.events import Finished, GenerationResult, ToolCall
+from core.calls.events import GenerationResult, ToolCall
 from core.calls.requests import (
     GenerationRequest,
     ImagePart,
@@ -16,61 +15,46 @@ from core.calls.requests import (
     Sampling,
     TextPart,
     ThinkingPart,
-    Tool,
     ToolCallPart,
     ToolResultPart,
 )
+from core.chats.settings import ChatSettings
+from core.chats.tree import Place, Tree, Turn
 from core.media.images import ImageData
 
-DEFAULT_MAX_TOKENS = 1024
 
-
-@dataclass(frozen=True)
-class ChatSettings:
-    """What is sent beside the messages. None leaves the choice to the model's own defaults."""
-
-    system: str = ""
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    max_tokens: int | None = DEFAULT_MAX_TOKENS
-    thinking: bool | None = None
-    tools: tuple[Tool, ...] = ()
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One message with, for an answer, who gave it and how it ended."""
-
-    message: Message
-    model: str = ""
-    finished: Finished | None = None
-
-
-@dataclass
-class Conversation:
-    """The turns that were said. A refused question is never among them."""
-
-    turns: list[Turn] = field(default_factory=list)
+class Conversation(Tree):
+    """What was said, and what becomes of it. A refused question is never among the turns."""
 
     @property
     def title(self) -> str:
         """The beginning of the first question, on one line."""
         for turn in self.turns:
             if turn.message.role is Role.USER:
-                text = " ".join(turn.message.plain_text.split())
-                return (text[:59] + "…" if len(text) > 60 else text) or "an image"
+                return title_of(turn.message.plain_text)
         return "new chat"
 
-    def pending_calls(self) -> list[ToolCallPart]:
-        """The calls of the last answer: what is typed next is their result."""
-        if not self.turns or self.turns[-1].message.role is not Role.ASSISTANT:
-            return []
-        return [part for part in self.turns[-1].message.parts if isinstance(part, ToolCallPart)]
+    def so_far(self, place: Place | None = None) -> list[Turn]:
+        """The turns up to a place; those that are shown when none is named."""
+        return self.turns if place is None else [node.turn for node in self.above(place)]
 
-    def question(self, text: str, images: Sequence[ImageData] = ()) -> Message:
-        """The message that `text` and `images` make here: a tool's result after a call, else the person's turn."""
-        calls = self.pending_calls()
+    def pending_calls(self, place: Place | None = None) -> list[ToolCallPart]:
+        """The calls of the last answer up to a place: what is typed next there is their result."""
+        turns = self.so_far(place)
+        if not turns or turns[-1].message.role is not Role.ASSISTANT:
+            return []
+        return [part for part in turns[-1].message.parts if isinstance(part, ToolCallPart)]
+
+    def has_images(self, place: Place | None = None) -> bool:
+        """Whether anything that was said up to a place, or that is shown, has an image."""
+        return any(turn.message.images for turn in self.so_far(place))
+
+    def question(self, text: str, images: Sequence[ImageData] = (), place: Place | None = None) -> Message:
+        """The message that `text` and `images` make behind a place, or at the end of what is shown.
+
+        It is a tool's result after a call, else the person's turn.
+        """
+        calls = self.pending_calls(place)
         if not calls:
             return Message.text(Role.USER, text, *images)
         shown = tuple(ImagePart(image) for image in images)  # once is enough
@@ -78,12 +62,12 @@ class Conversation:
         results = (ToolResultPart(other, (TextPart(text),)) for other in others)
         return Message(Role.TOOL, (ToolResultPart(first, (*shown, TextPart(text))), *results))
 
-    def request(self, model: str, settings: ChatSettings) -> GenerationRequest:
-        """Everything said so far, for `model` to answer."""
+    def request(self, model: str, settings: ChatSettings, place: Place | None = None) -> GenerationRequest:
+        """Everything said up to a place, or all that is shown, for `model` to answer."""
         system = (Message.text(Role.SYSTEM, settings.system),) if settings.system.strip() else ()
         return GenerationRequest(
             model=model,
-            messages=(*system, *(turn.message for turn in self.turns)),
+            messages=(*system, *(turn.message for turn in self.so_far(place))),
             tools=settings.tools,
             sampling=Sampling(
                 temperature=settings.temperature,
@@ -95,15 +79,11 @@ class Conversation:
             source="chat",
         )
 
-    def take_back_answer(self) -> bool:
-        """Drop the answers after the last question; False if there is no question to answer again."""
-        kept = list(self.turns)
-        while kept and kept[-1].message.role is Role.ASSISTANT:
-            kept.pop()
-        if not kept:
-            return False
-        self.turns = kept
-        return True
+
+def title_of(text: str) -> str:
+    """The beginning of a message, on one line."""
+    line = " ".join(text.split())
+    return (line[:59] + "…" if len(line) > 60 else line) or "an image"
 
 
 def answer_message(result: GenerationResult) -> Message | None:
@@ -130,37 +110,3 @@ def result_of(turn: Turn) -> GenerationResult:
         ],
         finished=turn.finished,
     )
-
-
-def _named(part: ImagePart) -> str:
-    return f"*image: {part.image.name or part.image.sha256[:12]}*"
-
-
-def as_markdown(conversation: Conversation, settings: ChatSettings) -> str:
-    """The whole chat as a Markdown document, for export."""
-    lines = [f"# {conversation.title}", ""]
-    if settings.system.strip():
-        lines += ["## System", "", settings.system.strip(), ""]
-    for turn in conversation.turns:
-        name = {Role.USER: "You", Role.TOOL: "Tool result", Role.ASSISTANT: turn.model or "Assistant"}
-        lines += [f"## {name.get(turn.message.role, turn.message.role.value)}", ""]
-        for part in turn.message.parts:
-            match part:
-                case TextPart(text):
-                    lines += [text, ""]
-                case ThinkingPart(text):
-                    lines += ["<details><summary>Thinking</summary>", "", text, "", "</details>", ""]
-                case ToolCallPart(_, call, arguments):
-                    lines += ["```json", json.dumps({"call": call, "arguments": dict(arguments)}), "```", ""]
-                case ToolResultPart(_, content):
-                    lines += [_named(item) for item in content if isinstance(item, ImagePart)]
-                    lines += ["".join(item.text for item in content if isinstance(item, TextPart)), ""]
-                case _:
-                    lines += [_named(part), ""]
-        if turn.finished is not None:
-            timing, usage = turn.finished.timing, turn.finished.usage
-            lines += [
-                f"*{usage.completion_tokens} tokens, first after {timing.ttft_s:.2f} s, {timing.decode_tps:.1f} tok/s*",
-                "",
-            ]
-    return "\n".join(lines).rstrip() + "\n"

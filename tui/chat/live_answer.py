@@ -18,21 +18,24 @@ from core.calls.events import (
     ThinkingDelta,
     ToolCallDelta,
 )
-from tui.figures import rate, seconds
+from tui.figures import first_token, rate, seconds
 from tui.foreign import one_line
 
 RATE_AFTER_S = 0.25
 """A rate told from less time than this jumps about."""
 
 
-def final_figures(finished: Finished) -> str:
-    """The line under a finished answer."""
+def final_figures(finished: Finished, spelled: bool = False) -> str:
+    """The line under a finished answer; `spelled` is for where there is room for words."""
     timing, usage = finished.timing, finished.usage
-    parts = [f"TTFT {seconds(timing.ttft_s)}"]
+    parts = [first_token(timing.ttft_s, spelled)] if timing.ttft_s else []
     if timing.decode_tps:
-        parts.append(rate(timing.decode_tps))
-    cached = f" ({usage.cached_tokens} cached)" if usage.cached_tokens else ""
-    parts.append(f"{usage.prompt_tokens}{cached} → {usage.completion_tokens} tokens")
+        parts.append(rate(timing.decode_tps, spelled))
+    cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+    if spelled and (usage.prompt_tokens or usage.completion_tokens):
+        parts.append(f"prompt {usage.prompt_tokens:,} tokens{cached}, answer {usage.completion_tokens:,}")
+    elif usage.prompt_tokens or usage.completion_tokens:
+        parts.append(f"{usage.prompt_tokens}{cached} → {usage.completion_tokens} tokens")
     if timing.load_s >= 0.05:
         parts.append(f"loaded in {seconds(timing.load_s)}")
     ending = {
@@ -56,14 +59,17 @@ class LiveAnswer:
     last_at: float | None = None
     deltas: int = 0
     stage: str = "sent"
+    begun: bool = False
+    """Whether its model has begun with it."""
 
     def add(self, event: Event) -> None:
         match event:
             case Queued(position):
-                self.stage = f"waiting, place {position}"
+                self.stage = f"place {position} in the queue"
             case Loading(model):
                 self.stage = f"loading {one_line(model)}"
             case Prefill(done, total, cached):
+                self.begun = True
                 share = f", {cached} cached" if cached else ""
                 self.stage = f"reading the prompt {done}/{total}{share}"
             case TextDelta() | ThinkingDelta() | ToolCallDelta():
@@ -75,6 +81,12 @@ class LiveAnswer:
                 pass
         self.result.add(event)
 
+    def figures_behind(self, load: str) -> str:
+        """What to write under the answer while a model is read: `load` says which, for a request that has not begun."""
+        if load and not self.begun and self.first_at is None and not self.stage.startswith("place"):
+            return f"{load} · {seconds(max(0.0, self.clock() - self.submitted_at))}"
+        return self.figures
+
     @property
     def figures(self) -> str:
         """What to write under the answer now."""
@@ -82,7 +94,7 @@ class LiveAnswer:
             return final_figures(self.result.finished)
         if self.first_at is None or self.last_at is None:
             return f"{self.stage} · {seconds(max(0.0, self.clock() - self.submitted_at))}"
-        parts = [f"TTFT {seconds(self.first_at - self.submitted_at)}"]
+        parts = [first_token(self.first_at - self.submitted_at)]
         elapsed = self.last_at - self.first_at
         if elapsed >= RATE_AFTER_S:
             # A delta is about a token; the engine's own count replaces the guess at the end.

@@ -101,7 +101,7 @@ class Quote(Kept):
     blocks: Sequence[Block]
 
     def _lay_out(self, width: int, look: Look) -> list[Line]:
-        bar = look.mark("▌ ", "$text-primary 50%")
+        bar = look.mark("▌ ", "$primary")
         return indented(stacked(self.blocks, width - 2, look), bar, bar)
 
 
@@ -134,7 +134,7 @@ class Grid(Kept):
     def _lay_out(self, width: int, look: Look) -> list[Line]:
         if len(self.header) * (LEAST_COLUMN + 3) > width:
             return self._as_list(width, look)
-        rule = (look.base + look.style("$foreground 25%")).rich_style
+        rule = (look.base + look.style("$border-blurred")).rich_style
         table = Table(box=box.ROUNDED, border_style=rule, style=look.base.rich_style, show_lines=False)
         for number, cell in enumerate(self.header):
             side = self.alignment[number] if number < len(self.alignment) else ""

@@ -85,7 +85,7 @@ def _block(tokens: Sequence[Token]) -> Block:
         case "table_open":
             return _grid(inner)
         case _:  # raw HTML and what plugins may bring: shown as it was written
-            return Paragraph(Content(first.content.rstrip()), "$foreground 70%")
+            return Paragraph(Content(first.content.rstrip()), "$dim")
 
 
 def _items(opening: Token, inner: Sequence[Token]) -> Block:

@@ -5,36 +5,30 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
-from textual import getters, on, work
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.reactive import reactive
-from textual.widgets import Select
+from textual import on, work
 
 from core.calls.generation import Generation
-from core.calls.requests import Message, Role
+from core.calls.requests import Role
+from core.chats.history import Draft
+from core.chats.settings import ChatSettings
+from core.chats.tree import Node, Place, Turn
 from core.errors import EngineError
 from tui.actions import bindings
-from tui.background import off_loop
 from tui.chat.answer_view import AnswerView
-from tui.chat.bar import ChatBar
+from tui.chat.bar import ModelChooser
 from tui.chat.chat_input import ChatInput
-from tui.chat.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown, result_of
-from tui.chat.live_answer import LiveAnswer, final_figures
+from tui.chat.composer import Composer
+from tui.chat.conversation import answer_message
+from tui.chat.kept_chat import KeptChat
+from tui.chat.live_answer import LiveAnswer
 from tui.chat.model_choices import TIERS, model_of
 from tui.chat.question_view import QuestionView
-from tui.chat.saved_chats import SavedChats
-from tui.chat.saver import ChatSaver, history_file
-from tui.chat.settings_screen import ChatSettingsScreen
 from tui.chat.transcript import Transcript
-from tui.chat.turn_view import TurnView
-from tui.foreign import plain, short_name
+from tui.chat.waiting import load_ahead
+from tui.foreign import short_name
 from tui.screens.jump import Target
 from tui.services import Services
-from tui.state import WorkbenchState
 
 REDRAWS_PER_S = 15
 SLOWEST_REDRAW_S = 0.5
@@ -48,6 +42,11 @@ class Answering:
     live: LiveAnswer
     view: AnswerView
     model: str
+    settings: ChatSettings
+    asked: Node
+    """The question that it answers."""
+    edited: Node | None
+    """The turn of which the question is another version."""
 
     def take(self) -> bool:
         """Fold in what has come; True once that was all."""
@@ -57,82 +56,48 @@ class Answering:
         return ended
 
 
-class ChatPane(Vertical):
-    """One conversation at a time; leaving it for a new one keeps it saved."""
+class ChatPane(KeptChat):
+    """Asks and shows the answers."""
 
     BINDINGS = bindings("chat")
 
-    state: reactive[WorkbenchState] = reactive(WorkbenchState())
-    settings: reactive[ChatSettings] = reactive(ChatSettings())
-
-    bar = getters.query_one(ChatBar)
-    transcript = getters.query_one(Transcript)
-    input = getters.query_one(ChatInput)
-
     def __init__(self, id: str) -> None:
-        super().__init__(id=id, classes="pane")
-        self.border_title = "Chat"
-        self.conversation = Conversation()
-        self._services: Services | None = None
-        self._saver: ChatSaver | None = None
+        super().__init__(id)
         self._answering: Answering | None = None
-        self._unfolded = False
-
-    def compose(self) -> ComposeResult:
-        yield ChatBar("chat-bar").data_bind(ChatPane.state, ChatPane.settings)
-        yield Transcript(id="transcript")
-        yield ChatInput(id="chat-input")
-
-    def on_mount(self) -> None:
-        self.transcript.greet()
 
     # -- beginning and end --------------------------------------------------------------------------------------------
-
-    def attach(self, services: Services) -> None:
-        """Begin to work with the opened services."""
-        self._services = services
-        unsaved = partial(self.notify, title="The chat is not saved", severity="warning", timeout=15)
-        self._saver = ChatSaver(history_file(services.settings.data_dir), unsaved)  # notify may be called on any thread
-
-    def close(self) -> None:
-        """Finish saving. Blocks, for a bounded time: not for the event loop."""
-        if self._saver is not None:
-            self._saver.close()
 
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
         return [
-            Target("o", "model", self.bar.chooser),
+            Target("o", "model", self.bar.chooser, self.action_choose_model),
             Target("t", "transcript", self.transcript, self.focus_last_turn),
             Target("c", "composer", self.input.composer),
         ]
-
-    def focus_main(self) -> None:
-        # At once, not when the queue gets to it as Widget.focus does: keys typed ahead must not go elsewhere.
-        self.screen.set_focus(self.input.composer)
 
     def focus_last_turn(self) -> None:
         """Go to the newest message, from where tab reaches the others."""
         if self.transcript.turns:
             self.transcript.focus_turn(self.transcript.turns[-1])
 
-    @on(Select.Changed, "#chat-model")
-    def _model_chosen(self, event: Select.Changed) -> None:
+    @on(ModelChooser.Closed)
+    def _chooser_closed(self, event: ModelChooser.Closed) -> None:
+        """Back to the composer, behind the focus that the chooser has asked for; not away from where someone went."""
         event.stop()
-        self.focus_main()
+        self.app.call_later(self._leave_chooser)
+
+    def _leave_chooser(self) -> None:
+        focused = self.screen.focused
+        if focused is None or self.bar.chooser in focused.ancestors_with_self:
+            self.focus_main()
 
     def action_choose_model(self) -> None:
         self.bar.chooser.focus()
         self.bar.chooser.action_show_overlay()
 
-    @work(exclusive=True, group="settings")
-    async def action_settings(self) -> None:
-        settings = await self.app.push_screen_wait(ChatSettingsScreen(self.settings))
-        if settings is not None:
-            self.settings = settings
-
-    def _show_title(self) -> None:
-        self.border_subtitle = plain(self.conversation.title) if self.conversation.turns else ""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        return action != "regenerate" or not self.busy
 
     # -- asking and answering -----------------------------------------------------------------------------------------
 
@@ -148,60 +113,72 @@ class ChatPane(Vertical):
         elif self._services is None:
             self.notify("The engine is still starting.")
         else:
-            await self._ask(self._services, self.conversation.question(event.text, event.images), event.draft)
+            await self._ask(self._services, event)
 
-    async def _ask(self, services: Services, question: Message, draft: str) -> None:
-        """Put a question to the chosen model; one that is refused at once stays in the composer."""
+    async def _ask(self, services: Services, event: ChatInput.Sent) -> None:
+        """Put a question to the chosen model; one that is refused at once stays in the composer.
+
+        A message that was edited becomes a branch beside the one that it was.
+        """
+        edited = self._edit.node if self._edit is not None else None
+        place = edited.parent if edited is not None else self.conversation.last
+        question = self.conversation.question(event.text, event.images, place)
         if not self.conversation.turns:
             self.transcript.clear()
-        self.transcript.drop_refused()
-        view = QuestionView(question)
-        self.transcript.append(view)
-        self.conversation.turns.append(Turn(question))
-        if await self._answer(services):
-            await self.input.taken(draft)
+        node = self.conversation.add(Turn(question), place)
+        self._show_branch()
+        if await self._answer(services, node, edited):
+            await self.input.taken(event.draft)
+            await self._end_edit(self.input.composer.text)
             self._show_title()
             self._save()
+            self._keep_written()
         else:
-            self.conversation.turns.pop()
-            view.refuse()
+            self._take_back(node, edited)
 
-    async def _answer(self, services: Services) -> bool:
-        """Ask for an answer to the conversation as it stands; False if the engine refuses."""
+    def _take_back(self, node: Node, edited: Node | None, shown: bool = True) -> None:
+        """A question was refused: it is shown as such under the branch that was there before, or not at all."""
+        *_, asked, answer = self.transcript.turns
+        self.conversation.drop(node)
+        if edited is not None:
+            self.conversation.show(edited)
+        for view in (asked, answer):
+            view.refuse()
+        self._show_branch()
+        if shown:
+            self.transcript.append(asked, answer)
+
+    async def _answer(self, services: Services, asked: Node, edited: Node | None = None) -> bool:
+        """Ask for an answer to a question; False if the engine refuses."""
         choice = self.bar.chosen
-        model = self._who_answers(choice, services)
+        model = model_of(choice, self.state, self.conversation.has_images(asked))
         tier = choice if choice in TIERS else ""
         label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
         view = AnswerView(label, tier, folded=not self._unfolded)
         self.transcript.append(view)
+        settings = self.settings
         try:
             if model is None:
                 key = "q" if choice == "quick" else "w"
                 raise EngineError(f"No model stands for the {choice} tier: choose one in Models (F2) and press {key}.")
             submitted = time.monotonic()
-            generation = services.engine.generate(self.conversation.request(model, self.settings))
+            generation = services.engine.generate(self.conversation.request(model, settings, asked))
         except EngineError as error:
             view.refuse()
             view.set(LiveAnswer(0).result, "", error.message)
             return False
-        self._answering = Answering(generation, LiveAnswer(submitted), view, model)
-        self._follow(self._answering)
+        self._answering = Answering(generation, LiveAnswer(submitted), view, model, settings, asked, edited)
+        self.refresh_bindings()
+        self._follow(self._answering, services)
         return True
 
-    def _who_answers(self, choice: str, services: Services) -> str | None:
-        """The choice's model; for a tier whose model nobody picked by hand, the one that is better at plain text."""
-        model = model_of(choice, self.state)
-        if choice in self.state.chosen or any(turn.message.images for turn in self.conversation.turns):
-            return model
-        return services.text.get(choice, model)
-
     @work(exclusive=True, group="answer")
-    async def _follow(self, answering: Answering) -> None:
+    async def _follow(self, answering: Answering, services: Services) -> None:
         """Drain the engine's events a few times a second; the figures are of its clock, so reading late is harmless."""
         result = answering.live.result
         pause = 1 / REDRAWS_PER_S
         while not answering.take():
-            await answering.view.show(answering.live)
+            await answering.view.show(answering.live, load_ahead(services.engine.status(), answering.model))
             asked = time.monotonic()
             await asyncio.sleep(pause)
             late = time.monotonic() - asked - pause  # what laying out and drawing took: leave twice that for keys
@@ -210,26 +187,53 @@ class ChatPane(Vertical):
         figures = answering.live.figures if result.finished else ""
         await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
-        if not self._record(answering) and error is not None:
-            await self._give_back(answering.view)
+        self.refresh_bindings()
+        if not self._record(answering):
+            await self._nothing_came(answering, failed=error is not None)
+        self._show_title()
 
     def _record(self, answering: Answering) -> bool:
         """Make what was answered a turn of the chat; False if nothing was."""
         message = answer_message(answering.live.result)
         if message is None:
             return False
-        self.conversation.turns.append(Turn(message, answering.model, answering.live.result.finished))
+        turn = Turn(message, answering.model, answering.live.result.finished, answering.settings)
+        answering.view.node = self.conversation.add(turn, answering.asked)
+        answering.view.changed()
         self._save()
         return True
 
-    async def _give_back(self, view: AnswerView) -> None:
-        """An answer failed before its first word: the question goes back to the composer, to be sent again."""
-        question = self.conversation.turns.pop().message
-        view.refuse()
-        for asked in self.transcript.views(QuestionView)[-1:]:
-            asked.refuse()
+    async def _nothing_came(self, answering: Answering, failed: bool) -> None:
+        """An answer failed or was stopped before its first word. An earlier one is shown again.
+
+        Where there is none the question goes back to the composer, and of a stopped one nothing stays on the screen;
+        unless something else has been written there meanwhile, then the question stays to be asked again.
+        """
+        asked, view = answering.asked, answering.view
+        if asked.shown is not None:
+            view.refuse()
+            self._show_branch()
+            if failed:
+                self.transcript.append(view)
+            else:
+                self.notify("Stopped before the first word: the answer from before stays.")
+            return
+        draft = _wording(asked)
+        if answering.edited is None and (self._edit is not None or self.input.draft != Draft()):
+            if not failed:
+                view.set(LiveAnswer(0).result, "stopped before its first word · ^r asks again")
+            return
+        self._take_back(asked, answering.edited, shown=failed)
+        if not self.transcript.turns:
+            self.transcript.greet()
+        if answering.edited is None:
+            await self.input.put(draft)
+        elif self._edit is None:
+            await self._begin_edit(answering.edited, draft)
         self._save()
-        await self.input.give_back(question.plain_text, question.images)
+        self._keep_written()
+        if self._saver is not None:
+            self._saver.forget(asked)
 
     def stop(self) -> bool:
         """Stop the running answer and keep what came; False if none is running."""
@@ -238,112 +242,76 @@ class ChatPane(Vertical):
         self._answering.generation.cancel()
         return True
 
-    async def action_regenerate(self) -> None:
-        if self.busy or self._services is None:
-            return
-        if not self.conversation.take_back_answer():
-            self.notify("There is no message to answer again.")
-            return
-        self.transcript.drop_refused()
-        self.transcript.drop_after(self.transcript.views(QuestionView)[-1])
-        await self._answer(self._services)
-
-    @on(Transcript.EditWanted)
-    async def _edit(self, event: Transcript.EditWanted) -> None:
-        """Take the chat back to before a message, which goes into the composer."""
-        event.stop()
-        if self.busy:
-            self.notify("An answer is running: escape stops it.")
-            return
-        for position, turn in enumerate(self.conversation.turns):
-            if turn.message is event.view.message:
-                del self.conversation.turns[position:]
-                break
-        self.transcript.drop_from(event.view)
-        await self.input.clear()
-        await self.input.give_back(event.view.text, event.view.message.images)
-        self._show_title()
-        self._save()
-        self.focus_main()
-
-    # -- saved chats --------------------------------------------------------------------------------------------------
-
-    def _save(self) -> None:
-        """On the saver's thread; a question is on disk before its answer is."""
-        if self._saver is not None:
-            self._saver.save(self.conversation, model_of(self.bar.chosen, self.state) or "")
-
-    async def _leave_chat(self) -> None:
-        """Begin an empty chat; what the running answer has said so far stays in the old one."""
+    def _end_answer(self, keep: bool = True) -> None:
         if self._answering is not None:
             self.workers.cancel_group(self, "answer")
             self._answering.generation.cancel()
             self._answering.take()
-            self._record(self._answering)
+            if keep:
+                self._record(self._answering)
             self._answering = None
-        if self._saver is not None:
-            self._saver.new_chat()
-        self.conversation = Conversation()
-        self.transcript.clear()
-        await self.input.clear()
-        self._show_title()
+            self.refresh_bindings()
 
-    async def action_new_chat(self) -> None:
-        await self._leave_chat()
-        self.transcript.greet()
+    # -- branches -----------------------------------------------------------------------------------------------------
+
+    async def action_regenerate(self) -> None:
+        """Ask for another answer, beside the one that has the focus, or the last one."""
+        if self._services is None:
+            return
+        if self.busy:
+            self.notify("An answer is running: escape stops it.")
+            return
+        current = self.transcript.current
+        node: Place = (current.node if current is not None else None) or self.conversation.last
+        if isinstance(node, Node) and node.turn.message.role is Role.ASSISTANT:
+            node = node.parent
+        if not isinstance(node, Node):
+            self.notify("There is no message to answer again.")
+            return
+        self._show_branch(node)
+        if not await self._answer(self._services, node):
+            refused = self.transcript.turns[-1]
+            self._show_branch()
+            self.transcript.append(refused)
+
+    @on(Transcript.VersionWanted)
+    def _show_version(self, event: Transcript.VersionWanted) -> None:
+        """Show the turn's sibling, and below it what was seen there last."""
+        event.stop()
+        if self.busy:
+            self.notify("An answer is running: escape stops it.")
+            return
+        sibling = event.view.node.sibling(event.by) if event.view.node is not None else None
+        if sibling is None:
+            return
+        self.conversation.show(sibling)
+        self._show_branch()
+        self._show_title()
+        self._save()
+        self.transcript.focus_turn(next(view for view in self.transcript.turns if view.node is sibling))
+
+    @on(Transcript.EditWanted)
+    async def _edit_wanted(self, event: Transcript.EditWanted) -> None:
+        """Put a message into the composer; nothing goes before it is sent."""
+        event.stop()
+        node = event.view.node
+        if node is None:
+            return
+        editing = self._edit.node if self._edit is not None else None
+        if editing is not None and editing is not node and self.input.draft != _wording(editing):
+            self.notify("Another message is being edited: send it, or leave it with escape.")
+        elif editing is not node:
+            await self._begin_edit(node, _wording(node))
         self.focus_main()
 
-    @work(exclusive=True, group="saved-chats")
-    async def action_saved_chats(self) -> None:
-        if self._saver is None:
-            self.notify("The engine is still starting.")
-            return
-        chat = await self.app.push_screen_wait(SavedChats(self._saver))
-        if chat is None:
-            return
-        await self._leave_chat()
-        try:
-            self.conversation = await self._saver.open(chat)
-        except EngineError as error:
-            self.notify(error.message, title="Not opened", severity="error")
-        self._show_conversation()
-        self.focus_main()
+    @on(Composer.EditLeft)
+    async def _edit_left(self, event: Composer.EditLeft) -> None:
+        """Escape while editing: an answer that runs is stopped first."""
+        event.stop()
+        if not self.stop():
+            await self._end_edit()
 
-    def _show_conversation(self) -> None:
-        """Show a conversation that was read from the file."""
-        views: list[TurnView] = []
-        for turn in self.conversation.turns:
-            if turn.message.role is Role.ASSISTANT:
-                view = AnswerView(short_name(turn.model), "", folded=not self._unfolded)
-                view.set(result_of(turn), final_figures(turn.finished) if turn.finished else "")
-                views.append(view)
-            else:
-                views.append(QuestionView(turn.message))
-        self.transcript.append(*views)
-        self._show_title()
 
-    # -- reading ------------------------------------------------------------------------------------------------------
-
-    def action_toggle_thinking(self) -> None:
-        self._unfolded = not self._unfolded
-        self.transcript.fold(not self._unfolded)
-
-    def action_copy_answer(self) -> None:
-        answers = [turn for turn in self.conversation.turns if turn.message.role is Role.ASSISTANT]
-        if answers:
-            self.app.copy_to_clipboard(answers[-1].message.plain_text)
-            self.notify("Copied the last answer.", timeout=2)
-
-    @work(exclusive=True, group="export")
-    async def action_export(self) -> None:
-        if not self.conversation.turns:
-            self.notify("There is nothing to export yet.")
-            return
-        text = as_markdown(self.conversation, self.settings)
-        target = Path.cwd() / time.strftime("assay-chat-%Y%m%d-%H%M%S.md")
-        try:
-            await off_loop(lambda: target.write_text(text, encoding="utf-8"), "export")
-        except OSError as error:
-            self.notify(f"{target} cannot be written: {error.strerror}.", severity="error")
-            return
-        self.notify(f"Wrote {target}")
+def _wording(node: Node) -> Draft:
+    """A turn as the composer shows it."""
+    return Draft(QuestionView(node.turn.message).text, node.turn.message.images)

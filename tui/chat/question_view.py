@@ -7,9 +7,10 @@ from itertools import groupby
 from textual.content import Content
 
 from core.calls.requests import Message, Role, TextPart, ToolResultPart
+from core.chats.tree import Node
 from tui.chat.answer_markdown import estimated_lines
 from tui.chat.lines import Line, Look, text_lines
-from tui.chat.turn_view import Thumbnail, nobody
+from tui.chat.turn_view import Thumbnail, nobody, versions
 from tui.foreign import plain, shorten
 from tui.widgets.picture import box_of
 
@@ -20,8 +21,9 @@ BETWEEN = 2
 class QuestionView:
     """A turn of the person's, or a tool's result that they typed."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, node: Node | None = None) -> None:
         self.message = message
+        self.node = node
         self.refused = False
         self.changed = nobody
         self.thumbnails: list[Thumbnail] = []
@@ -36,7 +38,7 @@ class QuestionView:
 
     def refuse(self) -> None:
         """It goes back to the composer."""
-        self.refused = True
+        self.refused, self.node = True, None
         self.changed()
 
     def estimate(self, width: int) -> int:
@@ -47,9 +49,15 @@ class QuestionView:
         """Nothing is kept: laying out takes no time."""
 
     def lines(self, width: int, look: Look) -> list[Line]:
-        dim = "$foreground 50%"
+        dim = "$dim"
         label = "tool result" if self.message.role is Role.TOOL else "you"
-        lines = text_lines(Content(label), width, look, f"bold {dim}" if self.refused else "bold $primary")
+        head = Content.assemble(label, versions(self.node))
+        lines = text_lines(
+            head,
+            width,
+            look,
+            f"bold {dim}" if self.refused else "bold $primary",
+        )
         lines += self._images(width, look, len(lines))
         if self.text:
             lines += text_lines(plain(self.text), width, look, dim if self.refused else "")
@@ -79,5 +87,5 @@ class QuestionView:
                 height = max(height, boxes[number][1])
                 names = names.pad_right(place.column - names.cell_length) + plain(shorten(place.image.name, COLUMNS))
             lines += [Line(look.blank(0))] * height
-            lines += [Line(look.strip(names, "$foreground 60%")), Line(look.blank(0))]
+            lines += [Line(look.strip(names, "$dim")), Line(look.blank(0))]
         return lines

@@ -13,19 +13,23 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from core.chats.history import Chat
+from core.chats.history import Hit
 from core.errors import EngineError
 from tui.chat.saver import ChatSaver
 from tui.foreign import one_line, plain, short_name
 from tui.screens.confirm import Confirm
 from tui.widgets.row_table import Column, RowTable
+from tui.widgets.text_fields import LineField
 
 COLUMNS = (
     Column("title", "chat"),
     Column("turns", "turns", 5, right=True),
-    Column("model", "model", 16, 64),
+    Column("model", "model", 16, 76),
     Column("when", "last", 12),
 )
+
+
+FOUND = "bold $background on $warning"
 
 
 def when(updated: float, now: float) -> str:
@@ -34,8 +38,29 @@ def when(updated: float, now: float) -> str:
     return time.strftime("today %H:%M" if then[:3] == time.localtime(now)[:3] else "%Y-%m-%d", then)
 
 
-class SavedChats(ModalScreen[int | None]):
-    """Dismissed with the id of the chat to open, or with None."""
+def _found(hit: Hit, cells: int) -> Content:
+    """A chat's title, marked where something is written in it; and where the search found something, what."""
+    title = plain(one_line(hit.chat.title))
+    if hit.turn is None:
+        for start, end in hit.marks:
+            title = title.stylize(FOUND, start, end)
+    if hit.chat.drafts and hit.chat.messages:
+        title += Content.styled("  draft", "$warning")
+    if hit.turn is None:
+        return title
+    shown = plain(hit.snippet, "$dim")
+    for start, end in hit.marks:
+        shown = shown.stylize(FOUND, start, end)
+    room = max(cells // 3, cells - shown.cell_length - 2)
+    title = title.truncate(room, ellipsis=True) if title.cell_length > room else title
+    first = 0
+    if hit.marks and title.cell_length + 2 + shown.cell_length > cells:  # begin with the word before what was found
+        first = hit.snippet.rfind(" ", 0, max(hit.marks[0][0] - 1, 0)) + 1
+    return Content.assemble(title, "  ", "…" if first else "", shown[first:])
+
+
+class SavedChats(ModalScreen[Hit | None]):
+    """Dismissed with the chat to open, and the turn of it that the search found, or with None."""
 
     BINDINGS: ClassVar = [
         Binding("escape", "leave", "Leave", show=False),
@@ -51,13 +76,15 @@ class SavedChats(ModalScreen[int | None]):
     def __init__(self, saver: ChatSaver) -> None:
         super().__init__(classes="dialogue")
         self._saver = saver
-        self._chats: dict[str, tuple[Chat, str]] = {}
+        self._hits: dict[str, Hit] = {}
+        self.deleted: set[int] = set()
+        """The chats that are there no more."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box chats-box") as box:
             box.border_title = "Saved chats"
             box.border_subtitle = "⏎ opens · d deletes · / searches · esc leaves"
-            yield Input(placeholder="search titles and everything said", compact=True)
+            yield LineField(placeholder="search titles and everything said", compact=True)
             yield RowTable(COLUMNS, self._cell, empty="Reading…", id="chats-table")
 
     def on_mount(self) -> None:
@@ -70,9 +97,9 @@ class SavedChats(ModalScreen[int | None]):
         except EngineError as error:
             self.table.say(error.message)
             return
-        self._chats = {str(chat.id): (chat, snippet) for chat, snippet in found}
+        self._hits = {str(hit.chat.id): hit for hit in found}
         self.table.say(f"Nothing holds {one_line(words)!r}." if words else "No chat has been saved yet.")
-        self.table.show(list(self._chats))
+        self.table.show(list(self._hits))
         self.table.redraw()
 
     @on(Input.Changed)
@@ -80,17 +107,17 @@ class SavedChats(ModalScreen[int | None]):
         self._look(event.value)
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        chat, snippet = self._chats[key]
+        hit = self._hits[key]
+        chat = hit.chat
         match column.key:
             case "title":
-                title = plain(one_line(chat.title))
-                return Content.assemble(title, plain(f"  {one_line(snippet)}", "$foreground 60%")) if snippet else title
+                return _found(hit, cells)
             case "turns":
-                return Content(str(chat.messages))
+                return Content(str(chat.messages)) if chat.messages else Content.styled("draft", "$warning")
             case "model":
-                return plain(short_name(chat.model), "$foreground 60%")
+                return plain(short_name(chat.model), "$dim")
             case _:
-                return Content.styled(when(chat.updated, time.time()), "$foreground 60%")
+                return Content.styled(when(chat.updated, time.time()), "$dim")
 
     def action_to_rows(self) -> None:
         self.set_focus(self.table.rows)
@@ -100,17 +127,20 @@ class SavedChats(ModalScreen[int | None]):
 
     def action_open(self) -> None:
         if self.table.selected is not None:
-            self.dismiss(int(self.table.selected))
+            self.dismiss(self._hits[self.table.selected])
 
     @work(exclusive=True, group="delete")
     async def action_delete(self) -> None:
         key = self.table.selected
         if key is None:
             return
-        chat, _ = self._chats[key]
-        if await self.app.push_screen_wait(Confirm(f"Delete the chat “{chat.title}” for good?", "Delete")):
+        chat = self._hits[key].chat
+        if await self.app.push_screen_wait(
+            Confirm(f"Delete the chat “{chat.title}” and all its branches for good?", "Delete")
+        ):
             try:
                 await self._saver.delete(chat.id)
+                self.deleted.add(chat.id)
             except EngineError as error:
                 self.notify(error.message, severity="error")
             self._look(self.search.value)

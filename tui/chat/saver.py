@@ -1,21 +1,22 @@
-"""Keeps the chat on disk while it goes on: one thread writes, in order, and the screen never waits for it."""
+"""Keeps chats on disk while they go on: one thread writes, in order, and the screen never waits for it."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from core.calls.events import Finished, FinishReason, Timing, Usage
-from core.chats.history import FILE, Chat, History, Hit
-from core.chats.history import Turn as StoredTurn
+from core.chats.export import export
+from core.chats.history import FILE, Draft, History, Hit
+from core.chats.settings import ChatSettings
+from core.chats.tree import Node, Place
 from core.errors import HistoryError
-from tui.chat.conversation import Conversation, Turn
+from tui.chat.conversation import Conversation, title_of
 
 T = TypeVar("T")
 
@@ -24,11 +25,33 @@ def history_file(data_dir: Path) -> Path:
     return data_dir / FILE
 
 
-class ChatSaver:
-    """Brings the file in line with the conversation each time it is told of it.
+NOTHING = Draft()
 
-    Only turns that have changed are written: the file keeps those that the conversation still begins with, forgets the
-    rest, and gains the new ones. `on_error` is called on the writing thread, once for each sentence.
+
+@dataclass(frozen=True)
+class Written:
+    """What is written in the composer and not sent: a new message, and another wording of a turn if one is edited."""
+
+    new: Draft = NOTHING
+    edit: tuple[Node, Draft] | None = None
+
+    def __bool__(self) -> bool:
+        return self.edit is not None or bool(self.new.text.strip() or self.new.images)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A chat as it was left. `settings` is None where an earlier version wrote none."""
+
+    conversation: Conversation
+    settings: ChatSettings | None
+    written: Written
+
+
+class ChatSaver:
+    """Brings the file in line with a conversation each time it is told of it: what is not there yet is added.
+
+    A conversation gets its id with its first turn. `on_error` is called on the writing thread, once for each sentence.
     """
 
     def __init__(self, path: Path, on_error: Callable[[str], None]) -> None:
@@ -37,59 +60,124 @@ class ChatSaver:
         self._said: set[str] = set()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._history: History | None = None
-        self._chat: int | None = None
-        self._saved: list[tuple[Turn, int]] = []
         self._thread = threading.Thread(target=self._work, name="assay-history", daemon=True)
         self._thread.start()
 
     # -- from any thread ----------------------------------------------------------------------------------------------
 
-    def save(self, conversation: Conversation, model: str) -> None:
+    def save(self, conversation: Conversation, model: str, settings: ChatSettings | None = None) -> None:
         """Bring the file in line with the conversation as it is now."""
-        turns, title = list(conversation.turns), conversation.title
-        self._jobs.put(lambda: self._quietly(lambda: self._bring_in_line(turns, title, model)))
+        new = [node for node in conversation.every if node.id is None]
+        moved = [(place, place.shown) for place in conversation.moved]
+        conversation.moved.clear()
+        title = conversation.title
+        if not new and not moved:
+            return
 
-    def new_chat(self) -> None:
-        """What is saved from now on is another chat."""
+        def write() -> None:
+            history = self._open()
+            if new and conversation.chat is None:
+                conversation.chat = history.start(title, model, settings).id
+                history.set_drafts(None, [])  # they were those of this chat
+            if conversation.chat is None:
+                return
+            for node in new:
+                if node.id is None:  # else an earlier job has written it
+                    node.id = history.add(conversation.chat, node.turn, _id(node.parent))
+            for place, shown in moved:
+                if shown is not None and shown.id is not None:
+                    history.choose(conversation.chat, _id(place), shown.id)
 
-        def forget() -> None:
-            self._chat, self._saved = None, []
+        self._put(write)
 
-        self._jobs.put(forget)
+    def save_settings(self, conversation: Conversation, settings: ChatSettings) -> None:
+        """What the next requests of a chat are made with; a chat that is not in the file yet gets them when it is."""
 
-    async def chats(self, words: str = "") -> list[tuple[Chat, str]]:
-        """Saved chats, newest first, or those that hold `words`, each with the place where. Raises HistoryError."""
+        def write() -> None:
+            if conversation.chat is not None:
+                self._open().set_settings(conversation.chat, settings)
 
-        def look() -> list[tuple[Chat, str]]:
+        self._put(write)
+
+    def forget(self, node: Node) -> None:
+        """Take out a turn that nothing follows."""
+
+        def write() -> None:
+            if node.id is not None:
+                self._open().remove(node.id)
+
+        self._put(write)
+
+    def save_written(self, conversation: Conversation, written: Written) -> None:
+        """Keep what is written and not sent, of a chat or of the next new one."""
+
+        def write() -> None:
+            drafts = [written.new] if written.new.text.strip() or written.new.images else []
+            if written.edit is not None:
+                node, draft = written.edit
+                drafts.append(Draft(draft.text, draft.images, node.id))
+            if drafts or self._history is not None or self._path.exists():
+                self._open().set_drafts(conversation.chat, drafts)
+
+        self._put(write)
+
+    def put_aside(self, written: Written, model: str, settings: ChatSettings) -> None:
+        """Make a chat of its own of what was written for a new one."""
+
+        def write() -> None:
+            history = self._open()
+            chat = history.start(title_of(written.new.text), model, settings)
+            history.set_drafts(chat.id, [written.new])
+            history.set_drafts(None, [])
+
+        self._put(write)
+
+    async def written(self) -> Written:
+        """What is written for the next new chat. Raises HistoryError."""
+
+        def read() -> Written:
+            drafts = self._open().drafts(None) if self._path.exists() else []
+            return Written(drafts[0]) if drafts else Written()
+
+        return await self._ask(read)
+
+    async def chats(self, words: str = "") -> list[Hit]:
+        """Saved chats, newest first, or those that hold `words` and where. Raises HistoryError."""
+
+        def look() -> list[Hit]:
             if not words.strip():
-                return [(chat, "") for chat in self._open().chats()]
+                return [Hit(chat, None, "") for chat in self._open().chats()]
             found: dict[int, Hit] = {}
             for hit in self._open().search(words):
                 found.setdefault(hit.chat.id, hit)
-            return [(hit.chat, hit.snippet) for hit in found.values()]
+            return list(found.values())
 
         return await self._ask(look)
 
-    async def open(self, chat: int) -> Conversation:
-        """Read a chat and go on with it. Raises HistoryError."""
+    async def open(self, chat: int, turn: int | None = None) -> Opened:
+        """Read a chat, to go on with it; with `turn`, show the branch that holds this turn. Raises HistoryError."""
 
-        def read() -> Conversation:
-            stored = self._open().turns(chat)
-            turns = [Turn(turn.message, turn.model or "", _finished(turn)) for turn in stored]
-            self._chat, self._saved = chat, list(zip(turns, [turn.id for turn in stored], strict=True))
-            return Conversation(list(turns))
+        def read() -> Opened:
+            history = self._open()
+            head = history.chat(chat)
+            conversation = history.tree(chat, Conversation())
+            nodes = {node.id: node for node in conversation.every}
+            if turn in nodes:
+                conversation.show(nodes[turn])
+            drafts = history.drafts(chat)
+            new = next((draft for draft in drafts if draft.turn is None), NOTHING)
+            edits = [(nodes[draft.turn], replace(draft, turn=None)) for draft in drafts if draft.turn in nodes]
+            return Opened(conversation, head.settings, Written(new, edits[0] if edits else None))
 
         return await self._ask(read)
 
     async def delete(self, chat: int) -> None:
-        """Forget a saved chat. Raises HistoryError."""
+        """Forget a saved chat with all its branches. Raises HistoryError."""
+        await self._ask(lambda: self._open().delete(chat))
 
-        def forget() -> None:
-            self._open().delete(chat)
-            if self._chat == chat:
-                self._chat, self._saved = None, []
-
-        await self._ask(forget)
+    async def export(self, conversation: Conversation, model: str, path: Path) -> Path:
+        """Write a chat to a file, as its name says. Raises HistoryError."""
+        return await self._ask(lambda: export(conversation.title, model, conversation, path))
 
     def close(self, within_s: float = 3.0) -> None:
         """Write what is left, and let go of the file."""
@@ -109,6 +197,9 @@ class ChatSaver:
             self._history = History(self._path)
         return self._history
 
+    def _put(self, work: Callable[[], None]) -> None:
+        self._jobs.put(lambda: self._quietly(work))
+
     def _quietly(self, work: Callable[[], None]) -> None:
         """A chat goes on whatever the disk does; what went wrong is said once."""
         try:
@@ -117,21 +208,6 @@ class ChatSaver:
             if error.message not in self._said:
                 self._said.add(error.message)
                 self._on_error(error.message)
-
-    def _bring_in_line(self, turns: Sequence[Turn], title: str, model: str) -> None:
-        history = self._open()
-        same = 0
-        while same < min(len(turns), len(self._saved)) and self._saved[same][0] is turns[same]:
-            same += 1
-        if same < len(self._saved) and self._chat is not None:
-            history.cut(self._chat, self._saved[same][1])
-            del self._saved[same:]
-        for turn in turns[same:]:
-            if self._chat is None:
-                self._chat = history.start(title, model).id
-            details: dict[str, Any] = {"finished": asdict(turn.finished)} if turn.finished else {}
-            stored = history.add(self._chat, turn.message, turn.model or None, details)
-            self._saved.append((turn, stored.id))
 
     async def _ask(self, work: Callable[[], T]) -> T:
         """Run `work` in its turn and wait for what it gives."""
@@ -147,13 +223,6 @@ class ChatSaver:
         return await asyncio.shield(asyncio.wrap_future(future))
 
 
-def _finished(turn: StoredTurn) -> Finished | None:
-    """How an answer ended, from its details; None where an older or foreign program wrote other ones."""
-    record = turn.details.get("finished")
-    if not isinstance(record, dict):
-        return None
-    try:
-        usage, timing = Usage(**record["usage"]), Timing(**record["timing"])
-        return Finished(FinishReason(record["reason"]), usage, timing, record["stop_sequence"])
-    except (KeyError, TypeError, ValueError):
-        return None
+def _id(place: Place) -> int | None:
+    """A turn's id in the file; None for the beginning of a chat."""
+    return place.id if isinstance(place, Node) else None

@@ -14,8 +14,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from core.calls.requests import Tool
-from tui.chat.conversation import ChatSettings
+from core.chats.settings import ChatSettings, tool_to_json
 from tui.foreign import plain
+from tui.widgets.text_fields import LineField, TextField
 
 T = TypeVar("T", int, float)
 THINKING: tuple[tuple[str, str], ...] = (("the model's default", "default"), ("on", "on"), ("off", "off"))
@@ -54,7 +55,8 @@ def read_tools(text: str) -> tuple[Tool, ...]:
         parameters = inner.get("parameters", inner.get("input_schema", {"type": "object", "properties": {}}))
         if not isinstance(parameters, dict):
             raise BadSetting(f"The parameters of {inner['name']} must be a JSON schema of type object.")
-        tools.append(Tool(inner["name"], str(inner.get("description", "")), parameters))
+        strict = inner.get("strict") is True
+        tools.append(Tool(inner["name"], str(inner.get("description", "")), parameters, strict))
     return tuple(tools)
 
 
@@ -62,10 +64,7 @@ def write_tools(tools: tuple[Tool, ...]) -> str:
     """The JSON that `read_tools` reads."""
     if not tools:
         return ""
-    entries = [
-        {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)} for tool in tools
-    ]
-    return json.dumps(entries, indent=2, ensure_ascii=False)
+    return json.dumps([tool_to_json(tool) for tool in tools], indent=2, ensure_ascii=False)
 
 
 class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
@@ -90,23 +89,23 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             box.border_title = "Chat settings"
             box.border_subtitle = "^s applies · esc leaves"
             yield Label("System prompt")
-            yield TextArea(settings.system, id="set-system", compact=True, tab_behavior="focus", soft_wrap=True)
+            yield TextField(settings.system, id="set-system", compact=True, tab_behavior="focus", soft_wrap=True)
             with Horizontal(classes="set-row"):
                 yield Label("Temperature")
-                yield Input(shown(settings.temperature), placeholder="default", id="set-temperature", compact=True)
+                yield LineField(shown(settings.temperature), placeholder="default", id="set-temperature", compact=True)
                 yield Label("Top p")
-                yield Input(shown(settings.top_p), placeholder="default", id="set-top-p", compact=True)
+                yield LineField(shown(settings.top_p), placeholder="default", id="set-top-p", compact=True)
             with Horizontal(classes="set-row"):
                 yield Label("Max tokens")
-                yield Input(shown(settings.max_tokens), placeholder="the window", id="set-max-tokens", compact=True)
+                yield LineField(shown(settings.max_tokens), placeholder="the window", id="set-max-tokens", compact=True)
                 yield Label("Seed")
-                yield Input(shown(settings.seed), placeholder="random", id="set-seed", compact=True)
+                yield LineField(shown(settings.seed), placeholder="random", id="set-seed", compact=True)
             with Horizontal(classes="set-row"):
                 yield Label("Thinking")
                 thinking = {True: "on", False: "off", None: "default"}[settings.thinking]
                 yield Select[str](THINKING, value=thinking, allow_blank=False, id="set-thinking", compact=True)
-            yield Label(Content.assemble("Tools ", ("a JSON list of name, description, parameters", "$foreground 60%")))
-            yield TextArea(write_tools(settings.tools), id="set-tools", compact=True, tab_behavior="focus")
+            yield Label(Content.assemble("Tools ", ("a JSON list of name, description, parameters", "$dim")))
+            yield TextField(write_tools(settings.tools), id="set-tools", compact=True, tab_behavior="focus")
             yield Static(id="set-problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Apply", variant="primary", id="yes", compact=True)

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
-from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Offset
 from textual.message import Message
@@ -15,12 +14,15 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
+from core.media.images import ImageData
+from tui.actions import bindings
 from tui.chat.answer_view import AnswerView
 from tui.chat.lines import Line, text_lines, text_of
 from tui.chat.question_view import QuestionView
-from tui.chat.turn_view import TurnView
+from tui.chat.turn_view import TurnView, versions
 from tui.chat.turn_window import GUTTER, TurnWindow
 from tui.foreign import clean
+from tui.widgets.picture import Picture
 
 SPAN = 1 << 20
 """A position of the selection is turn * SPAN + row: it stays where it is when turns above turn out higher."""
@@ -29,13 +31,7 @@ SPAN = 1 << 20
 class Transcript(TurnWindow, can_focus=True):
     """All turns of a chat. One of them is the current one: the keys are for it while the transcript has the focus."""
 
-    BINDINGS: ClassVar = [
-        Binding("e", "edit", "Edit", tooltip="Take the chat back to this message and change it", id="question.edit"),
-        Binding("c", "copy", "Copy", tooltip="Copy the message", id="turn.copy"),
-        Binding("t", "fold", "Thinking", tooltip="Fold or unfold what the model thought", id="answer.fold"),
-        Binding("tab", "move(1)", "Next message", show=False, id="turn.next"),
-        Binding("shift+tab", "move(-1)", "Message before", show=False, id="turn.previous"),
-    ]
+    BINDINGS: ClassVar = bindings("message")
 
     class EditWanted(Message):
         """The person wants to change a question."""
@@ -43,6 +39,14 @@ class Transcript(TurnWindow, can_focus=True):
         def __init__(self, view: QuestionView) -> None:
             super().__init__()
             self.view = view
+
+    class VersionWanted(Message):
+        """The person wants to see another version of a turn: the next one, or with `by` -1 the one before."""
+
+        def __init__(self, view: TurnView, by: int) -> None:
+            super().__init__()
+            self.view = view
+            self.by = by
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -75,7 +79,7 @@ class Transcript(TurnWindow, can_focus=True):
 
     def greet(self) -> None:
         """An empty chat says what can be done with it."""
-        dim = "$foreground 60%"
+        dim = "$dim"
         self._greeting = Content.assemble(
             ("\nAsk the model something.\n\n", "bold"),
             ("@", "$primary"),
@@ -166,7 +170,11 @@ class Transcript(TurnWindow, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
         if action == "edit":
-            return isinstance(self._current, QuestionView)
+            return isinstance(self._current, QuestionView) and not self._current.refused
+        if action == "view_pictures":
+            return isinstance(self._current, QuestionView) and bool(self._current.message.images)
+        if action == "version":
+            return self._current is not None and bool(versions(self._current.node))
         return action != "fold" or isinstance(self._current, AnswerView)
 
     def action_move(self, by: int) -> None:
@@ -187,10 +195,26 @@ class Transcript(TurnWindow, can_focus=True):
         if isinstance(self._current, QuestionView):
             self.post_message(self.EditWanted(self._current))
 
+    def action_version(self, by: int) -> None:
+        if self._current is not None:
+            self.post_message(self.VersionWanted(self._current, by))
+
     def action_fold(self) -> None:
         if isinstance(self._current, AnswerView):
             self._current.folded = not self._current.folded
             self.redraw(self._current)
+
+    def action_view_pictures(self) -> None:
+        if isinstance(self._current, QuestionView):
+            self.post_message(Picture.Wanted(self._current.message.images[0], self._images))
+
+    @property
+    def _images(self) -> list[ImageData]:
+        """Every image of the chat, oldest first."""
+        return [image for view in self.views(QuestionView) for image in view.message.images]
+
+    def on_picture_wanted(self, event: Picture.Wanted) -> None:
+        event.among = self._images
 
     # -- the mouse ----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from textual.content import Content
+
+from core.chats.tree import Node
 from core.media.images import ImageData
 from tui.chat.lines import Line, Look
 
@@ -21,6 +24,9 @@ class Thumbnail:
 
 class TurnView(Protocol):
     """One turn as lines. It is no widget: a chat may have thousands."""
+
+    node: Node | None
+    """Its place in the chat; None as long as it has none, and for what was refused."""
 
     refused: bool
     """It was shown, but is no part of the conversation."""
@@ -41,8 +47,18 @@ class TurnView(Protocol):
     def lines(self, width: int, look: Look) -> list[Line]:
         """The turn in `width` cells. Cheap when nothing has changed since it was last asked."""
 
+    def refuse(self) -> None:
+        """It is no part of the conversation."""
+
     def forget(self) -> None:
         """Let go of what was laid out: it is far from the window."""
+
+
+def versions(node: Node | None) -> Content:
+    """Which of how many versions of a turn is shown; nothing where there is one."""
+    if node is None or len(node.parent.children) < 2:
+        return Content("")
+    return Content.styled(f"  ‹ {node.number}/{len(node.parent.children)} ›", "not bold $accent")
 
 
 def nobody() -> None:

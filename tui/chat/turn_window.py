@@ -27,6 +27,9 @@ MOST_LAID_OUT = 100
 GUTTER = 2
 """Cells before a turn's text: room for a bar, and a blank."""
 
+MEASURE = 120
+"""Cells beyond which a line is hard to read on: a wider window keeps its text together."""
+
 View = TypeVar("View", bound=TurnView)
 
 
@@ -70,26 +73,21 @@ class TurnWindow(ScrollView):
             turn.changed = partial(self.redraw, turn)
         self.follow()
 
-    def drop_after(self, view: TurnView) -> None:
-        """Drop every turn after a view."""
-        self.keep(self._turns[: self._turns.index(view) + 1])
-
-    def drop_from(self, view: TurnView) -> None:
-        """Drop a view and every turn after it."""
-        self.keep(self._turns[: self._turns.index(view)])
-
-    def drop_refused(self) -> None:
-        """Drop what was refused: it is not part of the conversation."""
-        self.keep([turn for turn in self._turns if not turn.refused])
+    def swap(self, turns: list[TurnView]) -> None:
+        """Show other turns; the reader stays where he is, in what both have in common."""
+        self._following = False
+        self.keep(turns)
+        for turn in turns:
+            turn.changed = partial(self.redraw, turn)
 
     def clear(self) -> None:
         """Drop everything."""
         self.keep([])
 
     def keep(self, turns: list[TurnView]) -> None:
-        """Keep only some turns."""
+        """Keep only some turns, or show others behind those that stay."""
         same = 0
-        while same < len(turns) and turns[same] is self._turns[same]:
+        while same < min(len(turns), len(self._turns)) and turns[same] is self._turns[same]:
             same += 1
         gone = self._turns[same:]
         self._turns = turns
@@ -113,7 +111,7 @@ class TurnWindow(ScrollView):
     @property
     def _room(self) -> int:
         """Cells for the text of a turn."""
-        return max(1, self.scrollable_content_region.width - GUTTER - 1)
+        return max(1, min(MEASURE, self.scrollable_content_region.width - GUTTER - 1))
 
     @property
     def _look(self) -> Look:

@@ -20,8 +20,8 @@ def chat(
     max_tokens: Annotated[int, typer.Option(min=1, help="Where an answer is cut off.")] = 1024,
 ) -> None:
     """Chat line by line, for pipes and screen readers: a message a line, the answer as plain text."""
+    from core.chats.settings import ChatSettings
     from core.errors import EngineError
-    from tui.chat.conversation import ChatSettings
     from tui.cli.plain_chat import chat_plainly
 
     leave_to_rank_0()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tui.cli.encoding import shown
 from tui.cli.golden_check import check_run
 from tui.cli.golden_run import run_suite
 from tui.cli.golden_suite import fail, models_on_disk, new_console, open_suite, print_models, sentences
@@ -149,7 +150,6 @@ def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> N
     from core.golden.models import from_disk
     from core.golden.plan import RunOptions, make_plan
     from core.settings import load_settings
-    from core.text_safety import clean
     from core.tiers import Tier
 
     with sentences():
@@ -161,7 +161,7 @@ def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> N
         for one in plan.suite.cases:
             images = ", ".join(image.path.name for image in one.images)
             expects = (describe(one.expected(tier)) for tier in Tier)
-            table.add_row(*(Text(clean(cell)) for cell in (one.id, images, *expects)))
+            table.add_row(*(Text(shown(cell)) for cell in (one.id, images, *expects)))
         console = new_console()
         console.print(table)
         print_models(console, plan)

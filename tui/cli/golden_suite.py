@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ def open_suite(folder: Path | None) -> Suite:
         require_suite(folder)
     suite, problems = lint_folder(folder or BUILTIN, models_on_disk())
     for problem in problems:
-        typer.echo(clean(f"{'warning' if problem.warning else 'error'}: {problem}"), err=True)
+        print(clean(f"{'warning' if problem.warning else 'error'}: {problem}"), file=sys.stderr)  # noqa: T201
     errors = sum(not problem.warning for problem in problems)
     if errors or suite is None:
         fail(f"The suite cannot be run: {errors} error{'s' * (errors != 1)}.")
@@ -62,7 +63,7 @@ def fail(sentence: str, code: int = 2) -> NoReturn:
     """Say one sentence on standard error and leave."""
     from core.text_safety import clean
 
-    typer.echo(clean(sentence), err=True)
+    print(clean(sentence), file=sys.stderr)  # noqa: T201
     raise typer.Exit(code)
 
 

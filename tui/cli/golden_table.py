@@ -14,18 +14,19 @@ from core.golden.parity import Parity
 from core.golden.plan import Plan
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.verdict import CACHED
-from core.text_safety import clean
 from core.tiers import Tier
+from tui.cli.encoding import shown
 from tui.figures import golden_rate, loaded_in, seconds
+from tui.golden.verdicts import SIGNS
 
-MARKS = {
-    Verdict.PASS: ("✓", "green"),
-    Verdict.FAIL: ("✗", "red"),
-    Verdict.ERROR: ("!", "red"),
-    Verdict.SKIP: ("–", "yellow"),
-    Verdict.XFAIL: ("✗", "yellow"),
-    Verdict.XPASS: ("✓", "yellow"),
-    Verdict.INCONCLUSIVE: ("?", "yellow"),
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "red",
+    Verdict.ERROR: "red",
+    Verdict.SKIP: "yellow",
+    Verdict.XFAIL: "yellow",
+    Verdict.XPASS: "yellow",
+    Verdict.INCONCLUSIVE: "yellow",
 }
 EXCERPT = 160
 """Characters of an answer that are shown unless all of it is asked for."""
@@ -33,8 +34,7 @@ EXCERPT = 160
 
 def verdict_line(verdict: Verdict) -> Text:
     """The verdict as a mark and a word: colour alone would be lost in a pipe."""
-    mark, style = MARKS[verdict]
-    return Text(f"{mark} {verdict.value}", style)
+    return Text(f"{SIGNS[verdict]} {verdict.value}", STYLES[verdict])
 
 
 def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Table:
@@ -54,7 +54,7 @@ def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Tabl
             f"repeat {first.repeat}" if first.case in repeated and not first.control else "",
         ]
         cells = {cell[0].tier: cell for cell in row}
-        name = Text(clean("\n".join(filter(None, label))))
+        name = Text(shown("\n".join(filter(None, label))))
         table.add_row(name, *(_cell(cells.get(tier, []), verbose) for tier in Tier))
     return table
 
@@ -78,15 +78,15 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
     if not attempts:
         return Text("not done", "dim")
     first = attempts[0]
-    lines = [verdict_line(first.verdict).append(f"  {clean(str(first.model.get('id', '')))}".rstrip(), "dim")]
+    lines = [verdict_line(first.verdict).append(f"  {shown(str(first.model.get('id', '')))}".rstrip(), "dim")]
     if first.same_as is not None:
         lines.append(Text("the same answer: this model was asked once, for both tiers", "dim"))
     elif first.status is Status.OK:
         lines.append(Text(_said(first, verbose)))
     if first.why:
         lines.append(Text(_cut(first.why, verbose), "yellow"))
-    elif shown := (_missed(first) if first.control else _matched(first)):
-        lines.append(Text(shown, "dim"))
+    elif found := (_missed(first) if first.control else _matched(first)):
+        lines.append(Text(found, "dim"))
     if first.status is Status.OK and first.same_as is None:
         lines.append(Text(_figures(attempts), "dim"))
     return Group(*lines)
@@ -95,7 +95,7 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
 def progress_line(attempt: Attempt, done: int, total: int) -> Text:
     """An attempt on one line, for a pipe."""
     label = " ".join(filter(None, (attempt.case, attempt.tier, attempt.route, attempt.control)))
-    line = Text(f"{done:>{len(str(total))}}/{total} ").append(verdict_line(attempt.verdict)).append(f" {clean(label)}")
+    line = Text(f"{done:>{len(str(total))}}/{total} ").append(verdict_line(attempt.verdict)).append(f" {shown(label)}")
     rest = attempt.why or (_said(attempt, verbose=False) if attempt.status is Status.OK else "")
     return line.append(f": {_one_line(rest)}" if rest else "", "dim")
 
@@ -109,9 +109,9 @@ def model_lines(plan: Plan) -> Iterator[str]:
             kinds.append("images" if planned.case.images else "text")
     for tier, models in used.items():
         named = ", ".join(f"{model} ({' and '.join(dict.fromkeys(kinds))})" for model, kinds in models.items())
-        yield clean(f"{tier.value:5}  {named or 'no model'}")
+        yield shown(f"{tier.value:5}  {named or 'no model'}")
     for model in used[Tier.QUICK].keys() & used[Tier.FULL].keys():
-        yield clean(f"note   {model} stands for both tiers: it is asked once, and its answers count on both.")
+        yield shown(f"note   {model} stands for both tiers: it is asked once, and its answers count on both.")
 
 
 def print_outcome(
@@ -149,14 +149,14 @@ def parity_lines(parity: Parity, routes: Sequence[str]) -> Iterator[str]:
     if parity.compared and not parity.breaks:
         seen = " and with what the engine witnessed" if parity.witnessed and not parity.claimed else ""
         yield f"{', '.join(routes)} agree in all {parity.compared} comparisons{seen}."
-    yield from (clean(str(found)) for found in parity.breaks)
+    yield from (shown(str(found)) for found in parity.breaks)
 
 
 def rate_lines(outcome: Outcome) -> Iterator[str]:
     """How often each case that was asked with several seeds held, with the 95 % interval of its rate."""
     for rate in outcome.rates:
         if rate.tries > 1:
-            yield clean(
+            yield shown(
                 f"{rate.case} ({rate.tier}): {rate.passes} of {rate.tries} held ({rate.low:.0%} to {rate.high:.0%})."
             )
 
@@ -177,29 +177,33 @@ def _said(attempt: Attempt, verbose: bool) -> str:
 
 
 def _cut(text: str, verbose: bool) -> str:
-    text = clean(text) if verbose else _one_line(text)
+    text = shown(text) if verbose else _one_line(text)
     return text if verbose or len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
 
 
 def _one_line(text: str) -> str:
-    return " ".join(clean(text).split())
+    return " ".join(shown(text).split())
 
 
 def _matched(attempt: Attempt) -> str:
     """`red at 2, square at 6`."""
     hits = [f"{hit.text} at {hit.start}" for check in attempt.checks for hit in check.hits]
-    return clean(", ".join(hits[:6]) + (" …" if len(hits) > 6 else ""))
+    return shown(", ".join(hits[:6]) + (" …" if len(hits) > 6 else ""))
 
 
 def _missed(attempt: Attempt) -> str:
     """What a control's answer lacks, as it must."""
-    return clean("; ".join(phrase for check in attempt.checks[:1] for phrase in check.failed))
+    return shown("; ".join(phrase for check in attempt.checks[:1] for phrase in check.failed))
 
 
 def _figures(attempts: Sequence[Attempt]) -> str:
-    """`TTFT 0.31 s · 88 tok/s`, of several `TTFT 0.31 / 0.05 (cached) s · 88 / – tok/s`; loading stands apart."""
+    """`TTFT 0.31 s · 88 tok/s`, of several `TTFT 0.31 / 0.05 (cached) s · 88 / too short tok/s`; loading stands apart.
+
+    A rate is left out where no answer was long enough to tell one.
+    """
     waits = " / ".join(
         f"{attempt.perf['ttft_s']:.2f}{' (cached)' if attempt.perf['warmth'] == CACHED else ''}" for attempt in attempts
     )
-    rates = " / ".join(golden_rate(attempt) for attempt in attempts)
-    return " · ".join(filter(None, (f"TTFT {waits} s", f"{rates} tok/s", *map(loaded_in, attempts))))
+    known = [golden_rate(attempt) for attempt in attempts]
+    rates = f"{' / '.join(rate or 'too short' for rate in known)} tok/s" if any(known) else ""
+    return " · ".join(filter(None, (f"TTFT {waits} s", rates, *map(loaded_in, attempts))))

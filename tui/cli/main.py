@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tui.cli.common import INFRASTRUCTURE, exit_code, fail
+from tui.cli.encoding import print_anything
 from tui.cli.workbench import open_workbench
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     """The entry point of the command: what nothing else has put into a sentence becomes one here."""
     from core.errors import EngineError
 
+    print_anything()
     try:
         if len(sys.argv) == 1:
             open_workbench()

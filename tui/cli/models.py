@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from tui.cli.common import fail_with, settings_with
+from tui.cli.encoding import shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -134,13 +135,11 @@ def _print_table(models: list[ModelInfo], hidden: int) -> None:
     """On a terminal as many columns as it has room for; in a pipe all of them, a line for each model, nothing cut."""
     from rich.console import Console
 
-    from core.text_safety import clean
-
-    rows = [{"model": clean(info.id)} | cells(info) for info in models]
-    problems = [" ".join(clean(info.problem or "").split()) for info in models]
+    rows = [{"model": shown(info.id)} | cells(info) for info in models]
+    problems = [" ".join(shown(info.problem or "").split()) for info in models]
     print_rows(rows, problems)
     if hidden:
-        Console(stderr=not sys.stdout.isatty()).print(
+        Console(stderr=not Console().is_terminal).print(
             f"{hidden} more cannot be loaded; --all shows them and says why.", style="dim", highlight=False
         )
 
@@ -203,13 +202,12 @@ def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str], columns: 
 
 def cells(info: ModelInfo) -> dict[str, str]:
     """What the columns beside the model's id say of it."""
-    from core.text_safety import clean
     from tui.figures import number, size
 
     return {
         "kind": info.kind.value,
-        "family": clean(info.family),
-        "quant": clean(info.quantisation or "none"),
+        "family": shown(info.family),
+        "quant": shown(info.quantisation or "none"),
         "params": number(info.parameters) if info.parameters else "",
         "context": number(info.context_length) if info.context_length else "",
         "disk": size(info.size_bytes),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.cli.common import WRONG_USAGE, fail, fail_with, say, settings_with
+from tui.cli.encoding import shown
 from tui.cli.models import as_record
 from tui.cli.models_search import machine, problem
 from tui.cli.models_search import record as record_of
@@ -190,8 +191,8 @@ def _print_about(about: dict[str, Any]) -> None:
 
     def line(name: str, value: Any) -> None:
         if value not in NO and value is not False:
-            shown = size(value) if name.endswith("_bytes") else "yes" if value is True else one_line(str(value))
-            table.add_row(Text(name.removesuffix("_bytes").replace("_", " "), style="dim"), Text(shown))
+            text = size(value) if name.endswith("_bytes") else "yes" if value is True else one_line(str(value))
+            table.add_row(Text(name.removesuffix("_bytes").replace("_", " "), style="dim"), Text(text))
 
     hub, model = about.get("hub", {}), about.get("here") or about["hub"]
     for name, value in model.items():
@@ -230,7 +231,7 @@ def _show_disk(disk: Disk, as_json: bool) -> None:
         return
     rows = [
         {
-            "model": clean(one.id),
+            "model": shown(one.id),
             "size": size(one.size_bytes),
             "revisions": str(len(one.revisions)),
             "unfinished": size(one.unfinished) if one.unfinished else "",

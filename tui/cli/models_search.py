@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.cli.common import WRONG_USAGE, fail, fail_with, say, settings_with
+from tui.cli.encoding import shown
 from tui.cli.models import as_record, cells, print_rows
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ def _found(query: Query, limit: int) -> tuple[list[Remote], EngineStatus]:
     settings = settings_with()
     found: list[Remote] = []
     console = Console(stderr=True)
-    with console.status("asking the Hub") as shown, Looker(settings) as looker:
+    with console.status("asking the Hub") as line, Looker(settings) as looker:
         for remote in search_hub(query, looker, limit):
             found.append(remote)
-            shown.update(f"{len(found)} of {limit}: {escape(remote.id)}")
+            line.update(f"{len(found)} of {limit}: {escape(remote.id)}")
         return found, machine()
 
 
@@ -108,13 +109,12 @@ def machine() -> EngineStatus:
 def row(remote: Remote, status: EngineStatus) -> dict[str, str]:
     """A model's cells by column."""
     from core.hub.look import OnDisk
-    from core.text_safety import clean
     from tui.figures import number, size
     from tui.models.fit import predicted
 
     facts, need = remote.facts, predicted(remote.info, status)[0]
     return {
-        "model": clean(remote.id),
+        "model": shown(remote.id),
         **cells(remote.info),
         "size": size(remote.info.size_bytes),
         "memory": size(need) if need else "",

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from core.calls.events import GenerationResult, TextDelta
 from core.catalog import Catalog
+from core.chats.settings import ChatSettings
+from core.chats.tree import Turn
 from core.engine import Engine
 from core.errors import EngineError
 from core.media.images import ImageData, read_image
 from core.settings import Settings
 from core.text_safety import clean
 from core.tiers import Tier, resolve_tier
-from tui.chat.conversation import ChatSettings, Conversation, Turn, answer_message
+from tui.chat.conversation import Conversation, answer_message
 from tui.chat.dropped import absent_images, mentioned_images
 from tui.chat.live_answer import final_figures
 
@@ -74,7 +76,7 @@ def _exchange(
     for sentence in absent_images(line):
         _note(clean(sentence))
     question = conversation.question(text, [*attached, *(read_image(path) for path in named)])
-    conversation.turns.append(Turn(question))
+    asked = conversation.add(Turn(question))
     result = GenerationResult()
     try:
         generation = engine.generate(conversation.request(model, chosen))
@@ -88,15 +90,15 @@ def _exchange(
             for event in generation:
                 result.add(event)
     except EngineError:
-        conversation.turns.pop()
+        conversation.drop(asked)
         raise
     print(flush=True)  # noqa: T201
     for call in result.tool_calls:
         print(f"[calls {call.name}({call.arguments})]", flush=True)  # noqa: T201
     if result.finished is not None:
-        _note(f"[{final_figures(result.finished)}]")
+        _note(f"[{final_figures(result.finished, spelled=True)}]")
     message = answer_message(result)
     if message is None:
-        conversation.turns.pop()
+        conversation.drop(asked)
     else:
-        conversation.turns.append(Turn(message, model, result.finished))
+        conversation.add(Turn(message, model, result.finished, chosen))

@@ -8,34 +8,27 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.golden.expressions import describe
-from core.golden.results import Attempt, Status, Verdict
+from core.golden.results import Attempt, Verdict
 from core.golden.suite import Case
 from core.golden.verdict import CACHED
 from core.tiers import Tier
-from tui.figures import golden_rate, loaded_in, seconds, waited
+from tui.figures import first_token, loaded_in, waited
 from tui.foreign import clean, plain, short_name, shorten
 from tui.golden.board import Cell, Progress
+from tui.golden.verdicts import SIGNS, WORDS
 from tui.widgets.redraw import redraw
 
-VERDICT_MARKS = {
-    Verdict.PASS: ("✓", "$success"),
-    Verdict.FAIL: ("✗", "$error"),
-    Verdict.ERROR: ("!", "$error"),
-    Verdict.SKIP: ("–", "$foreground 50%"),
-    Verdict.XFAIL: ("x", "$foreground 60%"),
-    Verdict.XPASS: ("✓", "$warning"),
-    Verdict.INCONCLUSIVE: ("?", "$warning"),
+STYLES = {
+    Verdict.PASS: "$success",
+    Verdict.FAIL: "$error",
+    Verdict.ERROR: "$error",
+    Verdict.SKIP: "$dim",
+    Verdict.XFAIL: "$dim",
+    Verdict.XPASS: "$warning",
+    Verdict.INCONCLUSIVE: "$warning",
 }
-_DIM = "$foreground 60%"
-_NAMES = {
-    Verdict.PASS: "passes",
-    Verdict.FAIL: "fails",
-    Verdict.ERROR: "error",
-    Verdict.SKIP: "skipped",
-    Verdict.XFAIL: "fails, as expected",
-    Verdict.XPASS: "passes, though not expected to",
-    Verdict.INCONCLUSIVE: "shows nothing",
-}
+SPELLED_FROM = 40
+"""Cells from which on the figures are words."""
 
 
 def marked_answer(attempt: Attempt) -> Content:
@@ -49,9 +42,9 @@ def marked_answer(attempt: Attempt) -> Content:
     return content
 
 
-def answer_content(case: Case, tier: Tier, cell: Cell) -> Content:
-    """The answer, why it fails if it does, what was expected and what matched."""
-    dim = _DIM
+def answer_content(case: Case, tier: Tier, cell: Cell, spelled: bool = False) -> Content:
+    """The answer, why it fails if it does, what was expected and what matched; `spelled` says figures in words."""
+    dim = "$dim"
     expected = Content.assemble(("expects  ", dim), plain(describe(case.expected(tier))))
     attempt = cell.attempt
     if attempt is None:
@@ -70,7 +63,7 @@ def answer_content(case: Case, tier: Tier, cell: Cell) -> Content:
         lines.append(plain(f"⚒ {call.get('name')}({arguments})", "$secondary"))
     lines.append(Content(""))
     if attempt.why:
-        lines.append(plain(attempt.why, VERDICT_MARKS[attempt.verdict][1]))
+        lines.append(plain(attempt.why, STYLES[attempt.verdict]))
     if cell.control is not None:
         lines.append(plain(f"control {cell.control.control}: {cell.control.why}", "$error"))
     if cell.same:
@@ -83,7 +76,7 @@ def answer_content(case: Case, tier: Tier, cell: Cell) -> Content:
     if ttft is not None:
         warm = " (prompt cached)" if attempt.perf.get("warmth") == CACHED else ""
         tokens = f"{attempt.usage.get('completion', 0)} tokens"
-        figures = (f"TTFT {seconds(ttft)}{warm}", tokens, waited(attempt), loaded_in(attempt))
+        figures = (f"{first_token(ttft, spelled)}{warm}", tokens, waited(attempt), loaded_in(attempt))
         lines.append(Content.styled(" · ".join(filter(None, figures)), dim))
     return Content("\n").join(lines)
 
@@ -95,10 +88,10 @@ def verdict_line(cell: Cell) -> Content:
         return Content("")
     if cell.control is not None and attempt.verdict is Verdict.PASS:
         return Content.styled("✗ its control failed", "$error")
-    mark, style = VERDICT_MARKS[attempt.verdict]
     share = f" · {cell.passes} of {cell.tries}" if cell.tries > 1 else ""
-    rate = f" · {golden_rate(attempt)} t/s" if attempt.status is Status.OK else ""
-    return Content.assemble((f"{mark} {_NAMES[attempt.verdict]}", style), (share + rate, _DIM))
+    rate = f" · {cell.rate} tok/s" if cell.rate else ""
+    words = f"{SIGNS[attempt.verdict]} {WORDS[attempt.verdict]}"
+    return Content.assemble((words, STYLES[attempt.verdict]), (share + rate, "$dim"))
 
 
 class GoldenAnswer(VerticalScroll, can_focus=False):
@@ -116,6 +109,7 @@ class GoldenAnswer(VerticalScroll, can_focus=False):
         name = f" · {shorten(short_name(cell.model), 24)}" if cell.model else ""
         self.border_title = plain(f"{self._tier}{name}")
         self.border_subtitle = verdict_line(cell)
-        redraw(self.query_one(Static), answer_content(case, self._tier, cell))
+        spelled = self.content_size.width >= SPELLED_FROM
+        redraw(self.query_one(Static), answer_content(case, self._tier, cell, spelled))
         if cell.progress is Progress.RUNNING:
             self.scroll_end(animate=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -53,7 +53,7 @@ class Cell:
 
     @property
     def rate(self) -> str:
-        """Tokens per second of decoding; "–" for an answer too short to tell, "" where there is none."""
+        """Tokens per second of decoding; "" for an answer too short to tell, and where there is none."""
         return golden_rate(self.attempt) if self.attempt and self.attempt.status is Status.OK else ""
 
 
@@ -73,7 +73,13 @@ class Board:
         """These cases are about to run: forget what they said before."""
         for case_id in case_ids:
             for tier in Tier:
-                self.cells[case_id, tier] = Cell(Progress.WAITING)
+                self.cells[case_id, tier] = Cell(Progress.WAITING, self.cells[case_id, tier].model)
+
+    def name(self, models: Mapping[tuple[str, Tier], str]) -> None:
+        """These models would answer: said where nothing has been asked, "" for none."""
+        for place, cell in self.cells.items():
+            if cell.progress is Progress.IDLE and cell.attempt is None:
+                cell.model = models.get(place, "")
 
     def add(self, event: RunEvent) -> None:
         """Fold one event of a run in."""
@@ -126,7 +132,7 @@ class Board:
         """The run was stopped: what has not ended is as if it had not begun."""
         for key, cell in self.cells.items():
             if cell.progress in (Progress.WAITING, Progress.RUNNING):
-                self.cells[key] = Cell()
+                self.cells[key] = Cell(model=cell.model)
 
     def difference(self, case_id: str) -> str:
         """How the tiers compare: "=" when they agree, the better tier's name, "one" when one model answered for both,

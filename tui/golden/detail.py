@@ -51,12 +51,15 @@ class GoldenDetail(Vertical):
         self._shown = case_id
         parts = [plain(case.prompt)]
         if case.system:
-            parts.append(Content.assemble(("system  ", "$foreground 60%"), plain(case.system, "$foreground 80%")))
+            parts.append(Content.assemble(("system  ", "$dim"), plain(case.system, "$foreground 80%")))
         if case.tools:
             names = ", ".join(tool.name for tool in case.tools)
-            parts.append(Content.assemble(("tools   ", "$foreground 60%"), plain(names, "$secondary")))
+            parts.append(Content.assemble(("tools   ", "$dim"), plain(names, "$secondary")))
         redraw(self.query_one("#golden-prompt", Static), Content("\n").join(parts))
         self._show_images(case)
+
+    def on_picture_wanted(self, event: Picture.Wanted) -> None:
+        event.among = list(self.images)
 
     @work(exclusive=True)
     async def _show_images(self, case: Case) -> None:

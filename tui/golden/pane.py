@@ -11,29 +11,31 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual import getters, on, work
+from textual import events, getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
 from core.errors import EngineError
-from core.golden.plan import RunOptions, make_plan
+from core.golden.plan import RunOptions, answering, make_plan
 from core.golden.progress import ModelLoading, RunEvent, RunWarning
 from core.golden.reading import load_suite
-from core.golden.results import RunFolder
+from core.golden.results import RunFolder, Verdict
 from core.golden.run import GoldenRun, RunResult
 from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.foreign import one_line, plain, shorten
-from tui.golden.answer import VERDICT_MARKS
-from tui.golden.board import Board, Cell, Progress
+from tui.foreign import plain, shorten
+from tui.golden.answer import STYLES
+from tui.golden.bar import bar_content
+from tui.golden.board import ONE, Board, Cell, Progress
 from tui.golden.detail import GoldenDetail
 from tui.golden.record import close_folder, new_folder, runs_folder
+from tui.golden.verdicts import SIGNS, WORDS
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import WorkbenchState
@@ -44,12 +46,22 @@ from tui.widgets.row_table import Column, RowTable
 log = logging.getLogger(__name__)
 
 REDRAWS_PER_S = 15
+ROOMY = 84
+"""The width of the table from which on verdicts are words."""
 COLUMNS = (
     Column("case", "prompt"),
-    Column("quick", "quick", 7),
-    Column("full", "full", 7),
-    Column("difference", "Δ", 5),
+    Column("quick", "quick", 6, roomy=Column("quick", "quick", 19, ROOMY)),
+    Column("full", "full", 6, roomy=Column("full", "full", 19, ROOMY)),
+    Column("difference", "better", 6, roomy=Column("difference", "which is better", 15, ROOMY)),
 )
+DIFFERENCES = {"=": "same", "quick": "quick is better", "full": "full is better", ONE: "one model"}
+PROGRESS = {
+    Progress.IDLE: ("·", "not run yet", "$dim"),
+    Progress.WAITING: ("…", "waiting", "$dim"),
+    Progress.RUNNING: ("▸", "running", "$warning"),
+}
+BESIDE, SIDE_BY_SIDE = 150, 190
+"""Widths of the pane from which on the answers stand beside the table, and there beside each other."""
 
 
 class GoldenPane(Vertical):
@@ -72,6 +84,8 @@ class GoldenPane(Vertical):
         self._services: Services | None = None
         self._suite: Suite | None = None
         self._board = Board()
+        self._planning = False
+        """Whether a run has been asked for that has not begun."""
         self._run: GoldenRun | None = None
         self._events: deque[RunEvent] = deque()
         self._says = ""
@@ -81,8 +95,9 @@ class GoldenPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(id="golden-bar", markup=False)
-        yield RowTable(COLUMNS, self._cell, empty="Reading the suite…", id="golden-table", snug=True)
-        yield GoldenDetail("golden-detail")
+        with Container(id="golden-body"):
+            yield RowTable(COLUMNS, self._cell, empty="Reading the suite…", id="golden-table", snug=True)
+            yield GoldenDetail("golden-detail")
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
@@ -123,14 +138,17 @@ class GoldenPane(Vertical):
             return
         self._suite = suite
         self._board = Board.of(suite.cases)
+        self.table.widest = max(map(len, self._board.cases), default=0)
         self.table.show(list(self._board.cases))
         self._redraw()
         self._suite_read.set()
+        self._name_models()
         self.post_message(self.SuiteRead())
 
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
+        self._name_models()
 
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
@@ -141,7 +159,26 @@ class GoldenPane(Vertical):
 
     @property
     def busy(self) -> bool:
-        return self._run is not None
+        return self._planning or self._run is not None
+
+    def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
+        if (before.quick, before.full, before.chosen) != (now.quick, now.full, now.chosen):
+            self._name_models()
+
+    @work(exclusive=True, group="golden-models")
+    async def _name_models(self) -> None:
+        """Say which models would answer what has not been asked."""
+        services, suite, state = self._services, self._suite, self.state
+        if services is None or suite is None:
+            return
+        try:
+            names = await off_loop(lambda: answering(suite, services.chooser(state)), "golden-models")
+        except EngineError as error:  # a run says it aloud
+            log.info("Nobody is named for the golden prompts: %s", error)
+            return
+        if suite is self._suite:
+            self._board.name(names)
+            self.detail.show(self._board, self.table.selected)
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         match column.key:
@@ -150,10 +187,11 @@ class GoldenPane(Vertical):
                 return plain(shorten(key if fits else key.rsplit("/", 1)[-1], cells))
             case "difference":
                 difference = self._board.difference(key)
-                style = {"quick": "$quick", "full": "$full"}.get(difference, "$foreground 60%")
-                return Content.styled(difference, style) if difference else Content("")
+                style = {"quick": "$quick", "full": "$full"}.get(difference, "$dim")
+                words = DIFFERENCES.get(difference, "")
+                return Content.styled(words if len(words) <= cells else difference, style)
             case tier:
-                return _verdict_content(self._board.cells[key, Tier(tier)])
+                return verdict_content(self._board.cells[key, Tier(tier)], cells)
 
     def _redraw(self) -> None:
         """Fold what the run has said since the last time, and show it."""
@@ -173,29 +211,22 @@ class GoldenPane(Vertical):
     def _redraw_bar(self) -> None:
         if self._suite is None:
             return
-        dim = "$foreground 60%"
         name = "built-in" if self._folder == BUILTIN else self._suite.name
-        parts = [Content.assemble(("suite ", dim), plain(name, "bold"), (f"  {len(self._board.cases)} prompts", dim))]
-        for tier in Tier:
-            held, judged = self._board.held(tier)
-            if judged:
-                style = "$success" if held == judged else "$warning"
-                parts.append(Content.assemble((tier.value, f"${tier}"), " ", (f"{held}/{judged}", style)))
-        disagreements = len(self._board.disagreements())
-        passed, told = self._board.controls()
-        if told:
-            style = dim if passed == told else "$error"
-            parts.append(Content.styled(f"controls {passed}/{told}", style))
-        if one_model := self._board.one_model:
-            parts.append(Content.styled(f"{one_model} by one model", dim))
-        if disagreements:
-            parts.append(Content.styled(f"{disagreements} ≠", "$warning"))
-        if self.busy:
-            done, all_of_them = self._board.ended()
-            parts.append(Content.styled(self._says or f"running {done}/{all_of_them}", "$warning"))
-        elif not any(cell.attempt for cell in self._board.cells.values()):
-            parts.append(Content.assemble(("R", "$primary"), (" runs them all", dim)))
-        redraw(self.query_one("#golden-bar", Static), Content("   ").join(parts))
+        done, all_of_them = self._board.ended()
+        running = self._says or f"running {done}/{all_of_them}" if self.busy else None
+        bar = self.query_one("#golden-bar", Static)
+        redraw(bar, bar_content(self._board, name, running, bar.size.width))
+
+    def on_resize(self, event: events.Resize) -> None:
+        width = event.size.width
+        self.set_class(width >= BESIDE, "-beside")
+        self.set_class(BESIDE <= width < SIDE_BY_SIDE, "-stacked")
+        self.call_after_refresh(self._show_again)
+
+    def _show_again(self) -> None:
+        """In the words that there is room for now."""
+        self._redraw_bar()
+        self.detail.show(self._board, self.table.selected)
 
     @on(RowTable.Moved)
     def _row_moved(self, event: RowTable.Moved) -> None:
@@ -220,6 +251,8 @@ class GoldenPane(Vertical):
             self.notify("The suite is being read.")
         elif case_ids:
             self._board.expect(case_ids)
+            self._planning = True
+            self.refresh_bindings()
             self._work_through(self._services, self._suite, case_ids)
 
     @work(exclusive=True, group="golden")
@@ -234,7 +267,13 @@ class GoldenPane(Vertical):
         else:
             if result.interrupted:
                 self.notify("Stopped; what was done is shown.")
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """No run goes on: what was expected of it will not come."""
+        self._planning = False
         self._board.give_up()
+        self.refresh_bindings()
         self._redraw()
 
     async def _carry_out(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> RunResult:
@@ -255,12 +294,13 @@ class GoldenPane(Vertical):
         if folder is not None:
             self.last_run = folder.id
         run = GoldenRun(plan, services.golden_routes(), engine, listener=self._events.append, folder=folder)
-        self._run = run
+        self._run, self._planning = run, False
         timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)
         try:
             result = await off_loop(run.run, "golden")
         finally:
             self._run = None
+            self.refresh_bindings()
             timer.stop()
             self._redraw()
         if folder is not None:
@@ -272,9 +312,13 @@ class GoldenPane(Vertical):
 
     def stop(self) -> bool:
         """Stop the run; False if none is going on."""
-        if self._run is None:
+        if self._run is not None:
+            self._run.cancel()
+        elif self._planning:
+            self.workers.cancel_group(self, "golden")
+            self._give_up()
+        else:
             return False
-        self._run.cancel()
         return True
 
     # -- moving about -------------------------------------------------------------------------------------------------
@@ -297,18 +341,24 @@ class GoldenPane(Vertical):
 
     def action_view_picture(self) -> None:
         if self.detail.images:
-            self.post_message(Picture.Wanted(self.detail.images[0]))
+            self.post_message(Picture.Wanted(self.detail.images[0], self.detail.images))
         else:
             self.notify("This prompt has no image.")
 
 
-def _verdict_content(cell: Cell) -> Content:
-    """A cell of the table: the verdict's mark and tokens per second."""
-    if cell.attempt is not None:
-        if cell.control is not None and cell.held:
-            return Content.assemble(("✓ ", "$success"), ("ctl✗", "$error"))
-        mark, style = VERDICT_MARKS[cell.attempt.verdict]
-        return Content.assemble((mark, style), (f" {cell.rate:>3}" if cell.rate else "", "$foreground 60%"))
-    glyph = {Progress.IDLE: "·", Progress.WAITING: "…", Progress.RUNNING: "▸"}.get(cell.progress, "")
-    style = "$warning" if cell.progress is Progress.RUNNING else "$foreground 50%"
-    return Content.styled(one_line(glyph), style)
+def verdict_content(cell: Cell, cells: int) -> Content:
+    """A cell of the table: the verdict and tokens per second, in words where they fit into `cells`."""
+    attempt = cell.attempt
+    if attempt is None:
+        glyph, words, style = PROGRESS.get(cell.progress, ("", "", ""))
+        return Content.styled(words if len(words) <= cells else glyph, style)
+    if cell.control is not None and cell.held:
+        words = "its control fails"
+        return Content.assemble(
+            (f"{SIGNS[Verdict.PASS]} ", "$success"), (words if len(words) + 2 <= cells else "ctl✗", "$error")
+        )
+    sign, words = SIGNS[attempt.verdict], WORDS[attempt.verdict]
+    told = f"{sign} {words}" if len(words) + 2 <= cells else sign
+    rate = f"{cell.rate:>3}" if told == sign else f"{cell.rate} tok/s"
+    fits = cell.rate and len(told) + 1 + len(rate) <= cells
+    return Content.assemble((told, STYLES[attempt.verdict]), (f" {rate}" if fits else "", "$dim"))

@@ -7,46 +7,45 @@ from textual.widgets import Static
 
 from core.catalog import ModelInfo
 from core.status import EngineStatus, LoadedModel
-from tui.figures import number, size
+from tui.figures import number, size_in_words
 from tui.foreign import plain
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
 from tui.widgets.redraw import redraw
 
-_SAYS = {
-    Fit.LOADED: "in memory",
-    Fit.OK: "fits",
-    Fit.TIGHT: "fits, tightly",
-    Fit.EVICTS: "fits once other models are unloaded",
-    Fit.NO: "does not fit",
-    Fit.UNKNOWN: "",
-}
+LABEL_CELLS = 9
 
 
-def _abilities(info: ModelInfo) -> str:
+def abilities(info: ModelInfo) -> str:
+    """What a model takes beside text, and does beside answering."""
     named = [name for name, has in (("images", info.images), ("tools", info.tools), ("thinking", info.thinking)) if has]
     return ", ".join(named)
 
 
-def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None) -> Content:
-    """The lines of the panel; a field that is not known is left out."""
+def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None, width: int) -> Content:
+    """The lines of the panel in `width` cells; a field that is not known is left out."""
     memory = ""
     if info.memory:
-        verdict = _SAYS[fit(info, status)]
+        verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
         need, float32 = predicted(info, status)
-        memory = f"{size(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
+        memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
         memory += f" · {verdict}" if verdict and not info.problem else ""
     state = ""
     if loaded is not None:
-        parts = [loaded.state.value, size(loaded.memory_bytes) if loaded.memory_bytes else "", loaded.precision]
+        parts = [
+            loaded.state.value,
+            size_in_words(loaded.memory_bytes) if loaded.memory_bytes else "",
+            loaded.precision,
+        ]
         parts += [f"loaded in {loaded.load_s:.1f} s" if loaded.load_s else "", "pinned" if loaded.pinned else ""]
         parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
         state = " · ".join(part for part in parts if part)
-    weights = f"{number(info.parameters)} params" if info.parameters else ""
+    count = f"{number(info.parameters)} parameters" if info.parameters else ""
+    weights = (count, info.quantisation or "not quantised", size_in_words(info.size_bytes))
     fields = [
-        ("kind", " · ".join(part for part in (str(info.kind), info.family, weights) if part)),
-        ("weights", " · ".join(part for part in (info.quantisation or "not quantised", size(info.size_bytes)) if part)),
+        ("kind", " · ".join(part for part in (str(info.kind), info.family) if part)),
+        ("weights", " · ".join(part for part in weights if part)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
-        ("takes", _abilities(info)),
+        ("takes", abilities(info)),
         ("memory", memory),
         ("now", state),
         ("revision", (info.revision or "")[:12]),
@@ -58,17 +57,28 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
     if info.summary:
         lines.append(plain(info.summary, "$foreground 80%"))
     for label, value in fields:
-        if value:
-            lines.append(Content.assemble((label.ljust(9), "$foreground 55%"), plain(value)))
+        told = plain(value)
+        room = max(width - LABEL_CELLS, LABEL_CELLS)
+        for at, line in enumerate(told.wrap(room) if told.cell_length > room else [told] if value else []):
+            start = ("" if at else label).ljust(LABEL_CELLS)
+            lines.append(Content.assemble((start, "$dim"), line))
     return Content("\n").join(lines)
 
 
 class ModelDetail(Static):
     """The panel under the list."""
 
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None] = (None, None, None)
+
     def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
         """Show one model, or the hint that belongs to an empty list."""
+        self._shown = (info, status, loaded)
         if info is None:
-            redraw(self, Content.styled("Choose a model to see what it is.", "$foreground 55%"))
+            redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
-            redraw(self, detail_content(info, status, loaded))
+            redraw(self, detail_content(info, status, loaded, self.content_size.width))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(lambda: self.show(*self._shown))

@@ -1,4 +1,4 @@
-"""Whether a model fits in memory beside what is loaded, as one word for a table."""
+"""Whether a model fits in memory beside what is loaded, in a word for a table and in words where there is room."""
 
 from __future__ import annotations
 
@@ -12,18 +12,35 @@ TIGHT = 0.85
 
 
 class Fit(StrEnum):
-    LOADED = "in"
-    OK = "ok"
+    LOADED = "loaded"
+    OK = "fits"
     TIGHT = "tight"
     EVICTS = "evicts"  # fits once other models have been unloaded
     NO = "no"
+    BROKEN = "broken"
     UNKNOWN = "?"
+
+    @property
+    def in_words(self) -> str:
+        """The same for whoever has not learnt the words."""
+        return _IN_WORDS[self]
+
+
+_IN_WORDS = {
+    Fit.LOADED: "in memory",
+    Fit.OK: "fits",
+    Fit.TIGHT: "fits, tightly",
+    Fit.EVICTS: "fits once other models are unloaded",
+    Fit.NO: "does not fit",
+    Fit.BROKEN: "cannot be loaded",
+    Fit.UNKNOWN: "not known",
+}
 
 
 def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:
     """Told from the predicted bytes with 4,096 tokens in the KV cache, against the engine's budget."""
     if info.problem:
-        return Fit.NO
+        return Fit.BROKEN
     if status is None or not status.memory_budget or info.memory is None:
         return Fit.UNKNOWN
     if any(model.id == info.id for model in status.models):

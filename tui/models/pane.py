@@ -6,42 +6,49 @@ import asyncio
 from concurrent.futures import Future
 from typing import ClassVar, TypeVar
 
+from rich.cells import cell_len
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from core.catalog import ModelInfo, ModelKind
-from core.errors import EngineError
+from core.errors import EngineError, ModelUnloaded
 from core.status import ModelState
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.figures import number, size
 from tui.foreign import one_line, plain, shorten_path
 from tui.lamp import LOADED, NOT_LOADED, lamp
-from tui.models.detail import ModelDetail
-from tui.models.fit import Fit, fit
+from tui.models.detail import ModelDetail, abilities
+from tui.models.fit import Fit, fit, predicted
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
-from tui.widgets.filter_box import FilterBox
+from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
+from tui.widgets.text_fields import LineField
 
 T = TypeVar("T")
 
+ROOMY = 95
+"""From this width on columns are called what they are."""
 COLUMNS = (
     Column("lamp", "", 1),
     Column("name", "model"),
-    Column("tier", "tier", 5, 56),
-    Column("kind", "kind", 6, 66),
-    Column("parameters", "params", 6, 92, right=True),
-    Column("quant", "quant", 8, 80),
-    Column("context", "ctx", 5, 100, right=True),
-    Column("size", "disk", 5, right=True),
-    Column("fit", "fit", 6, 38),
+    Column("tier", "tier", 5, 50),
+    Column("kind", "kind", 6, 58, roomy=Column("kind", "kind", 10, ROOMY)),
+    Column("quant", "quant", 8, 68, roomy=Column("quant", "quantised", 9, ROOMY)),
+    Column("parameters", "params", 6, 75, right=True, roomy=Column("parameters", "parameters", 10, ROOMY, right=True)),
+    Column("context", "ctx", 5, 83, right=True, roomy=Column("context", "context", 7, ROOMY, right=True)),
+    Column("family", "family", 12, 118),
+    Column("takes", "takes", 23, 156),
+    Column("size", "disk", 5, right=True, roomy=Column("size", "on disk", 7, ROOMY, right=True)),
+    Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
+    Column("fit", "fit", 6, 38, roomy=Column("fit", "fit", 35, 190)),
 )
 _FIT_STYLE = {
     Fit.OK: "$success",
@@ -49,8 +56,10 @@ _FIT_STYLE = {
     Fit.TIGHT: "$warning",
     Fit.EVICTS: "$warning",
     Fit.NO: "$error",
-    Fit.UNKNOWN: "$foreground 55%",
+    Fit.BROKEN: "$error",
+    Fit.UNKNOWN: "$dim",
 }
+PINNED = " ◆"
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
@@ -92,9 +101,13 @@ class ModelsPane(Vertical):
         self._models: dict[str, ModelInfo] = {}
         self._words: dict[str, str] = {}
         """By id, what the filter looks at."""
+        self._coming: list[str] = []
+        """Models whose load was asked for here and goes on."""
 
     def compose(self) -> ComposeResult:
-        yield FilterBox(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
+        with Horizontal(id="model-filter-line"):
+            yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
+            yield Static(id="model-count", markup=False)
         yield Static(id="model-notes", markup=False)
         yield RowTable(COLUMNS, self._cell, empty="Looking for models…", id="model-table")
         with VerticalScroll(id="model-detail-scroll", can_focus=False):
@@ -121,6 +134,7 @@ class ModelsPane(Vertical):
         self._words = {
             info.id: f"{info.id} {info.kind} {info.family} {info.quantisation or ''}".lower() for info in models
         }
+        self.table.widest = max((cell_len(info.id) for info in models), default=0) + len(PINNED)
         self._show_notes(await off_loop(catalog.notes, "catalog"))
         self._filter()
         self.post_message(self.Listed(models))
@@ -136,13 +150,17 @@ class ModelsPane(Vertical):
     def _filter(self) -> None:
         needle = self.filter_box.value
         words = needle.lower().split()
-        keys = [key for key, text in self._words.items() if all(word in text for word in words)]
+        keys = list(self._words)
+        for word in words:
+            keys = [key for key in keys if word in self._words[key]]
         if not self._models:
             self.table.say("No models on disk. Models of the Hugging Face cache and of model_folders appear here.")
         elif not keys:
             self.table.say(f"No model matches {one_line(needle)!r}. Escape clears the filter.")
         self.table.show(keys)
-        self.border_subtitle = f"{len(keys)} of {len(self._models)}" if words else f"{len(self._models)} on disk"
+        counted = f"{len(keys)} of {len(self._models)}" if words else f"{len(self._models)} on disk"
+        # Not in the border: a new title there paints the whole pane, at each key of the filter.
+        redraw(self.query_one("#model-count", Static), Content(counted))
         self._show_detail()
 
     def _show_detail(self) -> None:
@@ -163,7 +181,7 @@ class ModelsPane(Vertical):
         return self._models.get(self.table.selected or "")
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        info, dim = self._models[key], "$foreground 60%"
+        info, dim = self._models[key], "$dim"
         match column.key:
             case "lamp":
                 if info.problem:
@@ -172,7 +190,7 @@ class ModelsPane(Vertical):
                 return Content.styled(glyph, {LOADED: "$success", NOT_LOADED: dim}.get(glyph, "$warning"))
             case "name":
                 loaded = self.state.loaded(info.id)
-                suffix = " ◆" if loaded is not None and loaded.pinned else ""
+                suffix = PINNED if loaded is not None and loaded.pinned else ""
                 name = shorten_path(info.id, cells - len(suffix))
                 return Content.assemble(plain(name, dim if info.problem else ""), (suffix, "$primary"))
             case "tier":
@@ -181,18 +199,26 @@ class ModelsPane(Vertical):
                     return Content("both")
                 return Content.styled(roles[0], f"${roles[0]}") if roles else Content("")
             case "kind":
-                return plain({"embeddings": "embed"}.get(info.kind, str(info.kind)), dim)
+                return plain(str(info.kind)[:5] if len(info.kind) > cells else str(info.kind), dim)
             case "parameters":
                 return Content(number(info.parameters) if info.parameters else "")
             case "quant":
                 return plain(info.quantisation or "none", dim)
             case "context":
                 return Content.styled(number(info.context_length) if info.context_length else "", dim)
+            case "family":
+                return plain(info.family, dim)
+            case "takes":
+                return plain(abilities(info), dim)
             case "size":
                 return Content(size(info.size_bytes))
+            case "memory":
+                need, _ = predicted(info, self.state.status)
+                return Content.styled(size(need) if need else "", dim)
             case _:
-                word = fit(info, self.state.status)
-                return Content.styled(word.value, _FIT_STYLE[word])
+                found = fit(info, self.state.status)
+                words = found.in_words if len(found.in_words) <= cells else found.value
+                return Content.styled(words, _FIT_STYLE[found])
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -216,6 +242,7 @@ class ModelsPane(Vertical):
         if not self.filter_box.value and not self.filter_box.has_focus:
             return False
         self.filter_box.value = ""
+        self._filter()  # before the rows get the focus, with which the cursor's row is the chosen one
         self.screen.set_focus(self.table.rows)
         return True
 
@@ -292,13 +319,31 @@ class ModelsPane(Vertical):
         if self._services is None:
             return
         before = self.state.loaded(model_id)
+        self._coming.append(model_id)
+        self.refresh_bindings()
         try:
             loaded = await _answer(self._services.engine.load(model_id, pin=pin))
+        except ModelUnloaded as error:  # that was the person's wish
+            self.notify(error.message, timeout=3)
+            return
         except EngineError as error:
             self.notify(error.message, title="Not loaded", severity="error", timeout=10)
             return
+        finally:
+            self._coming.remove(model_id)
+            self.refresh_bindings()
         if before is None or before.state is not ModelState.READY:
             self.notify(f"{model_id} loaded in {loaded.load_s:.1f} s, {size(loaded.memory_bytes)}.", timeout=3)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a load that was asked for here goes on."""
+        return bool(self._coming)
+
+    def stop(self) -> None:
+        """Give the loads up that were asked for here."""
+        for model_id in dict.fromkeys(self._coming):
+            self._unload(model_id)
 
     @work(group="loading")
     async def _unpin(self, model_id: str) -> None:

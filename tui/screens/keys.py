@@ -1,7 +1,8 @@
-"""Every key of the workbench, by place."""
+"""Every key of the workbench, by place; those of the part that has the focus come first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,63 +10,101 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui.actions import ACTIONS, PLACES, Action
 from tui.foreign import plain
+from tui.screens.legend import legend
 
-_GLYPHS = {"enter": "⏎", "escape": "esc", "slash": "/", "question_mark": "?"}
+_GLYPHS = {
+    "enter": "⏎",
+    "escape": "esc",
+    "slash": "/",
+    "question_mark": "?",
+    "ctrl+backslash": "^\\",
+    "left": "←",
+    "right": "→",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "backspace": "⌫",
+    "delete": "del",
+}
+COLUMN = 11
 
 
 def key_names(action: Action) -> str:
     """An action's keys as people write them: ^t, F2, ⏎."""
 
     def name(key: str) -> str:
-        if key.startswith("ctrl+"):
-            return "^" + key.removeprefix("ctrl+")
-        if key.startswith("f") and key[1:].isdigit():
-            return key.upper()
-        return _GLYPHS.get(key, key)
+        if key in _GLYPHS:
+            return _GLYPHS[key]
+        held, _, rest = key.rpartition("+")
+        rest = _GLYPHS.get(rest, rest)
+        if held == "ctrl":
+            return "^" + rest
+        if held:
+            return f"{held}+{rest}"
+        return rest.upper() if rest.startswith("f") and rest[1:].isdigit() else rest
 
     return " ".join(name(key) for key in action.keys.split(","))
 
 
-def keys_content() -> Content:
-    """The whole list."""
+def places_of(screen: Screen[object]) -> list[str]:
+    """The places whose keys work where the focus is, the innermost first. No key of the workbench is outside them."""
+    homes = {action.id: place for place, actions in ACTIONS.items() for action in actions}
+    nodes = screen.focused.ancestors_with_self if screen.focused is not None else []
+    found: list[str] = []
+    for node in nodes:
+        for bindings in node._bindings.key_to_bindings.values():
+            found += [homes[binding.id] for binding in bindings if binding.id in homes]
+    places = list(dict.fromkeys(place for place in found if place != "app"))
+    return sorted(places, key=lambda place: place == "text")  # the field's own keys before those of all fields
+
+
+def keys_content(first: Sequence[str] = ()) -> Content:
+    """The whole list, some places before the others."""
     lines: list[Content] = []
-    for place, title in PLACES.items():
-        lines += [Content(""), Content.styled(title, "bold $primary")]
+    for place in (*first, *(place for place in PLACES if place not in first)):
+        here = ("  works now", "$dim") if place in first else ""
+        lines += [Content(""), Content.assemble((PLACES[place], "bold $primary"), here)]
         for action in ACTIONS[place]:
-            lines.append(Content.assemble((key_names(action).rjust(9), "$primary"), "  ", action.help))
+            names = key_names(action)
+            lines.append(Content.assemble((names.rjust(COLUMN), "$primary"), "  ", action.help))
     lines += [
         Content(""),
         Content.styled("Always there", "bold $primary"),
-        Content.assemble(("^p".rjust(9), "$primary"), "  The command palette: every action by name, and the themes"),
-        Content.assemble(("tab".rjust(9), "$primary"), "  To the next part of the screen; shift+tab to the one before"),
         Content.assemble(
-            ("↑ ↓".rjust(9), "$primary"), "  In the composer: earlier messages; in lists: rows (also j, k)"
+            ("^p".rjust(COLUMN), "$primary"), "  The command palette: every action by name, and the themes"
+        ),
+        Content.assemble(
+            ("tab".rjust(COLUMN), "$primary"), "  To the next part of the screen; shift+tab to the one before"
+        ),
+        Content.assemble(
+            ("↑ ↓".rjust(COLUMN), "$primary"), "  In the composer: earlier messages; in lists: rows (also j, k)"
         ),
     ]
+    lines += [Content(""), *legend()]
     return Content("\n").join(lines[1:])
 
 
 class KeysScreen(ModalScreen[None]):
-    """Escape closes it. `log` is the log's file, None while that is not known."""
+    """Escape closes it. `log` is the log's file, None while that is not known; `first` are the places to begin with."""
 
     BINDINGS: ClassVar = [Binding("escape,f1,q,question_mark,enter", "close", "Close", show=False)]
 
-    def __init__(self, log: Path | None) -> None:
+    def __init__(self, log: Path | None, first: Sequence[str] = ()) -> None:
         super().__init__(classes="dialogue")
         self._log = log
+        self._first = first
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box keys-box") as box:
             box.border_title = "Keys"
-            box.border_subtitle = "esc closes"
-            yield Static(keys_content(), markup=False)
+            box.border_subtitle = "↑ ↓ scroll · esc closes"
+            yield Static(keys_content(self._first), markup=False)
             if self._log is not None:
-                yield Static(plain(f"\nThe log is {self._log}", "$foreground 60%"), markup=False)
+                yield Static(plain(f"\nThe log is {self._log}", "$dim"), markup=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

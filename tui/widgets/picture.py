@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -30,11 +32,12 @@ class Picture(Vertical):
     """One image inside a box of cells; a click asks for it in full size."""
 
     class Wanted(Message):
-        """The person wants to see it in full size."""
+        """The person wants to see it in full size; whoever knows beside which others it stands adds them to `among`."""
 
-        def __init__(self, image: ImageData) -> None:
+        def __init__(self, image: ImageData, among: Sequence[ImageData] = ()) -> None:
             super().__init__()
             self.image = image
+            self.among = among
 
     DEFAULT_CSS = "Picture { width: auto; height: auto; }"
 

@@ -1,4 +1,4 @@
-"""A table of rows under a heading: columns come and go with the width, and one of them takes what room is left."""
+"""A table of rows under a heading: columns come, go and say more with the width, and one of them takes what is left."""
 
 from __future__ import annotations
 
@@ -23,20 +23,35 @@ UNSEEN_CELLS = 40
 
 @dataclass(frozen=True)
 class Column:
-    """`cells` 0 takes the room that is left; `min_width` is the table's width from which on the column is shown."""
+    """`cells` 0 takes the room that is left; `min_width` is the table's width from which on the column is shown.
+
+    `roomy` is the column as it is from another width on: in words, where it was short.
+    """
 
     key: str
     label: str
     cells: int = 0
     min_width: int = 0
     right: bool = False
+    roomy: Column | None = None
 
 
-def fitted(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
-    """The columns that a table of `width` cells shows, each with its own width in cells."""
-    shown = [column for column in columns if width >= column.min_width]
+def fitted(columns: Sequence[Column], width: int, widest: int = 0) -> list[tuple[Column, int]]:
+    """The columns that a table of `width` cells shows, each with its own width in cells.
+
+    `widest` is the most that the flexible column can use: what it says stands near the others on a wide screen, too. 0
+    gives it all that is left.
+    """
+    shown = []
+    for column in columns:
+        if column.roomy is not None and width >= column.roomy.min_width:
+            shown.append(column.roomy)
+        elif width >= column.min_width:
+            shown.append(column)
     taken = sum(column.cells for column in shown) + GAP * (len(shown) - 1)
-    return [(column, column.cells or max(FLEXIBLE_MIN, width - taken)) for column in shown]
+    rest = max(FLEXIBLE_MIN, width - taken)
+    flexible = min(rest, max(widest, FLEXIBLE_MIN)) if widest else rest
+    return [(column, column.cells or flexible) for column in shown]
 
 
 def row_content(cells: Sequence[tuple[Content, int, bool]]) -> Content:
@@ -56,7 +71,7 @@ class RowTable(Vertical):
     """Shows the rows named by `show`; asks `cell(key, column, width)` for the content of each cell.
 
     A snug table is as high as its rows, up to the stylesheet's max-height. With `newest_first`, a cursor on the first
-    row stays on the first row when others come in above.
+    row stays on the first row when others come in above. `widest` is the most cells that the flexible column can use.
     """
 
     class Moved(Message):
@@ -91,6 +106,11 @@ class RowTable(Vertical):
         self._newest_first = newest_first
         self._keys: list[str] = []
         self._layout: list[tuple[Column, int]] = []
+        self._wanted: str | None = None
+        """The row that the person is on; the cursor is on a neighbour while that is not shown."""
+        self._order: list[str] = []
+        """All rows when it was shown last."""
+        self.widest = 0
 
     def compose(self) -> ComposeResult:
         yield Static(classes="row-head")
@@ -104,37 +124,57 @@ class RowTable(Vertical):
         return self._keys[index] if index is not None and index < len(self._keys) else None
 
     def show(self, keys: Sequence[str]) -> None:
-        """Show these rows in this order. The cursor stays on its row, or goes to the first."""
+        """Show these rows in this order. The cursor stays on its row, or goes to the nearest while that is not among
+        them; it comes back with the row, unless the person has gone on from there."""
         if list(keys) == self._keys:
             self.redraw()
             return
-        before = None if self._newest_first and self.rows.highlighted == 0 else self.selected
+        first = self._newest_first and self.rows.highlighted == 0
         self._keys = list(keys)
         if self._snug:
             self.styles.height = len(self._keys) + 1 or "auto"
         self.set_class(not self._keys, "-empty")
-        self.rows.show(len(self._keys), self._keys.index(before) if before in self._keys else 0)
+        self.rows.show(len(self._keys), 0 if first else self._nearest())
+        if self._wanted is None or first:
+            self._stay()
+        elif self._wanted in self._keys:
+            self._order = self._keys
         self.redraw()
+
+    def _nearest(self) -> int:
+        """Where the wanted row is, or the next one of those that stood after it, else before it."""
+        if self._wanted is None or self._wanted not in self._order:
+            return 0
+        places = {key: index for index, key in enumerate(self._keys)}
+        at = self._order.index(self._wanted)
+        near = (key for key in (*self._order[at:], *reversed(self._order[:at])) if key in places)
+        return places.get(next(near, ""), 0)
+
+    def _stay(self) -> None:
+        """The row under the cursor is the one that the person wants."""
+        if self.selected is not None:
+            self._wanted, self._order = self.selected, self._keys
 
     def say(self, empty: str) -> None:
         """What stands in place of the rows when there are none."""
-        self.query_one(".row-empty", Static).update(Content(empty))
+        redraw(self.query_one(".row-empty", Static), Content(empty))
 
     def select(self, key: str) -> None:
         """Put the cursor on a row, if it is there."""
         if key in self._keys:
             self.rows.highlighted = self._keys.index(key)
+            self._stay()
 
     def redraw(self) -> None:
         """Ask for the cells on the screen again and repaint the rows that have changed."""
         if not self.is_mounted:
             return
         self.set_class(not self._keys, "-empty")
-        layout = fitted(self._columns, self.rows.row_width or UNSEEN_CELLS)
+        layout = fitted(self._columns, self.rows.row_width or UNSEEN_CELLS, self.widest)
         if layout != self._layout:
             self._layout = layout
             self.rows.forget()
-        dim = "$foreground 55%"
+        dim = "$dim"
         head = row_content([(Content.styled(column.label, dim), cells, column.right) for column, cells in layout])
         redraw(self.query_one(".row-head", Static), head)
         self.rows.redraw()
@@ -153,8 +193,13 @@ class RowTable(Vertical):
         self.redraw()
         self.rows.scroll_to_highlight()
 
+    def on_descendant_focus(self) -> None:
+        self._stay()
+
     @on(Rows.Moved)
     def _moved(self, event: Rows.Moved) -> None:
         event.stop()
+        if self.rows.has_focus:
+            self._stay()
         key = self._keys[event.index] if event.index is not None and event.index < len(self._keys) else None
         self.post_message(self.Moved(self, key))

@@ -36,7 +36,7 @@ class ApiPanel(ModalScreen[None]):
         self._texts = snippets(url, key, model)
 
     def compose(self) -> ComposeResult:
-        dim = "$foreground 60%"
+        dim = "$dim"
         with VerticalScroll(classes="box api-box") as box:
             box.border_title = "Local API"
             box.border_subtitle = "←→ program · c copies it · u the address · k the key · esc"

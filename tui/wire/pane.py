@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -23,6 +24,8 @@ from tui.state import ApiPhase, WorkbenchState
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 
+ROOMY = 132
+"""From this width on columns are called what they are."""
 COLUMNS = (
     Column("time", "time", 8),
     Column("protocol", "protocol", 9),
@@ -31,9 +34,9 @@ COLUMNS = (
     Column("path", "path", 22, 124),
     Column("prompt", "prompt", 6, 84, right=True),
     Column("cached", "cached", 6, 114, right=True),
-    Column("out", "out", 5, 74, right=True),
-    Column("ttft", "ttft", 7, 104, right=True),
-    Column("tps", "tok/s", 6, right=True),
+    Column("out", "out", 5, 74, right=True, roomy=Column("out", "answer", 6, ROOMY, right=True)),
+    Column("ttft", "ttft", 7, 104, right=True, roomy=Column("ttft", "first token", 11, ROOMY, right=True)),
+    Column("tps", "tok/s", 6, right=True, roomy=Column("tps", "tokens/s", 8, ROOMY, right=True)),
     Column("state", "state", 9),
 )
 _STYLES = {
@@ -42,7 +45,7 @@ _STYLES = {
     WireState.LOADING: "$warning",
     WireState.QUEUED: "$warning",
     WireState.FAILED: "$error",
-    WireState.CANCELLED: "$foreground 60%",
+    WireState.CANCELLED: "$dim",
     WireState.DONE: "$foreground 80%",
 }
 REDRAWS_PER_S = 5
@@ -94,13 +97,14 @@ class WirePane(Vertical):
             return
         entries = self._services.server.record.entries()
         self._entries = {entry.id: entry for entry in reversed(entries)}
+        self.table.widest = max((cell_len(entry.client) for entry in entries), default=0)
         self.table.show(list(self._entries))
         live = sum(not entry.state.over for entry in entries)
         self.border_subtitle = f"{live} running, {len(entries)} in all" if entries else ""
         self._show_detail()
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        entry, dim = self._entries[key], "$foreground 60%"
+        entry, dim = self._entries[key], "$dim"
         match column.key:
             case "time":
                 return Content.styled(time.strftime("%H:%M:%S", time.localtime(entry.time)), dim)
@@ -136,7 +140,7 @@ class WirePane(Vertical):
         detail.display = entry is not None
         if entry is None:
             return
-        dim = "$foreground 60%"
+        dim = "$dim"
         lines = [
             Content.assemble(
                 plain(f"{entry.method} {entry.path}", "bold"),
@@ -147,13 +151,11 @@ class WirePane(Vertical):
                 plain(entry.client),
                 ("   model  ", dim),
                 plain(entry.model or "none"),
-                ("   id  ", dim),
-                plain(entry.id),
             ),
             Content.assemble(
                 (
                     f"{entry.prompt_tokens} prompt tokens ({entry.cached_tokens} cached), {entry.completion_tokens} "
-                    f"completion tokens, {seconds(entry.duration_s)}",
+                    f"completion tokens, {seconds(entry.duration_s)}   {entry.id}",
                     dim,
                 )
             ),

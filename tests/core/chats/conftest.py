@@ -10,6 +10,7 @@ from PIL import Image
 
 from core.calls.requests import ImagePart, Message, Role, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
 from core.chats.history import History
+from core.chats.tree import Turn
 from core.media.images import ImageData, check_image
 
 
@@ -19,8 +20,8 @@ def picture(colour: str = "red", name: str = "red.png") -> ImageData:
     return check_image(buffer.getvalue(), name)
 
 
-def said(text: str, role: Role = Role.USER) -> Message:
-    return Message.text(role, text)
+def said(text: str, role: Role = Role.USER, *images: ImageData) -> Turn:
+    return Turn(Message.text(role, text, *images))
 
 
 EVERY_PART = Message(

@@ -13,6 +13,7 @@ import pytest
 
 from core.chats import database
 from core.chats.history import History
+from core.chats.tree import Tree
 from core.errors import EngineError, HistoryError
 from tests.core.chats.conftest import said
 
@@ -21,11 +22,11 @@ import sys
 from pathlib import Path
 from core.chats.history import History
 from core.calls.requests import Message
+from core.chats.tree import Turn
 history = History(Path(sys.argv[1]))
 chat = history.start("x", "m")
 while True:
-    turn = history.add(chat.id, Message.text("user", "word " * 200))
-    print(turn.id, flush=True)
+    print(history.add(chat.id, Turn(Message.text("user", "word " * 200))), flush=True)
 """
 
 
@@ -39,9 +40,9 @@ def test_kill_9_loses_no_acknowledged_turn_and_tears_none(path):
                 break
         acknowledged += [int(line) for line in writer.stdout.read().split()]
     with History(path) as history:
-        turns = history.turns(history.chats()[0].id)
-        assert [turn.id for turn in turns][: len(acknowledged)] == acknowledged
-        assert all(turn.message.plain_text == "word " * 200 for turn in turns)
+        nodes = history.tree(history.chats()[0].id, Tree()).branch
+        assert [node.id for node in nodes][: len(acknowledged)] == acknowledged
+        assert all(node.turn.message.plain_text == "word " * 200 for node in nodes)
     with sqlite3.connect(path) as check:
         assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -67,13 +68,14 @@ from pathlib import Path
 from core.errors import HistoryError
 from core.chats.history import History
 from core.calls.requests import Message
+from core.chats.tree import Turn
 history = History(Path(sys.argv[1]))
 chat = history.start("x", "m")
-history.add(chat.id, Message.text("user", "before"))
+history.add(chat.id, Turn(Message.text("user", "before")))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
-    history.add(chat.id, Message.text("user", "after " * 100_000))
+    history.add(chat.id, Turn(Message.text("user", "after " * 100_000)))
 except HistoryError as error:
     print(error)
 print([turn.message.plain_text for turn in history.turns(chat.id)])
@@ -116,6 +118,26 @@ def test_an_older_file_is_migrated_and_keeps_its_chats(path, monkeypatch):
         assert check.execute("PRAGMA user_version").fetchone() == (len(newer),)
 
 
+def test_a_file_of_the_first_version_opens_as_one_branch(path, monkeypatch):
+    path.parent.mkdir()
+    with sqlite3.connect(path) as old:
+        for statement in database.MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO chats VALUES (1, 'a', 'm', 1, 2), (2, 'b', 'm', 1, 3)")
+        for id, chat in ((1, 1), (2, 2), (3, 1), (4, 1)):
+            parts = f'[{{"type": "text", "text": "word{id}"}}]'
+            old.execute("INSERT INTO messages VALUES (?, ?, 'user', ?, NULL, 5, '{}')", (id, chat, parts))
+            old.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (id, f"word{id}"))
+        old.execute("PRAGMA user_version = 1")
+    with History(path) as history:
+        tree = history.tree(1, Tree())
+        assert [node.id for node in tree.branch] == [node.id for node in tree.every] == [1, 3, 4]
+        assert history.chat(1).settings is None
+        added = history.add(1, said("again"), 3)
+        assert [node.id for node in history.tree(1, Tree()).branch] == [1, 3, added]
+        assert history.search("word4")[0].turn == 4
+
+
 def test_a_migration_that_fails_leaves_the_old_file(path, monkeypatch):
     with History(path) as old:
         chat = old.start("kept", "m")
@@ -133,7 +155,7 @@ def test_a_file_of_a_newer_version_is_refused_untouched(path):
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    with pytest.raises(HistoryError, match=r"newer Assay \(schema 99, this one knows 1\)"):
+    with pytest.raises(HistoryError, match=r"newer Assay \(schema 99, this one knows 2\)"):
         History(path)
     assert path.read_bytes() == before
 

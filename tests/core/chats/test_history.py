@@ -9,39 +9,55 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.calls.requests import Message
-from core.chats.history import History
+from core.calls.events import Finished, FinishReason, Timing, Usage
+from core.calls.requests import Role, Tool
+from core.calls.witness import Witness
+from core.chats.history import Draft, History
+from core.chats.settings import ChatSettings
+from core.chats.tree import Tree, Turn
 from core.errors import HistoryError
 from tests.core.chats.conftest import EVERY_PART, picture, said
+
+FINISHED = Finished(
+    FinishReason.STOP,
+    Usage(prompt_tokens=3),
+    Timing(ttft_s=0.25),
+    None,
+    Witness(sampling={"temperature": 0.7, "seed": 5}),
+)
+SETTINGS = ChatSettings("Be brief.", 0.5, seed=7, thinking=False, tools=(Tool("look", "Looks", strict=True),))
 
 
 def test_every_kind_of_part_comes_back_as_it_was(history, path):
     chat = history.start("Shapes", "pocket/qwen2-vl")
-    turn = history.add(chat.id, EVERY_PART, model="pocket/gemma3", details={"ttft_s": 0.25})
+    turn = Turn(EVERY_PART, "pocket/gemma3", FINISHED, SETTINGS)
+    history.add(chat.id, turn)
     assert history.turns(chat.id) == [turn]
     history.close()
     with History(path) as again:
         (stored,) = again.turns(chat.id)
         assert stored == turn
         assert stored.message == EVERY_PART
-        assert stored.details == {"ttft_s": 0.25}
+        assert stored.created == turn.created
         head = again.chat(chat.id)
         assert (head.title, head.model, head.messages) == ("Shapes", "pocket/gemma3", 1)
 
 
 def test_the_chat_last_talked_in_comes_first(history):
     first, second = history.start("first", "m"), history.start("second", "m")
+    for chat in (first, second):
+        history.add(chat.id, said("begun"))
     assert [chat.title for chat in history.chats()] == ["second", "first"]
     history.add(first.id, said("again"))
     assert [chat.title for chat in history.chats()] == ["first", "second"]
     assert history.chats(limit=1)[0].id == first.id
-    assert history.chat(second.id).messages == 0
+    assert history.chat(second.id).messages == 1
 
 
 def test_an_image_shown_twice_is_stored_once_and_goes_with_its_last_chat(history, path):
     one, two = history.start("one", "m"), history.start("two", "m")
     for chat in (one, two, two):
-        history.add(chat.id, Message.text("user", "look", picture()))
+        history.add(chat.id, said("look", Role.USER, picture()))
     count = "SELECT count(*) FROM images"
     with sqlite3.connect(path) as other:
         assert other.execute(count).fetchone() == (1,)
@@ -50,17 +66,6 @@ def test_an_image_shown_twice_is_stored_once_and_goes_with_its_last_chat(history
         assert history.turns(one.id)[0].message.images == (picture(),)
         history.delete(one.id)
         assert other.execute(count).fetchone() == (0,)
-
-
-def test_cutting_forgets_a_turn_and_what_follows(history):
-    chat, other = history.start("a", "m"), history.start("b", "m")
-    turns = [history.add(chat.id, said(f"word{number}")) for number in range(4)]
-    history.add(other.id, said("word9"))
-    history.cut(chat.id, turns[2].id)
-    assert [turn.id for turn in history.turns(chat.id)] == [turns[0].id, turns[1].id]
-    assert len(history.turns(other.id)) == 1
-    assert history.search("word3") == []
-    assert len(history.search("word9")) == 1
 
 
 def test_deleting_a_chat_leaves_no_trace_in_the_file(history, path):
@@ -106,14 +111,14 @@ def test_search_finds_words_by_their_beginning(history, query, found):
 
 def test_search_shows_where_and_looks_into_thinking_results_and_titles(history):
     chat = history.start("About zebras", "m")
-    turn = history.add(chat.id, EVERY_PART)
+    turn = history.add(chat.id, Turn(EVERY_PART))
     (hit,) = history.search("sunny")
-    assert (hit.chat.id, hit.turn) == (chat.id, turn.id)
-    assert "[Sunny]" in hit.snippet
-    assert history.search("look")[0].turn == turn.id
-    assert history.search("blue.png")[0].turn == turn.id
+    assert (hit.chat.id, hit.turn) == (chat.id, turn)
+    assert [hit.snippet[start:end] for start, end in hit.marks] == ["Sunny"]
+    assert history.search("look")[0].turn == turn
+    assert history.search("blue.png")[0].turn == turn
     (titled,) = history.search("zebra")
-    assert (titled.chat.id, titled.turn, titled.snippet) == (chat.id, None, "About zebras")
+    assert (titled.chat.id, titled.turn, titled.snippet, titled.marks) == (chat.id, None, "About zebras", ((6, 11),))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -136,7 +141,7 @@ def test_adding_to_a_deleted_chat_is_an_error_and_changes_nothing(history, path)
     chat = history.start("x", "m")
     history.delete(chat.id)
     with pytest.raises(HistoryError, match=r"not in .* any more"):
-        history.add(chat.id, Message.text("user", "late", picture()))
+        history.add(chat.id, said("late", Role.USER, picture()))
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM images)").fetchone() == (
             0,
@@ -171,3 +176,97 @@ def test_two_programs_share_one_file(history, path):
         other.add(chat.id, said("from the other"))
         history.add(chat.id, said("from the one"))
         assert [turn.message.plain_text for turn in other.turns(chat.id)] == ["from the other", "from the one"]
+
+
+def branched(history: History) -> tuple[int, list[int]]:
+    """A chat whose second question has two versions, of which the first is shown, with an answer each."""
+    chat = history.start("branches", "m").id
+    one = history.add(chat, said("one"), None)
+    first = history.add(chat, said("hello", Role.ASSISTANT), one)
+    old = history.add(chat, said("old question"), first)
+    below = history.add(chat, said("old answer", Role.ASSISTANT), old)
+    new = history.add(chat, said("new question"), first)
+    history.add(chat, said("new answer", Role.ASSISTANT), new)
+    history.choose(chat, first, old)
+    return chat, [one, first, old, below]
+
+
+def texts(history: History, chat: int) -> list[str]:
+    return [turn.message.plain_text for turn in history.turns(chat)]
+
+
+def test_branches_come_back_with_the_one_that_was_seen_last(history, path):
+    chat, ids = branched(history)
+    history.close()
+    with History(path) as again:
+        assert texts(again, chat) == ["one", "hello", "old question", "old answer"]
+        tree = again.tree(chat, Tree())
+        assert [node.id for node in tree.branch] == ids
+        assert len(tree.every) == 6
+        assert tree.branch[2].sibling(1).turn.message.plain_text == "new question"
+        tree.show(tree.branch[2].sibling(1))
+        assert [turn.message.plain_text for turn in tree.turns][2:] == ["new question", "new answer"]
+
+
+def test_search_finds_turns_of_all_branches_and_deleting_forgets_all(history):
+    chat, ids = branched(history)
+    assert {hit.turn for hit in history.search("question")} > {ids[2]}
+    history.delete(chat)
+    assert history.search("question") == []
+
+
+def test_a_chain_of_thousands_is_deleted_at_once(history):
+    chat = history.start("long", "m").id
+    with history._db.write() as db:
+        for number in range(1, 3001):
+            db.execute(
+                "INSERT INTO messages (id, chat, role, parts, created, details, parent) VALUES (?,?,?,?,?,?,?)",
+                (number, chat, "user", '[{"type": "text", "text": "x"}]', 0.0, "{}", number - 1 or None),
+            )
+    assert len(history.turns(chat)) == 3000
+    history.delete(chat)
+    assert history.chats() == []
+
+
+def test_a_turn_that_is_taken_back_leaves_the_others(history):
+    chat, ids = branched(history)
+    failed = history.add(chat, said("failed", Role.USER, picture()), ids[1])
+    history.remove(failed)
+    assert len(history.tree(chat, Tree()).every) == 6
+    with pytest.raises(HistoryError):
+        history.remove(ids[0])
+    assert len(history.tree(chat, Tree()).every) == 6
+
+
+def test_drafts_keep_their_images_and_a_chat_with_nothing_is_not_listed(history, path):
+    empty, written = history.start("empty", "m"), history.start("written", "m", SETTINGS)
+    history.set_drafts(written.id, [Draft("half a", (picture(),))])
+    history.set_drafts(None, [Draft("for a new chat")])
+    history.close()
+    with History(path) as again:
+        ((chat),) = again.chats()
+        assert (chat.id, chat.messages, chat.drafts, chat.settings) == (written.id, 0, 1, SETTINGS)
+        assert again.drafts(written.id) == [Draft("half a", (picture(),))]
+        assert again.drafts(None) == [Draft("for a new chat")]
+        assert again.search("empty") == []
+        again.set_drafts(written.id, [])
+        assert again.chats() == []
+        with sqlite3.connect(path) as other:
+            assert other.execute("SELECT count(*) FROM images").fetchone() == (0,)
+    assert empty.id != written.id
+
+
+def test_a_draft_may_change_a_turn_and_goes_with_it(history):
+    chat = history.start("x", "m").id
+    turn = history.add(chat, said("hello"))
+    history.set_drafts(chat, [Draft("new"), Draft("hello there", (), turn)])
+    assert history.drafts(chat) == [Draft("new"), Draft("hello there", (), turn)]
+    history.remove(turn)
+    assert history.drafts(chat) == [Draft("new")]
+
+
+def test_settings_are_the_chats_own(history):
+    one, two = history.start("one", "m", SETTINGS), history.start("two", "m")
+    history.set_settings(two.id, ChatSettings("Other."))
+    assert history.chat(one.id).settings == SETTINGS
+    assert history.chat(two.id).settings == ChatSettings("Other.")

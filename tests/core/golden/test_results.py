@@ -75,6 +75,12 @@ def test_an_attempt_is_on_disk_as_soon_as_it_has_ended(tmp_path: Path) -> None:
     folder.close()
 
 
+def test_of_runs_begun_in_one_second_the_last_is_the_latest(tmp_path: Path) -> None:
+    made = [RunFolder.create(tmp_path, {}).id for _ in range(5)]
+    assert made == sorted(made)
+    assert RunFolder.open(tmp_path, "last").id == made[-1]
+
+
 def test_a_run_that_does_not_exist_is_refused_with_the_latest(tmp_path: Path) -> None:
     with pytest.raises(NoSuchRun, match="There is none yet"):
         RunFolder.open(tmp_path, "last")

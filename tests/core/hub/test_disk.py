@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 from huggingface_hub import scan_cache_dir
 
+from core.calls.requests import Message, Role, TextPart
 from core.catalog import Catalog
 from core.catalog.in_use import hold, is_held
+from core.chats.history import FILE, History
+from core.chats.tree import Turn
 from core.engine import Engine
 from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound
 from core.hub.delete import delete, plan_deletion
@@ -146,6 +150,21 @@ def test_the_users_own_folders_and_built_in_models_stay(hub_settings: Settings, 
     delete(settings, plan_deletion(catalog, "mine", own_folder=True))
     assert not (tmp_path / "own" / "mine").exists()
     assert (tmp_path / "own").exists()
+
+
+def test_the_last_answer_of_a_chat_tells_when_a_model_was_used(hub_settings: Settings) -> None:
+    hub_settings.data_dir.mkdir()
+    with History(hub_settings.data_dir / FILE) as history:
+        chat = history.start("hello", MODEL)
+        history.add(chat.id, Turn(Message(Role.USER, (TextPart("hello"),))))
+        assert history.last_used() == {}
+        began = time.time()
+        history.add(chat.id, Turn(Message(Role.ASSISTANT, (TextPart("hi"),)), model=MODEL))
+    used = last_used(hub_settings)
+    assert list(used) == [MODEL]
+    assert began <= used[MODEL] <= time.time()
+    (hub_settings.data_dir / FILE).write_bytes(b"no database" * 1000)
+    assert last_used(hub_settings) == {}
 
 
 def test_an_empty_machine_has_an_empty_disk(hub_settings: Settings) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from core.calls.events import FinishReason, GenerationResult, ToolCall
+from core.calls.events import GenerationResult, ToolCall
 from core.calls.requests import Message, Role, TextPart, ThinkingPart, Tool, ToolCallPart, ToolResultPart
+from core.chats.settings import ChatSettings
+from core.chats.tree import Turn
 from tests.tui.scripted import finished, red_square
-from tui.chat.conversation import ChatSettings, Conversation, Turn, answer_message, as_markdown, result_of
+from tui.chat.conversation import Conversation, answer_message, result_of
 
 
 def said(*turns: tuple[Role, str]) -> Conversation:
-    return Conversation([Turn(Message.text(role, text)) for role, text in turns])
+    return Conversation(*(Turn(Message.text(role, text)) for role, text in turns))
 
 
 def test_a_request_holds_the_system_prompt_and_every_turn() -> None:
@@ -34,20 +36,18 @@ def test_images_go_before_the_text() -> None:
 
 def test_after_a_tool_call_the_next_message_is_its_result() -> None:
     call = ToolCallPart("c1", "get_weather", {"location": "Tokyo"})
-    chat = Conversation([Turn(Message(Role.ASSISTANT, (call,)))])
+    chat = Conversation(Turn(Message(Role.ASSISTANT, (call,))))
     question = chat.question("sunny")
     assert question == Message(Role.TOOL, (ToolResultPart("c1", (TextPart("sunny"),)),))
 
 
 def test_an_image_after_tool_calls_belongs_to_the_first_result_and_each_has_one() -> None:
     calls = (ToolCallPart("c1", "look", {}), ToolCallPart("c2", "look", {}))
-    chat = Conversation([Turn(Message(Role.ASSISTANT, calls))])
+    chat = Conversation(Turn(Message(Role.ASSISTANT, calls)))
     question = chat.question("this", [red_square()])
     assert question.role is Role.TOOL
     assert [part.call_id for part in question.parts if isinstance(part, ToolResultPart)] == ["c1", "c2"]
     assert [image.name for image in question.images] == ["red_square.png"]
-    chat.turns.append(Turn(question))
-    assert "*image: red_square.png*" in as_markdown(chat, ChatSettings())
 
 
 def test_an_answer_becomes_a_turn_with_its_thinking_and_calls() -> None:
@@ -68,25 +68,14 @@ def test_a_stored_answer_reads_back_as_it_was() -> None:
     assert result_of(Turn(message, "m", result.finished)) == result
 
 
-def test_regenerating_keeps_the_question() -> None:
-    chat = said((Role.USER, "hi"), (Role.ASSISTANT, "hello"))
-    assert chat.take_back_answer()
-    assert [turn.message.plain_text for turn in chat.turns] == ["hi"]
-    assert not Conversation().take_back_answer()
-
-
 def test_the_title_is_the_first_question_on_one_line() -> None:
     assert said((Role.USER, "a\nb")).title == "a b"
     assert len(said((Role.USER, "x" * 100)).title) == 60
-    assert Conversation([Turn(Conversation().question("", [red_square()]))]).title == "an image"
+    assert Conversation(Turn(Conversation().question("", [red_square()]))).title == "an image"
 
 
-def test_the_export_holds_both_sides_and_the_figures() -> None:
-    chat = said((Role.USER, "hi"))
-    answer = answer_message(GenerationResult("Hello."))
-    assert answer is not None
-    chat.turns.append(Turn(answer, "pocket/qwen3", finished(FinishReason.STOP, tokens=3, tps=50)))
-    text = as_markdown(chat, ChatSettings(system="Be brief."))
-    assert text.startswith("# hi\n\n## System\n\nBe brief.\n")
-    assert "## You\n\nhi\n" in text
-    assert "## pocket/qwen3\n\nHello.\n\n*3 tokens, first after 0.21 s, 50.0 tok/s*\n" in text
+def test_a_branch_is_asked_with_the_turns_above_it_alone() -> None:
+    chat = said((Role.USER, "one"), (Role.ASSISTANT, "call"), (Role.USER, "two"))
+    one = chat.branch[0]
+    assert [message.plain_text for message in chat.request("m", ChatSettings(), one).messages] == ["one"]
+    assert chat.question("three", place=chat).role is Role.USER

@@ -11,7 +11,7 @@ def test_before_the_first_token_it_says_what_the_engine_does() -> None:
     live = LiveAnswer(10.0, clock=lambda: 11.5)
     assert live.figures == "sent · 1.50 s"
     live.add(Queued(2))
-    assert live.figures == "waiting, place 2 · 1.50 s"
+    assert live.figures == "place 2 in the queue · 1.50 s"
     live.add(Loading("pocket/qwen3"))
     assert live.figures == "loading pocket/qwen3 · 1.50 s"
     live.add(Prefill(100, 400, 50))
@@ -37,6 +37,8 @@ def test_the_end_brings_the_engines_own_figures() -> None:
     live.add(TextDelta("x", at=10.5))
     live.add(finished(prompt=131, tokens=24))
     assert live.figures == "TTFT 0.21 s · 92 tok/s · 131 → 24 tokens"
+    words = "first token after 0.21 s · 92 tokens/s · prompt 131 tokens, answer 24"
+    assert final_figures(finished(), spelled=True) == words
 
 
 def test_an_unusual_end_is_named() -> None:

@@ -11,11 +11,11 @@ from textual.pilot import Pilot
 from core.calls.events import Prefill, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
 from core.calls.requests import Role
 from core.chats.history import History
+from core.chats.settings import ChatSettings
 from core.errors import GenerationFailed, InvalidImage
 from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, answer, finished, red_square
 from tui.app import AssayApp
-from tui.chat.answer_view import AnswerView
 from tui.chat.question_view import QuestionView
 from tui.chat.saver import history_file
 
@@ -34,9 +34,10 @@ def said(app: AssayApp) -> list[tuple[str, str]]:
     return [(turn.message.role.value, turn.message.plain_text) for turn in app.chat.conversation.turns]
 
 
-def exported(folder: Path) -> str:
-    (file,) = folder.glob("assay-chat-*.md")
-    return file.read_text()
+def exported(folder: Path) -> tuple[str, str]:
+    """The name of the file that a chat was exported to, and what is in it."""
+    (file,) = folder.glob("assay-chat-*.*")
+    return file.name, file.read_text()
 
 
 def notices(app: AssayApp) -> str:
@@ -67,7 +68,11 @@ async def test_an_answer_streams_in_and_ends_with_figures(workbench: AssayApp, s
         await until(pilot, lambda: "First" in screen_text(workbench), "the first token")
         assert "Second" not in screen_text(workbench)
         scripted.release_all()
-        await until(pilot, lambda: "TTFT 0.21 s · 92 tok/s" in screen_text(workbench), "the figures")
+        await until(
+            pilot,
+            lambda: "first token after 0.21 s · 92 tokens/s · prompt 131 tokens, answer" in screen_text(workbench),
+            "the figures",
+        )
         assert "Second bold one." in screen_text(workbench)
         assert said(workbench) == [("user", "hello"), ("assistant", "First paragraph.\n\nSecond **bold** one.")]
 
@@ -265,34 +270,6 @@ async def test_a_tool_call_is_shown_and_its_result_is_asked_for(workbench: Assay
         assert "tool result" in screen_text(workbench)
 
 
-async def test_regenerating_asks_the_same_again(workbench: AssayApp, scripted: ScriptedEngine) -> None:
-    texts = iter(["first try", "second try"])
-    scripted.script = lambda request: answer(next(texts))
-    async with workbench.run_test(size=(120, 40)) as pilot:
-        await opened(pilot, workbench)
-        await ask(pilot, workbench, "hello")
-        await until(pilot, lambda: ("assistant", "first try") in said(workbench))
-        await pilot.press("ctrl+r")
-        await until(pilot, lambda: ("assistant", "second try") in said(workbench))
-        assert said(workbench) == [("user", "hello"), ("assistant", "second try")]
-        await until(pilot, lambda: "first try" not in screen_text(workbench))
-        assert scripted.requests[0].messages == scripted.requests[1].messages
-
-
-async def test_editing_a_message_takes_the_chat_back_to_it(workbench: AssayApp, scripted: ScriptedEngine) -> None:
-    async with workbench.run_test(size=(120, 40)) as pilot:
-        await opened(pilot, workbench)
-        for text in ("one", "two"):
-            await ask(pilot, workbench, text)
-            await until(pilot, lambda: not workbench.chat.busy and workbench.chat.input.composer.text == "")
-        await until(pilot, lambda: len(said(workbench)) == 4)
-        workbench.chat.transcript.focus_turn(workbench.chat.transcript.turns[0])
-        await pilot.press("e")
-        await until(pilot, lambda: workbench.chat.input.composer.text == "one")
-        assert said(workbench) == []
-        assert not workbench.chat.transcript.views(AnswerView)
-
-
 async def test_settings_go_with_the_next_request(workbench: AssayApp, scripted: ScriptedEngine) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)
@@ -301,7 +278,7 @@ async def test_settings_go_with_the_next_request(workbench: AssayApp, scripted: 
         await pilot.press(*"Be brief.", "tab", *"0.5")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: workbench.chat.settings.temperature == 0.5)
-        await until(pilot, lambda: "system · t 0.5" in screen_text(workbench))
+        await until(pilot, lambda: "system prompt · temperature 0.5" in screen_text(workbench))
         await ask(pilot, workbench, "hi")
         await until(pilot, lambda: scripted.requests)
         request = scripted.requests[0]
@@ -330,12 +307,12 @@ async def test_a_chat_is_saved_and_opened_again(workbench: AssayApp, scripted: S
         await pilot.press("ctrl+n")
         await until(pilot, lambda: said(workbench) == [])
         await pilot.press("ctrl+l")
-        await until(pilot, lambda: "what is it?" in screen_text(workbench))
+        await until(pilot, lambda: "what is it?" in screen_text(workbench) and len(workbench.screen_stack) == 2)
         await pilot.press("enter")
         await until(pilot, lambda: len(said(workbench)) == 2)
         await until(pilot, lambda: "It is a red square." in screen_text(workbench))
         assert workbench.chat.conversation.turns[0].message.images[0].sha256 == red_square().sha256
-        await until(pilot, lambda: "TTFT 0.21 s" in screen_text(workbench), "the stored figures")
+        await until(pilot, lambda: "first token after 0.21 s" in screen_text(workbench), "the stored figures")
         await ask(pilot, workbench, "sure?")
         await until(pilot, lambda: len(said(workbench)) == 4)
     with History(history_file(workbench.settings.data_dir)) as history:
@@ -377,11 +354,38 @@ async def test_a_reader_who_scrolled_up_is_not_moved(workbench: AssayApp, script
         assert transcript.scroll_y == 2
 
 
-async def test_the_export_is_a_markdown_file(workbench: AssayApp, scripted: ScriptedEngine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["m", "j"])
+async def test_the_export_is_markdown_or_json(workbench: AssayApp, tmp_path: Path, key: str) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)
         await ask(pilot, workbench, "hello")
         await until(pilot, lambda: len(said(workbench)) == 2)
-        await pilot.press("ctrl+e")
+        await workbench.chat.run_action("export")
+        await until(pilot, lambda: len(workbench.screen_stack) == 2)
+        await pilot.press(key)
         await until(pilot, lambda: "Wrote" in notices(workbench))
-    assert "## You\n\nhello\n" in exported(tmp_path)
+    (name, text) = exported(tmp_path)
+    assert name.endswith({"m": ".md", "j": ".json"}[key])
+    assert ("## You\n\nhello\n" if key == "m" else '"text": "hello"') in text
+
+
+async def test_settings_are_words_where_they_fit(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(160, 45)) as pilot:
+        await opened(pilot, workbench)
+        workbench.chat.settings = ChatSettings(system="Be brief.", temperature=0.5, max_tokens=1024)
+        await until(pilot, lambda: "system · t 0.5 · ≤1024" in screen_text(workbench))
+        workbench.action_maximise_face()
+        words = "system prompt · temperature 0.5 · at most 1,024 tokens"
+        await until(pilot, lambda: words in screen_text(workbench))
+
+
+async def test_text_stays_readable_in_a_very_wide_window(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    scripted.script = lambda request: answer("word " * 200)
+    async with workbench.run_test(size=(220, 60)) as pilot:
+        await opened(pilot, workbench)
+        workbench.action_maximise_face()
+        await ask(pilot, workbench, "much?")
+        await until(pilot, lambda: len(said(workbench)) == 2)
+        lines = [line.rstrip() for line in screen_text(workbench).splitlines() if "word word" in line]
+        assert lines
+        assert all(len(line.strip(" │").strip()) <= 120 for line in lines)

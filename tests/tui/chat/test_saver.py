@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from core.calls.requests import Message, Role
-from core.chats.history import History
+from core.chats.history import Draft, History
+from core.chats.settings import ChatSettings
+from core.chats.tree import Turn
 from tests.tui.scripted import finished, red_square
-from tui.chat.conversation import Conversation, Turn
-from tui.chat.saver import ChatSaver
+from tui.chat.conversation import Conversation
+from tui.chat.saver import ChatSaver, Written
 
 
 @pytest.fixture
@@ -36,29 +38,61 @@ def stored(path: Path) -> list[list[str]]:
 
 
 def test_each_turn_is_added_once(saver: ChatSaver, tmp_path: Path) -> None:
-    chat = Conversation([turn(Role.USER, "hi")])
+    chat = Conversation(turn(Role.USER, "hi"))
     saver.save(chat, "m")
-    chat.turns.append(turn(Role.ASSISTANT, "hello"))
+    chat.add(turn(Role.ASSISTANT, "hello"))
     saver.save(chat, "m")
     saver.save(chat, "m")
     saver.close()
     assert stored(saver._path) == [["hi", "hello"]]
 
 
-def test_what_was_taken_back_is_forgotten(saver: ChatSaver) -> None:
-    chat = Conversation([turn(Role.USER, "hi"), turn(Role.ASSISTANT, "first")])
+async def test_versions_are_kept_and_the_one_that_is_shown_comes_back(saver: ChatSaver) -> None:
+    chat = Conversation(turn(Role.USER, "hi"), turn(Role.ASSISTANT, "first"))
     saver.save(chat, "m")
-    chat.take_back_answer()
-    chat.turns.append(turn(Role.ASSISTANT, "second"))
+    question, first = chat.branch
+    chat.add(turn(Role.ASSISTANT, "second"), question)
     saver.save(chat, "m")
+    chat.show(first)
+    saver.save(chat, "m")
+    (hit,) = await saver.chats()
+    again = (await saver.open(hit.chat.id)).conversation
+    assert [turn.message.plain_text for turn in again.turns] == ["hi", "first"]
+    assert len(again.every) == 3
+    (found,) = await saver.chats("second")
+    there = (await saver.open(found.chat.id, found.turn)).conversation
+    assert [turn.message.plain_text for turn in there.turns] == ["hi", "second"]
+
+
+async def test_drafts_of_a_chat_and_of_the_next_one_are_kept(saver: ChatSaver) -> None:
+    fresh = Written(Draft("for a new one", (red_square(),)))
+    saver.save_written(Conversation(), fresh)
+    assert await saver.written() == fresh
+    chat = Conversation(turn(Role.USER, "hi"))
+    saver.save(chat, "m", ChatSettings("Be brief."))
+    assert not await saver.written(), "it became the question"
+    saver.save_written(chat, Written(Draft("next"), (chat.branch[0], Draft("hi there"))))
+    (hit,) = await saver.chats()
+    opened = await saver.open(hit.chat.id)
+    assert opened.settings == ChatSettings("Be brief.")
+    assert opened.written == Written(Draft("next"), (opened.conversation.branch[0], Draft("hi there")))
+    saver.put_aside(fresh, "m", ChatSettings())
+    assert {(hit.chat.title, hit.chat.messages, hit.chat.drafts) for hit in await saver.chats()} == {
+        ("hi", 1, 2),
+        ("for a new one", 0, 1),
+    }
+
+
+def test_nothing_is_created_for_nothing(saver: ChatSaver) -> None:
+    saver.save_written(Conversation(), Written())
+    saver.save(Conversation(), "m")
     saver.close()
-    assert stored(saver._path) == [["hi", "second"]]
+    assert not saver._path.exists()
 
 
 def test_a_new_chat_is_another_one(saver: ChatSaver) -> None:
-    saver.save(Conversation([turn(Role.USER, "one")]), "m")
-    saver.new_chat()
-    saver.save(Conversation([turn(Role.USER, "two")]), "m")
+    saver.save(Conversation(turn(Role.USER, "one")), "m")
+    saver.save(Conversation(turn(Role.USER, "two")), "m")
     saver.close()
     assert sorted(stored(saver._path)) == [["one"], ["two"]]
 
@@ -66,25 +100,24 @@ def test_a_new_chat_is_another_one(saver: ChatSaver) -> None:
 async def test_a_chat_that_is_opened_goes_on(saver: ChatSaver) -> None:
     question = Turn(Message.text(Role.USER, "what?", red_square()))
     answer = Turn(Message.text(Role.ASSISTANT, "a square"), "m", finished())
-    saver.save(Conversation([question, answer]), "m")
-    saver.new_chat()
-    ((chat, _),) = await saver.chats()
-    again = await saver.open(chat.id)
+    saver.save(Conversation(question, answer), "m")
+    (hit,) = await saver.chats()
+    again = (await saver.open(hit.chat.id)).conversation
     assert again.turns == [question, answer]
-    again.turns.append(turn(Role.USER, "sure?"))
+    again.add(turn(Role.USER, "sure?"))
     saver.save(again, "m")
     saver.close()
     assert stored(saver._path) == [["what?", "a square", "sure?"]]
 
 
 async def test_words_find_a_chat_and_deleting_forgets_it(saver: ChatSaver) -> None:
-    saver.save(Conversation([turn(Role.USER, "the weather in Tokyo")]), "m")
-    ((chat, snippet),) = await saver.chats("toky")
-    assert "Tokyo" in snippet
+    saver.save(Conversation(turn(Role.USER, "the weather in Tokyo")), "m")
+    (hit,) = await saver.chats("toky")
+    assert [hit.snippet[start:end] for start, end in hit.marks] == ["Tokyo"]
     assert await saver.chats("Paris") == []
-    await saver.delete(chat.id)
+    await saver.delete(hit.chat.id)
     assert await saver.chats() == []
-    saver.save(Conversation([turn(Role.USER, "again")]), "m")
+    saver.save(Conversation(turn(Role.USER, "again")), "m")
     saver.close()
     assert stored(saver._path) == [["again"]]
 
@@ -92,7 +125,7 @@ async def test_words_find_a_chat_and_deleting_forgets_it(saver: ChatSaver) -> No
 def test_a_disk_that_refuses_is_said_once_and_the_chat_goes_on(tmp_path: Path, errors: list[str]) -> None:
     (tmp_path / "file").write_text("")
     saver = ChatSaver(tmp_path / "file" / "history.sqlite3", errors.append)
-    chat = Conversation([turn(Role.USER, "hi")])
+    chat = Conversation(turn(Role.USER, "hi"))
     saver.save(chat, "m")
     saver.save(chat, "m")
     saver.close()

@@ -144,15 +144,13 @@ async def test_the_end_is_followed_until_the_reader_leaves_it_and_again_when_the
 async def test_dropping_turns() -> None:
     turns = questions(40)
     async with talking(*turns) as (pilot, transcript):
-        transcript.drop_after(turns[8])
+        transcript.keep(turns[:9])
         await pilot.pause()
         assert transcript.turns == turns[:9]
         assert "question 8" in seen(transcript)
-        turns[3].refuse()
-        transcript.drop_refused()
-        assert transcript.turns == [*turns[:3], *turns[4:9]]
-        transcript.drop_from(turns[6])
-        assert transcript.turns == [*turns[:3], *turns[4:6]]
+        others = questions(3)
+        transcript.swap([*turns[:3], *others])
+        assert transcript.turns == [*turns[:3], *others]
         transcript.clear()
         await pilot.pause()
         assert "question" not in seen(transcript)

@@ -328,7 +328,7 @@ def test_a_model_that_is_not_there_is_skipped_and_strict_forbids_it(
     result = golden("run", suite, "--route", "openai", "--url", two_minds)
     assert result.exit_code == 4
     assert "No model answered on the full tier: every attempt was skipped." in result.stdout
-    assert "– skip" in result.stdout
+    assert "» skip" in result.stdout
     assert "the server has none of elsewhere" in result.stdout
     assert golden("run", suite, "--route", "openai", "--url", two_minds, "--strict").exit_code == 1
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from core.golden.results import Attempt, Status, Verdict
 from tui.cli.golden_table import results_table
+from tui.golden.verdicts import SIGNS
 
 
 def attempt(answer: str, **changes: Any) -> Attempt:
@@ -49,9 +50,20 @@ def test_routes_that_agree_share_a_row() -> None:
 def test_short_answers_have_no_rate_and_loading_stands_apart() -> None:
     perf = {"ttft_s": 0.3, "decode_tps": None, "load_s": 2.31, "warmth": "loaded"}
     shown = rendered(attempt("red", perf=perf), attempt("red", tier="full"), width=120)
-    assert "TTFT 0.30 s · – tok/s · loaded in 2.31 s" in shown
+    assert "TTFT 0.30 s · loaded in 2.31 s" in shown
     assert "TTFT 0.30 s · 88 tok/s" in shown
     assert shown.count("loaded in") == 1
+
+
+def test_of_several_answers_the_short_one_says_so() -> None:
+    perf = {"ttft_s": 0.3, "decode_tps": None, "warmth": "loaded"}
+    shown = rendered(attempt("red"), attempt("red", route="anthropic", perf=perf), width=140)
+    assert "TTFT 0.30 / 0.30 s · 88 / too short tok/s" in shown
+
+
+def test_every_verdict_has_a_sign_of_its_own() -> None:
+    assert len({*SIGNS.values()}) == len(Verdict) == len(SIGNS)
+    assert "–" not in "".join(SIGNS.values())
 
 
 def test_the_table_names_the_model_of_each_answer() -> None:

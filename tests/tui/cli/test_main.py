@@ -176,7 +176,7 @@ def test_a_chat_over_a_pipe_answers_with_plain_text_until_a_message_is_refused(
         f"What is @{tmp_path / 'red.png'}\n",
     )
     assert "paris" in run.stdout.lower()
-    assert "TTFT" in run.stderr
+    assert "first token after" in run.stderr
     assert "\x1b" not in run.stdout
     assert run.returncode == 2
     refusal = run.stderr.splitlines()[-1]

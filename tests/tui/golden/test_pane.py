@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-from textual.pilot import Pilot
+import threading
+from dataclasses import replace
 
-from core.golden.results import RunFolder
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from core.golden.results import Attempt, RunFolder, Status, Verdict
 from core.tiers import Tier
-from tests.tui.conftest import screen_text, until
+from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, golden_answers, model_ids
 from tui.app import AssayApp
-from tui.golden.board import Progress
+from tui.golden.board import Cell, Progress
+from tui.golden.pane import verdict_content
 from tui.golden.record import runs_folder
 
 
@@ -31,6 +37,37 @@ async def test_the_suite_is_there_before_anything_runs(workbench: AssayApp, scri
         assert "suite built-in  11 prompts" in text
         assert "vision/describe_image#red" in text
         assert "not run yet" in text
+
+
+async def test_who_would_answer_is_said_before_anything_runs(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    def named(case: str) -> list[str]:
+        return [workbench.golden._board.cells[case, tier].model for tier in Tier]
+
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        suites_own = ["mlx-community/Qwen2-VL-2B-Instruct-4bit", "mlx-community/gemma-3-27b-it-4bit-DWQ"]
+        await until(pilot, lambda: named("vision/ocr_text") == suites_own)
+        workbench.golden.table.select("vision/ocr_text")
+        await until(pilot, lambda: "full · gemma-3-27b" in screen_text(workbench))
+        workbench.post_message(workbench.models.RoleChosen("full", QUICK))
+        await until(pilot, lambda: named("vision/ocr_text") == [suites_own[0], QUICK])
+        await until(pilot, lambda: "full · qwen2-vl" in screen_text(workbench))
+
+
+async def test_a_run_can_be_stopped_before_it_has_begun(
+    workbench: AssayApp, scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    monkeypatch.setattr("tui.golden.pane.make_plan", lambda *arguments: held.wait(30))
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("R")
+        assert workbench.golden.busy
+        await pilot.press("escape")
+        await until(pilot, lambda: not workbench.golden.busy)
+        held.set()
+        assert {cell.progress for cell in workbench.golden._board.cells.values()} == {Progress.IDLE}
+        assert scripted.requests == []
 
 
 async def test_r_runs_one_prompt_on_both_tiers(workbench: AssayApp, scripted: ScriptedEngine) -> None:
@@ -59,7 +96,7 @@ async def test_capital_r_runs_all_and_n_finds_the_disagreement(workbench: AssayA
         await pilot.press("n")
         assert workbench.golden.table.selected == "vision/ocr_text"
         await until(pilot, lambda: 'no word "Hello" in this case' in screen_text(workbench))
-        assert "1 ≠" in screen_text(workbench)
+        assert "1 disagreement" in screen_text(workbench)
 
 
 async def test_answers_are_seen_while_they_stream_and_escape_stops(
@@ -136,3 +173,52 @@ async def test_every_prompt_can_be_reached_on_any_screen(
         await opened(pilot, workbench, scripted)
         await pilot.press("end")
         await until(pilot, lambda: "ocr_text" in screen_text(workbench))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40), (160, 45), (220, 60)])
+async def test_the_disagreement_is_counted_whole_on_any_screen(
+    workbench: AssayApp, scripted: ScriptedEngine, size: tuple[int, int]
+) -> None:
+    async with workbench.run_test(size=size) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("R")
+        await finished_run(pilot, workbench)
+        for key in ("f4", "f3", "f2"):
+            await pilot.press(key)
+            await pilot.pause()
+            if workbench.golden.region.area and (bar := workbench.golden.query_one("#golden-bar", Static).content):
+                assert "1 ≠" in str(bar) or "1 disagreement" in str(bar)
+                assert cell_len(str(bar)) <= workbench.golden.content_size.width
+
+
+@pytest.mark.parametrize("size", [(120, 40), (160, 45), (220, 60)])
+async def test_verdicts_stand_beside_the_names_in_words(
+    workbench: AssayApp, scripted: ScriptedEngine, size: tuple[int, int]
+) -> None:
+    async with workbench.run_test(size=size) as pilot:
+        await opened(pilot, workbench, scripted)
+        await pilot.press("R")
+        await finished_run(pilot, workbench)
+        await pilot.press("f")
+        await until(pilot, lambda: "quick is better" in screen_text(workbench))
+        row = next(line for line in screen_text(workbench).splitlines() if "vision/ocr_text" in line)
+        assert "✗ fails" in row
+        assert "✓ passes" in row
+        assert row.index("✓ passes") - row.index("vision/ocr_text") < 40
+        assert row.index("quick is better") - row.index("✗ fails") < 40
+        places = [workbench.golden.query_one(f".golden-answer.-{tier}").region for tier in Tier]
+        table = workbench.golden.table.region
+        assert all((place.x >= table.right) == (size[0] > 150) for place in places), (
+            "beside the table where there is room"
+        )
+        assert (places[0].y == places[1].y) == (size[0] != 160)
+
+
+def test_what_has_no_rate_shows_none_and_skipped_has_a_sign_of_its_own() -> None:
+    passed = Attempt("a", "k", "c", "", "", "quick", "in-process", 0, Status.OK, Verdict.PASS)
+    shown = [
+        verdict_content(Cell(Progress.DONE, attempt=attempt), cells).plain
+        for attempt in (passed, replace(passed, perf={"decode_tps": 92.0}), replace(passed, verdict=Verdict.SKIP))
+        for cells in (6, 19)
+    ]
+    assert shown == ["✓", "✓ passes", "✓  92", "✓ passes 92 tok/s", "»", "» skipped"]

@@ -42,5 +42,9 @@ def test_what_is_kept_for_later_makes_room() -> None:
     assert fit(MODEL, replace(status(10_000, used=9_500), kept_memory=9_000)) is Fit.OK
 
 
-def test_a_broken_model_does_not_fit() -> None:
-    assert fit(replace(MODEL, problem="incomplete"), status(10_000)) is Fit.NO
+def test_a_broken_model_is_called_so() -> None:
+    assert fit(replace(MODEL, problem="incomplete"), status(10_000)) is Fit.BROKEN
+
+
+def test_every_word_fits_its_column_and_has_a_sentence() -> None:
+    assert all(len(found.value) <= 6 and len(found.in_words) <= 35 and found.in_words for found in Fit)

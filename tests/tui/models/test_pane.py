@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from core.catalog import ModelKind
 from core.errors import OutOfMemory
@@ -16,6 +17,11 @@ async def opened(pilot: Pilot[None], app: AssayApp) -> None:
     """Wait for the list and go there."""
     await until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected, "the list of models")
     await pilot.press("f2")
+
+
+def counted(app: AssayApp) -> str:
+    """What stands beside the filter."""
+    return str(app.models.query_one("#model-count", Static).content)
 
 
 def notices(app: AssayApp) -> str:
@@ -36,11 +42,11 @@ async def test_words_filter_by_name_kind_and_family(workbench: AssayApp) -> None
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)
         await pilot.press("slash", *"vision qwen")
-        await until(pilot, lambda: workbench.models.border_subtitle == "2 of 8")
+        await until(pilot, lambda: counted(workbench) == "2 of 8")
         await pilot.press("enter")
         assert workbench.models.table.selected == QUICK
         await pilot.press("escape")
-        await until(pilot, lambda: workbench.models.border_subtitle == "8 on disk")
+        await until(pilot, lambda: counted(workbench) == "8 on disk")
 
 
 async def test_a_filter_that_matches_nothing_says_so(workbench: AssayApp) -> None:
@@ -52,6 +58,65 @@ async def test_a_filter_that_matches_nothing_says_so(workbench: AssayApp) -> Non
         await until(pilot, lambda: "Choose a model to see what it is." in screen_text(workbench))
         await pilot.press("escape")
         await until(pilot, lambda: workbench.models.selected is not None)
+
+
+async def test_the_cursor_comes_back_when_the_filter_goes(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await pilot.press("end", "up")
+        chosen = workbench.models.table.selected
+        assert chosen == "mlx-community/bge-small-en-v1.5-4bit"
+        await pilot.press("slash", *"nothing has this")
+        await until(pilot, lambda: workbench.models.selected is None)
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
+        assert workbench.models.table.selected == chosen
+        await pilot.press("slash", *"text")
+        await until(pilot, lambda: counted(workbench) == "3 of 8")
+        assert workbench.models.table.selected == "someone/half-downloaded-7b", "the nearest"
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
+        assert workbench.models.table.selected == chosen
+
+
+async def test_the_cursor_stays_where_the_person_went_in_a_filtered_list(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await pilot.press("slash", *"text", "enter", "down")
+        await until(pilot, lambda: workbench.models.selected and "Qwen3-0.6B" in workbench.models.selected.id)
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 8)
+        assert "Qwen3-0.6B" in str(workbench.models.table.selected)
+
+
+async def test_a_model_that_went_from_the_disk_leaves_the_cursor_beside_it(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select("mlx-community/gemma-3-27b-it-4bit-DWQ")
+        scripted.catalog.models = [info for info in MODELS if "27b" not in info.id]
+        await pilot.press("r")
+        await until(pilot, lambda: workbench.models.table.rows.row_count == 7)
+        assert workbench.models.table.selected == "mlx-community/Qwen3-0.6B-4bit-DWQ"
+
+
+async def test_a_wide_list_says_more_and_in_words(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(220, 60)) as pilot:
+        await opened(pilot, workbench)
+        await until(pilot, lambda: "quantised" in screen_text(workbench))
+        await pilot.press("f")
+        await until(
+            pilot,
+            lambda: "fits once other models" in screen_text(workbench) or "takes memory" in screen_text(workbench),
+        )
+        text = screen_text(workbench)
+        head = next(line for line in text.splitlines() if "quantised" in line)
+        for word in ("parameters", "context", "family", "takes", "on disk", "takes memory", "fit"):
+            assert word in head
+        assert "fits, tightly" in text
+        row = next(line for line in text.splitlines() if "bge-small" in line)
+        assert row.index("embeddings") - row.index("bge-small") < 60, "what is said of a model stands beside its name"
 
 
 async def test_q_and_w_load_the_row_for_a_tier(workbench: AssayApp, scripted: ScriptedEngine) -> None:
@@ -121,7 +186,7 @@ async def test_r_looks_at_the_disk_again(workbench: AssayApp, scripted: Scripted
         await opened(pilot, workbench)
         scripted.catalog.models.pop()
         await pilot.press("r")
-        await until(pilot, lambda: workbench.models.border_subtitle == "7 on disk")
+        await until(pilot, lambda: counted(workbench) == "7 on disk")
         assert scripted.catalog.refreshed == 1
 
 

@@ -32,6 +32,18 @@ def test_cells_are_padded_cut_and_aligned() -> None:
     assert row.plain == "ab      7  too…"
 
 
+def test_a_roomy_column_takes_the_place_of_the_short_one() -> None:
+    columns = [Column("a", "ctx", 3, roomy=Column("a", "context", 7, 50)), Column("b", "b")]
+    assert [column.label for column, _ in fitted(columns, 49)] == ["ctx", "b"]
+    assert [column.label for column, _ in fitted(columns, 50)] == ["context", "b"]
+
+
+def test_names_take_no_more_than_they_need() -> None:
+    columns = [Column("a", "a"), Column("b", "b", 5)]
+    assert [cells for _, cells in fitted(columns, 200, widest=30)] == [30, 5]
+    assert [cells for _, cells in fitted(columns, 20, widest=30)] == [13, 5]
+
+
 def test_the_flexible_column_takes_what_is_left() -> None:
     columns = [Column("a", "a", 5), Column("b", "b")]
     assert fitted(columns, 40)[1][1] == 40 - 5 - GAP

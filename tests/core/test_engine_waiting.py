@@ -1,0 +1,119 @@
+"""Requests that wait for a model on its way: they are told which, and are gone at once when they are cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from core.calls.events import Finished, FinishReason, Loading
+from core.calls.generation import Generation
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.engine import Engine
+from core.mlx.runtimes import load_steps
+from core.settings import Settings
+from core.status import EngineStatus, LoadedModel, ModelState
+from server.lifecycle import ApiServer
+
+TEXT, VISION, LARGER = "pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"
+
+
+class SlowLoads:
+    """Lets a model's two pieces come only when it is told to: the MLX thread is inside them until then."""
+
+    def __init__(self) -> None:
+        self.may_begin = threading.Event()
+        self.reached = threading.Event()
+        self.may_go = threading.Event()
+
+    def steps(self, *arguments: Any) -> Generator[float, None, Any]:
+        assert self.may_begin.wait(30)
+        yield 0.4
+        self.reached.set()
+        assert self.may_go.wait(30)
+        return (yield from load_steps(*arguments))
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowLoads:
+    loads = SlowLoads()
+    monkeypatch.setattr("core.mlx.loads.load_steps", loads.steps)
+    return loads
+
+
+@pytest.fixture
+def own_engine(settings: Settings, slow: SlowLoads) -> Iterator[Engine]:
+    with Engine(settings) as engine:
+        yield engine
+        slow.may_begin.set()
+        slow.may_go.set()
+
+
+def ask(engine: Engine, model: str) -> Generation:
+    sampling = Sampling(temperature=0.0, max_tokens=8)
+    return engine.generate(GenerationRequest(model, (Message.text(Role.USER, "Hello!"),), sampling=sampling))
+
+
+def end(handle: Generation) -> Finished:
+    assert handle.wait(10), "it must end although the load goes on"
+    finished = handle.result().finished
+    assert finished is not None
+    return finished
+
+
+def test_a_request_that_waits_for_a_load_is_cancelled_at_once(own_engine: Engine, slow: SlowLoads) -> None:
+    waiting = [ask(own_engine, model) for model in (VISION, VISION, TEXT)]
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    loads = [(model.id, model.progress, model.waiting) for model in own_engine.status().loads]
+    assert loads == [(VISION, 0.4, 2), (TEXT, 0.0, 1)]
+    late = ask(own_engine, LARGER)  # the thread has not even heard of this one
+    for handle in (waiting[0], waiting[2], late):
+        handle.cancel()
+        finished = end(handle)
+        assert finished.reason is FinishReason.CANCELLED
+        assert finished.timing.total_s == pytest.approx(finished.timing.queued_s)
+    assert not slow.may_go.is_set()
+    assert not waiting[1].done
+    slow.may_go.set()
+    assert end(waiting[1]).reason is not FinishReason.CANCELLED
+    assert not any(isinstance(event, Loading) for event in late.drain())
+    deadline = time.monotonic() + 20
+    while own_engine.status().loads and time.monotonic() < deadline:
+        own_engine.ready().result(20)
+    assert own_engine.status().waiting == own_engine.status().running == 0, "nothing of them is left"
+    assert {model.id for model in own_engine.status().models} >= {VISION, TEXT}, "loads go on"
+
+
+async def test_a_client_that_leaves_ends_its_request_while_its_model_is_read(
+    own_engine: Engine, settings: Settings, slow: SlowLoads, tmp_path: Any
+) -> None:
+    slow.may_begin.set()
+    server = ApiServer(own_engine, settings.model_copy(update={"data_dir": tmp_path}))
+    url = server.start(0)
+    try:
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {server.key}"}) as client:
+            body = {"model": TEXT, "messages": [{"role": "user", "content": "Hello!"}]}
+            asked = asyncio.create_task(client.post(f"{url}/v1/chat/completions", json=body, timeout=60))
+            assert await asyncio.to_thread(slow.reached.wait, 30)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+        (asked_for,) = own_engine._open
+        assert await asyncio.to_thread(asked_for.wait, 20)
+        assert not slow.may_go.is_set()
+    finally:
+        slow.may_go.set()
+        server.stop()
+
+
+def test_a_model_that_waits_for_its_last_requests_to_end_holds_up_no_load() -> None:
+    again, leaving = (LoadedModel(TEXT, state) for state in (ModelState.LOADING, ModelState.UNLOADING))
+    other = LoadedModel(VISION, ModelState.LOADING)
+    status = EngineStatus(True, "cpu", (leaving, again, other))
+    assert status.loads == (other, again)

@@ -1,0 +1,46 @@
+"""The list of keys: those that work where the focus is come first, all of them."""
+
+from __future__ import annotations
+
+from tests.tui.conftest import screen_text, until
+from tests.tui.scripted import ScriptedEngine
+from tui.actions import ACTIONS, PLACES
+from tui.app import AssayApp
+from tui.screens.keys import keys_content, places_of
+
+
+async def test_on_a_message_its_keys_come_first(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready" and workbench.chat.bar._models)
+        await pilot.press(*"hi", "enter")
+        await until(pilot, lambda: len(workbench.chat.conversation.turns) == 2)
+        await pilot.press("shift+tab", "f1")
+        await until(pilot, lambda: len(workbench.screen_stack) == 2)
+        text = screen_text(workbench)
+        for said in (
+            "Chat, on a message",
+            "Change the message, in a new version of it",
+            "Copy the message",
+            "Fold or unfold",
+        ):
+            assert said in text
+        assert text.index("Copy the message") < text.index("Begin a new chat")
+
+
+async def test_what_works_is_told_of_every_pane(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(160, 45)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready" and workbench.golden.table.selected)
+        assert places_of(workbench.screen) == ["composer", "chat", "text"]
+        for key, place in (("f2", "models"), ("f4", "golden"), ("f5", "wire")):
+            await pilot.press(key)
+            assert places_of(workbench.screen) == [place]
+        await pilot.press("f2", "slash")
+        assert places_of(workbench.screen) == ["models", "text"]
+
+
+def test_every_place_is_listed_once_whatever_comes_first() -> None:
+    lines = keys_content(["golden", "text"]).plain.splitlines()
+    assert lines[0] == "Golden prompts  works now"
+    for place, title in PLACES.items():
+        assert sum(line in (title, f"{title}  works now") for line in lines) == 1
+        assert all(any(line.endswith(action.help) for line in lines) for action in ACTIONS[place])

@@ -1,0 +1,310 @@
+"""What belongs to the chat in the pane, whoever answers: it is saved, left, opened again, set up, read and exported."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from textual import getters, on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.reactive import reactive
+
+from core.calls.requests import Role
+from core.chats.history import Draft
+from core.chats.settings import ChatSettings
+from core.chats.tree import Node, Place
+from core.errors import EngineError
+from tui.chat.answer_view import AnswerView
+from tui.chat.attachments import Attachments
+from tui.chat.bar import ChatBar
+from tui.chat.chat_input import ChatInput
+from tui.chat.conversation import Conversation, result_of
+from tui.chat.export_screen import ExportScreen
+from tui.chat.live_answer import final_figures
+from tui.chat.model_choices import model_of
+from tui.chat.question_view import QuestionView
+from tui.chat.saved_chats import SavedChats
+from tui.chat.saver import ChatSaver, Opened, Written, history_file
+from tui.chat.settings_screen import ChatSettingsScreen
+from tui.chat.transcript import Transcript
+from tui.chat.turn_view import TurnView
+from tui.foreign import plain, short_name
+from tui.services import Services
+from tui.state import WorkbenchState
+
+KEEP_EVERY_S = 1.0
+"""What is written is kept as often as this while it changes."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The turn that the composer changes, and the draft that waits meanwhile."""
+
+    node: Node
+    before: Draft
+
+
+class KeptChat(Vertical):
+    """One conversation at a time; leaving it for a new one keeps it saved."""
+
+    state: reactive[WorkbenchState] = reactive(WorkbenchState())
+    settings: reactive[ChatSettings] = reactive(ChatSettings())
+
+    bar = getters.query_one(ChatBar)
+    transcript = getters.query_one(Transcript)
+    input = getters.query_one(ChatInput)
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = "Chat"
+        self.conversation = Conversation()
+        self.defaults = ChatSettings()
+        """The settings with which a new chat begins: those that were last set for one."""
+        self._services: Services | None = None
+        self._saver: ChatSaver | None = None
+        self._edit: Edit | None = None
+        self._kept = Written()
+        """What is written, as the file has it."""
+        self._unfolded = False
+
+    def compose(self) -> ComposeResult:
+        yield ChatBar("chat-bar").data_bind(KeptChat.state, KeptChat.settings)
+        yield Transcript(id="transcript")
+        yield ChatInput(id="chat-input")
+
+    def on_mount(self) -> None:
+        self.transcript.greet()
+
+    # -- beginning and end --------------------------------------------------------------------------------------------
+
+    def attach(self, services: Services) -> None:
+        """Begin to work with the opened services."""
+        self._services = services
+        unsaved = partial(self.notify, title="The chat is not saved", severity="warning", timeout=15)
+        self._saver = ChatSaver(history_file(services.settings.data_dir), unsaved)  # notify may be called on any thread
+        self._take_up(self._saver)
+
+    @work(exclusive=True, group="saved-chats")
+    async def _take_up(self, saver: ChatSaver) -> None:
+        """Go on with what was written for a new chat when the workbench was left."""
+        try:
+            written = await saver.written()
+        except EngineError as error:
+            self.notify(error.message, title="Drafts are not read", severity="warning")
+        else:
+            if written and (self._written() or self.conversation.every):  # somebody was quicker
+                saver.put_aside(written, self._model, self.defaults)
+            elif written:
+                await self._show_written(written)
+        self.set_interval(KEEP_EVERY_S, self._keep_written)
+
+    def end(self) -> None:
+        """The workbench is left: keep what the running answer has said so far, and what is written."""
+        self._end_answer()
+        self._keep_written()
+
+    def close(self) -> None:
+        """Finish saving. Blocks, for a bounded time: not for the event loop."""
+        if self._saver is not None:
+            self._saver.close()
+
+    def focus_main(self) -> None:
+        # At once, not when the queue gets to it as Widget.focus does: keys typed ahead must not go elsewhere.
+        self.screen.set_focus(self.input.composer)
+
+    def _end_answer(self, keep: bool = True) -> None:
+        """Stop the running answer; what it has said so far stays in the conversation if it is to be kept."""
+
+    # -- settings -----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was said yet, and nothing is kept under a name of its own."""
+        return self.conversation.chat is None and not self.conversation.every
+
+    @work(exclusive=True, group="settings")
+    async def action_settings(self) -> None:
+        settings = await self.app.push_screen_wait(ChatSettingsScreen(self.settings))
+        if settings is not None:
+            self.set_settings(settings)
+
+    def set_settings(self, settings: ChatSettings) -> None:
+        """What goes with this chat's requests from now on; of a new chat, with those of later ones as well."""
+        if self.is_new:
+            self.begin_with(settings)
+        elif self._saver is not None:
+            self._saver.save_settings(self.conversation, settings)
+        self.settings = settings
+
+    def begin_with(self, settings: ChatSettings) -> None:
+        """Have new chats begin with these settings, the present one too if it is new."""
+        self.defaults = settings
+        if self.is_new:
+            self.settings = settings
+
+    # -- what is written ----------------------------------------------------------------------------------------------
+
+    def _written(self) -> Written:
+        draft = self.input.draft
+        return Written(draft) if self._edit is None else Written(self._edit.before, (self._edit.node, draft))
+
+    def _keep_written(self) -> None:
+        """Write down what is written, if it has changed."""
+        written = self._written()
+        if self._saver is not None and written != self._kept:
+            self._saver.save_written(self.conversation, written)
+            self._kept = written
+
+    async def _show_written(self, written: Written) -> None:
+        """Put what was written into the composer."""
+        await self.input.put(written.new)
+        self._edit = None
+        if written.edit is not None:
+            await self._begin_edit(*written.edit)
+        else:
+            self.input.composer.show_edit("")
+        self._kept = written
+
+    async def _begin_edit(self, node: Node, draft: Draft) -> None:
+        """Have the composer change a turn; the draft that is in it waits."""
+        self._edit = Edit(node, self.input.draft if self._edit is None else self._edit.before)
+        await self.input.put(draft)
+        asked = [step for step in self.conversation.above(node) if step.turn.message.role is not Role.ASSISTANT]
+        self.input.composer.show_edit(f" editing your message {len(asked)} · ⏎ sends a new version · esc leaves it ")
+        self._say_what_comes_next()
+
+    async def _end_edit(self, typed: str = "") -> None:
+        """Give the composer back what was in it before, and what has been typed since."""
+        if self._edit is not None:
+            before, self._edit = self._edit.before, None
+            self.input.composer.show_edit("")
+            await self.input.put(replace(before, text="\n".join(filter(None, (before.text, typed)))))
+            self._say_what_comes_next()
+
+    # -- saved chats --------------------------------------------------------------------------------------------------
+
+    @property
+    def _model(self) -> str:
+        return model_of(self.bar.chosen, self.state, self.conversation.has_images()) or ""
+
+    def _save(self) -> None:
+        """On the saver's thread; a question is on disk before its answer is."""
+        if self._saver is not None:
+            self._saver.save(self.conversation, self._model, self.settings)
+
+    async def _go_to(self, opened: Opened) -> None:
+        """Show another chat. What belongs to the one before has been kept."""
+        self.conversation = opened.conversation
+        self.settings = opened.settings or self.defaults
+        self.transcript.clear()
+        if self.conversation.every:
+            self._show_branch()
+            self.transcript.follow()
+        else:
+            self.transcript.greet()
+        await self._show_written(opened.written)
+        self._show_title()
+        self.focus_main()
+
+    @work(exclusive=True, group="saved-chats")
+    async def action_new_chat(self) -> None:
+        """Begin a new chat, with what was written for it; a new one in which something is written becomes a draft."""
+        self._end_answer()
+        written = Written()
+        if self._saver is not None and self.is_new:
+            if self._written():
+                self._saver.put_aside(self._written(), self._model, self.settings)
+            else:
+                self._keep_written()
+        elif self._saver is not None:
+            self._keep_written()
+            try:
+                written = await self._saver.written()
+            except EngineError as error:
+                self.notify(error.message, title="Drafts are not read", severity="warning")
+        await self._go_to(Opened(Conversation(), self.defaults, written))
+
+    @work(exclusive=True, group="saved-chats")
+    async def action_saved_chats(self) -> None:
+        if self._saver is None:
+            self.notify("The engine is still starting.")
+            return
+        self._keep_written()
+        screen = SavedChats(self._saver)
+        wanted = await self.app.push_screen_wait(screen)
+        gone = self.conversation.chat in screen.deleted
+        if gone or wanted is not None:
+            self._end_answer(keep=not gone)
+        if gone:
+            await self._go_to(Opened(Conversation(), self.defaults, Written()))
+        if wanted is None:
+            return
+        self._keep_written()
+        try:
+            opened = await self._saver.open(wanted.chat.id, wanted.turn)
+        except EngineError as error:
+            self.notify(error.message, title="Not opened", severity="error")
+            return
+        await self._go_to(opened)
+        self._save()
+        for view in self.transcript.turns:
+            if wanted.turn is not None and view.node is not None and view.node.id == wanted.turn:
+                self.transcript.focus_turn(view)
+
+    def _show_title(self) -> None:
+        self.border_subtitle = plain(self.conversation.title) if self.conversation.turns else ""
+        self._say_what_comes_next()
+
+    @on(Attachments.Changed)
+    def _say_what_comes_next(self) -> None:
+        """Have the bar name the model that will answer the next message, and the composer the tools whose results it
+        awaits."""
+        place = self._edit.node.parent if self._edit is not None else None
+        self.bar.images = self.conversation.has_images(place) or bool(self.input.attachments.images)
+        self.input.composer.await_results([call.name for call in self.conversation.pending_calls(place)])
+
+    # -- branches -----------------------------------------------------------------------------------------------------
+
+    def _view(self, node: Node) -> TurnView:
+        turn = node.turn
+        if turn.message.role is not Role.ASSISTANT:
+            return QuestionView(turn.message, node)
+        view = AnswerView(short_name(turn.model), "", not self._unfolded, node)
+        view.set(result_of(turn), final_figures(turn.finished) if turn.finished else "")
+        return view
+
+    def _show_branch(self, upto: Place | None = None) -> None:
+        """Bring the transcript in line with the branch that is shown, or with the turns up to a place."""
+        known = {view.node: view for view in self.transcript.turns if view.node is not None}
+        nodes = self.conversation.branch if upto is None else self.conversation.above(upto)
+        self.transcript.swap([known.get(node) or self._view(node) for node in nodes])
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def action_toggle_thinking(self) -> None:
+        self._unfolded = not self._unfolded
+        self.transcript.fold(not self._unfolded)
+
+    def action_copy_answer(self) -> None:
+        answers = [turn for turn in self.conversation.turns if turn.message.role is Role.ASSISTANT]
+        if answers:
+            self.app.copy_to_clipboard(answers[-1].message.plain_text)
+            self.notify("Copied the last answer.", timeout=2)
+
+    @work(exclusive=True, group="export")
+    async def action_export(self) -> None:
+        if not self.conversation.turns or self._saver is None:
+            self.notify("There is nothing to export yet.")
+            return
+        branches = len(self.conversation.turns) < len(self.conversation.every)
+        suffix = await self.app.push_screen_wait(ExportScreen(branches))
+        if suffix is None:
+            return
+        target = Path.cwd() / time.strftime(f"assay-chat-%Y%m%d-%H%M%S{suffix}")
+        try:
+            self.notify(f"Wrote {await self._saver.export(self.conversation, self._model, target)}")
+        except EngineError as error:
+            self.notify(error.message, title="Not exported", severity="error")

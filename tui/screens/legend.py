@@ -1,0 +1,28 @@
+"""What signs and short words of the panes mean, for the screen of keys."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from tui.golden.verdicts import SIGNS, WORDS
+from tui.lamp import LOADED, LOADING, NOT_LOADED
+from tui.models.fit import Fit
+
+_SHORT = {
+    f"{LOADED} {LOADING} {NOT_LOADED}": "A model in memory, on its way there, not there",
+    "TTFT": "Time to the first token",
+    "131 → 24": "Tokens of the prompt, and of the answer",
+    "≤1024": "The most tokens that an answer may have",
+    "ctx": "Tokens of context that a model has",
+    "≠": "The tiers disagree about a golden prompt",
+}
+
+
+def legend() -> list[Content]:
+    """A line for each, under a heading."""
+    lines = [Content.styled("Signs and short words", "bold $primary")]
+    fits = {found.value: found.in_words.capitalize() for found in Fit if found not in (Fit.UNKNOWN, Fit.OK)}
+    verdicts = {SIGNS[verdict]: f"A golden prompt: {words}" for verdict, words in WORDS.items()}
+    for short, words in (_SHORT | fits | verdicts).items():
+        lines.append(Content.assemble((short.rjust(9), "$primary"), "  ", words))
+    return lines
