@@ -59,18 +59,28 @@ def publish(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ..
     What a snapshot of that commit held before stays in it. `revision` is the branch or tag that now means this commit.
     """
     folder = repository_folder(cache, model_id)
-    snapshot, work = folder / "snapshots" / commit, folder / WORK
-    draft, before = work / commit, work / f"{commit}-before"
+    snapshot = folder / "snapshots" / commit
+    if not all(_is_there(_place(snapshot, file), folder / "blobs" / file.digest) for file in files):
+        _put_together(folder, snapshot, files, links=are_symlinks_supported(cache))
+    if revision is None or not COMMIT.fullmatch(revision):
+        ref = folder.joinpath("refs", *(revision or "main").split("/"))
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        _write(ref, commit)
+    return snapshot
+
+
+def _put_together(folder: Path, snapshot: Path, files: tuple[RemoteFile, ...], links: bool) -> None:
+    """Make a snapshot of what it held before and these files, beside its place, and move it there."""
+    work = folder / WORK
+    draft, before = work / snapshot.name, work / f"{snapshot.name}-before"
     for left in (draft, before):
         shutil.rmtree(left, ignore_errors=True)
     if snapshot.is_dir():
         shutil.copytree(snapshot, draft, symlinks=True)
-    links = are_symlinks_supported(cache)
     for file in files:
-        place = draft.joinpath(*file.name.split("/"))
+        place, blob = _place(draft, file), folder / "blobs" / file.digest
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
-        blob = folder / "blobs" / file.digest
         if links:  # relative to where the folder will be, which is as deep
             place.symlink_to(os.path.relpath(blob, place.parent))
         else:
@@ -79,14 +89,21 @@ def publish(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ..
     if snapshot.is_dir():
         snapshot.rename(before)
     draft.rename(snapshot)
-    if revision is None or not COMMIT.fullmatch(revision):
-        ref = folder.joinpath("refs", *(revision or "main").split("/"))
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        _write(ref, commit)
     shutil.rmtree(before, ignore_errors=True)
     with contextlib.suppress(OSError):  # another revision may be put together there
         work.rmdir()
-    return snapshot
+
+
+def _place(snapshot: Path, file: RemoteFile) -> Path:
+    return snapshot.joinpath(*file.name.split("/"))
+
+
+def _is_there(place: Path, blob: Path) -> bool:
+    """Whether a snapshot's file is a blob; of copies, where there are no links, nothing is believed."""
+    try:
+        return place.samefile(blob)
+    except OSError:
+        return False
 
 
 def _write(file: Path, text: str) -> None:

@@ -28,6 +28,8 @@ REPLY_BYTES = 32_000_000
 """The most that an answer may have that is no file of a download."""
 REPLY_S = 60.0
 """The most time that such an answer may take."""
+MOST_REQUESTS = 50
+"""The most requests that one answer may take: empty pages, each with a link to the next, are no answer."""
 CONNECT_S, READ_S = 10.0, 20.0
 """How long a Hub may take to answer the telephone, and be silent between two pieces."""
 
@@ -37,13 +39,14 @@ ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, Asse
 
 
 class TooMuch(Exception):
-    """An answer is longer than REPLY_BYTES, or takes longer than REPLY_S."""
+    """An answer is beyond REPLY_BYTES, REPLY_S or MOST_REQUESTS."""
 
 
 class _Asking(threading.local):
     """Whether the thread is in `asking`: what other parts of the process do with huggingface_hub is left as it is."""
 
     here = False
+    requests = 0
 
 
 _asking = _Asking()
@@ -55,6 +58,9 @@ class _Client(httpx2.Client):
     def send(self, request: Any, *, stream: bool = False, **how: Any) -> Any:
         if not _asking.here:
             return super().send(request, stream=stream, **how)
+        _asking.requests += 1
+        if _asking.requests > MOST_REQUESTS:
+            raise TooMuch
         request.extensions["timeout"] = httpx2.Timeout(READ_S, connect=CONNECT_S).as_dict()
         try:
             response = super().send(request, stream=True, **how)
@@ -163,13 +169,13 @@ def _read(reply: Any, skip: int, wanted: int | None) -> bytes:
 @contextmanager
 def asking(about: str) -> Iterator[None]:
     """Turn whatever goes wrong between here and the Hub into a HubError whose sentence names what was asked for."""
-    before, _asking.here = _asking.here, True
+    before, _asking.here, _asking.requests = _asking.here, True, 0
     try:
         yield
     except TooMuch as error:
         raise HubBroken(
-            f"The Hub's answer about {about} is longer than {REPLY_BYTES / 1e6:.0f} MB or took longer than "
-            f"{REPLY_S:.0f} seconds, so it was not read to its end."
+            f"The Hub's answer about {about} is longer than {REPLY_BYTES / 1e6:.0f} MB, has more than {MOST_REQUESTS} "
+            f"pages or took longer than {REPLY_S:.0f} seconds, so it was not read to its end."
         ) from error
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, *ODD) as error:
         raise told(error, about, endpoint()) from error

@@ -77,6 +77,11 @@ def _of_folder(info: ModelInfo, revision: str | None, own_folder: bool) -> Delet
         raise InvalidRequest(f"{info.id} is built in and stays.")
     if info.source != "folder" or revision is not None:
         raise ModelNotFound(f"{info.id} has no revisions that could be deleted one by one.")
+    if info.revision is not None:
+        raise InvalidRequest(
+            f"{info.id} lies in another Hugging Face cache, {info.path.parents[2]}. ASSAY_HF_CACHE names the cache to "
+            "delete from."
+        )
     if not own_folder:
         raise InvalidRequest(
             f"{info.id} lies in a folder of your own, {info.path}, which other programs may use. --own-folder deletes "

@@ -137,10 +137,11 @@ class Downloads:
                 return
             if then is Stage.PAUSED and not job.stage.moves:
                 return
-        if then is Stage.CANCELLED:
-            threading.Thread(target=self._throw_away, args=(job,), name="cancel", daemon=True).start()
-        else:
-            job.become(then)
+            if then is Stage.CANCELLED:
+                job.thread = threading.Thread(target=self._throw_away, args=(job,), name="cancel", daemon=True)
+                job.thread.start()
+                return
+        job.become(then)
 
     def _start_next(self) -> None:
         with self._lock:

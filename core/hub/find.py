@@ -22,6 +22,8 @@ FIRST = "mlx-community"
 FIELDS = ("downloads", "likes", "lastModified", "gated", "private", "tags", "pipeline_tag", "sha")
 MOST_LOOKED_AT = 10
 """How many models are looked at for each that is wanted, where filters let few pass."""
+MOST_LISTED = 20_000
+"""How many records of a listing are read: a Hub may name the same page as its next one for ever."""
 _PURPOSES = {
     "feature-extraction": ModelKind.EMBEDDINGS,
     "sentence-similarity": ModelKind.EMBEDDINGS,
@@ -87,7 +89,7 @@ def find(query: Query) -> Iterator[Facts]:
     tags = [f"license:{query.licence}"] if query.licence else []
     seen: set[str] = set()
     for more in ({"author": FIRST, "filter": tags}, {"filter": ["mlx", *tags]}):
-        for told in _listed(query, **more):
+        for told in islice(_listed(query, **more), MOST_LISTED):
             if told.id not in seen:
                 seen.add(told.id)
                 yield told

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.catalog import Catalog, ModelKind
-from core.errors import HubBusy, HubNotFound, HubOffline
+from core.errors import HubBroken, HubBusy, HubNotFound, HubOffline
 from core.hub import find as finding
 from core.hub.card import card_text, read_card
 from core.hub.downloads import Downloads
@@ -222,6 +222,13 @@ def test_no_more_is_looked_at_than_is_wanted(crowd: Hub, looker: Looker, monkeyp
     monkeypatch.setattr(finding, "AT_ONCE", 1)
     assert [remote.id for remote in search(Query("qwen"), looker, 1)] == [MODEL]
     assert len(crowd.paths("/revision/")) <= 2
+
+
+def test_pages_without_an_end_are_a_sentence(hub: Hub) -> None:
+    link = f'<{hub.url}/api/models?cursor=0>; rel="next"'
+    hub.faults["api/models"] = Fault(200, {"Link": link, "Content-Type": "application/json"}, body=b"[]")
+    with pytest.raises(HubBroken, match="pages"):
+        list(find(Query("qwen")))
 
 
 def test_a_search_that_fails_is_a_sentence_at_once(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
