@@ -9,6 +9,8 @@ from enum import StrEnum
 
 WINDOW_S = 5.0
 """Over how long the speed is taken."""
+LEAST_S = 0.5
+"""A speed that was taken for less is none yet."""
 
 
 class Stage(StrEnum):
@@ -86,9 +88,8 @@ class Speed:
     def now(self) -> float:
         now = time.monotonic()
         self._forget(now)
-        if not self._moments:
-            return 0.0
-        return self._sum / max(now - self._moments[0][0], WINDOW_S / 50)
+        taken = now - self._moments[0][0] if self._moments else 0.0
+        return self._sum / taken if taken >= LEAST_S else 0.0
 
     def _forget(self, now: float) -> None:
         while self._moments and now - self._moments[0][0] > WINDOW_S:

@@ -161,8 +161,8 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
     about: dict[str, Any] = {}
     if local is not None:
         status = machine()
-        fits = {"memory_bytes": predicted(local, status)[0] or None, "fits": fit(local, status).value}
-        about |= {"here": {**as_record(local), "needs_code": local.needs_code, **fits}}
+        room = {"memory_bytes": predicted(local, status)[0] or None, "fit": fit(local, status).value}
+        about |= {"here": {**as_record(local), "needs_code": local.needs_code, **room}}
     if stored is not None:
         revisions = [
             {"commit": one.commit, "refs": list(one.refs), "size_bytes": one.size_bytes, "frees_bytes": one.frees}
@@ -174,7 +174,9 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
         }
     about["last_used"] = None if used is None else time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(used))
     if remote is not None:
-        about["hub"] = {**record_of(remote, machine()), "note": problem(remote) or None}
+        told = {name: value for name, value in record_of(remote, machine()).items() if name not in ("source", "path")}
+        note = problem(remote)
+        about["hub"] = told | {"note": note if note and not remote.info.problem else None}
     return about
 
 
@@ -186,11 +188,15 @@ def _print_about(about: dict[str, Any]) -> None:
 
     from tui.figures import size
     from tui.foreign import one_line
+    from tui.models.fit import Fit
 
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
 
     def line(name: str, value: Any) -> None:
         if value not in NO and value is not False:
+            value = Fit(value).in_words if name == "fit" else value
             text = size(value) if name.endswith("_bytes") else "yes" if value is True else one_line(str(value))
             table.add_row(Text(name.removesuffix("_bytes").replace("_", " "), style="dim"), Text(text))
 

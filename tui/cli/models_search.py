@@ -23,14 +23,14 @@ COLUMNS = (
     "context",
     "size",
     "memory",
-    "fits",
+    "fit",
     "here",
     "downloads",
     "likes",
     "date",
 )
 LEAST_DEAR_FIRST = (
-    *("date", "likes", "context", "family", "downloads", "memory", "params", "here", "quant", "kind", "fits", "size"),
+    *("date", "likes", "context", "family", "downloads", "memory", "params", "here", "quant", "kind", "fit", "size"),
 )
 KINDS = ("text", "vision", "embeddings", "audio")
 SORTS = {"downloads": "DOWNLOADS", "likes": "LIKES", "date": "DATE"}
@@ -118,7 +118,7 @@ def row(remote: Remote, status: EngineStatus) -> dict[str, str]:
         **cells(remote.info),
         "size": size(remote.info.size_bytes),
         "memory": size(need) if need else "",
-        "fits": fits(remote, status),
+        "fit": fits(remote, status),
         "here": "" if remote.on_disk is OnDisk.NO else remote.on_disk.value,
         "downloads": number(facts.downloads),
         "likes": number(facts.likes),
@@ -152,7 +152,7 @@ def record(remote: Remote, status: EngineStatus) -> dict[str, Any]:
         **as_record(remote.info),
         "needs_code": remote.info.needs_code,
         "memory_bytes": predicted(remote.info, status)[0] or None,
-        "fits": fits(remote, status),
+        "fit": fits(remote, status),
         "on_disk": remote.on_disk.value,
         "gated": facts.gated,
         "private": facts.private,

@@ -177,10 +177,15 @@ def test_search_says_what_models_are_and_whether_they_fit(hub: Hub, command: Com
     hub.add(Repository("someone/qwen3-copy\x1b[2J", [files]), Repository("someone/qwen3-copy", [files], downloads=5))
     found = json.loads(command("search", "qwen3", "--json").stdout)
     assert [one["id"] for one in found] == [MODEL, "someone/qwen3-copy"]
-    assert (found[0]["kind"], found[0]["fits"], found[0]["on_disk"], found[0]["licence"]) == ("text", "ok", "no", "mit")
+    assert (found[0]["kind"], found[0]["fit"], found[0]["on_disk"], found[0]["licence"]) == (
+        "text",
+        "fits",
+        "no",
+        "mit",
+    )
     assert found[0]["memory_bytes"] > found[0]["size_bytes"] / 2
     small = json.loads(command("search", "qwen3", "--json", ASSAY_MEMORY_BUDGET_GB="0.001").stdout)
-    assert {one["fits"] for one in small} == {"no"}
+    assert {one["fit"] for one in small} == {"no"}
     lines = command("search", "qwen3").stdout.splitlines()
     assert lines[0].split()[:3] == ["model", "kind", "family"]
     assert len(lines) == 3
