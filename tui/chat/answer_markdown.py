@@ -6,10 +6,11 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from tui.background import off_loop
-from tui.chat.lines import Block, Line, Look, text_lines
+from tui.chat.lines import Block, Line, text_lines
 from tui.chat.markdown_parse import Parser
 from tui.chat.settle import settled_length
 from tui.foreign import clean
+from tui.widgets.look import Look
 
 
 class OpenText:

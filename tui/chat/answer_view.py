@@ -8,10 +8,11 @@ from textual.style import Style
 from core.calls.events import GenerationResult, ToolCall
 from core.chats.tree import Node
 from tui.chat.answer_markdown import AnswerMarkdown, estimated_lines
-from tui.chat.lines import Line, Look, indented, text_lines
+from tui.chat.lines import Line, indented, text_lines
 from tui.chat.live_answer import LiveAnswer, final_figures
 from tui.chat.turn_view import Thumbnail, nobody, versions
 from tui.foreign import plain
+from tui.widgets.look import Look
 
 THINKING_LINES = 4
 DIM = "$dim"

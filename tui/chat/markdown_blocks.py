@@ -13,7 +13,8 @@ from rich.text import Text
 from textual.content import Content
 from textual.strip import Strip
 
-from tui.chat.lines import NARROWEST, Block, Line, Look, indented, stacked, text_lines, wrapped
+from tui.chat.lines import NARROWEST, Block, Line, indented, stacked, text_lines, wrapped
+from tui.widgets.look import Look
 
 CODE_STYLE = "on $panel 60%"
 CODE_PADDING = 1

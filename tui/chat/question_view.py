@@ -9,9 +9,10 @@ from textual.content import Content
 from core.calls.requests import Message, Role, TextPart, ToolResultPart
 from core.chats.tree import Node
 from tui.chat.answer_markdown import estimated_lines
-from tui.chat.lines import Line, Look, text_lines
+from tui.chat.lines import Line, text_lines
 from tui.chat.turn_view import Thumbnail, nobody, versions
 from tui.foreign import plain, shorten
+from tui.widgets.look import Look
 from tui.widgets.picture import box_of
 
 COLUMNS, ROWS = 24, 8

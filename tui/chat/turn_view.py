@@ -10,7 +10,8 @@ from textual.content import Content
 
 from core.chats.tree import Node
 from core.media.images import ImageData
-from tui.chat.lines import Line, Look
+from tui.chat.lines import Line
+from tui.widgets.look import Look
 
 
 @dataclass(frozen=True)

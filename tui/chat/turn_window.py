@@ -16,9 +16,10 @@ from textual.style import Style
 from textual.widget import Widget
 
 from tui.chat.column import Column
-from tui.chat.lines import Line, Look
+from tui.chat.lines import Line
 from tui.chat.question_view import COLUMNS, ROWS
 from tui.chat.turn_view import TurnView, nobody
+from tui.widgets.look import Look
 from tui.widgets.picture import Picture
 
 MOST_LAID_OUT = 100

@@ -13,7 +13,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.visual import Visual
+from textual.style import Style
+
+from tui.widgets.look import Look
 
 ROW, HOVER, CURSOR = "rows--row", "rows--hover", "rows--cursor"
 
@@ -49,6 +51,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self._count = 0
         self._contents: dict[int, Content] = {}
         """Of the rows that have been painted, what is in them."""
+        self._looks: dict[tuple[str, Style], Look] = {}
 
     @property
     def row_count(self) -> int:
@@ -102,8 +105,14 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
             self._contents[index] = self._row(index)
         state = CURSOR if index == self.highlighted else HOVER if index == self._hover else ROW
         style = self.get_visual_style(ROW, state)
-        (strip,) = Visual.to_strips(self, self._contents[index], width, 1, style, apply_selection=False, pad=True)
-        return strip.apply_style(style.rich_style).apply_meta({"row": index})
+        return self._look(style).strip(self._contents[index]).adjust_cell_length(width, style.rich_style)
+
+    def _look(self, style: Style) -> Look:
+        """Text over a style; what the names of colours mean is looked up once for each theme."""
+        key = (self.app.theme, style)
+        if key not in self._looks:
+            self._looks[key] = Look(style, self._get_style)
+        return self._looks[key]
 
     # -- the cursor ---------------------------------------------------------------------------------------------------
 
@@ -149,11 +158,16 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     # -- the mouse ----------------------------------------------------------------------------------------------------
 
     def on_click(self, event: events.Click) -> None:
-        if (row := event.style.meta.get("row")) is not None:
+        if (row := self._row_at(event)) is not None:
             self.highlighted = row
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        self._hover = event.style.meta.get("row")
+        self._hover = self._row_at(event)
 
     def on_leave(self) -> None:
         self._hover = None
+
+    def _row_at(self, event: events.MouseEvent) -> int | None:
+        at = event.get_content_offset(self)
+        row = None if at is None else at.y + self.scroll_offset.y
+        return row if row is not None and row < self._count else None

@@ -9,7 +9,8 @@ from textual.app import App
 from textual.style import Style
 
 from tui.chat.answer_markdown import AnswerMarkdown
-from tui.chat.lines import Look, text_of
+from tui.chat.lines import text_of
+from tui.widgets.look import Look
 
 NASTY = """# [bold]heading[/bold] [sys:X=1]
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from textual.content import Content
 from textual.style import Style
 
-from tui.chat.lines import Look, indented, text_lines, text_of, wrapped
+from tui.chat.lines import indented, text_lines, text_of, wrapped
+from tui.widgets.look import Look
 
 LOOK = Look(Style(), lambda style: style if isinstance(style, Style) else Style())
 WORDS = st.text(st.sampled_from("ab c漢-\n"), max_size=120)
