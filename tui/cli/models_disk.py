@@ -206,7 +206,7 @@ def _print_about(about: dict[str, Any]) -> None:
     if "here" in about:
         for name in HUB_ONLY:
             line(name, hub.get(name))
-        line("on_the_hub", hub and STATES[hub["on_disk"]])
+        line("on_the_hub", STATES[hub["on_disk"]] if hub else None)
     line("last_used", about["last_used"])
     for one in about.get("revisions", ()):
         refs = f" ({', '.join(one['refs'])})" if one["refs"] else ""
@@ -217,7 +217,8 @@ def _print_about(about: dict[str, Any]) -> None:
     line("unfinished_bytes", about.get("disk", {}).get("unfinished_bytes") or None)
     for one in about["downloads"]:
         there = f"{size(one['done_bytes'])} of {size(one['total_bytes'])}"
-        line("download", f"stopped at {there}: assay models download {one['id']}")
+        named = f" --revision {one['revision']}" if one["revision"] else ""
+        line("download", f"stopped at {there}: assay models download {one['id']}{named}")
     Console(highlight=False, markup=False, soft_wrap=True).print(table)
 
 

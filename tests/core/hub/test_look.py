@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,24 @@ def test_a_long_header_is_read_to_its_end(hub: Hub, looker: Looker) -> None:
     assert len(weights) > 2 * FIRST_BYTES
     hub.add(Repository("me/long", [files | {"model.safetensors": File(weights, lfs=True)}]))
     assert looker.look("me/long").info.parameters == 2500
+
+
+def test_shards_are_read_together_and_one_that_is_missing_is_told(hub: Hub, looker: Looker) -> None:
+    from safetensors.numpy import load, save
+
+    files = dict(hub.repositories[MODEL].commits[0])
+    tensors = load(files.pop("model.safetensors").content)
+    names = sorted(tensors)
+    places = {name: f"model-{number % 3 + 1:05d}-of-00003.safetensors" for number, name in enumerate(names)}
+    files["model.safetensors.index.json"] = File(json.dumps({"weight_map": places}).encode())
+    for place in set(places.values()):
+        files[place] = File(save({name: tensors[name] for name in names if places[name] == place}), lfs=True)
+    hub.add(Repository("me/shards", [files]))
+    shards, whole = looker.look("me/shards").info, looker.look(MODEL).info
+    assert (shards.parameters, shards.memory, shards.problem) == (whole.parameters, whole.memory, None)
+    hub.add(Repository("me/part", [files | {}]))
+    del hub.repositories["me/part"].commits[0]["model-00002-of-00003.safetensors"]
+    assert "missing shard model-00002" in (looker.look("me/part").info.problem or "")
 
 
 def test_an_older_revision_and_a_part_are_told(hub: Hub, hub_settings: Settings, looker: Looker) -> None:

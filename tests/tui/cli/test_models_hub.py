@@ -111,6 +111,9 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(hub: Hub, hub_settings: Settings, e
     assert process.returncode == 130
     assert f"Go on with: assay models download {MODEL}" in said
     assert "Traceback" not in said
+    told = assay(environment, "show", MODEL, "--here").stdout
+    assert f"assay models download {MODEL}" in told
+    assert "{}" not in told
     hub.faults.clear()
     done = json.loads(assay(environment, "download", MODEL, "--json").stdout)
     assert [(one["state"], one["done_bytes"]) for one in done] == [("done", done[0]["total_bytes"])]
