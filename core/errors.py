@@ -139,3 +139,55 @@ class PortInUse(EngineError):
         super().__init__(message)
         self.port = port
         self.free_port = free_port
+
+
+class HubError(EngineError):
+    """The Hugging Face Hub answered with a failure of its own, or could not be reached."""
+
+    code = "hub_error"
+
+
+class HubOffline(HubError):
+    """Nobody may ask the Hub (HF_HUB_OFFLINE), or nothing answers there."""
+
+    code = "hub_offline"
+
+
+class HubNotFound(HubError):
+    """The Hub has no such model, revision or file, or shows it to others alone."""
+
+    code = "hub_not_found"
+
+
+class HubRefused(HubError):
+    """The Hub wants a token, a better one, or a licence accepted."""
+
+    code = "hub_refused"
+
+
+class HubBusy(HubError):
+    """Too many requests. `retry_after_s` is how long the Hub wants to be left alone."""
+
+    code = "hub_busy"
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class HubBroken(HubError):
+    """What came from the Hub does not parse, contradicts itself, or has a name that leads out of the cache."""
+
+    code = "hub_broken"
+
+
+class DiskFull(EngineError):
+    """There is less room on the disk than a download needs."""
+
+    code = "disk_full"
+
+
+class ModelInUse(EngineError):
+    """The model is loaded, here or by another program, or is being downloaded."""
+
+    code = "model_in_use"

@@ -169,5 +169,5 @@ def _not_found(model_id: str, known: builtins.list[str]) -> str:
         return f"There is no model {model_id!r} on this machine. Did you mean {' or '.join(near)}?"
     return (
         f"There is no model {model_id!r} on this machine. It has {len(known)} others: `assay models list` names them. "
-        f"To fetch one from the Hugging Face Hub: `hf download ORGANISATION/MODEL`."
+        f"To fetch one from the Hugging Face Hub: `assay models download ORGANISATION/MODEL`."
     )

@@ -74,7 +74,7 @@ def read_kept(settings: Settings, float32: bool) -> Described:
     except ValidationError as error:
         log.info("%s is not used: %d things in it are odd", kept_file(settings), error.error_count())
         return {}
-    if content.depends != _depends(settings, float32):
+    if content.depends != depends(settings, float32):
         return {}
     return {kept.found: (kept.files, kept.info) for kept in content.models}
 
@@ -100,7 +100,7 @@ def write_kept(settings: Settings, float32: bool, described: Described, looked_n
     from pydantic_core import PydanticSerializationError
 
     try:
-        data = _format().dump_json(_Content(_depends(settings, float32), tuple(models)))
+        data = _format().dump_json(_Content(depends(settings, float32), tuple(models)))
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         write_atomically(kept_file(settings), data)
     except (OSError, PydanticSerializationError) as error:
@@ -114,7 +114,7 @@ def _is_settled(times: list[int], looked_ns: int) -> bool:
     return max(times) + tick < looked_ns
 
 
-def _depends(settings: Settings, float32: bool) -> str:
+def depends(settings: Settings, float32: bool) -> str:
     """All that a description depends on besides the model's files, as one text."""
     return repr((_readers(), sorted(settings.allow_code), settings.prefill_chunk, float32))
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.catalog.apple_double import is_apple_double
+from core.catalog.config import read_json
 from core.pocket import POCKET_MODELS
 from core.settings import Settings
 
+DRAFT = ".incomplete"
+"""How the names end of files that are being downloaded."""
 _WEIGHTS = (".safetensors", ".gguf", ".npz", ".bin")
 
 
@@ -56,14 +59,35 @@ def cached_models(cache: Path, source: str = "cache", wanted: str | None = None)
         model_id = name.replace("--", "/", 1)
         if kind != "models" or not name or wanted not in (None, model_id):
             continue
-        partial = sum(1 for entry in _entries(repo / "blobs") if entry.name.endswith(".incomplete"))
+        blobs = [entry.name for entry in _entries(repo / "blobs")]
+        drafts = [name for name in blobs if name.endswith(DRAFT)]
         snapshot = _snapshot(repo)
         if snapshot is None:
-            if partial:
-                problem = "incomplete: the download stopped before its first file was whole; download it again"
-                yield Found(model_id, repo, source, partial_downloads=partial, problem=problem)
+            if blobs:
+                problem = f"incomplete: its download has not ended; `assay models download {model_id}` goes on with it"
+                yield Found(model_id, repo, source, partial_downloads=len(drafts), problem=problem)
             continue
-        yield Found(model_id, snapshot, source, revision=snapshot.name, partial_downloads=partial)
+        coming = _coming(repo, snapshot.name, drafts, set(blobs))
+        told = f"incomplete: {coming} of its files are still coming, or their download has stopped" if coming else None
+        yield Found(model_id, snapshot, source, snapshot.name, len(drafts), problem=told)
+
+
+def _coming(repo: Path, commit: str, drafts: list[str], blobs: set[str]) -> int:
+    """How many of a commit's files have a draft and no blob yet.
+
+    huggingface_hub shows each file as soon as it is whole, and keeps in trees/<commit>.json which files there will be.
+    Its drafts are called <digest>.<something>.incomplete. Drafts of other commits, or left over beside whole files, do
+    not count. Without such a list nothing is told.
+    """
+    if not drafts:
+        return 0
+    try:
+        files = (read_json(repo / "trees" / f"{commit}.json") or {}).get("files")
+    except ValueError:
+        return 0
+    entries = [entry for entry in files.values() if isinstance(entry, dict)] if isinstance(files, dict) else []
+    digests = {entry.get("lfs_sha256") or entry.get("blob_id") for entry in entries}
+    return len({name.partition(".")[0] for name in drafts} & digests - blobs)
 
 
 def _snapshot(repo: Path) -> Path | None:

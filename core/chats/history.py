@@ -23,6 +23,8 @@ from core.errors import HistoryError
 from core.media.images import ImageData
 from core.text_safety import clean
 
+FILE = "history.sqlite3"
+"""What the file is called, in data_dir."""
 MAX_TITLE = 200
 NEWEST = -1
 """In place of a turn's id: the one of the chat that was written last."""
@@ -218,6 +220,11 @@ class History:
             rows = db.execute("SELECT parts, turn FROM drafts WHERE chat IS ? ORDER BY id", (chat,)).fetchall()
             messages = [(Message(Role.USER, _read(parts, self._image)), turn) for parts, turn in rows]
         return [Draft(message.plain_text, message.images, turn) for message, turn in messages]
+
+    def last_used(self) -> dict[str, float]:
+        """By model, when it last wrote an answer that is kept: seconds since the epoch."""
+        with self._db.read() as db:
+            return dict(db.execute("SELECT model, max(created) FROM messages WHERE model != '' GROUP BY model"))
 
     def search(self, text: str, limit: int = 50) -> list[Hit]:
         """Turns that hold every word of `text` (the beginning of a word is enough), then chats with it in the title.

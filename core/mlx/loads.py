@@ -93,6 +93,7 @@ class Loads:
         if load is None:
             return False
         _finish(load, error)
+        self._pool.let_go(model_id)
         give_memory_back()
         self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
         self._changed()
@@ -102,6 +103,7 @@ class Loads:
         """Give all up; who waits gets `error`."""
         for load in list(self._loads.values()):
             _finish(load, error)
+            self._pool.let_go(load.model_id)
         self._loads.clear()
 
     def step(self, leaving: Collection[str], busy: bool) -> None:
@@ -147,6 +149,7 @@ class Loads:
 
     def _steps(self, load: _Load, way: Float32 | None) -> Generator[float, None, Resident]:
         info = self._catalog.get(load.model_id)
+        self._pool.hold(info)
         if (disk := self._pool.store.prefixes.disk) is not None and info.kind in (ModelKind.TEXT, ModelKind.VISION):
             disk.open(info, way)
         loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks, way)
@@ -169,6 +172,7 @@ class Loads:
 
     def _failed(self, load: _Load, error: EngineError) -> None:
         self._loads.pop(load.model_id, None)
+        self._pool.let_go(load.model_id)
         self._notify(Notice(NoticeKind.MODEL_FAILED, load.model_id, error.message))
         log.info("loading %s failed", load.model_id, exc_info=error)
         _finish(load, error.detached())

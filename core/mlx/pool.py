@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import mlx.core as mx
-
 from core.catalog import Float32, ModelInfo
+from core.catalog.in_use import hold
 from core.errors import OutOfMemory
+from core.mlx.budget import memory_budget
 from core.mlx.kv.store import make_kv_store
 from core.mlx.ranks.distributed import Ranks
 from core.mlx.runtimes import ModelRuntime
@@ -16,24 +17,6 @@ from core.sizes import readable_size
 
 CONTEXT_FOR_FIT = 4096
 """Tokens of KV cache that a model is expected to need when it is asked whether it fits."""
-
-
-def memory_budget(settings: Settings) -> int:
-    """Bytes for all models: the setting, else what Metal recommends, else 75 % of the memory that is free now."""
-    if settings.memory_budget_gb is not None:
-        return int(settings.memory_budget_gb * 1e9)
-    if mx.metal.is_available():
-        return int(mx.device_info()["max_recommended_working_set_size"])
-    return int(0.75 * _free_memory())
-
-
-def _free_memory() -> int:
-    """Bytes: a CUDA device's own, else the machine's."""
-    import psutil
-
-    if mx.default_device() == mx.Device(mx.gpu):
-        return int(mx.device_info()["free_memory"])
-    return int(psutil.virtual_memory().available)
 
 
 @dataclass
@@ -61,6 +44,17 @@ class Pool:
         self.store = make_kv_store(settings, self.budget, alone=ranks.size == 1)
         self.residents: dict[str, Resident] = {}
         self.pinned: set[str] = set()
+        self._held: dict[str, Callable[[], None]] = {}
+
+    def hold(self, info: ModelInfo) -> None:
+        """Let nobody delete a model's folder, from its load on."""
+        self.let_go(info.id)
+        self._held[info.id] = hold(info.path)
+
+    def let_go(self, model_id: str) -> None:
+        """The model is in memory no more."""
+        if (end := self._held.pop(model_id, None)) is not None:
+            end()
 
     def idle(self) -> dict[str, Resident]:
         """The models that are neither pinned nor busy."""

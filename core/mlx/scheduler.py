@@ -240,6 +240,7 @@ class Scheduler:
         """End these models and their requests, and give all their memory back at once."""
         for model_id in model_ids:
             self._pool.residents.pop(model_id).runtime.close(error)
+            self._pool.let_go(model_id)
             self._pool.pinned.discard(model_id)
         give_memory_back()
         for model_id in model_ids:

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.chats.export import export
-from core.chats.history import Draft, History, Hit
+from core.chats.history import FILE, Draft, History, Hit
 from core.chats.settings import ChatSettings
 from core.chats.tree import Node, Place
 from core.errors import HistoryError
 from tui.chat.conversation import Conversation, title_of
 
 T = TypeVar("T")
-
-FILE = "history.sqlite3"
 
 
 def history_file(data_dir: Path) -> Path:

@@ -12,6 +12,9 @@ from tui.cli.common import WRONG_USAGE, fail
 from tui.cli.golden import app as golden_app
 from tui.cli.key import key
 from tui.cli.models import app as models_app
+from tui.cli.models_disk import delete, show
+from tui.cli.models_download import download
+from tui.cli.models_search import search
 from tui.cli.serve import serve
 from tui.cli.workbench import open_workbench
 
@@ -29,6 +32,8 @@ app.command()(serve)
 app.command()(chat)
 app.command()(key)
 app.add_typer(golden_app, name="golden")
+for command in (search, download, show, delete):
+    models_app.command()(command)
 app.add_typer(models_app, name="models")
 
 

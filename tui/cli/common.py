@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 WRONG_USAGE, INFRASTRUCTURE = 2, 4
-USAGE_CODES = frozenset({"settings_error", "model_not_found", "invalid_request", "unsupported_input", "invalid_image"})
+USAGE_CODES = frozenset(
+    {
+        *("settings_error", "model_not_found", "invalid_request", "unsupported_input", "invalid_image"),
+        *("hub_not_found", "hub_refused", "model_in_use"),
+    }
+)
 """Errors of what was asked for; every other error is one of the machine or the program."""
 
 
@@ -56,4 +61,9 @@ def fail_with(error: EngineError) -> NoReturn:
 
 def exit_code(error: EngineError) -> int:
     """2 for errors of what was asked for, 4 for those of the machine or the program."""
-    return WRONG_USAGE if error.code in USAGE_CODES else INFRASTRUCTURE
+    return exit_code_of(error.code)
+
+
+def exit_code_of(code: str) -> int:
+    """The same of an error's code."""
+    return WRONG_USAGE if code in USAGE_CODES else INFRASTRUCTURE

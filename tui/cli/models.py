@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from core.catalog import ModelInfo
     from core.settings import Settings
 
-app = typer.Typer(name="models", help="Models on disk.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(name="models", help="Models on disk and on the Hub.", no_args_is_help=True, rich_markup_mode=None)
 
 COLUMNS = ("kind", "family", "quant", "params", "context", "disk")
-NUMBERS = ("params", "context", "disk")
+NUMBERS = ("params", "context", "disk", "size", "memory", "downloads", "likes")
 LEAST_DEAR_FIRST = ("context", "family", "params", "quant", "kind", "disk")
 GAP = 3
 """Cells between two columns, and one at either edge."""
@@ -32,7 +32,7 @@ ID_CELLS = 28
 
 @app.callback()
 def models() -> None:
-    """Models on disk."""
+    """Models on disk and on the Hub."""
 
 
 @app.command("list")
@@ -135,18 +135,29 @@ def _print_table(models: list[ModelInfo], hidden: int) -> None:
     """On a terminal as many columns as it has room for; in a pipe all of them, a line for each model, nothing cut."""
     from rich.console import Console
 
-    console = Console()
-    piped = not console.is_terminal
-    rows = [{"model": shown(info.id)} | _cells(info) for info in models]
+    rows = [{"model": shown(info.id)} | cells(info) for info in models]
     problems = [" ".join(shown(info.problem or "").split()) for info in models]
-    if piped:
-        print("\n".join(_lines(rows, problems)))  # noqa: T201
-    else:
-        console.print(_table(rows, problems, fitting(rows, console.width)))
+    print_rows(rows, problems)
     if hidden:
-        Console(stderr=piped).print(
+        Console(stderr=not Console().is_terminal).print(
             f"{hidden} more cannot be loaded; --all shows them and says why.", style="dim", highlight=False
         )
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, str]],
+    problems: Sequence[str],
+    columns: Sequence[str] = COLUMNS,
+    least_dear_first: Sequence[str] = LEAST_DEAR_FIRST,
+) -> None:
+    """A row for each model: its cells by column, and what stands against it or ""."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal:
+        console.print(_table(rows, problems, fitting(rows, console.width, columns, least_dear_first)))
+    else:
+        print("\n".join(_lines(rows, problems, columns)))  # noqa: T201
 
 
 def _table(rows: Sequence[Mapping[str, str]], problems: Sequence[str], labels: Sequence[str]) -> Table:
@@ -167,20 +178,20 @@ def _table(rows: Sequence[Mapping[str, str]], problems: Sequence[str], labels: S
     return table
 
 
-def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str]) -> list[str]:
+def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str], columns: Sequence[str]) -> list[str]:
     """For a pipe: one line for the columns' names and one for each model, in columns as wide as they have to be.
 
     Written here because rich takes as long for a table of thousands as reading the models does.
     """
     from rich.cells import cell_len
 
-    labels = ["model", *COLUMNS, *(["problem"] if any(problems) else [])]
-    cells = [[row[label] for label in ("model", *COLUMNS)] for row in rows]
+    labels = ["model", *columns, *(["problem"] if any(problems) else [])]
+    cells = [[row[label] for label in ("model", *columns)] for row in rows]
     for row, problem in zip(cells, problems, strict=True):
         row += [problem] if any(problems) else []
-    columns = [[label, *column] for label, column in zip(labels, zip(*cells, strict=True), strict=True)]
+    filled = [[label, *column] for label, column in zip(labels, zip(*cells, strict=True), strict=True)]
     padded = []
-    for label, column in zip(labels, columns, strict=True):
+    for label, column in zip(labels, filled, strict=True):
         widths = [cell_len(text) for text in column]
         widest = max(widths)
         spaces = [" " * (widest - width) for width in widths]
@@ -189,7 +200,7 @@ def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str]) -> list[s
     return ["  ".join(line).rstrip() for line in zip(*padded, strict=True)]
 
 
-def _cells(info: ModelInfo) -> dict[str, str]:
+def cells(info: ModelInfo) -> dict[str, str]:
     """What the columns beside the model's id say of it."""
     from tui.figures import number, size
 
@@ -203,7 +214,12 @@ def _cells(info: ModelInfo) -> dict[str, str]:
     }
 
 
-def fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
+def fitting(
+    rows: Sequence[Mapping[str, str]],
+    width: int,
+    columns: Sequence[str] = COLUMNS,
+    least_dear_first: Sequence[str] = LEAST_DEAR_FIRST,
+) -> list[str]:
     """The columns beside the id for which a terminal of `width` cells has room, the dearest kept longest."""
     from rich.cells import cell_len
 
@@ -211,8 +227,8 @@ def fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
         return max(cell_len(row[label]) for row in [*rows, {label: label}])
 
     left = width - 2 - min(cells("model"), ID_CELLS)
-    kept = list(COLUMNS)
-    for label in LEAST_DEAR_FIRST:
+    kept = list(columns)
+    for label in least_dear_first:
         if sum(cells(one) + GAP for one in kept) <= left:
             break
         kept.remove(label)

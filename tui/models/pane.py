@@ -130,12 +130,13 @@ class ModelsPane(Vertical):
             self.table.say(error.message)
             self.notify(error.message, severity="error")
             return
+        self._show_notes(await off_loop(catalog.notes, "catalog"))
+        # From here to the filter at once: the table asks for rows whenever it is drawn.
         self._models = {info.id: info for info in models}
         self._words = {
             info.id: f"{info.id} {info.kind} {info.family} {info.quantisation or ''}".lower() for info in models
         }
         self.table.widest = max((cell_len(info.id) for info in models), default=0) + len(PINNED)
-        self._show_notes(await off_loop(catalog.notes, "catalog"))
         self._filter()
         self.post_message(self.Listed(models))
         if refresh:

@@ -207,7 +207,7 @@ def test_a_download_since_is_found_at_once(catalog, build, add_to_cache, cache_d
     blobs = cache_dir / ("models--" + model_id.replace("/", "--")) / "blobs"
     blobs.mkdir(parents=True)
     (blobs / "a.incomplete").write_text("")
-    assert "download stopped" in catalog.get(model_id).problem
+    assert "download has not ended" in catalog.get(model_id).problem
     (blobs / "a.incomplete").unlink()
     add_to_cache(model_id, build(tmp_path / "x"))
     assert (catalog.get(model_id).problem, catalog.get(model_id).source) == (None, "cache")

@@ -322,7 +322,7 @@ def test_a_download_that_stopped_is_incomplete(catalog, build, add_to_cache, cac
     early = cache_dir / "models--org--early"
     (early / "blobs").mkdir(parents=True)
     (early / "blobs" / "77.incomplete").write_bytes(b"half")
-    assert "stopped before its first file" in {m.id: m.problem for m in catalog.refresh()}["org/early"]
+    assert "its download has not ended" in {m.id: m.problem for m in catalog.refresh()}["org/early"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import mlx.core as mx
 import psutil
 import pytest
 
+from core.mlx.budget import memory_budget
 from core.mlx.kv.store import make_kv_store
-from core.mlx.pool import memory_budget
 from core.settings import Settings
 
 GIB = 1024**3

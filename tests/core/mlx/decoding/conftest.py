@@ -11,6 +11,7 @@ from core.calls.clock import Clock
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
+from core.mlx.budget import memory_budget
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.reader import RequestReader
 from core.mlx.kv.image_embeddings import ImageEmbeddings
@@ -19,7 +20,6 @@ from core.mlx.kv.store import KvStore
 from core.mlx.models import templates
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import finished
-from core.mlx.pool import memory_budget
 from core.settings import Settings
 from tests.core.mlx.loaded import load
 

@@ -15,12 +15,12 @@ from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.catalog import Catalog
 from core.errors import GenerationFailed, InvalidRequest
 from core.media.images import ImageData
+from core.mlx.budget import memory_budget
 from core.mlx.decoding.runtime import Runtime
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
-from core.mlx.pool import memory_budget
 from core.settings import Settings
 from tests.core.mlx.decoding.conftest import MODEL
 from tests.core.mlx.loaded import load

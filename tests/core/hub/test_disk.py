@@ -1,0 +1,175 @@
+"""What models take of the disk, and what deleting them frees."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from huggingface_hub import scan_cache_dir
+
+from core.calls.requests import Message, Role, TextPart
+from core.catalog import Catalog
+from core.catalog.in_use import hold, is_held
+from core.chats.history import FILE, History
+from core.chats.tree import Turn
+from core.engine import Engine
+from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound
+from core.hub.delete import delete, plan_deletion
+from core.hub.disk import read_disk
+from core.hub.downloads import Downloads
+from core.hub.records import read_records
+from core.hub.use import last_used, memory_budget
+from core.settings import Settings
+from tests.hub import Fault, File, Hub, Repository, pocket_repository
+
+MODEL = "mlx-community/qwen3"
+
+
+@pytest.fixture
+def two_revisions(hub: Hub, hub_settings: Settings) -> Catalog:
+    """qwen3 in an older revision and a newer one whose weights are others."""
+    downloads = Downloads(hub_settings)
+    downloads.wait(downloads.add(MODEL), 30)
+    files = hub.repositories[MODEL].commits[0]
+    hub.repositories[MODEL].commits.append(
+        files | {"model.safetensors": pocket_repository("gemma3").commits[0]["model.safetensors"]}
+    )
+    downloads.wait(downloads.add(MODEL), 30)
+    return Catalog(hub_settings)
+
+
+def on_disk(settings: Settings) -> int:
+    assert settings.hf_cache is not None
+    return sum(file.stat().st_size for file in settings.hf_cache.rglob("blobs/*"))
+
+
+def test_revisions_say_what_they_share(hub: Hub, hub_settings: Settings, two_revisions: Catalog) -> None:
+    (model,) = read_disk(hub_settings).models
+    newest, oldest = model.revisions
+    weights = [files["model.safetensors"].size for files in hub.repositories[MODEL].commits]
+    assert [oldest.frees, newest.frees] == weights
+    assert newest.refs == ("main",)
+    assert model.size_bytes == on_disk(hub_settings)
+    assert model.unfinished == 0
+
+
+def test_deleting_a_revision_keeps_what_the_other_uses(
+    hub: Hub, hub_settings: Settings, two_revisions: Catalog
+) -> None:
+    old = hub.repositories[MODEL].sha(0)
+    plan = plan_deletion(two_revisions, MODEL, old[:8])
+    before = on_disk(hub_settings)
+    assert delete(hub_settings, plan) == before - on_disk(hub_settings) == plan.frees
+    info = two_revisions.refresh()
+    assert [one.revision for one in info if one.id == MODEL] == [hub.repositories[MODEL].sha(1)]
+    with pytest.raises(HubNotFound, match="no revision"):
+        plan_deletion(two_revisions, MODEL, "abc")
+
+
+def test_deleting_a_model_frees_all_of_it(hub_settings: Settings, two_revisions: Catalog) -> None:
+    plan = plan_deletion(two_revisions, MODEL)
+    assert "2 revisions" in plan.what
+    before = on_disk(hub_settings)
+    assert delete(hub_settings, plan) == before
+    assert hub_settings.hf_cache is not None
+    assert scan_cache_dir(hub_settings.hf_cache).repos == frozenset()
+    assert MODEL not in [info.id for info in two_revisions.refresh()]
+    with pytest.raises(ModelNotFound):
+        plan_deletion(two_revisions, MODEL)
+
+
+def test_an_unfinished_download_is_counted_and_can_be_deleted(hub: Hub, hub_settings: Settings) -> None:
+    hub.faults[f"{MODEL}/model.safetensors"] = Fault(pace=(1 << 15, 0.01))
+    downloads = Downloads(hub_settings)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, 300_000)
+    plan = plan_deletion(Catalog(hub_settings), MODEL)
+    with pytest.raises(ModelInUse, match="being downloaded"):
+        delete(hub_settings, plan)
+    downloads.pause(key)
+    downloads.wait(key, 30)
+    (stored,) = read_disk(hub_settings).models
+    assert stored.revisions == ()
+    assert stored.unfinished == stored.size_bytes == on_disk(hub_settings) > 0
+    plan = plan_deletion(Catalog(hub_settings), MODEL)
+    assert delete(hub_settings, plan) == stored.size_bytes
+    assert read_records(hub_settings) == []
+    assert on_disk(hub_settings) == 0
+
+
+def test_a_model_in_use_is_not_deleted(hub: Hub, hub_settings: Settings) -> None:
+    downloads = Downloads(hub_settings)
+    downloads.wait(downloads.add(MODEL), 30)
+    plan = plan_deletion(Catalog(hub_settings), MODEL)
+    with pytest.raises(ModelInUse):
+        delete(hub_settings, plan, loaded=frozenset({MODEL}))
+    with Engine(hub_settings) as engine:
+        engine.load(MODEL).result()
+        with pytest.raises(ModelInUse, match="loaded"):
+            delete(hub_settings, plan)
+        engine.unload(MODEL).result()
+        delete(hub_settings, plan)
+    assert on_disk(hub_settings) == 0
+
+
+def test_a_hold_is_seen_until_it_ends(tmp_path: Path) -> None:
+    ends = [hold(tmp_path), hold(tmp_path)]
+    for end in ends:
+        assert is_held(tmp_path)
+        end()
+    assert not is_held(tmp_path)
+    hold(tmp_path / "nothing")()
+
+
+def test_the_same_file_in_two_models_is_a_duplicate(hub: Hub, hub_settings: Settings) -> None:
+    files = hub.repositories[MODEL].commits[0]
+    hub.add(Repository("me/copy", [files | {"config.json": File(files["config.json"].content + b"\n")}]))
+    downloads = Downloads(hub_settings)
+    for model in (MODEL, "me/copy"):
+        downloads.wait(downloads.add(model), 30)
+    disk = read_disk(hub_settings)
+    assert [(duplicate.name, duplicate.models) for duplicate in disk.duplicates] == [
+        ("model.safetensors", ("me/copy", MODEL)),
+        ("tokenizer.json", ("me/copy", MODEL)),
+    ]
+    assert disk.duplicates[0].wasted == files["model.safetensors"].size
+    assert disk.size_bytes == on_disk(hub_settings)
+
+
+def test_the_users_own_folders_and_built_in_models_stay(hub_settings: Settings, tmp_path: Path) -> None:
+    pocket = Catalog(hub_settings).get("pocket/qwen3").path
+    shutil.copytree(pocket, tmp_path / "own" / "mine")
+    settings = hub_settings.model_copy(update={"model_folders": [tmp_path / "own"]})
+    catalog = Catalog(settings)
+    with pytest.raises(InvalidRequest, match="built in"):
+        plan_deletion(catalog, "pocket/qwen3")
+    with pytest.raises(InvalidRequest, match="--own-folder"):
+        plan_deletion(catalog, "mine")
+    delete(settings, plan_deletion(catalog, "mine", own_folder=True))
+    assert not (tmp_path / "own" / "mine").exists()
+    assert (tmp_path / "own").exists()
+
+
+def test_the_last_answer_of_a_chat_tells_when_a_model_was_used(hub_settings: Settings) -> None:
+    hub_settings.data_dir.mkdir()
+    with History(hub_settings.data_dir / FILE) as history:
+        chat = history.start("hello", MODEL)
+        history.add(chat.id, Turn(Message(Role.USER, (TextPart("hello"),))))
+        assert history.last_used() == {}
+        began = time.time()
+        history.add(chat.id, Turn(Message(Role.ASSISTANT, (TextPart("hi"),)), model=MODEL))
+    used = last_used(hub_settings)
+    assert list(used) == [MODEL]
+    assert began <= used[MODEL] <= time.time()
+    (hub_settings.data_dir / FILE).write_bytes(b"no database" * 1000)
+    assert last_used(hub_settings) == {}
+
+
+def test_an_empty_machine_has_an_empty_disk(hub_settings: Settings) -> None:
+    disk = read_disk(hub_settings)
+    assert (disk.models, disk.size_bytes) == ((), 0)
+    assert disk.free > 0
+    assert last_used(hub_settings) == {}
+    assert memory_budget(hub_settings) == 8_000_000_000

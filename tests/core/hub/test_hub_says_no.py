@@ -1,0 +1,186 @@
+"""A Hub that says no, is busy, silent or away, lies or means harm: a sentence, and nothing outside the cache."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from huggingface_hub import constants
+
+from core.catalog import Catalog
+from core.hub import fetch
+from core.hub.downloads import Downloads
+from core.hub.progress import Stage
+from core.settings import Settings
+from tests.core.hub.conftest import MODEL, WEIGHTS, download
+from tests.hub import Fault, Hub, Repository, pocket_repository
+from tests.hub.server import TOKEN
+
+
+def test_a_wrong_checksum_does_not_count(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(corrupt=True)
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert "checksum" in failed.problem
+    assert "model.safetensors" in failed.problem
+    assert Catalog(hub_settings).get("pocket/qwen3")
+    assert [info.id for info in Catalog(hub_settings).list() if info.id == MODEL and not info.problem] == []
+    hub.faults.clear()
+    assert download(downloads).stage is Stage.DONE
+
+
+def test_a_small_files_checksum_is_gits(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[f"{MODEL}/config.json"] = Fault(corrupt=True)
+    assert "config.json" in download(downloads).problem
+
+
+@pytest.mark.parametrize("says", [1000, 99_000_000])
+def test_sizes_that_lie_are_found_out(hub: Hub, downloads: Downloads, says: int) -> None:
+    hub.repositories[MODEL].commits[-1]["model.safetensors"].says_size = says
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert f"{says:,}" in failed.problem
+
+
+def test_an_endless_stream_is_ended(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(endless=True)
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert "more of model.safetensors" in failed.problem
+    assert hub_settings.hf_cache is not None
+    size = hub.repositories[MODEL].commits[-1]["model.safetensors"].size
+    drafts = list(hub_settings.hf_cache.rglob("*.incomplete"))
+    assert all(draft.stat().st_size <= size for draft in drafts)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escape.json", "/etc/x.json", "a/../../b.json", "a\x1b[2J.json", "c:\\x.json", "a//b.json"]
+)
+def test_names_that_lead_out_are_refused(
+    hub: Hub, hub_settings: Settings, downloads: Downloads, name: str, tmp_path: Path
+) -> None:
+    hub.repositories[MODEL].commits[-1][name] = hub.repositories[MODEL].commits[-1]["config.json"]
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert "no name for a file" in failed.problem
+    assert "\x1b" not in failed.problem
+    assert hub.bytes_of(MODEL) == 0
+    assert not list(tmp_path.rglob("*escape*"))
+
+
+def test_checksums_that_are_paths_are_refused(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
+    hub.repositories[MODEL].commits[-1]["model.safetensors"].says_sha256 = "../../../../x" + "0" * 51
+    assert "no checksum" in download(downloads).problem
+
+
+@pytest.mark.parametrize("sha", ["../../x", None, "main", "A" * 40])
+def test_a_commit_that_is_none_is_refused(hub: Hub, downloads: Downloads, sha: str | None) -> None:
+    hub.repositories[MODEL].says = {"sha": sha}
+    assert "no commit" in download(downloads).problem
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault(401), "token"),
+        (Fault(403), "licence"),
+        (Fault(404), "nothing at the address"),
+        (Fault(429, {"Retry-After": "120"}), "120 seconds"),
+        (Fault(503), "503"),
+        (Fault(200, body=b"<html>log in to the wifi</html>"), "cannot be read"),
+        (Fault(200, body=b"[1, 2]"), "cannot be read"),
+        (Fault(200, body=b"[" * 200_000), "cannot be read"),
+        (Fault(200, body=b'{"id": 7, "siblings": {"a": 1}}'), "cannot be read"),
+        (Fault(endless=True), "longer than"),
+    ],
+)
+def test_the_hubs_errors_are_sentences(
+    hub: Hub, downloads: Downloads, fault: Fault, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.hub.client.REPLY_BYTES", 1_000_000)
+    hub.faults[f"api/models/{MODEL}"] = fault
+    failed = download(downloads)
+    assert failed.stage is Stage.FAILED
+    assert told in failed.problem
+    assert failed.problem.endswith(".")
+
+
+def test_a_busy_hub_is_waited_for_as_long_as_it_says(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(429, {"Retry-After": "1"}, times=1)
+    waits: list[str] = []
+    key = downloads.add(MODEL)
+    while downloads.get(key).stage.moves:
+        waits.append(downloads.get(key).waiting)
+    assert downloads.get(key).stage is Stage.DONE
+    assert any("1 s" in wait for wait in waits)
+
+
+def test_a_hub_that_wants_an_hour_is_not_waited_for(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[WEIGHTS] = Fault(429, {"Retry-After": "3600"})
+    assert "3600 seconds" in download(downloads).problem
+
+
+def test_gated_and_private_say_what_to_do(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add(
+        pocket_repository("gemma3", gated="manual"),
+        Repository("me/mine", hub.repositories[MODEL].commits, private=True),
+    )
+    gated = download(downloads, "mlx-community/gemma3").problem
+    assert "licence" in gated
+    assert f"{hub.url}/mlx-community/gemma3" in gated
+    assert "hf auth login" in gated
+    assert "private" in download(downloads, "me/mine").problem
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert download(downloads, "mlx-community/gemma3").stage is Stage.DONE
+    assert download(downloads, "me/mine").stage is Stage.DONE
+    sent = {asked.headers.get("authorization") for asked in hub.asked if asked.host == "localhost"}
+    assert sent == {None}, "the token goes to the Hub alone"
+
+
+def test_offline_is_a_sentence(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE" in download(downloads).problem
+    assert hub.asked == []
+
+
+def test_no_network_is_a_sentence(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert "cannot be reached" in download(downloads).problem
+
+
+def test_a_silent_hub_is_a_sentence(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.hub.client.READ_S", 0.2)
+    hub.faults[f"api/models/{MODEL}"] = Fault(endless=True, pace=(1 << 10, 5.0))
+    assert "does not answer" in download(downloads).problem
+
+
+def test_room_is_asked_for_before(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    failed = download(downloads)
+    assert "1.0 MB free" in failed.problem
+    assert hub.bytes_of(MODEL) == 0
+
+
+def test_a_model_without_mlx_weights_is_refused(hub: Hub, downloads: Downloads) -> None:
+    files = {
+        name: file for name, file in hub.repositories[MODEL].commits[0].items() if not name.endswith(".safetensors")
+    }
+    hub.add(Repository("me/torch", [files]))
+    assert "no weights that MLX reads" in download(downloads, "me/torch").problem
+    assert hub.bytes_of("me/torch") == 0
+
+
+def test_a_disk_that_fails_is_not_the_hubs_fault(
+    hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(draft: BinaryIO, piece: bytes) -> None:
+        raise fetch._unwritten(OSError(errno.ENOSPC, "No space left on device"), Path(draft.name))
+
+    monkeypatch.setattr(fetch, "_write", broken)
+    failed = download(downloads)
+    assert (failed.stage, failed.code) == (Stage.FAILED, "disk_full")
+    assert "is full" in failed.problem
