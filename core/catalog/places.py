@@ -9,8 +9,11 @@ from pathlib import Path
 
 from core.catalog.apple_double import is_apple_double
 from core.pocket import POCKET_MODELS
+from core.regular_files import read_regular
 from core.settings import Settings
 
+MAX_REF_BYTES = 1000
+"""Of refs/main, which holds the name of a commit."""
 _WEIGHTS = (".safetensors", ".gguf", ".npz", ".bin")
 
 
@@ -68,8 +71,8 @@ def cached_models(cache: Path, source: str = "cache", wanted: str | None = None)
 
 def _snapshot(repo: Path) -> Path | None:
     try:
-        commit = (repo / "refs" / "main").read_text().strip()
-    except OSError:
+        commit = read_regular(repo / "refs" / "main", MAX_REF_BYTES, "a branch").decode().strip()
+    except (OSError, UnicodeDecodeError):
         commit = ""
     if commit and "/" not in commit and (repo / "snapshots" / commit).is_dir():
         return repo / "snapshots" / commit
@@ -113,7 +116,15 @@ def _is_model(folder: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _entries(folder) if not entry.name.startswith(".") and entry.is_dir())
+    return sorted(Path(entry.path) for entry in _entries(folder) if not entry.name.startswith(".") and is_folder(entry))
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or leads to one; a link that leads to itself does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

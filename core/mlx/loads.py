@@ -146,7 +146,7 @@ class Loads:
         )
 
     def _steps(self, load: _Load, way: Float32 | None) -> Generator[float, None, Resident]:
-        info = self._catalog.get(load.model_id)
+        info = self._catalog.on_disk(load.model_id)
         if (disk := self._pool.store.prefixes.disk) is not None and info.kind in (ModelKind.TEXT, ModelKind.VISION):
             disk.open(info, way)
         loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks, way)
