@@ -1,4 +1,4 @@
-"""Model folders whose files are pipes, devices, links to them, or without end: looked at in processes that may be lost."""
+"""Model folders with pipes, devices, links to them and files without end, looked at in processes that may be lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -20,7 +19,6 @@ from core.catalog import Catalog, fingerprint, identity
 from core.catalog.bounds import CONFIG, TEMPLATE, VOCABULARY, unfit
 from core.pocket import POCKET_MODELS
 from core.regular_files import UnfitFile, open_regular, read_regular
-from core.settings import Settings
 
 GB = 1_000_000_000
 LIMITED = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({4 * GB}, {4 * GB}))\n"
@@ -92,7 +90,7 @@ KINDS = {
     make_sparse: "it has 10.00 GB, and ",
 }
 HARMLESS = {(make_sparse, "model.safetensors"): "model.safetensors is no safetensors file"} | dict.fromkeys(
-    ((make, "README.md") for make in (make_sparse, make_folder, link_to_the_system))
+    (make, "README.md") for make in (make_sparse, make_folder, link_to_the_system)
 )
 """What is told otherwise, or is nothing to complain of, as nobody reads it."""
 
@@ -215,6 +213,7 @@ def test_digests_leave_out_what_is_no_file(catalog: Catalog, tmp_path: Path) -> 
     assert (identity(info), fingerprint(info)) == before
 
 
+ODD = "two\nlines [x] *?"
 LOAD = """
 import json, os, shutil, sys
 from pathlib import Path
@@ -223,6 +222,7 @@ from core.engine import Engine
 from core.errors import EngineError
 from core.settings import Settings
 models, cache, data = map(Path, sys.argv[1:])
+ODD = "two\\nlines [x] *?"
 settings = Settings(model_folders=[models], hf_cache=cache, data_dir=data)
 catalog = Catalog(settings)
 assert not [info for info in catalog.list() if info.problem]
@@ -233,7 +233,7 @@ os.symlink("/dev/zero", models / "zeros" / "tokenizer.json")
 shutil.rmtree(models / "gone")
 told = {}
 with Engine(settings, catalog) as engine:
-    for name in ("pipe", "zeros", "gone", "whole"):
+    for name in ("pipe", "zeros", "gone", ODD):
         try:
             told[name] = ["loaded", engine.load(name).result().id]
         except EngineError as error:
@@ -244,10 +244,10 @@ print(json.dumps(told))
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What an engine says of models that changed after they were listed."""
     place = tmp_path_factory.mktemp("changed")
-    for name in ("pipe", "zeros", "gone", "whole"):
+    for name in ("pipe", "zeros", "gone", ODD):
         copy_of("pocket/qwen3", place / "models" / name)
     done = subprocess.run(
         [sys.executable, "-c", LOAD, *(str(place / name) for name in ("models", "cache", "data"))],
@@ -256,7 +256,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    yield json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_libraries_are_given_no_folder_with_a_pipe_or_a_device(loaded):
@@ -268,7 +268,10 @@ def test_libraries_are_given_no_folder_with_a_pipe_or_a_device(loaded):
         "model_broken",
         "zeros cannot be loaded: tokenizer.json cannot be read: it is a device, not a regular file.",
     ]
-    assert loaded["whole"] == ["loaded", "whole"]
+
+
+def test_a_name_that_globs_would_read_otherwise_is_loaded(loaded):
+    assert loaded[ODD] == ["loaded", ODD]
 
 
 def test_a_listed_model_whose_folder_is_gone_is_not_found(loaded):
