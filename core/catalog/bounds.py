@@ -42,6 +42,8 @@ VOCABULARY = Bound(
 )
 CODE = Bound("Python code", 16 * MIB, ("*.py",))
 BOUNDS = (CONFIG, INDEX, TEMPLATE, VOCABULARY, CODE)
+DEEPEST = 8
+"""Folders within folders of a model that are looked into; what lies deeper is nothing that a library reads."""
 WEIGHTS = (".safetensors", ".npz")
 """Of these no more than a header is read here, and the libraries map them: they may have any size."""
 
@@ -87,7 +89,7 @@ def _entries(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
             continue
         if not is_folder(entry) or _is_read(entry.name):
             yield prefix + entry.name, Path(entry.path)
-        elif not entry.is_symlink():
+        elif not entry.is_symlink() and prefix.count(os.sep) < DEEPEST:
             yield from _entries(Path(entry.path), prefix + entry.name + os.sep)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.catalog import libraries
 from core.catalog.apple_double import is_apple_double
-from core.catalog.bounds import read_file, unfit
+from core.catalog.bounds import DEEPEST, read_file, unfit
 from core.catalog.config import model_type, number, read_json, text_part
 from core.catalog.kinds import Verdict, judge
 from core.catalog.memory import PREFILL_CHUNK, estimate
@@ -68,7 +68,7 @@ def _files(folder: str | Path, prefix: str) -> Iterator[tuple[str, int, int, int
         except OSError:
             is_folder, status = False, None
         if is_folder:
-            if not entry.is_symlink():
+            if not entry.is_symlink() and prefix.count(os.sep) < DEEPEST:
                 yield from _files(entry.path, name + os.sep)
         elif is_apple_double(entry.name):
             continue

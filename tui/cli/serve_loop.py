@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from core.engine import Engine
 from core.launch import launched_rank
 from core.settings import Settings
-from core.text_safety import clean
 from server.lifecycle import ApiServer
 from tui.wire.snippets import snippets
 
@@ -24,7 +23,7 @@ HIDDEN_KEY = "YOUR_KEY"
 
 def _say(text: str) -> None:
     """Progress goes to standard error: standard output holds nothing but the address."""
-    print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: float) -> None:

@@ -48,8 +48,9 @@ TYPES = {
 READ = ("Q4_0", "Q4_1", "Q8_0", "F16", "F32")
 """Those whose numbers MLX keeps as they are."""
 
-MAX_HEADER_BYTES = 128 * 1024 * 1024
-"""The largest vocabularies take 20 MB; what is longer would be walked through for minutes."""
+MAX_HEADER_BYTES = 64 * 1024 * 1024
+MAX_FIELDS, MAX_TENSORS = 65_536, 262_144
+"""The largest vocabularies take 20 MB, in some fifty fields; more than this would be walked through for minutes."""
 _VERSIONS = (2, 3)
 _STRING, _ARRAY = 8, 9
 _WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -94,6 +95,11 @@ def _walked(data: mmap.mmap, name: str) -> dict[str, int]:
     version, tensors, fields = struct.unpack_from("<IQQ", data, 4)
     if version not in _VERSIONS:
         raise InvalidRequest(f"{name} is GGUF of version {version}; versions 2 and 3 are read. Get a newer file.")
+    if fields > MAX_FIELDS or tensors > MAX_TENSORS:
+        raise InvalidRequest(
+            f"{name} says that it has {fields:,} fields and {tensors:,} tensors; {MAX_FIELDS:,} and {MAX_TENSORS:,} "
+            "are read. It is damaged: get another file."
+        )
     place = 4 + struct.calcsize("<IQQ")
     for _ in range(fields):
         place = _after_string(data, place)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,16 @@ def test_what_hides_and_what_is_not_there_counts_for_nothing(catalog, tmp_path):
     (folder / "README.md").unlink(missing_ok=True)
     (folder / "README.md").symlink_to("nowhere")
     assert catalog.get("mine").problem is None
+
+
+def test_folders_a_thousand_deep_end_no_list(catalog, tmp_path, monkeypatch):
+    folder = copy_of("pocket/qwen3", tmp_path / "models" / "mine")
+    monkeypatch.chdir(folder)
+    for _ in range(1200):  # from within: the whole path is longer than the system takes
+        os.mkdir("d")
+        os.chdir("d")
+    assert catalog.get("mine").problem is None
+    assert unfit(folder) is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -350,3 +361,25 @@ def test_no_gguf_that_is_no_file_is_waited_for(tmp_path, make):
     told = "is no GGUF file" if make is make_sparse else f"cannot be used: {KINDS[make]}."
     assert told in done.stdout, done.stderr
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize("counts", [(1 << 40, 1), (1, 1 << 40), (0, 65_536), (262_144, 1)])
+def test_a_gguf_of_nothing_but_zeros_is_given_up_soon(tmp_path, counts):
+    make_sparse(tmp_path / "model.gguf")
+    with (tmp_path / "model.gguf").open("r+b") as header:
+        header.write(struct.pack("<4sIQQ", b"GGUF", 3, *counts))
+    (tmp_path / "models").mkdir()
+    arguments = [str(tmp_path / "model.gguf"), str(tmp_path / "models")]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import shutil; shutil.disk_usage = lambda _: shutil._ntuple_diskusage(0, 0, 1 << 50)\n" + IMPORT,
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "model.gguf" in done.stdout, done.stderr
+    assert not list((tmp_path / "models").iterdir())
