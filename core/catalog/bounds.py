@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from core.catalog.apple_double import is_apple_double
@@ -48,8 +49,9 @@ WEIGHTS = (".safetensors", ".npz")
 """Of these no more than a header is read here, and the libraries map them: they may have any size."""
 
 
+@lru_cache(maxsize=1 << 12)
 def bound_of(name: str) -> Bound | None:
-    """What limits a file of that name; None for weights, and for what nobody reads."""
+    """What limits a file of that name; None for weights, and for what nobody reads. Models share their files' names."""
     return next((bound for bound in BOUNDS if any(fnmatchcase(name, pattern) for pattern in bound.patterns)), None)
 
 
