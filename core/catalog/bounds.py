@@ -14,8 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from core.catalog.apple_double import is_apple_double
-from core.catalog.places import is_folder
-from core.regular_files import UnfitFile, check_regular, open_regular, read_regular, too_long
+from core.regular_files import UnfitFile, check_regular, is_folder, open_regular, read_regular, too_long
 
 MIB = 1024 * 1024
 

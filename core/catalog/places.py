@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.catalog.apple_double import is_apple_double
 from core.pocket import POCKET_MODELS
-from core.regular_files import read_regular
+from core.regular_files import is_folder, read_regular
 from core.settings import Settings
 
 MAX_REF_BYTES = 1000
@@ -117,14 +117,6 @@ def _is_model(folder: Path) -> bool:
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(Path(entry.path) for entry in _entries(folder) if not entry.name.startswith(".") and is_folder(entry))
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or leads to one; a link that leads to itself does not."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

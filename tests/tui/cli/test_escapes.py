@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,14 @@ def test_a_name_of_two_lines_is_one_line_of_a_list(environment: dict[str, str]) 
     lines = piped(environment, "models", "list", "--all").stdout.splitlines()
     assert [line for line in lines if line.startswith("two lines[2J[x]]0;owned ")]
     assert not [line for line in lines if line.startswith("lines")]
+
+
+def test_no_command_has_a_console_of_its_own() -> None:
+    """One that is not `tui.cli.console`'s would draw through the guarded streams, and lose its codes there."""
+    own = re.compile(r"\bConsole\(")
+    modules = [file for file in Path(serve_loop.__file__).parent.glob("*.py") if file.name != "console.py"]
+    found = [file.name for file in modules if own.search(file.read_text())]
+    assert not found
 
 
 def test_what_is_drawn_and_what_is_printed_keep_their_order() -> None:
