@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from core.errors import EngineError, InvalidRequest, LoadFailed
+from core.regular_files import open_regular
 from core.settings import Settings
 from core.sizes import readable_size
 
@@ -42,9 +43,9 @@ def import_gguf(file: Path, models: Path, name: str | None = None) -> Path:
         )
     target = models / name
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             magic = opened.read(len(MAGIC))
-        size = file.stat().st_size
+            size = os.fstat(opened.fileno()).st_size
         if magic != MAGIC:
             raise InvalidRequest(f"{file} is no GGUF file: it does not begin with {MAGIC.decode()}.")
         if target.exists():

@@ -18,3 +18,12 @@ def clean(text: str) -> str:
     Works character by character, so cleaning the pieces of a stream is the same as cleaning their sum.
     """
     return _UNSAFE.sub("", text)
+
+
+def escaped(text: str, newlines: bool = False) -> str:
+    """`text` with what `clean` would take out spelled as in Python, \\x1b for an escape; with `newlines`, \\n too.
+
+    For logs, where it matters that something was there.
+    """
+    spelled = _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return spelled.replace("\n", "\\n") if newlines else spelled

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import stat
 import sys
 import tempfile
 import termios
@@ -13,7 +14,10 @@ from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from core.log_lines import FORMAT, LineFormatter
+
 LOG_BYTES = 1_000_000
+BACKUPS = 2
 
 
 def give_a_size() -> None:
@@ -25,6 +29,26 @@ def give_a_size() -> None:
 
 def log_file(data_dir: Path) -> Path:
     return data_dir / "assay.log"
+
+
+def _private(path: str, flags: int) -> int:
+    """An opener: a file that is made is its owner's."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _keep_private(file: Path) -> None:
+    """Close to others what earlier versions left open. A folder that many use, as /tmp, and one of others, stay."""
+    folder = file.parent.stat()
+    if folder.st_uid == os.geteuid() and not folder.st_mode & stat.S_ISVTX and folder.st_mode & 0o077:
+        file.parent.chmod(0o700)
+    for old in (file, *(Path(f"{file}.{number + 1}") for number in range(BACKUPS))):
+        with contextlib.suppress(FileNotFoundError):
+            old.chmod(0o600)
+
+
+class _PrivateFiles(RotatingFileHandler):
+    def _open(self) -> io.TextIOWrapper:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_private)  # type: ignore[return-value]
 
 
 class Log:
@@ -40,13 +64,17 @@ class Log:
         self._take(self._early.fileno(), self._handler)
 
     def keep_in(self, file: Path) -> None:
-        """Go on in `file` (three files of a megabyte), with what has come before. Raises OSError."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab", buffering=0) as sink:
+        """Go on in `file` (three files of a megabyte), with what has come before.
+
+        It, those of earlier days and their folder are for their owner alone from now on. Raises OSError.
+        """
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _keep_private(file)
+        with open(file, "ab", buffering=0, opener=_private) as sink:
             poured = self._pour(sink, 0)
             self._take(
                 sink.fileno(),
-                RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8", delay=True),
+                _PrivateFiles(file, maxBytes=LOG_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True),
             )
             self._pour(sink, poured)  # what came in between
 
@@ -57,7 +85,7 @@ class Log:
         return start + len(data)
 
     def _take(self, sink: int, handler: logging.Handler) -> None:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(LineFormatter(FORMAT))
         logging.getLogger().handlers[:] = [handler]
         for number in self._guarded:
             os.dup2(sink, number)

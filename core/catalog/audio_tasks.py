@@ -9,6 +9,7 @@ from core.catalog.apple_double import is_apple_double
 from core.catalog.config import read_json
 from core.catalog.libraries import audio_category
 from core.catalog.model_info import ModelInfo, ModelKind
+from core.regular_files import open_regular
 
 _VOICE_FOLDERS = ("voices", "voice_embedding", "embeddings")
 
@@ -41,7 +42,7 @@ def voices(info: ModelInfo) -> tuple[str, ...]:
     archive = info.path / "voices.npz"
     if archive.is_file():
         try:
-            with zipfile.ZipFile(archive) as members:
+            with open_regular(archive) as opened, zipfile.ZipFile(opened) as members:
                 found.update(name.removesuffix(".npy") for name in members.namelist())
         except (OSError, zipfile.BadZipFile):
             pass

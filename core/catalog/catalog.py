@@ -58,6 +58,20 @@ class Catalog:
         told = _not_found(model_id, [info.id for info in models.values() if not info.foreign])
         raise ModelNotFound(" ".join((told, *self.notes())))
 
+    def on_disk(self, model_id: str) -> ModelInfo:
+        """The model of that id, about to be read: its folder is there now. Raises ModelNotFound."""
+        info = self.get(model_id)
+        if info.path.is_dir():
+            return info
+        self.refresh()
+        try:
+            return self.get(model_id)
+        except ModelNotFound:
+            raise ModelNotFound(
+                f"{model_id} is not on this machine any more: since it was listed its folder was removed or renamed, "
+                "or its disk unplugged. `assay models list` names what is there."
+            ) from None
+
     def refresh(self) -> builtins.list[ModelInfo]:
         """Look at the disk again; a model none of whose files changed is not read again."""
         with self._lock:

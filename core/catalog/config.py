@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-MAX_CONFIG_BYTES = 16 * 1024 * 1024
+from core.catalog.bounds import read_file
+
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config")
 
 
 def read_json(file: Path) -> dict[str, Any] | None:
     """A JSON object from a file, or None when there is no such file.
 
-    Raises ValueError, with a sentence, when the file is there and is no JSON object or beyond MAX_CONFIG_BYTES.
+    Raises ValueError, with a sentence, when the file is there and is no JSON object, no regular file or too
+    long (`core.catalog.bounds`).
     """
     try:
-        if file.stat().st_size > MAX_CONFIG_BYTES:
-            raise ValueError(f"{file.name} is {file.stat().st_size / 1e6:.0f} MB, which is no configuration")
-        value = json.loads(file.read_text(encoding="utf-8-sig"))
+        value = json.loads(read_file(file).decode("utf-8-sig"))
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

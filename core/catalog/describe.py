@@ -10,6 +10,7 @@ from typing import Any
 
 from core.catalog import libraries
 from core.catalog.apple_double import is_apple_double
+from core.catalog.bounds import DEEPEST, read_file, unfit
 from core.catalog.config import model_type, number, read_json, text_part
 from core.catalog.kinds import Verdict, judge
 from core.catalog.memory import PREFILL_CHUNK, estimate
@@ -67,7 +68,7 @@ def _files(folder: str | Path, prefix: str) -> Iterator[tuple[str, int, int, int
         except OSError:
             is_folder, status = False, None
         if is_folder:
-            if not entry.is_symlink():
+            if not entry.is_symlink() and prefix.count(os.sep) < DEEPEST:
                 yield from _files(entry.path, name + os.sep)
         elif is_apple_double(entry.name):
             continue
@@ -92,7 +93,11 @@ def describe(
     if found.problem is not None:
         return _unusable(found, size, found.problem)
     try:
+        if (odd := unfit(found.path)) is not None:
+            return _unusable(found, size, f"{odd}; download the model again")
         config = read_json(found.path / "config.json")
+    except OSError as error:
+        return _unusable(found, size, f"its folder cannot be read: {error.strerror or error}")
     except ValueError as error:
         return _unusable(found, size, f"{error}; download the model again")
     if config is None:
@@ -275,7 +280,7 @@ def _whisper_problem(folder: Path) -> str | None:
     """Whisper's tokens for times belong to its tokenizer; where they are missing, all that is heard becomes "!"."""
     files = [folder / name for name in ("tokenizer.json", "added_tokens.json", "tokenizer_config.json")]
     present = [file for file in files if file.is_file()]
-    if folder / "tokenizer.json" not in present or any(b"<|0.00|>" in file.read_bytes() for file in present):
+    if folder / "tokenizer.json" not in present or any(b"<|0.00|>" in read_file(file) for file in present):
         return None
     return "incomplete: its tokenizer has no timestamps (<|0.00|> and on), without which it would write nothing but '!'"
 

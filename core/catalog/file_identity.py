@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from core.catalog.model_info import Float32, ModelInfo
 from core.catalog.template_features import read_templates
+from core.regular_files import open_regular
 
 LIBRARIES = ("mlx", "mlx-lm", "mlx-vlm", "transformers")
 SAMPLES = 16
@@ -16,6 +18,7 @@ SAMPLE_BYTES = 4096
 WHOLE_BYTES = 1 << 26
 """Files up to this size are read whole for a fingerprint; of larger ones, FINGERPRINT_SAMPLES pieces."""
 FINGERPRINT_SAMPLES = 256
+_PIECE = 1 << 20
 WEIGHTS = (".safetensors", ".npz", ".safetensors.index.json")
 TOKENIZERS = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "spiece")
 CONFIGS = (".json", ".py")
@@ -76,15 +79,15 @@ def _read_into(digest: hashlib._Hash, file: Path) -> None:
     if file.stat().st_size > WHOLE_BYTES:
         _sample(digest, file, FINGERPRINT_SAMPLES)
         return
-    with file.open("rb") as handle:
-        while piece := handle.read(1 << 20):
-            digest.update(piece)
+    with open_regular(file) as handle:
+        for _ in range(0, WHOLE_BYTES, _PIECE):
+            digest.update(handle.read(_PIECE))
 
 
 def _sample(digest: hashlib._Hash, file: Path, count: int) -> None:
     """Take in so many pieces of a file, evenly apart."""
-    size = file.stat().st_size
-    with file.open("rb") as handle:
+    with open_regular(file) as handle:
+        size = os.fstat(handle.fileno()).st_size
         for part in range(count):
             handle.seek(part * size // count)
             digest.update(handle.read(SAMPLE_BYTES))

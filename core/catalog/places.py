@@ -10,10 +10,13 @@ from pathlib import Path
 from core.catalog.apple_double import is_apple_double
 from core.catalog.config import read_json
 from core.pocket import POCKET_MODELS
+from core.regular_files import is_folder, read_regular
 from core.settings import Settings
 
 DRAFT = ".incomplete"
 """How the names end of files that are being downloaded."""
+MAX_REF_BYTES = 1000
+"""Of refs/main, which holds the name of a commit."""
 _WEIGHTS = (".safetensors", ".gguf", ".npz", ".bin")
 
 
@@ -92,8 +95,8 @@ def _coming(repo: Path, commit: str, drafts: list[str], blobs: set[str]) -> int:
 
 def _snapshot(repo: Path) -> Path | None:
     try:
-        commit = (repo / "refs" / "main").read_text().strip()
-    except OSError:
+        commit = read_regular(repo / "refs" / "main", MAX_REF_BYTES, "a branch").decode().strip()
+    except (OSError, UnicodeDecodeError):
         commit = ""
     if commit and "/" not in commit and (repo / "snapshots" / commit).is_dir():
         return repo / "snapshots" / commit
@@ -137,7 +140,7 @@ def _is_model(folder: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _entries(folder) if not entry.name.startswith(".") and entry.is_dir())
+    return sorted(Path(entry.path) for entry in _entries(folder) if not entry.name.startswith(".") and is_folder(entry))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+
+from core.regular_files import open_regular
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library itself
 REMEMBERED_BYTES = 1_000_000
@@ -49,8 +52,8 @@ class BrokenWeights(Exception):
 def read_header(file: Path) -> Mapping[str, Tensor]:
     """The tensors of a safetensors file. Raises BrokenWeights when it is truncated or no safetensors file at all."""
     try:
-        size = file.stat().st_size
-        with file.open("rb") as handle:
+        with open_regular(file) as handle:
+            size = os.fstat(handle.fileno()).st_size
             prefix = handle.read(8)
             if prefix == b"version ":
                 raise BrokenWeights(f"{file.name} is a Git LFS pointer, not the weights: run `git lfs pull` there")

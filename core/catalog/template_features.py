@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.catalog.bounds import TEMPLATE
 from core.catalog.config import read_json
+from core.regular_files import read_text
 
 _OPENS, _CLOSES = re.compile(r"\{[{%]"), re.compile(r"[%}]\}")
 """Of Jinja's blocks."""
@@ -16,7 +18,6 @@ _USES_TOOLS = re.compile(r"\b(tools|available_tools|builtin_tools|custom_tools)\
 _THINKS = re.compile(
     r"</?think>|<\|channel\|>|<\|channel>thought|enable_thinking|\[/?THINK\]|<seed:think>|<longcat_think>|<\|think|<mm:think>|<\|START_THINKING\|>"
 )
-MAX_TEMPLATE_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ def read_templates(folder: Path) -> Templates:
     files: dict[str, str] = {}
     for name, file in paths.items():
         try:
-            if file.stat().st_size <= MAX_TEMPLATE_BYTES:
-                files[name] = file.read_text(encoding="utf-8", errors="replace")
-        except OSError:
+            files[name] = read_text(file, TEMPLATE.limit, TEMPLATE.kind, errors="replace")
+        except FileNotFoundError:
             continue
+        except OSError as error:
+            raise ValueError(f"{file.name} cannot be read: {error.strerror or error}") from error
     tokenizer, processor = (
         (read_json(folder / name) or {}).get("chat_template")
         for name in ("tokenizer_config.json", "chat_template.json")

@@ -21,7 +21,7 @@ from core.golden.json_answers import dangling, patterns, schema_fault, unknown_f
 from core.golden.nearest import did_you_mean
 from core.golden.patterns import CannotJudge, runs_away
 from core.golden.proof import TooManyLeaves, can_fail, can_pass, counterexample
-from core.golden.reading import read_suite
+from core.golden.reading import read_suite, suite_text
 from core.golden.suite import Case, Control, Problem, Suite
 from core.golden.toml_lines import TomlLines
 from core.tiers import Tier
@@ -59,7 +59,7 @@ def _lint_models(suite: Suite, on_disk: Collection[str]) -> Iterator[Problem]:
     file = suite.path / "golden.toml"
     if not suite.tiers:
         return
-    lines = TomlLines(file.read_text(encoding="utf-8-sig"))
+    lines = TomlLines(suite_text(file))
     kinds = {"vision": any(case.images for case in suite.cases), "text": any(not case.images for case in suite.cases)}
     for tier, models in suite.tiers.items():
         both = models.vision == models.text  # one list for both kinds

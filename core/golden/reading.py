@@ -24,6 +24,7 @@ from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs
 from core.golden.suite import Case, Gates, Problem, Suite, SuiteError, SuiteImage, TierModels
 from core.golden.toml_lines import TomlLines
 from core.media.images import read_image
+from core.regular_files import read_text
 from core.tiers import Tier
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".gif")
@@ -35,6 +36,9 @@ SAMPLED = ("top_p", "top_k", "seed")
 """Keys that nothing hangs on where the likeliest token is taken each time."""
 NOT_PROMPTS = "accepted"
 """The folder of accepted answers; it and folders that begin with . or _ hold no prompts."""
+
+MAX_TEXT_BYTES = 16_000_000
+"""Of a prompt or a TOML file; no model reads so much."""
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -55,6 +59,11 @@ def read_suite(folder: Path) -> tuple[Suite | None, list[Problem]]:
     if not folder.is_dir():
         return None, [Problem(_no_folder(folder), folder)]
     return _Reader(folder).read()
+
+
+def suite_text(file: Path) -> str:
+    """A text file of a suite. Raises UnicodeDecodeError, and OSError also for one that is none or has no end."""
+    return read_text(file, MAX_TEXT_BYTES, "a text of a suite")
 
 
 def require_suite(folder: Path) -> None:
@@ -155,7 +164,7 @@ class _Reader:
 
     def _text(self, file: Path) -> str | None:
         try:
-            return file.read_text(encoding="utf-8-sig")
+            return suite_text(file)
         except UnicodeDecodeError as error:
             self._fault(f"The file is not UTF-8 text ({error.reason} at byte {error.start}).", file)
         except OSError as error:

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import io
 import math
+import os
 import re
 import sys
 import warnings
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidImage
+from core.regular_files import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -155,10 +157,10 @@ def read_image(path: str | Path) -> ImageData:
     """Read an image file that the person at the keyboard named. Raises InvalidImage; never used for HTTP clients."""
     file = Path(path).expanduser()
     try:
-        with file.open("rb") as handle:
+        with open_regular(file) as handle:
+            size = os.fstat(handle.fileno()).st_size
             data = handle.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            size = file.stat().st_size
             raise InvalidImage(f"{file.name} is {size / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB.")
     except OSError as error:
         raise InvalidImage(f"{file} cannot be read: {error.strerror or error}.") from error

@@ -148,7 +148,7 @@ class Loads:
         )
 
     def _steps(self, load: _Load, way: Float32 | None) -> Generator[float, None, Resident]:
-        info = self._catalog.get(load.model_id)
+        info = self._catalog.on_disk(load.model_id)
         self._pool.hold(info)
         if (disk := self._pool.store.prefixes.disk) is not None and info.kind in (ModelKind.TEXT, ModelKind.VISION):
             disk.open(info, way)

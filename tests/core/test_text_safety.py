@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.text_safety import clean
+from core.text_safety import clean, escaped
 
 BIDI = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
@@ -55,3 +55,14 @@ def test_ordinary_text_costs_next_to_nothing():
     for _ in range(20):
         assert clean(text) == text
     assert (time.perf_counter() - start) / 20 < 0.02, "65 kB must not take 20 ms"
+
+
+@given(ANY_TEXT | CONTROLS)
+def test_what_is_spelled_for_a_log_is_safe_and_on_one_line(text):
+    spelled = escaped(text, newlines=True)
+    assert clean(spelled) == spelled
+    assert "\n" not in spelled
+
+
+def test_for_a_log_control_characters_are_spelled():
+    assert escaped("\x1b[2J\x9b\u202e\ud800\r\na\tb") == r"\x1b[2J\x9b\u202e\ud800\r" + "\na\tb"

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tui.terminal_guard import guarded_terminal, log_file
 
 PROGRAM = """
@@ -80,3 +82,48 @@ def test_logging_goes_to_the_file_alone_and_is_put_back(tmp_path: Path, capfd: o
     assert early.endswith("WARNING tui.early: before the folder is known")
     assert late.endswith("WARNING tui.somewhere: odd [thing]")
     assert logging.getLogger().handlers == before
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_the_log_is_its_owners_alone(tmp_path: Path) -> None:
+    file = log_file(tmp_path / "data")
+    with guarded_terminal() as log:
+        log.keep_in(file)
+    assert (mode(file.parent), mode(file)) == (0o700, 0o600)
+
+
+def test_a_log_that_was_open_to_others_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.terminal_guard.LOG_BYTES", 200)
+    file = log_file(tmp_path)
+    older = [file, Path(f"{file}.1"), Path(f"{file}.2")]
+    for old in older:
+        old.touch()
+        old.chmod(0o644)
+    tmp_path.chmod(0o755)
+    with guarded_terminal() as log:
+        log.keep_in(file)
+        assert [mode(old) for old in (tmp_path, *older)] == [0o700, 0o600, 0o600, 0o600]
+        for _ in range(9):
+            logging.getLogger("tui.somewhere").warning("enough for a new file, with what comes after it: %s", "x" * 60)
+    assert [mode(old) for old in older] == [0o600] * 3
+
+
+def test_a_folder_that_many_use_stays_open(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with guarded_terminal() as log:
+        log.keep_in(log_file(tmp_path))
+    assert mode(tmp_path) == 0o777
+
+
+def test_what_is_logged_steers_no_terminal_that_shows_the_log(tmp_path: Path) -> None:
+    file = log_file(tmp_path / "data")
+    with guarded_terminal() as log:
+        logging.getLogger("early").warning("early \x1b[2J")
+        log.keep_in(file)
+        logging.getLogger("late").warning("late \x1b]0;title\x07\nforged")
+    early, late = file.read_text().splitlines()
+    assert early.endswith(r"early \x1b[2J")
+    assert late.endswith(r"late \x1b]0;title\x07\nforged")

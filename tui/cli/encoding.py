@@ -1,6 +1,8 @@
-"""What is printed gets into any terminal and any pipe: characters that their encoding lacks are spelled in ASCII.
+"""What is printed gets into any terminal and any pipe, and steers none: the choke point of the command line.
 
-The streams are told once, so that it holds for everything that prints: print, rich, typer, and tracebacks.
+Control characters are taken out, and characters that the encoding lacks are spelled in ASCII. The streams are replaced
+once, so that it holds for everything that prints: print, typer's errors, warnings, log records and tracebacks.
+`tui.cli.console` draws past it, by the same rule.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import sys
+from typing import TextIO
 
 from core.text_safety import clean
 
@@ -38,11 +41,36 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(SPELLED, _spell)
 
 
-def print_anything() -> None:
-    """From now on no character that is printed is an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+class _CleanStream(io.TextIOWrapper):
+    """A stream in the place of another, from which no control character comes out."""
+
+    def __init__(self, behind: io.TextIOWrapper) -> None:
+        self.drawn = behind
+        super().__init__(
+            behind.buffer,
+            encoding=behind.encoding,
+            errors=SPELLED,
+            line_buffering=behind.line_buffering,
+            write_through=True,  # what is held back here would come after what is drawn
+        )
+
+    def write(self, text: str, /) -> int:
+        super().write(clean(text))
+        return len(text)
+
+
+def guard_streams() -> None:
+    """From now on no character that is printed is an error, and none is a command to the terminal."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, _CleanStream):
             stream.reconfigure(errors=SPELLED)
+            setattr(sys, name, _CleanStream(stream))
+
+
+def drawn_on(stream: TextIO) -> TextIO:
+    """The stream behind a guarded one, for what draws with codes of its own and cleans its text itself."""
+    return stream.drawn if isinstance(stream, _CleanStream) else stream
 
 
 def shown(text: str) -> str:
@@ -51,3 +79,8 @@ def shown(text: str) -> str:
     if sys.stdout.errors != SPELLED:
         return safe
     return safe.encode(sys.stdout.encoding, SPELLED).decode(sys.stdout.encoding)
+
+
+def shown_line(text: str) -> str:
+    """`shown` on one line, for what stands in a table or a list: a folder may have line breaks in its name."""
+    return " ".join(shown(text).split())

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.encoding import shown
+from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_run import run_suite
-from tui.cli.golden_suite import fail, models_on_disk, new_console, open_suite, print_models, sentences
+from tui.cli.golden_suite import fail, models_on_disk, open_suite, print_models, problem_line, sentences
 from tui.cli.rank_follower import follow_if_launched
 
 app = typer.Typer(
@@ -110,12 +110,11 @@ def lint(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
     """Look for faults in a suite without asking a model. Exit code 2 when it cannot be run as it is."""
     from core.golden.lint import lint_folder
     from core.golden.suite import BUILTIN
-    from core.text_safety import clean
 
     with sentences():
         found, problems = lint_folder(_one_of(suite, suite_option) or BUILTIN, models_on_disk())
         for problem in problems:
-            print(clean(f"{'warning' if problem.warning else 'error'}: {problem}"))  # noqa: T201
+            print(problem_line(problem))  # noqa: T201
         errors = sum(not problem.warning for problem in problems)
         cases = len(found.cases) if found else 0
         print(f"{cases} cases, {errors} errors, {len(problems) - errors} warnings.")  # noqa: T201
@@ -151,6 +150,7 @@ def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> N
     from core.golden.plan import RunOptions, make_plan
     from core.settings import load_settings
     from core.tiers import Tier
+    from tui.cli.console import new_console
 
     with sentences():
         settings = load_settings()
@@ -161,7 +161,7 @@ def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> N
         for one in plan.suite.cases:
             images = ", ".join(image.path.name for image in one.images)
             expects = (describe(one.expected(tier)) for tier in Tier)
-            table.add_row(*(Text(shown(cell)) for cell in (one.id, images, *expects)))
+            table.add_row(*(Text(shown_line(cell)) for cell in (one.id, images, *expects)))
         console = new_console()
         console.print(table)
         print_models(console, plan)

@@ -18,9 +18,10 @@ def check_run(run: str, folder: Path | None, *, strict: bool, verbose: bool) -> 
     from core.golden.rejudge import rejudge
     from core.golden.results import RunFolder
     from core.settings import load_settings
-    from core.text_safety import clean
+    from tui.cli.console import new_console
+    from tui.cli.encoding import shown_line
     from tui.cli.golden_run import as_it_was
-    from tui.cli.golden_suite import new_console, open_suite
+    from tui.cli.golden_suite import open_suite
     from tui.cli.golden_table import print_outcome, results_table
 
     kept = RunFolder.open(load_settings().data_dir / "runs", run)
@@ -43,7 +44,7 @@ def check_run(run: str, folder: Path | None, *, strict: bool, verbose: bool) -> 
         after = flip.after
         label = " ".join(filter(None, (after.case, after.tier, after.route, after.control, f"repeat {after.repeat}")))
         why = f": {after.why}" if after.why else ""
-        console.print(clean(f"{label}: {flip.before.verdict} → {after.verdict}{why}"), soft_wrap=True)
+        console.print(shown_line(f"{label}: {flip.before.verdict} → {after.verdict}{why}"), soft_wrap=True)
     total = len(found.attempts) + absent
     console.print(
         f"{len(found.attempts)} of {total} answers of {kept.id} judged anew, {len(found.flips)} verdicts flip.",

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.cli.golden_suite import fail, new_console, open_suite, print_models
+from tui.cli.golden_suite import fail, open_suite, print_models
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +39,7 @@ def run_suite(
     from core.golden.results import RunFolder, document
     from core.golden.run import GoldenRun
     from core.settings import load_settings
+    from tui.cli.console import new_console
     from tui.cli.golden_routes import open_routes
     from tui.cli.golden_table import print_outcome, results_table
 
@@ -166,7 +167,7 @@ def _progress(console: Console, plan: Plan) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, ModelLoading, RunWarning
-    from core.text_safety import clean
+    from tui.cli.encoding import shown_line
     from tui.cli.golden_table import progress_line
 
     total = len(plan.attempts)
@@ -188,12 +189,12 @@ def _progress(console: Console, plan: Plan) -> Iterator[Any]:
         nonlocal done
         match event:
             case ModelLoading(model):
-                bar.update(task, description=clean(f"loading {model}"))
+                bar.update(task, description=shown_line(f"loading {model}"))
             case AttemptStarted(planned):
                 said[planned.index] = ""
             case AnswerDelta(planned, text):
-                said[planned.index] = (said[planned.index] + clean(text))[-200:]
-                label = f"{planned.case.id} {planned.tier}: {' '.join(said[planned.index].split())}"
+                said[planned.index] = (said[planned.index] + text)[-200:]
+                label = shown_line(f"{planned.case.id} {planned.tier}: {said[planned.index]}")
                 bar.update(task, description=label[: max(console.width - 40, 20)])
             case AttemptFinished(_, attempt):
                 done += 1
@@ -201,7 +202,7 @@ def _progress(console: Console, plan: Plan) -> Iterator[Any]:
                 if not live:
                     console.print(progress_line(attempt, done, total), soft_wrap=True)
             case RunWarning(message):
-                console.print(clean(message), style="yellow")
+                console.print(shown_line(message), style="yellow")
 
     with bar:
         yield listener

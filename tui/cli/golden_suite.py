@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from tui.cli.encoding import shown_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from core.golden.plan import Plan
-    from core.golden.suite import Suite
+    from core.golden.suite import Problem, Suite
 
 
 def open_suite(folder: Path | None) -> Suite:
@@ -23,17 +25,21 @@ def open_suite(folder: Path | None) -> Suite:
     from core.golden.lint import lint_folder
     from core.golden.reading import require_suite
     from core.golden.suite import BUILTIN
-    from core.text_safety import clean
 
     if folder is not None:
         require_suite(folder)
     suite, problems = lint_folder(folder or BUILTIN, models_on_disk())
     for problem in problems:
-        print(clean(f"{'warning' if problem.warning else 'error'}: {problem}"), file=sys.stderr)  # noqa: T201
+        print(problem_line(problem), file=sys.stderr)  # noqa: T201
     errors = sum(not problem.warning for problem in problems)
     if errors or suite is None:
         fail(f"The suite cannot be run: {errors} error{'s' * (errors != 1)}.")
     return suite
+
+
+def problem_line(problem: Problem) -> str:
+    """A fault of a suite on one line, whatever its files are called."""
+    return shown_line(f"{'warning' if problem.warning else 'error'}: {problem}")
 
 
 def models_on_disk() -> list[str]:
@@ -42,13 +48,6 @@ def models_on_disk() -> list[str]:
     from core.settings import load_settings
 
     return [info.id for info in Catalog(load_settings()).list()]
-
-
-def new_console(stderr: bool = False) -> Console:
-    """A console that takes nothing in what it prints for markup."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, markup=False, highlight=False)
 
 
 def print_models(console: Console, plan: Plan) -> None:

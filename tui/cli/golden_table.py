@@ -15,7 +15,7 @@ from core.golden.plan import Plan
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.verdict import CACHED
 from core.tiers import Tier
-from tui.cli.encoding import shown
+from tui.cli.encoding import shown, shown_line
 from tui.figures import golden_rate, loaded_in, seconds
 from tui.golden.verdicts import SIGNS
 
@@ -54,7 +54,7 @@ def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Tabl
             f"repeat {first.repeat}" if first.case in repeated and not first.control else "",
         ]
         cells = {cell[0].tier: cell for cell in row}
-        name = Text(shown("\n".join(filter(None, label))))
+        name = Text("\n".join(map(shown_line, filter(None, label))))
         table.add_row(name, *(_cell(cells.get(tier, []), verbose) for tier in Tier))
     return table
 
@@ -78,7 +78,7 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
     if not attempts:
         return Text("not done", "dim")
     first = attempts[0]
-    lines = [verdict_line(first.verdict).append(f"  {shown(str(first.model.get('id', '')))}".rstrip(), "dim")]
+    lines = [verdict_line(first.verdict).append(f"  {shown_line(str(first.model.get('id', '')))}".rstrip(), "dim")]
     if first.same_as is not None:
         lines.append(Text("the same answer: this model was asked once, for both tiers", "dim"))
     elif first.status is Status.OK:
@@ -95,9 +95,13 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
 def progress_line(attempt: Attempt, done: int, total: int) -> Text:
     """An attempt on one line, for a pipe."""
     label = " ".join(filter(None, (attempt.case, attempt.tier, attempt.route, attempt.control)))
-    line = Text(f"{done:>{len(str(total))}}/{total} ").append(verdict_line(attempt.verdict)).append(f" {shown(label)}")
+    line = (
+        Text(f"{done:>{len(str(total))}}/{total} ")
+        .append(verdict_line(attempt.verdict))
+        .append(f" {shown_line(label)}")
+    )
     rest = attempt.why or (_said(attempt, verbose=False) if attempt.status is Status.OK else "")
-    return line.append(f": {_one_line(rest)}" if rest else "", "dim")
+    return line.append(f": {shown_line(rest)}" if rest else "", "dim")
 
 
 def model_lines(plan: Plan) -> Iterator[str]:
@@ -109,9 +113,9 @@ def model_lines(plan: Plan) -> Iterator[str]:
             kinds.append("images" if planned.case.images else "text")
     for tier, models in used.items():
         named = ", ".join(f"{model} ({' and '.join(dict.fromkeys(kinds))})" for model, kinds in models.items())
-        yield shown(f"{tier.value:5}  {named or 'no model'}")
+        yield f"{tier.value:5}  {shown_line(named) or 'no model'}"
     for model in used[Tier.QUICK].keys() & used[Tier.FULL].keys():
-        yield shown(f"note   {model} stands for both tiers: it is asked once, and its answers count on both.")
+        yield f"note   {shown_line(model)} stands for both tiers: it is asked once, and its answers count on both."
 
 
 def print_outcome(
@@ -149,14 +153,14 @@ def parity_lines(parity: Parity, routes: Sequence[str]) -> Iterator[str]:
     if parity.compared and not parity.breaks:
         seen = " and with what the engine witnessed" if parity.witnessed and not parity.claimed else ""
         yield f"{', '.join(routes)} agree in all {parity.compared} comparisons{seen}."
-    yield from (shown(str(found)) for found in parity.breaks)
+    yield from (shown_line(str(found)) for found in parity.breaks)
 
 
 def rate_lines(outcome: Outcome) -> Iterator[str]:
     """How often each case that was asked with several seeds held, with the 95 % interval of its rate."""
     for rate in outcome.rates:
         if rate.tries > 1:
-            yield shown(
+            yield shown_line(
                 f"{rate.case} ({rate.tier}): {rate.passes} of {rate.tries} held ({rate.low:.0%} to {rate.high:.0%})."
             )
 
@@ -177,23 +181,19 @@ def _said(attempt: Attempt, verbose: bool) -> str:
 
 
 def _cut(text: str, verbose: bool) -> str:
-    text = shown(text) if verbose else _one_line(text)
+    text = shown(text) if verbose else shown_line(text)
     return text if verbose or len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(shown(text).split())
 
 
 def _matched(attempt: Attempt) -> str:
     """`red at 2, square at 6`."""
     hits = [f"{hit.text} at {hit.start}" for check in attempt.checks for hit in check.hits]
-    return shown(", ".join(hits[:6]) + (" …" if len(hits) > 6 else ""))
+    return shown_line(", ".join(hits[:6]) + (" …" if len(hits) > 6 else ""))
 
 
 def _missed(attempt: Attempt) -> str:
     """What a control's answer lacks, as it must."""
-    return shown("; ".join(phrase for check in attempt.checks[:1] for phrase in check.failed))
+    return shown_line("; ".join(phrase for check in attempt.checks[:1] for phrase in check.failed))
 
 
 def _figures(attempts: Sequence[Attempt]) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 
 from tui.cli.common import INFRASTRUCTURE, exit_code, fail
-from tui.cli.encoding import print_anything
+from tui.cli.encoding import guard_streams
 from tui.cli.workbench import open_workbench
 
 
 def main() -> None:
     """The entry point of the command: what nothing else has put into a sentence becomes one here."""
     from core.errors import EngineError
+    from core.log_lines import guard_last_resort
 
-    print_anything()
+    guard_streams()
+    guard_last_resort()
     try:
         if len(sys.argv) == 1:
             open_workbench()

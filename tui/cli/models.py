@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from tui.cli.common import fail_with, settings_with
-from tui.cli.encoding import shown
+from tui.cli.encoding import shown_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,15 +133,14 @@ def as_record(info: ModelInfo) -> dict[str, Any]:
 
 def _print_table(models: list[ModelInfo], hidden: int) -> None:
     """On a terminal as many columns as it has room for; in a pipe all of them, a line for each model, nothing cut."""
-    from rich.console import Console
+    from tui.cli.console import new_console
 
-    rows = [{"model": shown(info.id)} | cells(info) for info in models]
-    problems = [" ".join(shown(info.problem or "").split()) for info in models]
+    rows = [{"model": shown_line(info.id)} | cells(info) for info in models]
+    problems = [shown_line(info.problem or "") for info in models]
     print_rows(rows, problems)
     if hidden:
-        Console(stderr=not Console().is_terminal).print(
-            f"{hidden} more cannot be loaded; --all shows them and says why.", style="dim", highlight=False
-        )
+        piped = not new_console().is_terminal
+        new_console(stderr=piped).print(f"{hidden} more cannot be loaded; --all shows them and says why.", style="dim")
 
 
 def print_rows(
@@ -151,9 +150,9 @@ def print_rows(
     least_dear_first: Sequence[str] = LEAST_DEAR_FIRST,
 ) -> None:
     """A row for each model: its cells by column, and what stands against it or ""."""
-    from rich.console import Console
+    from tui.cli.console import new_console
 
-    console = Console()
+    console = new_console()
     if console.is_terminal:
         console.print(_table(rows, problems, fitting(rows, console.width, columns, least_dear_first)))
     else:
@@ -206,8 +205,8 @@ def cells(info: ModelInfo) -> dict[str, str]:
 
     return {
         "kind": info.kind.value,
-        "family": shown(info.family),
-        "quant": shown(info.quantisation or "none"),
+        "family": shown_line(info.family),
+        "quant": shown_line(info.quantisation or "none"),
         "params": number(info.parameters) if info.parameters else "",
         "context": number(info.context_length) if info.context_length else "",
         "disk": size(info.size_bytes),

@@ -182,10 +182,10 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
 
 def _print_about(about: dict[str, Any]) -> None:
     """A line for each thing known: of the model as it is here, or else on the Hub; then what only the Hub says."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from tui.cli.console import new_console
     from tui.figures import size
     from tui.foreign import one_line
     from tui.models.fit import Fit
@@ -219,15 +219,14 @@ def _print_about(about: dict[str, Any]) -> None:
         there = f"{size(one['done_bytes'])} of {size(one['total_bytes'])}"
         named = f" --revision {one['revision']}" if one["revision"] else ""
         line("download", f"stopped at {there}: assay models download {one['id']}{named}")
-    Console(highlight=False, markup=False, soft_wrap=True).print(table)
+    new_console().print(table, soft_wrap=True)
 
 
 def _show_disk(disk: Disk, as_json: bool) -> None:
     """What the cache holds, the largest first, and what of it is there twice or unfinished."""
-    from rich.console import Console
-
     from core.sizes import readable_size
     from core.text_safety import clean
+    from tui.cli.console import new_console
     from tui.cli.models import print_rows
     from tui.figures import size
 
@@ -248,16 +247,23 @@ def _show_disk(disk: Disk, as_json: bool) -> None:
     columns = ("size", "revisions", "unfinished")
     if rows:
         print_rows(rows, [""] * len(rows), columns, columns[::-1])
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = new_console()
     console.print(
         f"{len(rows)} model{' takes' if len(rows) == 1 else 's take'} {readable_size(disk.size_bytes)} in "
-        f"{clean(str(disk.cache))}; {readable_size(disk.free)} are free."
+        f"{clean(str(disk.cache))}; {readable_size(disk.free)} are free.",
+        soft_wrap=True,
     )
     for twice in disk.duplicates[:MOST_SHOWN]:
         models = ", ".join(map(clean, twice.models))
-        console.print(f"{clean(twice.name)} is the same in {models}: {readable_size(twice.wasted)} more than once.")
+        console.print(
+            f"{clean(twice.name)} is the same in {models}: {readable_size(twice.wasted)} more than once.",
+            soft_wrap=True,
+        )
     if len(disk.duplicates) > MOST_SHOWN:
-        console.print(f"{len(disk.duplicates) - MOST_SHOWN} more files are there more than once; --json names them.")
+        console.print(
+            f"{len(disk.duplicates) - MOST_SHOWN} more files are there more than once; --json names them.",
+            soft_wrap=True,
+        )
 
 
 def _disk_record(disk: Disk) -> dict[str, Any]:

@@ -61,10 +61,11 @@ def _leave(number: int, _: object) -> NoReturn:
 
 def _watch(downloads: Downloads, keys: list[str], bars: bool) -> list[str]:
     """Wait until none of these moves; returns their keys."""
-    from rich.console import Console
     from rich.live import Live
 
-    console = Console(stderr=True)
+    from tui.cli.console import new_console
+
+    console = new_console(stderr=True)
     if not (bars and console.is_terminal):
         for key in keys:
             while downloads.wait(key, LOOK_S).stage.moves:

@@ -82,15 +82,15 @@ def search(
 
 def _found(query: Query, limit: int) -> tuple[list[Remote], EngineStatus]:
     """What the Hub has, and this machine's memory. A terminal sees meanwhile that something goes on."""
-    from rich.console import Console
     from rich.markup import escape
 
     from core.hub.find import search as search_hub
     from core.hub.look import Looker
+    from tui.cli.console import new_console
 
     settings = settings_with()
     found: list[Remote] = []
-    console = Console(stderr=True)
+    console = new_console(stderr=True)
     with console.status("asking the Hub") as line, Looker(settings) as looker:
         for remote in search_hub(query, looker, limit):
             found.append(remote)

@@ -14,7 +14,6 @@ from core.engine import Engine
 from core.errors import EngineError
 from core.media.images import ImageData, read_image
 from core.settings import Settings
-from core.text_safety import clean
 from core.tiers import Tier, resolve_tier
 from tui.chat.conversation import Conversation, answer_message
 from tui.chat.dropped import absent_images, mentioned_images
@@ -74,7 +73,7 @@ def _exchange(
     """One message and its answer; ctrl+c stops the answer and keeps what came."""
     text, named = mentioned_images(line)
     for sentence in absent_images(line):
-        _note(clean(sentence))
+        _note(sentence)
     question = conversation.question(text, [*attached, *(read_image(path) for path in named)])
     asked = conversation.add(Turn(question))
     result = GenerationResult()

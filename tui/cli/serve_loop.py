@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from core.engine import Engine
 from core.launch import launched_rank
 from core.settings import Settings
-from core.text_safety import clean
 from server.lifecycle import ApiServer
 from tui.wire.snippets import snippets
 
@@ -18,9 +17,13 @@ RANKS_S = 1.0
 """Under mlx.launch, how often it is looked whether all ranks are still there."""
 
 
+HIDDEN_KEY = "YOUR_KEY"
+"""What stands for the key in examples that go to a file, where it would outlive its reader."""
+
+
 def _say(text: str) -> None:
     """Progress goes to standard error: standard output holds nothing but the address."""
-    print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: float) -> None:
@@ -53,7 +56,7 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
                 loaded = engine.load(model).result()
                 _say(f"Loaded {loaded.id} in {loaded.load_s:.1f} s.")
             print(url, flush=True)  # noqa: T201
-            _announce(url, server.key, settings, models[0] if models else _first_model(engine))
+            _announce(url, server.key, models[0] if models else _first_model(engine))
             while not stop.wait(RANKS_S if launched else None):
                 engine.ready()
             live = len(server.record.live)
@@ -90,8 +93,10 @@ def _first_model(engine: Engine) -> str:
     return next((info.id for info in engine.catalog.list() if not info.problem), "a-model")
 
 
-def _announce(url: str, key: str | None, settings: Settings, model: str) -> None:
-    where = f"The key is in {settings.data_dir / 'api_key'}." if key else "No key is asked for."
+def _announce(url: str, key: str | None, model: str) -> None:
+    where = "`assay key` prints the key." if key else "No key is asked for."
+    if key and not sys.stderr.isatty():
+        key = HIDDEN_KEY
     _say(f"\nServing the OpenAI and the Anthropic protocol. {where} ctrl+c stops.\n")
     for name, text in snippets(url, key, model).items():
         if name in ("openai", "curl"):

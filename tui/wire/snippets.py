@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 
 def snippets(url: str, key: str | None, model: str) -> dict[str, str]:
     """Name -> program text, for an API at `url` that asks for `key` (None: for none)."""
     secret = key or "not-needed"
-    body = f'{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+    message = {"role": "user", "content": "Hello!"}
+    body = json.dumps({"model": model, "stream": True, "messages": [message]}, ensure_ascii=False)
+    named = json.dumps(model, ensure_ascii=False)  # Python reads it as well; a folder's name may hold quotes
     header = f"  -H {shlex.quote('Authorization: Bearer ' + key)} \\\n" if key else ""
     return {
         "openai": f'''from openai import OpenAI
 
 client = OpenAI(base_url="{url}/v1", api_key="{secret}")
 stream = client.chat.completions.create(
-    model="{model}",
+    model={named},
     messages=[{{"role": "user", "content": "Hello!"}}],
     stream=True,
 )
@@ -27,7 +30,7 @@ for chunk in stream:
 
 client = Anthropic(base_url="{url}", api_key="{secret}")
 with client.messages.stream(
-    model="{model}",
+    model={named},
     max_tokens=256,
     messages=[{{"role": "user", "content": "Hello!"}}],
 ) as stream:
@@ -36,7 +39,7 @@ with client.messages.stream(
 ''',
         "curl": f"""curl -N {url}/v1/chat/completions \\
 {header}  -H 'Content-Type: application/json' \\
-  -d '{body}'
+  -d {shlex.quote(body)}
 """,
         "environment": f"""export OPENAI_BASE_URL={url}/v1
 export OPENAI_API_KEY={secret}

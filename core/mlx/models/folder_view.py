@@ -20,10 +20,12 @@ from typing import Any
 
 from core.catalog import ModelInfo, ModelKind
 from core.catalog.apple_double import is_apple_double
+from core.catalog.bounds import VOCABULARY
 from core.catalog.config import read_json
 from core.catalog.packing import mended_quantisation
 from core.catalog.template_features import read_templates
 from core.catalog.weights import find_files, read_headers
+from core.regular_files import open_regular
 
 _QUANTISATION = ("quantization", "quantization_config")
 """Where MLX's loaders look for how weights are packed; the second is everybody else's field."""
@@ -51,9 +53,9 @@ def _mended(info: ModelInfo) -> dict[str, bytes | None]:
     """Files that have to differ from the folder's, by name; None for what is not to be seen."""
     mended: dict[str, bytes | None] = {}
     for file in info.path.glob("*.json"):
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             if opened.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
-                mended[file.name] = opened.read()
+                mended[file.name] = opened.read(VOCABULARY.limit)
     config = read_json(info.path / "config.json") or {}
     quantisation = mended_quantisation(config, read_headers(find_files(info.path)))
     if quantisation is not None:

@@ -7,11 +7,13 @@ does not know. The readers that packages bring need PyTorch, or seconds and a gi
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from collections import Counter
 from pathlib import Path
 
 from core.errors import InvalidRequest
+from core.regular_files import open_regular
 
 TYPES = {
     0: "F32",
@@ -46,6 +48,9 @@ TYPES = {
 READ = ("Q4_0", "Q4_1", "Q8_0", "F16", "F32")
 """Those whose numbers MLX keeps as they are."""
 
+MAX_HEADER_BYTES = 64 * 1024 * 1024
+MAX_FIELDS, MAX_TENSORS = 65_536, 262_144
+"""The largest vocabularies take 20 MB, in some fifty fields; more than this would be walked through for minutes."""
 _VERSIONS = (2, 3)
 _STRING, _ARRAY = 8, 9
 _WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -71,12 +76,18 @@ def tensor_types(file: Path) -> dict[str, int]:
 
     Raises InvalidRequest when the header is cut or in a version that is not read, and OSError.
     """
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with open_regular(file) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        data = mmap.mmap(opened.fileno(), min(size, MAX_HEADER_BYTES), access=mmap.ACCESS_READ)
+    with data:
         try:
             return _walked(data, file.name)
         except (struct.error, OverflowError, RecursionError, KeyError) as error:
             raise InvalidRequest(
-                f"{file.name} ends inside its header ({len(data):,} bytes), or is damaged there. Download it again."
+                f"{file.name} ends inside its header ({size:,} bytes), or is damaged there. Download it again."
+                if size <= MAX_HEADER_BYTES
+                else f"{file.name} has no end of its header in the first {MAX_HEADER_BYTES:,} of its {size:,} bytes, "
+                "which is as far as is looked. It is damaged: get another file."
             ) from error
 
 
@@ -84,6 +95,11 @@ def _walked(data: mmap.mmap, name: str) -> dict[str, int]:
     version, tensors, fields = struct.unpack_from("<IQQ", data, 4)
     if version not in _VERSIONS:
         raise InvalidRequest(f"{name} is GGUF of version {version}; versions 2 and 3 are read. Get a newer file.")
+    if fields > MAX_FIELDS or tensors > MAX_TENSORS:
+        raise InvalidRequest(
+            f"{name} says that it has {fields:,} fields and {tensors:,} tensors; {MAX_FIELDS:,} and {MAX_TENSORS:,} "
+            "are read. It is damaged: get another file."
+        )
     place = 4 + struct.calcsize("<IQQ")
     for _ in range(fields):
         place = _after_string(data, place)

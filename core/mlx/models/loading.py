@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from mlx_lm import tokenizer_utils
 from transformers.utils import logging as transformers_logging
 
 from core.catalog import Float32, MemoryEstimate, ModelInfo, ModelKind, fingerprint, identity
+from core.catalog.bounds import unfit
+from core.catalog.config import read_json
 from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.models import templates
 from core.mlx.models.folder_view import readable
@@ -88,7 +89,7 @@ def load_steps(
     templates.renderers.start()
     with loading(info, allow_code), readable(info) as folder:
         files, prints = identity(info, way), fingerprint(info)
-        config = _read_json(folder / "config.json")
+        config = read_json(folder / "config.json") or {}
         processor = None
         if info.kind is ModelKind.VISION:
             from mlx_vlm.utils import load_image_processor, load_model, load_processor
@@ -115,7 +116,7 @@ def load_steps(
             eos_token_ids=_eos_ids(folder, config),
             defaults=getattr(sys.modules.get(type(model).__module__), "TOKENIZER_DEFAULTS", None),
         )
-        defaults = Defaults.from_generation_config(_read_json(folder / "generation_config.json"))
+        defaults = Defaults.from_generation_config(read_json(folder / "generation_config.json") or {})
     markers = find_markers(tokenizer)
     image_text = None
     if processor is not None:
@@ -156,6 +157,8 @@ def loading(info: ModelInfo, allow_code: bool) -> Iterator[None]:
             f"If you trust it, add {info.id!r} to allow_code in settings.toml."
         )
     try:
+        if (odd := unfit(info.path)) is not None:
+            raise ModelBroken(f"{info.id} cannot be loaded: {odd}.")
         yield
     except EngineError:
         raise
@@ -201,15 +204,7 @@ def _aside(ranks: Ranks, work: Callable[[], T]) -> Generator[float, None, T]:
 def _eos_ids(path: Path, config: dict[str, Any]) -> list[int] | None:
     """End tokens named anywhere: generation_config.json knows ends of turn that config.json leaves out."""
     ids: set[int] = set()
-    for source in (config, config.get("text_config") or {}, _read_json(path / "generation_config.json")):
+    for source in (config, config.get("text_config") or {}, read_json(path / "generation_config.json") or {}):
         value = source.get("eos_token_id")
         ids.update([value] if isinstance(value, int) else value or [])
     return sorted(ids) or None
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -20,6 +20,7 @@ import mlx.core as mx
 import numpy as np
 from mlx_lm.sample_utils import greedy_sampler
 
+from core.catalog.bounds import read_file
 from core.errors import EngineClosed, EngineError, LoadFailed, ended
 from core.mlx.ranks.serialization import Receiver, Sender, Sent, read_value, write_value
 
@@ -282,7 +283,7 @@ def _links() -> set[tuple[Any, Any]]:
 def fingerprint(folder: Path) -> int:
     """A number in which copies of a model agree: its configuration, its tokenizer, and the sizes of its weights."""
     told = [
-        (file.name, file.read_bytes() if file.name in ("config.json", "tokenizer.json") else file.stat().st_size)
+        (file.name, read_file(file) if file.name in ("config.json", "tokenizer.json") else file.stat().st_size)
         for file in sorted(folder.iterdir())
         if file.name in ("config.json", "tokenizer.json") or file.suffix == ".safetensors"
     ]

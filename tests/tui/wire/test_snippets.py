@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -23,6 +24,16 @@ def test_the_curl_line_is_one_command_with_a_json_body() -> None:
     assert words[:3] == ["curl", "-N", "http://127.0.0.1:8484/v1/chat/completions"]
     assert "Authorization: Bearer assay-key" in words
     assert json.loads(words[-1])["model"] == "pocket/qwen3"
+
+
+def test_a_name_of_a_folder_is_never_code() -> None:
+    model = """it's "x"; $(touch y) \\ two
+lines"""
+    texts = snippets("http://127.0.0.1:8484", None, model)
+    assert json.loads(shlex.split(texts["curl"])[-1])["model"] == model
+    for name in ("openai", "anthropic"):
+        calls = [node for node in ast.walk(ast.parse(texts[name])) if isinstance(node, ast.keyword)]
+        assert [ast.literal_eval(node.value) for node in calls if node.arg == "model"] == [model]
 
 
 def test_without_a_key_none_is_sent() -> None:
