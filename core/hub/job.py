@@ -42,14 +42,15 @@ class Job:
         self._lock = threading.Lock()
         self._have: dict[str, int] = {}
         self._speed = Speed()
-        self._waiting = ""
+        self._waits: list[str] = []
+        """What files wait for at present, the newest last."""
         self.look_at_disk()
 
     def progress(self) -> Progress:
         with self._lock:
             files = tuple(FileProgress(f.name, self._have.get(f.digest, 0), f.size) for f in self.record.files)
             speed = self._speed.now() if self.stage is Stage.RUNNING else 0.0
-            record, waiting = self.record, self._waiting if self.stage is Stage.RUNNING else ""
+            record, waiting = self.record, self._waits[-1] if self._waits and self.stage is Stage.RUNNING else ""
         return Progress(
             key=record.key,
             id=record.id,
@@ -162,11 +163,13 @@ class Job:
         with self._lock:
             self._speed.add(max(count - self._have.get(file.digest, 0), 0))
             self._have[file.digest] = count
-            self._waiting = ""
 
     def pause(self, seconds: float, why: str) -> None:
-        self._waiting = why
+        with self._lock:
+            self._waits.append(why)
         self.stop.wait(seconds)
+        with self._lock:
+            self._waits.remove(why)
         self.check()
 
 

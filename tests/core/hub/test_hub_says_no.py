@@ -112,8 +112,8 @@ def test_a_busy_hub_is_waited_for_as_long_as_it_says(hub: Hub, downloads: Downlo
     hub.faults[WEIGHTS] = Fault(429, {"Retry-After": "1"}, times=1)
     waits: list[str] = []
     key = downloads.add(MODEL)
-    while downloads.get(key).stage.moves:
-        waits.append(downloads.get(key).waiting)
+    while (now := downloads.wait(key, 0.02)).stage.moves:
+        waits.append(now.waiting)
     assert downloads.get(key).stage is Stage.DONE
     assert any("1 s" in wait for wait in waits)
 
