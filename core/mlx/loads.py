@@ -16,7 +16,7 @@ from core.mlx.kv.prefix_cache import SAVE_S
 from core.mlx.models.precision import precision
 from core.mlx.pool import Pool, Resident
 from core.mlx.ranks.distributed import Ranks, fingerprint
-from core.mlx.runtimes import load_steps, make_runtime
+from core.mlx.runtimes import load_steps, runtime_steps
 from core.settings import Settings
 from core.status import LoadedModel, ModelState, Notice, NoticeKind
 
@@ -151,7 +151,7 @@ class Loads:
             disk.open(info, way)
         loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks, way)
         try:
-            runtime = make_runtime(info, loaded, self._settings, self._stream, self._pool.store)
+            runtime = yield from runtime_steps(info, loaded, self._settings, self._stream, self._pool.store)
             return Resident(runtime, precision(loaded.model))
         except Exception as error:
             raise LoadFailed(f"{load.model_id} could not be set up: {type(error).__name__}: {error}") from error

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from core.calls.events import Finished, FinishReason, Loading
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
+from core.errors import EngineClosed, ModelUnloaded
 from core.mlx.runtimes import load_steps
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState
@@ -30,6 +32,7 @@ class SlowLoads:
         self.may_begin = threading.Event()
         self.reached = threading.Event()
         self.may_go = threading.Event()
+        self.passes = 0
 
     def steps(self, *arguments: Any) -> Generator[float, None, Any]:
         assert self.may_begin.wait(30)
@@ -117,3 +120,49 @@ def test_a_model_that_waits_for_its_last_requests_to_end_holds_up_no_load() -> N
     other = LoadedModel(VISION, ModelState.LOADING)
     status = EngineStatus(True, "cpu", (leaving, again, other))
     assert status.loads == (other, again)
+
+
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch) -> SlowLoads:
+    """Holds the first forward pass of what is tried with a model's rows; `passes` counts them."""
+    held = SlowLoads()
+
+    def compute(cache: list[Any]) -> Iterator[float]:
+        held.passes += 1
+        held.reached.set()
+        assert held.may_go.wait(30)
+        yield 1.0
+
+    monkeypatch.setattr("core.mlx.decoding.batch_support._compute", compute)
+    return held
+
+
+def test_a_load_is_given_up_in_the_middle_of_what_is_tried_with_the_model(
+    settings: Settings, trial: SlowLoads, tmp_path: Path
+) -> None:
+    with Engine(settings.model_copy(update={"cache_dir": tmp_path})) as engine:
+        loaded = engine.load(TEXT)
+        assert trial.reached.wait(30)
+        unloaded = engine.unload(TEXT)
+        trial.may_go.set()
+        unloaded.result(30)
+        with pytest.raises(ModelUnloaded, match="cancelled"):
+            loaded.result(30)
+        assert trial.passes == 1
+
+
+def test_an_engine_closes_in_the_middle_of_what_is_tried_with_a_model(
+    settings: Settings, trial: SlowLoads, tmp_path: Path
+) -> None:
+    engine = Engine(settings.model_copy(update={"cache_dir": tmp_path})).start()
+    loaded = engine.load(TEXT)
+    assert trial.reached.wait(30)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    while engine._thread is not None and not engine._thread._closing:
+        closing.join(0.001)
+    trial.may_go.set()
+    closing.join(30)
+    with pytest.raises(EngineClosed):
+        loaded.result(0)
+    assert trial.passes == 1
