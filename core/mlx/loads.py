@@ -83,9 +83,16 @@ class Loads:
         self._changed()
 
     def forget(self, whose: object) -> None:
-        """Someone no longer waits. The load goes on, for whoever asks next."""
-        for load in self._loads.values():
-            load.waiters = [waiter for waiter in load.waiters if waiter[1] is not whose]
+        """Someone no longer waits. A load that has begun goes on, for whoever asks next; one that nobody wants is not
+        begun."""
+        for load in list(self._loads.values()):
+            left = [waiter for waiter in load.waiters if waiter[1] is not whose]
+            wanted = left or len(left) == len(load.waiters)
+            load.waiters = left
+            if load.steps is None and not wanted:
+                del self._loads[load.model_id]
+                self._notify(Notice(NoticeKind.MODEL_UNLOADED, load.model_id))
+                self._changed()
 
     def cancel(self, model_id: str, error: EngineError) -> bool:
         """Give a model up; who waits for it gets `error`. Returns whether it was on its way."""

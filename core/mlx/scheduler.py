@@ -95,7 +95,7 @@ class Scheduler:
         self._with_model(model_id, ready, work)
 
     def cancel(self, work: Work) -> None:
-        """End a request wherever it is; a model that is read for it goes on coming."""
+        """End a request wherever it is; a model that is read for it already goes on coming."""
         self._loads.forget(work)
         resident = self._pool.residents.get(work.request.model)
         if resident is None or not resident.runtime.cancel(work):

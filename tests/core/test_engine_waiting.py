@@ -90,7 +90,22 @@ def test_a_request_that_waits_for_a_load_is_cancelled_at_once(own_engine: Engine
     while own_engine.status().loads and time.monotonic() < deadline:
         own_engine.ready().result(20)
     assert own_engine.status().waiting == own_engine.status().running == 0, "nothing of them is left"
-    assert {model.id for model in own_engine.status().models} >= {VISION, TEXT}, "loads go on"
+    assert {model.id for model in own_engine.status().models} == {VISION}, "what nobody wants any more is not begun"
+
+
+def test_a_load_that_has_begun_or_was_asked_for_by_itself_goes_on_without_its_requests(
+    own_engine: Engine, slow: SlowLoads
+) -> None:
+    waiting = [ask(own_engine, VISION), ask(own_engine, TEXT)]
+    wanted = own_engine.load(TEXT)
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    for handle in waiting:
+        handle.cancel()
+        end(handle)
+    slow.may_go.set()
+    wanted.result(30)
+    assert {model.id for model in own_engine.status().models} == {VISION, TEXT}
 
 
 async def test_a_client_that_leaves_ends_its_request_while_its_model_is_read(
