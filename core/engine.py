@@ -28,7 +28,7 @@ from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
 from core.settings import Settings, load_settings
-from core.status import EngineStatus, LoadedModel, Notice
+from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,8 @@ class Engine:
         self._open: list[Work] = []
         self._futures: set[Future[Any]] = set()
         self._refusing = False
+        self._stopping: set[str] = set()
+        """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
 
     def start(self) -> Self:
         """Start the MLX thread (which imports MLX there). Idempotent; `with Engine() as engine` does it too.
@@ -175,10 +177,15 @@ class Engine:
     def unload(self, model_id: str, *, cancel: bool = False) -> Future[None]:
         """Free a model when its requests have ended, or at once with `cancel` (they end with ModelUnloaded).
 
+        One that is being loaded is given up between two pieces of it; until then its state is STOPPING.
         The future raises ModelNotFound for a model that is neither in memory nor on disk.
         """
         future: Future[None] = self._track(Future())
         self._post(Unload(model_id, cancel, future))
+        if any(load.id == model_id for load in self._status.loads):
+            self._stopping.add(model_id)
+            future.add_done_callback(lambda _: self._stopping.discard(model_id))
+            self._notify(Notice(NoticeKind.STATUS))
         return future
 
     def unpin(self, model_id: str) -> Future[None]:
@@ -196,7 +203,16 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """A snapshot, without waiting for the MLX thread."""
-        return self._status
+        status, stopping = self._status, self._stopping
+        if not stopping:
+            return status
+        models = (
+            replace(model, state=ModelState.STOPPING)
+            if model.state is ModelState.LOADING and model.id in stopping
+            else model
+            for model in status.models
+        )
+        return replace(status, models=tuple(models))
 
     def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
         """Call `listener` on every notice, on the MLX thread, which waits for it; returns the function that ends it.

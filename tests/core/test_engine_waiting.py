@@ -19,7 +19,7 @@ from core.engine import Engine
 from core.errors import EngineClosed, ModelUnloaded
 from core.mlx.runtimes import load_steps
 from core.settings import Settings
-from core.status import EngineStatus, LoadedModel, ModelState
+from core.status import EngineStatus, LoadedModel, ModelState, Notice
 from server.lifecycle import ApiServer
 
 TEXT, VISION, LARGER = "pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"
@@ -164,6 +164,29 @@ def test_a_load_is_given_up_in_the_middle_of_what_is_tried_with_the_model(
         with pytest.raises(ModelUnloaded, match="cancelled"):
             loaded.result(30)
         assert trial.passes == 1
+
+
+def test_a_load_that_is_to_be_given_up_is_said_to_stop_at_once(own_engine: Engine, slow: SlowLoads) -> None:
+    heard: list[Notice] = []
+    loaded, behind = own_engine.load(VISION), own_engine.load(TEXT)
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    end_listening = own_engine.listen(heard.append)
+    unloaded = own_engine.unload(VISION)
+    assert [(load.id, load.state) for load in own_engine.status().loads] == [
+        (VISION, ModelState.STOPPING),
+        (TEXT, ModelState.LOADING),
+    ]
+    assert heard, "whoever shows it is told"
+    end_listening()
+    again = own_engine.load(VISION)
+    slow.may_go.set()
+    unloaded.result(30)
+    assert ModelState.STOPPING not in {load.state for load in own_engine.status().loads}
+    with pytest.raises(ModelUnloaded):
+        loaded.result(0)
+    behind.result(30)
+    again.result(30)
 
 
 def test_an_engine_closes_in_the_middle_of_what_is_tried_with_a_model(
