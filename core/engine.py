@@ -34,15 +34,28 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+CLOSE_WITHIN_S = 3.0
+"""Seconds in which an engine that closes can be expected to end what it is at: a step, or a piece of a load."""
+
 _started: weakref.WeakSet[Engine] = weakref.WeakSet()
+_left_behind: list[MlxThread] = []
+"""Threads of closed engines that were still at work."""
 
 
-@atexit.register
-def _close_all() -> None:
-    """A program that ends with a busy engine: MLX aborts the process if its thread is still at work by then."""
+def close_all() -> bool:
+    """Close every engine of this process. Returns whether nothing is at work any more: see `Engine.close`."""
     for engine in list(_started):
         if engine.rank == 0:
             engine.close()
+    return all(thread.join(0.0) for thread in _left_behind)
+
+
+@atexit.register
+def _end() -> None:
+    """A program that ends with a busy engine: MLX aborts the process if its thread is still at work by then."""
+    close_all()
+    for thread in _left_behind:
+        thread.join()
 
 
 class Engine:
@@ -87,7 +100,9 @@ class Engine:
     def close(self, drain_s: float = 0.0) -> None:
         """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks.
 
-        On a rank above 0 it waits until rank 0 closes.
+        A thread that is still at a step or at a piece of a load after CLOSE_WITHIN_S is left behind: it ends after
+        that, and the process waits for it at its usual end. Under mlx.launch it is waited for here, since other ranks
+        depend on it; on a rank above 0 until rank 0 closes.
         """
         with self._lock:
             self._refusing = True
@@ -97,7 +112,9 @@ class Engine:
         deadline = time.monotonic() + drain_s
         for work in self._unfinished():
             work.wait(max(deadline - time.monotonic(), 0.0))
-        thread.close()
+        if not thread.close(CLOSE_WITHIN_S if launched_rank() is None else None):
+            log.error("The engine did not end within %.0f s; it is left behind.", CLOSE_WITHIN_S)
+            _left_behind.append(thread)
         self._abandon()
         with self._lock:
             self._thread = None

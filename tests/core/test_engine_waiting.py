@@ -15,7 +15,7 @@ import pytest
 from core.calls.events import Finished, FinishReason, Loading
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
-from core.engine import Engine
+from core.engine import Engine, _left_behind, close_all
 from core.errors import EngineClosed, ModelUnloaded
 from core.mlx.runtimes import load_steps
 from core.settings import Settings
@@ -187,6 +187,23 @@ def test_a_load_that_is_to_be_given_up_is_said_to_stop_at_once(own_engine: Engin
         loaded.result(0)
     behind.result(30)
     again.result(30)
+
+
+def test_an_engine_that_closes_in_a_long_piece_is_left_behind(
+    settings: Settings, slow: SlowLoads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.engine.CLOSE_WITHIN_S", 0.05)
+    engine = Engine(settings).start()
+    loaded = engine.load(TEXT)
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    engine.close()
+    with pytest.raises(EngineClosed):
+        loaded.result(0)
+    assert not close_all(), "its thread is at work"
+    slow.may_go.set()
+    assert all(thread.join(30) for thread in _left_behind)
+    assert close_all()
 
 
 def test_an_engine_closes_in_the_middle_of_what_is_tried_with_a_model(
