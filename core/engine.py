@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -304,7 +305,8 @@ class Engine:
             work.fail(self._closed())
         for future in list(self._futures):
             if not future.done():
-                future.set_exception(self._closed())
+                with contextlib.suppress(InvalidStateError):  # a thread that was left behind has been quicker
+                    future.set_exception(self._closed())
 
     def _died(self) -> None:
         self._publish(replace(self._status, alive=False, models=()))

@@ -193,6 +193,8 @@ def test_an_engine_that_closes_in_a_long_piece_is_left_behind(
     settings: Settings, slow: SlowLoads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.engine.CLOSE_WITHIN_S", 0.05)
+    tripped: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", tripped.append)
     engine = Engine(settings).start()
     loaded = engine.load(TEXT)
     slow.may_begin.set()
@@ -204,6 +206,7 @@ def test_an_engine_that_closes_in_a_long_piece_is_left_behind(
     slow.may_go.set()
     assert all(thread.join(30) for thread in _left_behind)
     assert close_all()
+    assert not tripped, "what it would have answered has been answered"
 
 
 def test_an_engine_closes_in_the_middle_of_what_is_tried_with_a_model(
