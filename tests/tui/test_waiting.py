@@ -125,6 +125,7 @@ async def test_models_on_their_way_are_called_so_and_a_load_that_is_given_up_sto
         assert "on its way into memory" in screen_text(app)
         await pilot.press("escape")
         await until(pilot, lambda: "stopping" in row(FULL), "that it stops, while the thread hears nothing")
+        assert any("Stopping the load of pocket/gemma3" in notice.message for notice in app._notifications)
         await pilot.press("f4")
         await until(pilot, lambda: "behind the load of gemma3, which is stopping" in screen_text(app))
         await pilot.press("ctrl+g")
