@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -28,21 +29,34 @@ from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
 from core.settings import Settings, load_settings
-from core.status import EngineStatus, LoadedModel, Notice
+from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+CLOSE_WITHIN_S = 3.0
+"""Seconds in which an engine that closes can be expected to end what it is at: a step, or a piece of a load."""
+
 _started: weakref.WeakSet[Engine] = weakref.WeakSet()
+_left_behind: list[MlxThread] = []
+"""Threads of closed engines that were still at work."""
 
 
-@atexit.register
-def _close_all() -> None:
-    """A program that ends with a busy engine: MLX aborts the process if its thread is still at work by then."""
+def close_all() -> bool:
+    """Close every engine of this process. Returns whether nothing is at work any more: see `Engine.close`."""
     for engine in list(_started):
         if engine.rank == 0:
             engine.close()
+    return all(thread.join(0.0) for thread in _left_behind)
+
+
+@atexit.register
+def _end() -> None:
+    """A program that ends with a busy engine: MLX aborts the process if its thread is still at work by then."""
+    close_all()
+    for thread in _left_behind:
+        thread.join()
 
 
 class Engine:
@@ -60,6 +74,8 @@ class Engine:
         self._open: list[Work] = []
         self._futures: set[Future[Any]] = set()
         self._refusing = False
+        self._stopping: set[str] = set()
+        """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
 
     def start(self) -> Self:
         """Start the MLX thread (which imports MLX there). Idempotent; `with Engine() as engine` does it too.
@@ -85,7 +101,9 @@ class Engine:
     def close(self, drain_s: float = 0.0) -> None:
         """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks.
 
-        On a rank above 0 it waits until rank 0 closes.
+        A thread that is still at a step or at a piece of a load after CLOSE_WITHIN_S is left behind: it ends after
+        that, and the process waits for it at its usual end. Under mlx.launch it is waited for here, since other ranks
+        depend on it; on a rank above 0 until rank 0 closes.
         """
         with self._lock:
             self._refusing = True
@@ -95,7 +113,9 @@ class Engine:
         deadline = time.monotonic() + drain_s
         for work in self._unfinished():
             work.wait(max(deadline - time.monotonic(), 0.0))
-        thread.close()
+        if not thread.close(CLOSE_WITHIN_S if launched_rank() is None else None):
+            log.error("The engine did not end within %.0f s; it is left behind.", CLOSE_WITHIN_S)
+            _left_behind.append(thread)
         self._abandon()
         with self._lock:
             self._thread = None
@@ -175,10 +195,15 @@ class Engine:
     def unload(self, model_id: str, *, cancel: bool = False) -> Future[None]:
         """Free a model when its requests have ended, or at once with `cancel` (they end with ModelUnloaded).
 
+        One that is being loaded is given up between two pieces of it; until then its state is STOPPING.
         The future raises ModelNotFound for a model that is neither in memory nor on disk.
         """
         future: Future[None] = self._track(Future())
         self._post(Unload(model_id, cancel, future))
+        if any(load.id == model_id for load in self._status.loads):
+            self._stopping.add(model_id)
+            future.add_done_callback(lambda _: self._stopping.discard(model_id))
+            self._notify(Notice(NoticeKind.STATUS))
         return future
 
     def unpin(self, model_id: str) -> Future[None]:
@@ -196,7 +221,16 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """A snapshot, without waiting for the MLX thread."""
-        return self._status
+        status, stopping = self._status, self._stopping
+        if not stopping:
+            return status
+        models = (
+            replace(model, state=ModelState.STOPPING)
+            if model.state is ModelState.LOADING and model.id in stopping
+            else model
+            for model in status.models
+        )
+        return replace(status, models=tuple(models))
 
     def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
         """Call `listener` on every notice, on the MLX thread, which waits for it; returns the function that ends it.
@@ -271,7 +305,8 @@ class Engine:
             work.fail(self._closed())
         for future in list(self._futures):
             if not future.done():
-                future.set_exception(self._closed())
+                with contextlib.suppress(InvalidStateError):  # a thread that was left behind has been quicker
+                    future.set_exception(self._closed())
 
     def _died(self) -> None:
         self._publish(replace(self._status, alive=False, models=()))

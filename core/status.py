@@ -8,6 +8,7 @@ from enum import StrEnum
 
 class ModelState(StrEnum):
     LOADING = "loading"
+    STOPPING = "stopping"  # being loaded, and given up once the piece that is read now is there
     READY = "ready"
     UNLOADING = "unloading"
 
@@ -55,7 +56,7 @@ class EngineStatus:
     def loads(self) -> tuple[LoadedModel, ...]:
         """The models on their way into memory, the one that is read now first: requests to the others wait for it."""
         leaving = {model.id for model in self.models if model.state is ModelState.UNLOADING}
-        coming = (model for model in self.models if model.state is ModelState.LOADING)
+        coming = (model for model in self.models if model.state in (ModelState.LOADING, ModelState.STOPPING))
         return tuple(sorted(coming, key=lambda model: model.id in leaving))
 
 
@@ -69,7 +70,7 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """Something changed. Delivered on the MLX thread: listeners must return at once."""
+    """Something changed. Delivered on the MLX thread, and on that of who gives a load up: listeners return at once."""
 
     kind: NoticeKind
     model: str | None = None

@@ -69,7 +69,9 @@ class AssayApp(Frame):
         self.settings: Settings | None = None
         self.failure: Exception | None = None
         self.left_behind = False
-        """Whether the app was left while the engine started, which takes seconds that nobody need wait for."""
+        """Whether the engine was not waited for: it was starting, which takes seconds, or did not end in time."""
+        self._files_safe = False
+        """Whether everything that shall outlive the app is on the disk."""
         self._read_settings = read_settings
         self._opener = opener
         self._when_settled = when_settled
@@ -136,7 +138,7 @@ class AssayApp(Frame):
 
     async def action_quit(self) -> None:
         """Stop what runs, the API and the engine, then leave; asked twice, leave at once."""
-        self.left_behind = self.state.phase is Phase.STARTING
+        self.left_behind = self.state.phase is Phase.STARTING or self._files_safe
         if self._services is None or self.state.phase is Phase.CLOSING:
             self.exit()
             return
@@ -155,13 +157,15 @@ class AssayApp(Frame):
 
         def close() -> None:
             chat.close()
+            self._files_safe = True
             if not self.left_behind:
                 services.close()
 
         try:
             await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
         except TimeoutError:
-            log.error("The engine did not end within %.0f s; it is left behind.", CLOSE_WITHIN_S)
+            log.error("Closing did not end within %.0f s; the engine is left behind.", CLOSE_WITHIN_S)
+            self.left_behind = True
         except Exception:
             log.exception("Closing failed.")
         self._services = None
@@ -191,6 +195,7 @@ class AssayApp(Frame):
         closing = threading.Thread(target=services.close, name="assay-close", daemon=True)
         closing.start()
         closing.join(CLOSE_WITHIN_S)
+        self.left_behind = closing.is_alive()
 
     # -- between panes ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from core.status import ModelState
 from tui.figures import size
 from tui.foreign import short_name, shorten
 from tui.state import ApiPhase, Phase, WorkbenchState
+from tui.waiting import coming
 from tui.widgets.redraw import redraw
 
 FACES = ("models", "chat", "golden", "wire")
@@ -85,7 +86,7 @@ class Faces(Container):
                     part
                     for part in (
                         "/".join(state.roles(model.id)),
-                        size(model.memory_bytes) if ready else model.state.value,
+                        size(model.memory_bytes) if ready else coming(state.status, model.id) or model.state.value,
                         "pinned" if model.pinned else "",
                     )
                     if part

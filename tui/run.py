@@ -70,5 +70,5 @@ def run_workbench(suite: Path | None = None) -> int:
         raise app.failure
     code = app.return_code or 0
     if app.left_behind:
-        os._exit(code)  # at the usual end the engine would be waited for, which is still importing MLX
+        os._exit(code)  # at the usual end the engine would be waited for, however long it takes
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -44,6 +45,11 @@ class Work(Protocol):
 Request = TypeVar("Request", bound=Asked)
 Item = TypeVar("Item")
 T = TypeVar("T")
+
+
+def waited_for(future: Future[Any]) -> bool:
+    """Whether a future is to be answered: it was neither cancelled nor, at its engine's end, answered in its place."""
+    return (not future.done() or future.cancelled()) and future.set_running_or_notify_cancel()
 
 
 class Folds(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.calls.events import PromptCount
 from core.calls.requests import GenerationRequest
-from core.calls.stream import Work
+from core.calls.stream import Work, waited_for
 from core.errors import EngineError
 from core.status import LoadedModel
 
@@ -140,7 +140,7 @@ class Ready:
     future: Future[None]
 
     def run(self, scheduler: Scheduler) -> None:
-        if self.future.set_running_or_notify_cancel():
+        if waited_for(self.future):
             self.future.set_result(None)
 
     def refuse(self, error: EngineError) -> None:
@@ -159,5 +159,5 @@ class Close:
 
 
 def _refuse(future: Future[Any], error: EngineError) -> None:
-    if future.set_running_or_notify_cancel():
+    if waited_for(future):
         future.set_exception(error)

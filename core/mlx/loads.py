@@ -16,7 +16,7 @@ from core.mlx.kv.prefix_cache import SAVE_S
 from core.mlx.models.precision import precision
 from core.mlx.pool import Pool, Resident
 from core.mlx.ranks.distributed import Ranks, fingerprint
-from core.mlx.runtimes import load_steps, make_runtime
+from core.mlx.runtimes import load_steps, runtime_steps
 from core.settings import Settings
 from core.status import LoadedModel, ModelState, Notice, NoticeKind
 
@@ -83,9 +83,16 @@ class Loads:
         self._changed()
 
     def forget(self, whose: object) -> None:
-        """Someone no longer waits. The load goes on, for whoever asks next."""
-        for load in self._loads.values():
-            load.waiters = [waiter for waiter in load.waiters if waiter[1] is not whose]
+        """Someone no longer waits. A load that has begun goes on, for whoever asks next; one that nobody wants is not
+        begun."""
+        for load in list(self._loads.values()):
+            left = [waiter for waiter in load.waiters if waiter[1] is not whose]
+            wanted = left or len(left) == len(load.waiters)
+            load.waiters = left
+            if load.steps is None and not wanted:
+                del self._loads[load.model_id]
+                self._notify(Notice(NoticeKind.MODEL_UNLOADED, load.model_id))
+                self._changed()
 
     def cancel(self, model_id: str, error: EngineError) -> bool:
         """Give a model up; who waits for it gets `error`. Returns whether it was on its way."""
@@ -154,7 +161,7 @@ class Loads:
             disk.open(info, way)
         loaded = yield from load_steps(info, info.id in self._settings.allow_code, self._ranks, way)
         try:
-            runtime = make_runtime(info, loaded, self._settings, self._stream, self._pool.store)
+            runtime = yield from runtime_steps(info, loaded, self._settings, self._stream, self._pool.store)
             return Resident(runtime, precision(loaded.model))
         except Exception as error:
             raise LoadFailed(f"{load.model_id} could not be set up: {type(error).__name__}: {error}") from error

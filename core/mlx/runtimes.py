@@ -73,8 +73,10 @@ def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks, way: Float32 | N
     raise ModelBroken(f"{info.id} cannot be loaded: {info.problem or 'nothing tells what kind of model it is'}")
 
 
-def make_runtime(info: ModelInfo, loaded: Any, settings: Settings, stream: mx.Stream, store: KvStore) -> ModelRuntime:
-    """The runtime for what `load_steps` returned."""
+def runtime_steps(
+    info: ModelInfo, loaded: Any, settings: Settings, stream: mx.Stream, store: KvStore
+) -> Generator[float, None, ModelRuntime]:
+    """The runtime for what `load_steps` returned, yielding 1.0 between the pieces of what is tried with the model."""
     match info.kind:
         case ModelKind.EMBEDDINGS:
             from core.mlx.embeddings.runtime import EmbeddingRuntime
@@ -84,10 +86,10 @@ def make_runtime(info: ModelInfo, loaded: Any, settings: Settings, stream: mx.St
             from core.mlx.audio.runtime import AudioRuntime
 
             return AudioRuntime(loaded, stream)
-    from core.mlx.decoding.runtime import Runtime
+    from core.mlx.decoding.runtime import Runtime, batching_steps
     from core.mlx.kv.prefix_cache import PrefixCache
 
     if loaded.pipeline_parallel:  # ranks with unlike layers would not drop the same entries, nor could trim the same
         log.info("%s keeps no prompts for later turns: each rank holds layers of its own", info.id)
         store = replace(store, prefixes=PrefixCache(0))
-    return Runtime(loaded, settings, stream, store)
+    return Runtime(loaded, settings, stream, store, (yield from batching_steps(loaded, settings)))

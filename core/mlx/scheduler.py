@@ -15,7 +15,7 @@ from core import blas
 from core.calls.clock import Clock
 from core.calls.events import Finished, FinishReason, Loading, PromptCount, Timing, Usage
 from core.calls.requests import GenerationRequest
-from core.calls.stream import Work
+from core.calls.stream import Work, waited_for
 from core.catalog import Catalog
 from core.compute import on_linux_cpu
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
@@ -95,7 +95,7 @@ class Scheduler:
         self._with_model(model_id, ready, work)
 
     def cancel(self, work: Work) -> None:
-        """End a request wherever it is; a model that is read for it goes on coming."""
+        """End a request wherever it is; a model that is read for it already goes on coming."""
         self._loads.forget(work)
         resident = self._pool.residents.get(work.request.model)
         if resident is None or not resident.runtime.cancel(work):
@@ -126,7 +126,7 @@ class Scheduler:
             if not isinstance(found, EngineError):
                 runtime: Any = found.runtime  # of a model that chats: the engine has checked that
                 runtime.count_tokens(request, future)
-            elif future.set_running_or_notify_cancel():
+            elif waited_for(future):
                 future.set_exception(found.detached())
 
         self._with_model(request.model, ready)
@@ -140,7 +140,7 @@ class Scheduler:
                 if not was_loading:
                     self._catalog.get(model_id)
             except EngineError as error:
-                if future.set_running_or_notify_cancel():
+                if waited_for(future):
                     future.set_exception(error.detached())
             else:
                 _done(future)
@@ -290,7 +290,7 @@ class Scheduler:
 
 def _settle(future: Future[T], found: Resident | EngineError, answer: Callable[[Any], T]) -> None:
     """Answer a future with what `answer` makes of the model, or with the error; one that was cancelled is let be."""
-    if not future.set_running_or_notify_cancel():
+    if not waited_for(future):
         return
     try:
         if isinstance(found, EngineError):
@@ -303,5 +303,5 @@ def _settle(future: Future[T], found: Resident | EngineError, answer: Callable[[
 
 
 def _done(future: Future[None]) -> None:
-    if future.set_running_or_notify_cancel():
+    if waited_for(future):
         future.set_result(None)

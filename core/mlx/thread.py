@@ -69,20 +69,29 @@ class MlxThread:
             self._wake.notify()
             return True
 
-    def close(self) -> None:
-        """End every request, free the models, end the thread, and wait for that. On a follower: wait for rank 0's."""
+    def close(self, within_s: float | None = None) -> bool:
+        """End every request, free the models, end the thread, and `join` it. On a follower: wait for rank 0's."""
         with self._wake:
             if not self._closing:
                 self._closing = True
                 self._commands.append(Close())
             self._wake.notify()
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
-            self.join()
+            return self.join(within_s)
+        return True
 
-    def join(self) -> None:
-        """Wait until the thread has ended, or is known to wait for a rank that has gone silent."""
+    def join(self, within_s: float | None = None) -> bool:
+        """Wait until the thread has ended, or is known to wait for a rank that has gone silent.
+
+        Returns False where it is still at work after `within_s` seconds; None waits as long as it takes.
+        """
+        deadline = None if within_s is None else time.monotonic() + within_s
         while self._thread.is_alive() and not self._stuck:
-            self._thread.join(0.5 if self._launched else None)
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._thread.join(0.5 if self._launched else left)
+        return True
 
     def _run(self) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,10 +15,11 @@ import pytest
 from core.calls.events import Finished, FinishReason, Loading
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
-from core.engine import Engine
+from core.engine import Engine, _left_behind, close_all
+from core.errors import EngineClosed, ModelUnloaded
 from core.mlx.runtimes import load_steps
 from core.settings import Settings
-from core.status import EngineStatus, LoadedModel, ModelState
+from core.status import EngineStatus, LoadedModel, ModelState, Notice
 from server.lifecycle import ApiServer
 
 TEXT, VISION, LARGER = "pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"
@@ -30,6 +32,7 @@ class SlowLoads:
         self.may_begin = threading.Event()
         self.reached = threading.Event()
         self.may_go = threading.Event()
+        self.passes = 0
 
     def steps(self, *arguments: Any) -> Generator[float, None, Any]:
         assert self.may_begin.wait(30)
@@ -87,7 +90,22 @@ def test_a_request_that_waits_for_a_load_is_cancelled_at_once(own_engine: Engine
     while own_engine.status().loads and time.monotonic() < deadline:
         own_engine.ready().result(20)
     assert own_engine.status().waiting == own_engine.status().running == 0, "nothing of them is left"
-    assert {model.id for model in own_engine.status().models} >= {VISION, TEXT}, "loads go on"
+    assert {model.id for model in own_engine.status().models} == {VISION}, "what nobody wants any more is not begun"
+
+
+def test_a_load_that_has_begun_or_was_asked_for_by_itself_goes_on_without_its_requests(
+    own_engine: Engine, slow: SlowLoads
+) -> None:
+    waiting = [ask(own_engine, VISION), ask(own_engine, TEXT)]
+    wanted = own_engine.load(TEXT)
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    for handle in waiting:
+        handle.cancel()
+        end(handle)
+    slow.may_go.set()
+    wanted.result(30)
+    assert {model.id for model in own_engine.status().models} == {VISION, TEXT}
 
 
 async def test_a_client_that_leaves_ends_its_request_while_its_model_is_read(
@@ -117,3 +135,92 @@ def test_a_model_that_waits_for_its_last_requests_to_end_holds_up_no_load() -> N
     other = LoadedModel(VISION, ModelState.LOADING)
     status = EngineStatus(True, "cpu", (leaving, again, other))
     assert status.loads == (other, again)
+
+
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch) -> SlowLoads:
+    """Holds the first forward pass of what is tried with a model's rows; `passes` counts them."""
+    held = SlowLoads()
+
+    def compute(cache: list[Any]) -> Iterator[float]:
+        held.passes += 1
+        held.reached.set()
+        assert held.may_go.wait(30)
+        yield 1.0
+
+    monkeypatch.setattr("core.mlx.decoding.batch_support._compute", compute)
+    return held
+
+
+def test_a_load_is_given_up_in_the_middle_of_what_is_tried_with_the_model(
+    settings: Settings, trial: SlowLoads, tmp_path: Path
+) -> None:
+    with Engine(settings.model_copy(update={"cache_dir": tmp_path})) as engine:
+        loaded = engine.load(TEXT)
+        assert trial.reached.wait(30)
+        unloaded = engine.unload(TEXT)
+        trial.may_go.set()
+        unloaded.result(30)
+        with pytest.raises(ModelUnloaded, match="cancelled"):
+            loaded.result(30)
+        assert trial.passes == 1
+
+
+def test_a_load_that_is_to_be_given_up_is_said_to_stop_at_once(own_engine: Engine, slow: SlowLoads) -> None:
+    heard: list[Notice] = []
+    loaded, behind = own_engine.load(VISION), own_engine.load(TEXT)
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    end_listening = own_engine.listen(heard.append)
+    unloaded = own_engine.unload(VISION)
+    assert [(load.id, load.state) for load in own_engine.status().loads] == [
+        (VISION, ModelState.STOPPING),
+        (TEXT, ModelState.LOADING),
+    ]
+    assert heard, "whoever shows it is told"
+    end_listening()
+    again = own_engine.load(VISION)
+    slow.may_go.set()
+    unloaded.result(30)
+    assert ModelState.STOPPING not in {load.state for load in own_engine.status().loads}
+    with pytest.raises(ModelUnloaded):
+        loaded.result(0)
+    behind.result(30)
+    again.result(30)
+
+
+def test_an_engine_that_closes_in_a_long_piece_is_left_behind(
+    settings: Settings, slow: SlowLoads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.engine.CLOSE_WITHIN_S", 0.05)
+    tripped: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", tripped.append)
+    engine = Engine(settings).start()
+    loaded = engine.load(TEXT)
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    engine.close()
+    with pytest.raises(EngineClosed):
+        loaded.result(0)
+    assert not close_all(), "its thread is at work"
+    slow.may_go.set()
+    assert all(thread.join(30) for thread in _left_behind)
+    assert close_all()
+    assert not tripped, "what it would have answered has been answered"
+
+
+def test_an_engine_closes_in_the_middle_of_what_is_tried_with_a_model(
+    settings: Settings, trial: SlowLoads, tmp_path: Path
+) -> None:
+    engine = Engine(settings.model_copy(update={"cache_dir": tmp_path})).start()
+    loaded = engine.load(TEXT)
+    assert trial.reached.wait(30)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    while engine._thread is not None and not engine._thread._closing:
+        closing.join(0.001)
+    trial.may_go.set()
+    closing.join(30)
+    with pytest.raises(EngineClosed):
+        loaded.result(0)
+    assert trial.passes == 1

@@ -270,6 +270,27 @@ async def test_an_engine_that_does_not_end_is_left_behind(
         await until(pilot, lambda: workbench.state.phase is Phase.READY)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: workbench._exit)
+    assert workbench.left_behind, "the process does not wait for it"
+    never.set()
+
+
+async def test_asked_twice_it_leaves_at_once_when_the_chat_is_on_disk(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    closing, never = threading.Event(), threading.Event()
+
+    def close(drain_s: float = 0.0) -> None:
+        closing.set()
+        never.wait(20)
+
+    scripted.close = close  # type: ignore[method-assign]
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase is Phase.READY)
+        await pilot.press("ctrl+q")
+        await until(pilot, closing.is_set)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: workbench._exit)
+    assert workbench.left_behind
     never.set()
 
 

@@ -25,10 +25,10 @@ from tui.chat.live_answer import LiveAnswer
 from tui.chat.model_choices import TIERS, model_of
 from tui.chat.question_view import QuestionView
 from tui.chat.transcript import Transcript
-from tui.chat.waiting import load_ahead
 from tui.foreign import short_name
 from tui.screens.jump import Target
 from tui.services import Services
+from tui.waiting import load_ahead
 
 REDRAWS_PER_S = 15
 SLOWEST_REDRAW_S = 0.5

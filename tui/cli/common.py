@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -39,6 +42,21 @@ def settings_with(**changed: object) -> Settings:
         return load_settings(**{name: value for name, value in changed.items() if value is not None})
     except EngineError as error:
         fail_with(error)
+
+
+def end_at_once_if_busy(code: object) -> None:
+    """End the process with a code of sys.exit where an engine is still at work: at the usual end it is waited for.
+
+    Everything that was opened has been closed before.
+    """
+    engine = sys.modules.get("core.engine")
+    if engine is None or engine.close_all():
+        return
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def fail(sentence: str, code: int) -> NoReturn:

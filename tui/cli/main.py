@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import sys
 
-from tui.cli.common import INFRASTRUCTURE, exit_code, fail
+from tui.cli.common import INFRASTRUCTURE, end_at_once_if_busy, exit_code, fail
 from tui.cli.encoding import guard_streams
 from tui.cli.workbench import open_workbench
 
 
 def main() -> None:
-    """The entry point of the command: what nothing else has put into a sentence becomes one here."""
+    """The entry point of the command. It ends within seconds, whatever an engine is at."""
+    try:
+        _run()
+    except SystemExit as end:
+        end_at_once_if_busy(end.code)
+        raise
+    end_at_once_if_busy(None)
+
+
+def _run() -> None:
+    """Do what the command line says: what nothing else has put into a sentence becomes one here."""
     from core.errors import EngineError
     from core.log_lines import guard_last_resort
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 
 from core.engine import Engine
 from core.launch import launched_rank
@@ -13,6 +14,8 @@ from core.settings import Settings
 from server.lifecycle import ApiServer
 from tui.wire.snippets import snippets
 
+LOOK_S = 0.1
+"""How often it is looked, while a model is loaded, whether it is to stop."""
 RANKS_S = 1.0
 """Under mlx.launch, how often it is looked whether all ranks are still there."""
 
@@ -53,10 +56,10 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
                 engine.ready().result()
                 _on_end(on_signal)
             for model in models:
-                loaded = engine.load(model).result()
-                _say(f"Loaded {loaded.id} in {loaded.load_s:.1f} s.")
-            print(url, flush=True)  # noqa: T201
-            _announce(url, server.key, models[0] if models else _first_model(engine))
+                _load(engine, model, stop)
+            if not stop.is_set():
+                print(url, flush=True)  # noqa: T201
+                _announce(url, server.key, models[0] if models else _first_model(engine))
             while not stop.wait(RANKS_S if launched else None):
                 engine.ready()
             live = len(server.record.live)
@@ -65,6 +68,17 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
             _drain(server, drain_s, hurry)
     finally:
         server.stop()
+
+
+def _load(engine: Engine, model: str, stop: threading.Event) -> None:
+    """Load a model, unless it is to stop before that is done."""
+    loading = engine.load(model)
+    while not stop.is_set():
+        done, _ = wait([loading], LOOK_S)
+        if done:
+            loaded = loading.result()
+            _say(f"Loaded {loaded.id} in {loaded.load_s:.1f} s.")
+            return
 
 
 def _on_end(handler: Callable[..., None] | signal.Handlers) -> None:

@@ -29,7 +29,7 @@ from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.foreign import plain, shorten
+from tui.foreign import plain, short_name, shorten
 from tui.golden.answer import STYLES
 from tui.golden.bar import bar_content
 from tui.golden.board import ONE, Board, Cell, Progress
@@ -39,6 +39,7 @@ from tui.golden.verdicts import SIGNS, WORDS
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import WorkbenchState
+from tui.waiting import load_ahead
 from tui.widgets.picture import Picture
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
@@ -88,7 +89,8 @@ class GoldenPane(Vertical):
         """Whether a run has been asked for that has not begun."""
         self._run: GoldenRun | None = None
         self._events: deque[RunEvent] = deque()
-        self._says = ""
+        self._loading = ""
+        """The model that the run waits for."""
         self._suite_read = asyncio.Event()
         self.last_run = ""
         """The name of the last whole run that is kept on disk, of those that began here."""
@@ -199,11 +201,11 @@ class GoldenPane(Vertical):
             event = self._events.popleft()
             self._board.add(event)
             if isinstance(event, ModelLoading):
-                self._says = f"loading {event.model}…"
+                self._loading = event.model
             elif isinstance(event, RunWarning):
                 self.notify(event.message, severity="warning")
             else:
-                self._says = ""
+                self._loading = ""
         self.table.redraw()
         self.detail.show(self._board, self.table.selected)
         self._redraw_bar()
@@ -213,9 +215,15 @@ class GoldenPane(Vertical):
             return
         name = "built-in" if self._folder == BUILTIN else self._suite.name
         done, all_of_them = self._board.ended()
-        running = self._says or f"running {done}/{all_of_them}" if self.busy else None
+        running = (self._waits_for() or f"running {done}/{all_of_them}") if self.busy else None
         bar = self.query_one("#golden-bar", Static)
         redraw(bar, bar_content(self._board, name, running, bar.size.width))
+
+    def _waits_for(self) -> str:
+        """The load that the run waits for, in the chat's words."""
+        if not self._loading or self._services is None:
+            return ""
+        return load_ahead(self._services.engine.status(), self._loading) or f"loading {short_name(self._loading)}"
 
     def on_resize(self, event: events.Resize) -> None:
         width = event.size.width

@@ -6,10 +6,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.catalog import ModelInfo
-from core.status import EngineStatus, LoadedModel
+from core.status import EngineStatus, LoadedModel, ModelState
 from tui.figures import number, size_in_words
 from tui.foreign import plain
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
+from tui.waiting import coming, progress
 from tui.widgets.redraw import redraw
 
 LABEL_CELLS = 9
@@ -31,8 +32,10 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         memory += f" · {verdict}" if verdict and not info.problem else ""
     state = ""
     if loaded is not None:
+        on_its_way = coming(status, info.id)
         parts = [
-            loaded.state.value,
+            on_its_way or loaded.state.value,
+            progress(loaded) if on_its_way == ModelState.LOADING else "",
             size_in_words(loaded.memory_bytes) if loaded.memory_bytes else "",
             loaded.precision,
         ]

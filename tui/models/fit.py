@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from core.catalog import ModelInfo
 from core.status import EngineStatus
+from tui.waiting import coming
 
 CHAT_TOKENS = 4096
 TIGHT = 0.85
@@ -13,6 +14,9 @@ TIGHT = 0.85
 
 class Fit(StrEnum):
     LOADED = "loaded"
+    LOADING = "loading"
+    QUEUED = "queued"
+    STOPPING = "stopping"
     OK = "fits"
     TIGHT = "tight"
     EVICTS = "evicts"  # fits once other models have been unloaded
@@ -28,6 +32,9 @@ class Fit(StrEnum):
 
 _IN_WORDS = {
     Fit.LOADED: "in memory",
+    Fit.LOADING: "on its way into memory",
+    Fit.QUEUED: "loaded after the models before it",
+    Fit.STOPPING: "on its way, to be given up",
     Fit.OK: "fits",
     Fit.TIGHT: "fits, tightly",
     Fit.EVICTS: "fits once other models are unloaded",
@@ -41,6 +48,8 @@ def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:
     """Told from the predicted bytes with 4,096 tokens in the KV cache, against the engine's budget."""
     if info.problem:
         return Fit.BROKEN
+    if on_its_way := coming(status, info.id):
+        return Fit(on_its_way)
     if status is None or not status.memory_budget or info.memory is None:
         return Fit.UNKNOWN
     if any(model.id == info.id for model in status.models):

@@ -28,6 +28,7 @@ from tui.models.fit import Fit, fit, predicted
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
+from tui.waiting import coming
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 from tui.widgets.text_fields import LineField
@@ -48,11 +49,14 @@ COLUMNS = (
     Column("takes", "takes", 23, 156),
     Column("size", "disk", 5, right=True, roomy=Column("size", "on disk", 7, ROOMY, right=True)),
     Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
-    Column("fit", "fit", 6, 38, roomy=Column("fit", "fit", 35, 190)),
+    Column("fit", "fit", 8, 38, roomy=Column("fit", "fit", 35, 190)),
 )
 _FIT_STYLE = {
     Fit.OK: "$success",
     Fit.LOADED: "$success",
+    Fit.LOADING: "$warning",
+    Fit.QUEUED: "$warning",
+    Fit.STOPPING: "$warning",
     Fit.TIGHT: "$warning",
     Fit.EVICTS: "$warning",
     Fit.NO: "$error",
@@ -342,9 +346,13 @@ class ModelsPane(Vertical):
         return bool(self._coming)
 
     def stop(self) -> None:
-        """Give the loads up that were asked for here."""
+        """Give the loads up that were asked for here; each ends with the piece that is read now."""
+        assert self._services is not None
+        status = self._services.engine.status()
         for model_id in dict.fromkeys(self._coming):
-            self._unload(model_id)
+            if coming(status, model_id) != ModelState.STOPPING:
+                self.notify(f"Stopping the load of {model_id}…", timeout=3)
+                self._unload(model_id)
 
     @work(group="loading")
     async def _unpin(self, model_id: str) -> None:

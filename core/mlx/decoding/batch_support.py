@@ -11,7 +11,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ TOLERANCE = 0.15
 where it sends a token to another expert; a state that has read padding is another one."""
 REMEMBERED = 1000
 """Models, at 65 bytes each, whose rows are known to share everything."""
+PIECE_S = 0.1
+"""Seconds of a forward pass after which others have their turn: a large model takes many for each pass."""
 
 
 class Batching(IntEnum):
@@ -44,8 +47,8 @@ class Batching(IntEnum):
     ALWAYS = 2
 
 
-def known_batching(decoder: Any, vocabulary: int, identity: str, memory: Path) -> Batching:
-    """What `find_batching` finds, or found earlier of the same files on the same device.
+def known_batching(decoder: Any, vocabulary: int, identity: str, memory: Path) -> Generator[float, None, Batching]:
+    """What `find_batching` finds, in its pieces, or found earlier of the same files on the same device.
 
     Only the best outcome is remembered, as a line of the file `memory`: whatever else came out may pass, as when
     memory was short. A file that cannot be read or written costs a trial and nothing else.
@@ -59,7 +62,7 @@ def known_batching(decoder: Any, vocabulary: int, identity: str, memory: Path) -
         known = []
     if line in known:
         return Batching.ALWAYS
-    found = find_batching(decoder, vocabulary)
+    found = yield from find_batching(decoder, vocabulary)
     if found is Batching.ALWAYS:
         try:
             memory.parent.mkdir(parents=True, exist_ok=True)
@@ -69,33 +72,40 @@ def known_batching(decoder: Any, vocabulary: int, identity: str, memory: Path) -
     return found
 
 
-def find_batching(decoder: Any, vocabulary: int) -> Batching:
-    """Compare prompts side by side with each alone: some ten short forward passes."""
+def find_batching(decoder: Any, vocabulary: int) -> Generator[float, None, Batching]:
+    """Compare prompts side by side with each alone: some ten short forward passes.
+
+    Yields 1.0, for the weights that are all there, after each pass and in the middle of long ones: a trial that is
+    closed there is given up.
+    """
     prompts = [[(vocabulary // 3 + 7 * (i + length)) % vocabulary for i in range(length)] for length in LENGTHS]
     caches, alone = [], []
     for prompt in prompts:
         cache = make_prompt_cache(decoder)
         decoder(mx.array([prompt[:-1]]), cache=cache)
+        yield from _compute(cache)
         caches.append(copy.deepcopy(cache))
-        alone.append([decoder(mx.array([prompt[-1:]]), cache=cache)[0, -1], *_arrays(cache)])
+        logits = decoder(mx.array([prompt[-1:]]), cache=cache)
+        yield from _compute(cache)
+        alone.append([logits[0, -1], *_arrays(cache)])
     mx.eval(alone)
     last = mx.array([prompt[-1:] for prompt in prompts])
     try:
         merged = merge_rows(caches)
-        if not _agrees(decoder, last, merged, alone):
+        if not (yield from _agrees(decoder, last, merged, alone)):
             return Batching.NEVER
     except Exception as error:  # whatever a model does with a batch that it was not written for
         log.info("rows of this model cannot be decoded together", exc_info=error)
         return Batching.NEVER
     try:
-        padded = _prefill_padded(decoder, prompts)
-        return Batching.ALWAYS if _agrees(decoder, last, padded, alone) else Batching.DECODE
+        padded = yield from _prefill_padded(decoder, prompts)
+        return Batching.ALWAYS if (yield from _agrees(decoder, last, padded, alone)) else Batching.DECODE
     except Exception as error:
         log.info("prompts of this model cannot be prefilled together", exc_info=error)
         return Batching.DECODE
 
 
-def _prefill_padded(decoder: Any, prompts: list[list[int]]) -> list[Any]:
+def _prefill_padded(decoder: Any, prompts: list[list[int]]) -> Generator[float, None, list[Any]]:
     """All but the last token of each prompt, in one pass with padding on the right, as BatchGenerator does it."""
     empty = [make_prompt_cache(decoder) for _ in prompts]
     merged = merge_rows(empty)
@@ -105,15 +115,19 @@ def _prefill_padded(decoder: Any, prompts: list[list[int]]) -> list[Any]:
         layer.prepare(lengths=list(lengths), right_padding=padding)
     rows = [prompt[:-1] + [0] * more for prompt, more in zip(prompts, padding, strict=True)]
     decoder(mx.array(rows), cache=merged)
+    yield from _compute(merged)
     for layer in merged:
         layer.finalize()
     mx.eval([layer.state for layer in merged])
     return merged
 
 
-def _agrees(decoder: Any, last: mx.array, merged: list[Any], alone: list[list[mx.array]]) -> bool:
+def _agrees(
+    decoder: Any, last: mx.array, merged: list[Any], alone: list[list[mx.array]]
+) -> Generator[float, None, bool]:
     """Whether the step that reads the `last` token of each row, in `merged` caches, does what it did alone."""
     logits = decoder(last, cache=merged)
+    yield from _compute(merged)
     distances: list[mx.array] = []
     for row, expected in enumerate(alone):
         arrays = [logits[row, -1], *_arrays([layer.extract(row) for layer in merged])]
@@ -121,6 +135,17 @@ def _agrees(decoder: Any, last: mx.array, merged: list[Any], alone: list[list[mx
             return False
         distances += [_distance(ours, theirs) for ours, theirs in zip(arrays, expected, strict=True)]
     return bool(mx.all(mx.stack(distances) <= TOLERANCE))  # which what is not a number never is
+
+
+def _compute(cache: list[Any]) -> Iterator[float]:
+    """What a forward pass left to be computed, a layer after the other, as far as the cache shows them."""
+    began = time.monotonic()
+    for layer in cache:
+        mx.eval(layer.state)
+        if time.monotonic() - began >= PIECE_S:
+            yield 1.0
+            began = time.monotonic()
+    yield 1.0
 
 
 def _arrays(cache: list[Any]) -> Iterator[mx.array]:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 from core.calls.events import PromptCount
 from core.calls.requests import GenerationRequest
+from core.calls.stream import waited_for
 from core.errors import EngineError, GenerationFailed
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.prompt.inputs import Inputs, prepare_inputs
@@ -42,7 +43,7 @@ class Counting:
                 return
         except StopIteration as end:
             inputs: Inputs = end.value
-            if future.set_running_or_notify_cancel():
+            if waited_for(future):
                 future.set_result(PromptCount(inputs.length, inputs.prompt.notes))
         except EngineError as error:
             _refuse(future, error.detached())
@@ -60,5 +61,5 @@ class Counting:
 
 
 def _refuse(future: Future[PromptCount], error: EngineError) -> None:
-    if future.set_running_or_notify_cancel():
+    if waited_for(future):
         future.set_exception(error)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Generator
 from concurrent.futures import Future
+from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
@@ -43,17 +45,13 @@ class Runtime:
     More than one chunk where the clock says that it takes less than the settings' `prefill_ms`.
     """
 
-    def __init__(self, loaded: LoadedWeights, settings: Settings, stream: mx.Stream, store: KvStore) -> None:
+    def __init__(
+        self, loaded: LoadedWeights, settings: Settings, stream: mx.Stream, store: KvStore, batching: Batching
+    ) -> None:
         self.loaded = loaded
         self.last_used = time.monotonic()
         self._store = store
-        decoder = VisionDecoder(loaded.model) if loaded.processor is not None else loaded.model
-        with mx.stream(stream):
-            if loaded.ranks.size == 1:
-                memory = settings.cache_dir / "batching"
-                batching = known_batching(decoder, loaded.vocabulary, loaded.identity, memory)
-            else:  # all ranks take part in a trial, or none
-                batching = Batching(loaded.ranks.least(find_batching(decoder, loaded.vocabulary)))
+        decoder = _decoder(loaded)
         rows = 1 if batching is Batching.NEVER else settings.max_batch
         joint_rows = min(JOINT_ROWS, rows) if batching is Batching.ALWAYS else 1
         chunk, alone = settings.prefill_chunk, loaded.ranks.size == 1  # ranks would part where the clock decides
@@ -134,3 +132,25 @@ class Runtime:
     def _failure(self, error: Exception) -> GenerationFailed:
         log.info("%s failed", self.loaded.info.id, exc_info=error)
         return GenerationFailed(f"{self.loaded.info.id} failed while generating: {type(error).__name__}: {error}")
+
+
+def _decoder(loaded: LoadedWeights) -> Any:
+    return VisionDecoder(loaded.model) if loaded.processor is not None else loaded.model
+
+
+def batching_steps(loaded: LoadedWeights, settings: Settings) -> Generator[float, None, Batching]:
+    """What a model's rows may share: found by a trial, yielding 1.0 between its pieces, or known from an earlier one.
+
+    On the stream that is the thread's default.
+    """
+    decoder = _decoder(loaded)
+    if loaded.ranks.size == 1:
+        memory = settings.cache_dir / "batching"
+        return (yield from known_batching(decoder, loaded.vocabulary, loaded.identity, memory))
+    # All ranks take part in a trial, or none; and in one go, or they would be at different layers between two pieces.
+    trial = find_batching(decoder, loaded.vocabulary)
+    while True:
+        try:
+            next(trial)
+        except StopIteration as end:
+            return Batching(loaded.ranks.least(end.value))

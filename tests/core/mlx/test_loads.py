@@ -116,3 +116,17 @@ def test_what_is_evicted_for_it_is_named(loads: Loads, pool: Pool, heard: Heard)
     loads.close(EngineClosed("over"))
     assert str(heard.found[-1]) == "over"
     pool.residents[TEXT].runtime.close()
+
+
+def test_a_queued_load_goes_with_the_last_request_for_it(loads: Loads, pool: Pool, heard: Heard) -> None:
+    first, second = object(), object()
+    for whose in (first, second):
+        loads.ask(TEXT, heard.found.append, whose)
+    loads.forget(first)
+    assert loads.names == [TEXT]
+    loads.forget(object())
+    assert loads.names == [TEXT]
+    loads.forget(second)
+    assert loads.names == []
+    assert heard.found == []
+    assert heard.notices[-1] == (NoticeKind.MODEL_UNLOADED.value, TEXT)

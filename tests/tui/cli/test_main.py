@@ -228,6 +228,54 @@ def test_serve_answers_until_it_is_interrupted(environment: dict[str, str]) -> N
     assert key not in said
 
 
+STUCK = """
+import sys, threading
+import core.engine
+import core.mlx.loads
+
+def stuck(*arguments):
+    print("stuck", file=sys.stderr, flush=True)
+    threading.Event().wait()
+    yield 1.0
+
+core.mlx.loads.load_steps = stuck
+core.engine.CLOSE_WITHIN_S = 0.1
+from tui.cli.main import main
+main()
+"""
+"""The command, with a piece of a load that never ends."""
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0", "--model", "pocket/qwen3"), ("chat",)])
+def test_a_command_ends_in_the_middle_of_a_piece_of_a_load(
+    environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK, *command],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    kill = threading.Timer(100, process.kill)
+    kill.start()
+    try:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("Hello!\n")
+        process.stdin.flush()
+        while process.stderr.readline().strip() != "stuck":
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    finally:
+        kill.cancel()
+        process.kill()
+        process.wait()
+    assert process.returncode in (0, 130)
+
+
 def test_a_port_in_use_is_a_sentence_with_a_free_one(environment: dict[str, str]) -> None:
     import socket
 

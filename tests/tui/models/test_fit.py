@@ -47,4 +47,4 @@ def test_a_broken_model_is_called_so() -> None:
 
 
 def test_every_word_fits_its_column_and_has_a_sentence() -> None:
-    assert all(len(found.value) <= 6 and len(found.in_words) <= 35 and found.in_words for found in Fit)
+    assert all(len(found.value) <= 8 and len(found.in_words) <= 35 and found.in_words for found in Fit)

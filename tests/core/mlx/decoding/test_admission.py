@@ -14,6 +14,7 @@ from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.errors import OutOfMemory
 from core.mlx.decoding.admission import ANSWER_FOR_FIT
+from core.mlx.decoding.batch_support import Batching
 from core.mlx.decoding.runtime import Runtime
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
@@ -36,7 +37,7 @@ class Tight:
         self.store = KvStore(
             PrefixCache(10**9), ImageEmbeddings(10**8), mx.get_active_memory() + tokens * self.per_token
         )
-        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), self.store)
+        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), self.store, Batching.ALWAYS)
 
     def submit(self, text: str, max_tokens: int = 8) -> Generation:
         sampling = Sampling(temperature=0.0, max_tokens=max_tokens)

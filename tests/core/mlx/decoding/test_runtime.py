@@ -16,6 +16,7 @@ from core.catalog import Catalog
 from core.errors import GenerationFailed, InvalidRequest
 from core.media.images import ImageData
 from core.mlx.budget import memory_budget
+from core.mlx.decoding.batch_support import Batching
 from core.mlx.decoding.runtime import Runtime
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
@@ -35,7 +36,7 @@ class Bench:
     def __init__(self, weights: LoadedWeights, settings: Settings) -> None:
         self.settings = settings
         store = KvStore(PrefixCache(10**9), ImageEmbeddings(10**8), memory_budget(settings))
-        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), store)
+        self.runtime = Runtime(weights, settings, mx.default_stream(mx.default_device()), store, Batching.ALWAYS)
 
     def submit(self, text: str, *images: ImageData, **sampling: Any) -> Generation:
         options = {"temperature": 0.0, "max_tokens": 200} | sampling
