@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -109,3 +111,62 @@ def test_leaving_while_the_engine_starts_waits_for_nothing(environment: dict[str
         began = time.monotonic()
         assert left(terminal) == 0
         assert time.monotonic() - began < 2, "MLX alone takes as long to import"
+
+
+def drafts(tmp_path: Path) -> list[str]:
+    """What is kept for the next new chat."""
+    with History(tmp_path / "data" / "history.sqlite3") as history:
+        return [draft.text for draft in history.drafts(None)]
+
+
+def test_a_paste_with_escape_sequences_is_one_and_sends_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"\x1b[200~AAA BBB\rCCC \x1b[1;32mgreen\x1b[0m DDD\rEEE\rFFF\x1b[201~")
+        terminal.wait_for(b"2 escape sequences")
+        assert left(terminal) == 0
+    assert drafts(tmp_path) == ["AAA BBB\nCCC green DDD\nEEE\nFFF"]
+
+
+def test_characters_that_writing_needs_are_typed_and_others_are_reported(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    written = "می\u200cخواهم 👨\u200d👩 \u3000\u00a0\u00ad\u200bx"
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(f"\u202e{written}\u202e\u009b".encode())
+        terminal.wait_for(b"U+009B, U+202E")
+        assert left(terminal) == 0
+    assert drafts(tmp_path) == [written]
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_is_gone_ends_the_workbench_in_order(
+    environment: dict[str, str], tmp_path: Path, number: signal.Signals | None
+) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"kept")
+        terminal.wait_for(b"kept")
+        if number is not None:
+            os.kill(terminal.pid, number)
+        assert terminal.hang_up() == 0
+    assert drafts(tmp_path) == ["kept"]
+    log = (tmp_path / "data" / "assay.log").read_text()
+    assert "Traceback" not in log
+
+
+def test_a_terminal_that_nobody_reads_does_not_keep_the_workbench(environment: dict[str, str], tmp_path: Path) -> None:
+    hasty = f"import tui.terminal_guard as guard; guard.LEAVE_WITHIN_S = 2.0; {ASSAY}"
+    with PseudoTerminal(hasty, environment, size=(200, 60)) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.write(b"kept")
+        terminal.wait_for(b"kept")
+        for _ in range(40):
+            terminal.write(b"\x1bOQ\x1bOR")  # other panes: more is drawn than fits the terminal
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.ended(20) == 128 + signal.SIGTERM
+    assert drafts(tmp_path) == ["kept"]

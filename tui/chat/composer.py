@@ -14,6 +14,7 @@ from tui.actions import bindings
 from tui.chat.dropped import dropped_images
 from tui.chat.mentions import Candidate, mention_start, open_mention
 from tui.foreign import clean, plain
+from tui.pasted import cleaned
 from tui.widgets.text_fields import TextField
 
 ASK = "Ask something. @ attaches an image."
@@ -196,7 +197,7 @@ class Composer(TextField):
         if paths:
             self.post_message(self.FilesDropped(paths))
         elif text:
-            self.insert(clean(text.replace("\r\n", "\n").replace("\r", "\n")))
+            self.insert(cleaned(text).text)
             self.focus()
 
     # -- completing paths ---------------------------------------------------------------------------------------------
