@@ -66,6 +66,8 @@ class Frame(App[None]):
         """Those that are mounted."""
         self._furnished = asyncio.Event()
         self._typed_ahead = TypedAhead()
+        self._typed_in = asyncio.Event()
+        """Set when all panes are there and have what was typed before."""
 
     @property
     def models(self) -> ModelsPane:
@@ -172,6 +174,7 @@ class Frame(App[None]):
             await self._mount_pane(face, pane)
         self._furnished.set()
         await self._typed_ahead.let_through(super().on_event)
+        self._typed_in.set()
 
     def open(self) -> None:
         """Called once the first pane is there: begin with what is behind the panes."""

@@ -13,6 +13,8 @@ from core.chats.history import History
 from tests.pseudo_terminal import ANSWERS, PseudoTerminal
 
 ASSAY = "import sys; sys.argv = ['assay']; from tui.cli.main import main; main()"
+SLOW_ASSAY = f"import time, tui.services; tui.services.open_services = lambda settings: time.sleep(60); {ASSAY}"
+"""Its engine takes its time."""
 ALT_SCREEN, ALT_SCREEN_LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 CTRL_Q = b"\x11"
 
@@ -170,3 +172,31 @@ def test_a_terminal_that_nobody_reads_does_not_keep_the_workbench(environment: d
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.ended(20) == 128 + signal.SIGTERM
     assert drafts(tmp_path) == ["kept"]
+
+
+@pytest.mark.parametrize("keys", [b"hello", b"hello\r", b"hello\n"])
+def test_what_is_typed_while_the_engine_starts_is_kept_when_one_leaves_at_once(
+    environment: dict[str, str], tmp_path: Path, keys: bytes
+) -> None:
+    for round_trip in (1, 2):
+        with PseudoTerminal(SLOW_ASSAY, environment) as terminal:
+            terminal.wait_for(b"starting engine")
+            terminal.write(keys + CTRL_Q)
+            assert terminal.exit_code() == 0
+            assert b"Traceback" not in terminal.seen
+        assert [text.strip() for text in drafts(tmp_path)] == ["hello"]
+        with History(tmp_path / "data" / "history.sqlite3") as history:
+            assert len(history.chats()) == round_trip - 1, "an earlier draft becomes a chat of its own"
+
+
+@pytest.mark.parametrize("typed", [b"abc\rdef\rghi", b"abc\ndef\nghx\x7fi"])
+@pytest.mark.parametrize("when", [b"", b"assay", b"Ask something."])
+def test_what_is_typed_before_the_engine_is_up_keeps_its_order(
+    environment: dict[str, str], tmp_path: Path, typed: bytes, when: bytes
+) -> None:
+    with PseudoTerminal(SLOW_ASSAY, environment) as terminal:
+        terminal.wait_for(when)
+        terminal.write(typed)
+        terminal.wait_for(lambda seen: b"ghi" in seen.partition(b"starting engine")[2])
+        assert left(terminal) == 0
+    assert drafts(tmp_path) == ["abc\ndef\nghi"]
