@@ -41,7 +41,7 @@ async def _run(app: AssayApp) -> None:
         await app.run_async()
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)  # None: it was set outside of Python
 
 
 def spare_the_collector() -> None:
