@@ -161,6 +161,26 @@ def test_a_terminal_that_is_gone_ends_the_workbench_in_order(
     assert "Traceback" not in log
 
 
+def test_a_terminal_that_goes_while_an_answer_streams_leaves_the_chat(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "data" / "history.sqlite3"
+
+    def titles() -> list[str]:
+        if not file.exists():
+            return []
+        with History(file) as history:
+            return [chat.title for chat in history.chats()]
+
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"hello\r")
+        terminal.wait_for(lambda _: titles() == ["hello"])
+        assert terminal.hang_up() == 0
+    assert titles() == ["hello"]
+
+
 def test_a_terminal_that_nobody_reads_does_not_keep_the_workbench(environment: dict[str, str], tmp_path: Path) -> None:
     hasty = f"import tui.terminal_guard as guard; guard.LEAVE_WITHIN_S = 2.0; {ASSAY}"
     with PseudoTerminal(hasty, environment, size=(200, 60)) as terminal:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import getters, on, work
 from textual.app import ComposeResult
@@ -20,7 +21,6 @@ from core.chats.history import Draft
 from core.chats.settings import ChatSettings
 from core.chats.tree import Node, Place
 from core.errors import EngineError
-from core.settings import Settings
 from tui.chat.answer_view import AnswerView
 from tui.chat.attachments import Attachments
 from tui.chat.bar import ChatBar
@@ -38,6 +38,9 @@ from tui.chat.turn_view import TurnView
 from tui.foreign import plain, short_name
 from tui.services import Services
 from tui.state import WorkbenchState
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 KEEP_EVERY_S = 1.0
 """What is written is kept as often as this while it changes."""
