@@ -58,7 +58,8 @@ class PseudoTerminal:
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        os.close(self._terminal)
+        if self._terminal >= 0:
+            os.close(self._terminal)
 
     def write(self, data: bytes) -> None:
         os.write(self._terminal, data)
@@ -89,6 +90,23 @@ class PseudoTerminal:
         """Processor seconds that the program has used."""
         spent = psutil.Process(self.pid).cpu_times()
         return spent.user + spent.system
+
+    def hang_up(self, within_s: float = GIVE_UP_S) -> int:
+        """Close the terminal, and tell how the program ended. Raises TimeoutError when it stays."""
+        os.close(self._terminal)
+        self._terminal = -1
+        return self.ended(within_s)
+
+    def ended(self, within_s: float) -> int:
+        """How the program ended while nobody reads what it writes. Raises TimeoutError when it stays."""
+        give_up = time.monotonic() + within_s
+        while time.monotonic() < give_up:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        raise TimeoutError("it did not end")
 
     def exit_code(self) -> int:
         """Read until the program has left, and tell how. Raises TimeoutError when it stays."""

@@ -42,6 +42,8 @@ OPENS = {"keys": "KeysScreen", "api_panel": "ApiPanel"}
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
 SENT_WITHIN_S = 1.0
+TYPED_WITHIN_S = 4.0
+"""How long leaving waits for what has been typed to reach the chat and the disk."""
 
 
 class AssayApp(Frame):
@@ -73,6 +75,7 @@ class AssayApp(Frame):
         self._files_safe = False
         """Whether everything that shall outlive the app is on the disk."""
         self._read_settings = read_settings
+        self._reading: asyncio.Future[Settings] | None = None
         self._opener = opener
         self._when_settled = when_settled
         self._services: Services | None = None
@@ -81,12 +84,13 @@ class AssayApp(Frame):
     # -- from the first frame to the last -----------------------------------------------------------------------------
 
     def open(self) -> None:
-        self._open()
+        if self.state.phase is not Phase.CLOSING:
+            self._open()
 
     @work(exclusive=True, group="engine")
     async def _open(self) -> None:
         try:
-            self.settings = settings = await off_loop(self._read_settings, "settings")
+            settings = await self._settings_read()
         except (EngineError, OSError) as error:
             self.failure = error
             self.exit()
@@ -100,7 +104,7 @@ class AssayApp(Frame):
         services.engine.listen(self._pass_on)
         text = tuple(services.text.items())
         self.state = replace(self.state, quick=services.quick, full=services.full, text=text)
-        await self._furnished.wait()
+        await self._typed_in.wait()
         await self._remember(settings, services)
         for pane in self._panes.values():
             pane.attach(services)
@@ -112,6 +116,13 @@ class AssayApp(Frame):
         self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
         self.set_interval(STATUS_EVERY_S, self._refresh_status)
         self._when_settled()
+
+    async def _settings_read(self) -> Settings:
+        """The settings, read once, whoever asks first. Raises EngineError and OSError."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(off_loop(self._read_settings, "settings"))
+        self.settings = await asyncio.shield(self._reading)
+        return self.settings
 
     async def _remember(self, settings: Settings, services: Services) -> None:
         from tui.memory import Memory
@@ -137,39 +148,60 @@ class AssayApp(Frame):
             self.state = replace(self.state, status=self._services.engine.status())
 
     async def action_quit(self) -> None:
-        """Stop what runs, the API and the engine, then leave; asked twice, leave at once."""
-        self.left_behind = self.state.phase is Phase.STARTING or self._files_safe
-        if self._services is None or self.state.phase is Phase.CLOSING:
+        """Keep what is written, stop what runs, the API and the engine, then leave; asked twice, leave at once."""
+        self.left_behind = self.left_behind or self.state.phase is Phase.STARTING or self._files_safe
+        nothing_there = self._services is None and "chat" not in self._panes and not self._typed_ahead.waiting
+        if nothing_there or self.state.phase is Phase.CLOSING:
             self.exit()
             return
         self.state = replace(self.state, phase=Phase.CLOSING)
         self._close(self._services)
 
     @work(exclusive=True, group="engine")
-    async def _close(self, services: Services) -> None:
-        if self.furnished:
-            await self._take_what_was_sent()
-            if self._memory is not None:
-                self._memory.keep()
-            self.chat.end()
-            self.golden.stop()
-        chat = self.chat
-
-        def close() -> None:
-            chat.close()
-            self._files_safe = True
-            if not self.left_behind:
-                services.close()
-
+    async def _close(self, services: Services | None) -> None:
         try:
-            await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
+            await self._close_in_order(services)
         except TimeoutError:
             log.error("Closing did not end within %.0f s; the engine is left behind.", CLOSE_WITHIN_S)
             self.left_behind = True
         except Exception:
             log.exception("Closing failed.")
-        self._services = None
-        self.exit()
+        finally:
+            self._services = None
+            self.exit()
+
+    async def _close_in_order(self, services: Services | None) -> None:
+        await self._keep_what_was_typed()
+        if self.furnished:
+            if self._memory is not None:
+                self._memory.keep()
+            self.golden.stop()
+        chat = self.chat if "chat" in self._panes else None
+        if chat is not None:
+            chat.end()
+
+        def close() -> None:
+            if chat is not None:
+                chat.close()
+            self._files_safe = True
+            if services is not None and not self.left_behind:
+                services.close()
+
+        await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
+
+    async def _keep_what_was_typed(self) -> None:
+        """Let what was typed reach the chat, and the chat's file be open for it, be the engine up or not."""
+        try:
+            async with asyncio.timeout(TYPED_WITHIN_S):
+                if self._typed_ahead.waiting:
+                    await self._typed_in.wait()
+                if "chat" in self._panes:
+                    await self._take_what_was_sent()
+                    await self.chat.prepare_to_end(self._settings_read)
+        except TimeoutError:
+            log.error("What was typed did not reach the chat within %.0f s.", TYPED_WITHIN_S)
+        except (EngineError, OSError) as error:
+            self.failure = error
 
     async def _take_what_was_sent(self) -> None:
         """The key that leaves overtakes those before it: let a message that was sent reach the chat and the disk."""

@@ -20,7 +20,7 @@ from tui.background import off_loop
 from tui.faces import FACES, SHARES, Faces, PaneFrame
 from tui.foreign import clean
 from tui.header_line import HeaderLine
-from tui.state import WorkbenchState
+from tui.state import Phase, WorkbenchState
 from tui.theme import DARK, LIGHT, colours_for
 from tui.typed_ahead import TypedAhead
 from tui.widgets.footer import KeyFooter
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tui.golden.pane import GoldenPane
     from tui.models.pane import ModelsPane
     from tui.panes import Pane, Panes
-    from tui.terminal_driver import BytesDropped
+    from tui.terminal_driver import BytesDropped, TextDropped
     from tui.wire.pane import WirePane
 
 MEDIUM, WIDE = 90, 140
@@ -66,6 +66,8 @@ class Frame(App[None]):
         """Those that are mounted."""
         self._furnished = asyncio.Event()
         self._typed_ahead = TypedAhead()
+        self._typed_in = asyncio.Event()
+        """Set when all panes are there and have what was typed before."""
 
     @property
     def models(self) -> ModelsPane:
@@ -113,6 +115,29 @@ class Frame(App[None]):
             timeout=10,
         )
 
+    def on_text_dropped(self, event: TextDropped) -> None:
+        """Say what was taken out of what was typed or pasted."""
+        sequences, count = event.sequences, event.characters.total()
+        some = ", ".join(f"U+{ord(letter):04X}" for letter in sorted(event.characters)[:4])
+        more = " …" if len(event.characters) > 4 else ""
+        what = [f"{sequences:,} escape sequence{'s' if sequences > 1 else ''}"] if sequences else []
+        what += [f"{count:,} control character{'s' if count > 1 else ''} ({some}{more})"] if count else []
+        were = "was" if sequences + count == 1 else "were"
+        self.notify(
+            f"{' and '.join(what)} {were} dropped from what was typed or pasted: they would steer the terminal or hide "
+            "text. The rest is there.",
+            severity="warning",
+            timeout=10,
+        )
+
+    async def on_terminal_gone(self) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Leave as ctrl+q does, however often one is told: a terminal that hangs up tells it in several ways."""
+        if self.state.phase is not Phase.CLOSING:
+            await self.action_quit()
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return colours_for(self.current_theme)
 
@@ -149,6 +174,7 @@ class Frame(App[None]):
             await self._mount_pane(face, pane)
         self._furnished.set()
         await self._typed_ahead.let_through(super().on_event)
+        self._typed_in.set()
 
     def open(self) -> None:
         """Called once the first pane is there: begin with what is behind the panes."""

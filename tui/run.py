@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.terminal_guard import give_a_size, guarded_terminal, log_file
+from tui.terminal_guard import end_soon, give_a_size, guarded_terminal, log_file
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -24,12 +24,24 @@ COLLECT_EVERY = 20_000
 
 
 async def _run(app: AssayApp) -> None:
-    """Run the app; a signal to end closes it as ctrl+q does, so that the terminal is given back in order."""
+    """Run the app; a signal to end closes it as ctrl+q does, so that the terminal is given back in order.
+
+    The handlers are not the loop's: that may be waiting for a terminal that nobody reads.
+    """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        with contextlib.suppress(NotImplementedError, RuntimeError):
-            loop.add_signal_handler(number, lambda: app.call_later(app.action_quit))
-    await app.run_async()
+
+    def leave(number: int, _: object) -> None:
+        end_soon(128 + number)
+        loop.call_soon_threadsafe(app.call_later, app.leave)
+
+    before = {}
+    with contextlib.suppress(ValueError):  # not on the main thread: signals are somebody else's
+        before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        await app.run_async()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # None: it was set outside of Python
 
 
 def spare_the_collector() -> None:

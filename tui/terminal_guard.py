@@ -10,14 +10,25 @@ import stat
 import sys
 import tempfile
 import termios
+import threading
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import IO
 
 from core.log_lines import FORMAT, LineFormatter
 
 LOG_BYTES = 1_000_000
 BACKUPS = 2
+LEAVE_WITHIN_S = 12.0
+"""Somewhat more than closing in order may take."""
+
+
+def end_soon(code: int) -> None:
+    """End the process after LEAVE_WITHIN_S if it has not ended by itself: nobody is there to see it hang."""
+    timer = threading.Timer(LEAVE_WITHIN_S, os._exit, [code])
+    timer.daemon = True
+    timer.start()
 
 
 def give_a_size() -> None:
@@ -115,9 +126,8 @@ def guarded_terminal() -> Iterator[Log]:
     root.setLevel(logging.INFO)
     with contextlib.ExitStack() as stack:
         if guarded:
-            screen = stack.enter_context(
-                open(os.dup(kept[guarded[-1]]), "w", encoding="utf-8", errors="replace", buffering=1)
-            )
+            screen = open(os.dup(kept[guarded[-1]]), "w", encoding="utf-8", errors="replace", buffering=1)  # noqa: SIM115
+            stack.callback(_close, screen)
             sys.__stdout__ = sys.__stderr__ = screen  # type: ignore[misc]
         log = Log(guarded)
         try:
@@ -131,6 +141,11 @@ def guarded_terminal() -> Iterator[Log]:
             root.handlers[:] = before
             root.setLevel(level)
             log.close()
+
+
+def _close(screen: IO[str]) -> None:
+    with contextlib.suppress(OSError):  # the terminal is gone, and what was not drawn is of no use
+        screen.close()
 
 
 def _flush() -> None:

@@ -18,6 +18,11 @@ class TypedAhead:
         self._closed = True
         self._text_only = True
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something has come that nobody has taken."""
+        return bool(self._waiting)
+
     def holds(self, event: events.Event, leaves: str) -> bool:
         """Keep an event for later if its time has not come; the key that `leaves` the program never waits."""
         if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:

@@ -34,7 +34,8 @@ async def test_the_first_frame_is_there_before_the_engine(workbench: AssayApp, s
         await until(pilot, lambda: "starting engine…" in screen_text(workbench))
         await pilot.press(*"typed before", "enter")
         await until(pilot, lambda: "The engine is still starting." in notices(workbench))
-        assert workbench.chat.input.composer.text == "typed before"
+        await pilot.press(*"in lines")
+        assert workbench.chat.input.composer.text == "typed before\nin lines"
         may_open.set()
         await until(pilot, lambda: workbench.state.phase is Phase.READY)
         assert "quick ○ qwen2-vl" in screen_text(workbench)

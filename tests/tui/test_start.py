@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from core.chats.history import History
 from tests.pseudo_terminal import ANSWERS, PseudoTerminal
 
 ASSAY = "import sys; sys.argv = ['assay']; from tui.cli.main import main; main()"
+SLOW_ASSAY = f"import time, tui.services; tui.services.open_services = lambda settings: time.sleep(60); {ASSAY}"
+"""Its engine takes its time."""
 ALT_SCREEN, ALT_SCREEN_LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 CTRL_Q = b"\x11"
 
@@ -109,3 +113,110 @@ def test_leaving_while_the_engine_starts_waits_for_nothing(environment: dict[str
         began = time.monotonic()
         assert left(terminal) == 0
         assert time.monotonic() - began < 2, "MLX alone takes as long to import"
+
+
+def drafts(tmp_path: Path) -> list[str]:
+    """What is kept for the next new chat."""
+    with History(tmp_path / "data" / "history.sqlite3") as history:
+        return [draft.text for draft in history.drafts(None)]
+
+
+def test_a_paste_with_escape_sequences_is_one_and_sends_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"\x1b[200~AAA BBB\rCCC \x1b[1;32mgreen\x1b[0m DDD\rEEE\rFFF\x1b[201~")
+        terminal.wait_for(b"2 escape sequences")
+        assert left(terminal) == 0
+    assert drafts(tmp_path) == ["AAA BBB\nCCC green DDD\nEEE\nFFF"]
+
+
+def test_characters_that_writing_needs_are_typed_and_others_are_reported(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    written = "می\u200cخواهم 👨\u200d👩 \u3000\u00a0\u00ad\u200bx"
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(f"\u202e{written}\u202e\u009b".encode())
+        terminal.wait_for(b"U+009B, U+202E")
+        assert left(terminal) == 0
+    assert drafts(tmp_path) == [written]
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_is_gone_ends_the_workbench_in_order(
+    environment: dict[str, str], tmp_path: Path, number: signal.Signals | None
+) -> None:
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"kept")
+        terminal.wait_for(b"kept")
+        if number is not None:
+            os.kill(terminal.pid, number)
+        assert terminal.hang_up() == 0
+    assert drafts(tmp_path) == ["kept"]
+    log = (tmp_path / "data" / "assay.log").read_text()
+    assert "Traceback" not in log
+
+
+def test_a_terminal_that_goes_while_an_answer_streams_leaves_the_chat(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "data" / "history.sqlite3"
+
+    def titles() -> list[str]:
+        if not file.exists():
+            return []
+        with History(file) as history:
+            return [chat.title for chat in history.chats()]
+
+    with PseudoTerminal(ASSAY, environment) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.wait_for(b"Ask something.")
+        terminal.write(b"hello\r")
+        terminal.wait_for(lambda _: titles() == ["hello"])
+        assert terminal.hang_up() == 0
+    assert titles() == ["hello"]
+
+
+def test_a_terminal_that_nobody_reads_does_not_keep_the_workbench(environment: dict[str, str], tmp_path: Path) -> None:
+    hasty = f"import tui.terminal_guard as guard; guard.LEAVE_WITHIN_S = 2.0; {ASSAY}"
+    with PseudoTerminal(hasty, environment, size=(200, 60)) as terminal:
+        terminal.wait_for(b"API ")
+        terminal.write(b"kept")
+        terminal.wait_for(b"kept")
+        for _ in range(40):
+            terminal.write(b"\x1bOQ\x1bOR")  # other panes: more is drawn than fits the terminal
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.ended(20) == 128 + signal.SIGTERM
+    assert drafts(tmp_path) == ["kept"]
+
+
+@pytest.mark.parametrize("keys", [b"hello", b"hello\r", b"hello\n"])
+def test_what_is_typed_while_the_engine_starts_is_kept_when_one_leaves_at_once(
+    environment: dict[str, str], tmp_path: Path, keys: bytes
+) -> None:
+    for round_trip in (1, 2):
+        with PseudoTerminal(SLOW_ASSAY, environment) as terminal:
+            terminal.wait_for(b"starting engine")
+            terminal.write(keys + CTRL_Q)
+            assert terminal.exit_code() == 0
+            assert b"Traceback" not in terminal.seen
+        assert [text.strip() for text in drafts(tmp_path)] == ["hello"]
+        with History(tmp_path / "data" / "history.sqlite3") as history:
+            assert len(history.chats()) == round_trip - 1, "an earlier draft becomes a chat of its own"
+
+
+@pytest.mark.parametrize("typed", [b"abc\rdef\rghi", b"abc\ndef\nghx\x7fi"])
+@pytest.mark.parametrize("when", [b"", b"assay", b"Ask something."])
+def test_what_is_typed_before_the_engine_is_up_keeps_its_order(
+    environment: dict[str, str], tmp_path: Path, typed: bytes, when: bytes
+) -> None:
+    with PseudoTerminal(SLOW_ASSAY, environment) as terminal:
+        terminal.wait_for(when)
+        terminal.write(typed)
+        terminal.wait_for(lambda seen: b"ghi" in seen.partition(b"starting engine")[2])
+        assert left(terminal) == 0
+    assert drafts(tmp_path) == ["abc\ndef\nghi"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from textual import events
 
 from tui.graphics import Graphics
-from tui.terminal_driver import TerminalText
+from tui.terminal_driver import PASTE_QUIETS, TerminalText
 
 ANSWERS = b"\x1b[6;16;8t\x1b_Gi=31;OK\x1b\\\x1b[?62;4;22c"
 
@@ -13,8 +16,17 @@ ANSWERS = b"\x1b[6;16;8t\x1b_Gi=31;OK\x1b\\\x1b[?62;4;22c"
 def read(*pieces: bytes, waiting: bool = True) -> tuple[str, Graphics, bytes]:
     graphics = Graphics()
     text = TerminalText(graphics.take, lambda: waiting)
-    come = "".join(map(text.feed, pieces)) + text.feed(b"", quiet=True)
-    return come, graphics, bytes(text.dropped)
+    return fed(text, *pieces), graphics, bytes(text.dropped)
+
+
+def fed(text: TerminalText, *pieces: bytes, quiets: int = 1) -> str:
+    """What has come of the pieces and of silence after them: keys as text, pastes in angle brackets."""
+    come = [event for piece in pieces for event in text.feed(piece)]
+    come += [event for _ in range(quiets) for event in text.feed(b"", quiet=True)]
+    return "".join(
+        event if isinstance(event, str) else f"<{event.text}>" if isinstance(event, events.Paste) else f"({event.key})"
+        for event in come
+    )
 
 
 def test_text_passes_whole_however_it_is_cut() -> None:
@@ -52,8 +64,8 @@ def test_answers_are_taken_out_between_keys(size: int) -> None:
 def test_late_answers_are_no_keys_and_escape_does_not_wait_for_any() -> None:
     graphics = Graphics()
     text = TerminalText(graphics.take, lambda: False)
-    assert text.feed(b"x\x1b[?1;2cy") == "xy"
-    assert text.feed(b"\x1b") == "\x1b"
+    assert text.feed(b"x\x1b[?1;2cy") == ["xy"]
+    assert fed(text, b"\x1b") == "(escape)"
 
 
 def test_another_size_told_in_band_is_for_textual() -> None:
@@ -62,3 +74,38 @@ def test_another_size_told_in_band_is_for_textual() -> None:
 
 def test_an_answer_that_never_ends_is_text_again() -> None:
     assert read(b"\x1b[?62;")[0] == "\x1b[?62;"
+
+
+PASTED = (
+    b"a\x1b[200~AAA BBB\rCCC \x1b[1;32mgreen\x1b[0m\r\n\x1b]8;;http://x\x1b\\link\x07 \xe2\x80\xae\n\x1b[201~b\x1b[A"
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000])
+def test_a_paste_is_one_however_it_is_cut_and_whatever_it_holds(size: int) -> None:
+    text = TerminalText(Graphics().take, lambda: False)
+    come = fed(text, *(PASTED[at : at + size] for at in range(0, len(PASTED), size)))
+    assert come == "a<AAA BBB\nCCC green\nlink \n>b\x1b[A"
+    assert text.sequences == 3
+    assert text.characters == Counter("\x07\u202e")
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_paste_whose_beginning_comes_in_two_parts_is_none_the_less_one(at: int) -> None:
+    text = TerminalText(Graphics().take, lambda: False)
+    before = fed(text, PASTED[1 : 1 + at])
+    assert before == {1: "(escape)", 2: "\x1b["}.get(at, "")
+    assert fed(text, PASTED[1 + at :]).startswith("<AAA BBB\nCCC green\nlink \n>b")
+
+
+def test_a_paste_that_never_ends_ends_by_itself() -> None:
+    text = TerminalText(Graphics().take, lambda: False)
+    assert fed(text, b"\x1b[200~one\rtwo\x1b[20", quiets=PASTE_QUIETS - 1) == ""
+    assert fed(text) == "<one\ntwo>"
+    assert fed(text, b"three\r") == "three\r"
+
+
+def test_answers_in_a_paste_are_text() -> None:
+    come, graphics, _ = read(b"\x1b[200~x\x1b[?62;4cy\x1b[201~")
+    assert come == "<xy>"
+    assert not graphics.sixel

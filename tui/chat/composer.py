@@ -14,6 +14,7 @@ from tui.actions import bindings
 from tui.chat.dropped import dropped_images
 from tui.chat.mentions import Candidate, mention_start, open_mention
 from tui.foreign import clean, plain
+from tui.pasted import cleaned
 from tui.widgets.text_fields import TextField
 
 ASK = "Ask something. @ attaches an image."
@@ -56,6 +57,9 @@ class Composer(TextField):
     class EditLeft(Message):
         """The message that is edited is to stay as it was."""
 
+    class SentTooEarly(Message):
+        """Nobody is there yet who could be asked."""
+
     class DetachWanted(Message):
         """The last attached image is to go."""
 
@@ -70,6 +74,8 @@ class Composer(TextField):
             placeholder=ASK,
         )
         self.completing = False
+        self.sends = False
+        """Whether enter sends; until then it breaks the line, and what is typed waits here in its order."""
         self.editing = False
         self._sent: list[str] = []
         self._recalled: int | None = None
@@ -80,6 +86,10 @@ class Composer(TextField):
     def action_send(self) -> None:
         if self.completing:
             self.post_message(self.CompletionKey("accept"))
+        elif not self.sends:
+            if self.text.strip():
+                self.insert("\n")
+            self.post_message(self.SentTooEarly())
         else:
             self.post_message(self.Submitted(self.text))
 
@@ -183,6 +193,12 @@ class Composer(TextField):
             event.prevent_default()
             self.insert("\n")
             return
+        for binding in () if event.is_printable else self._bindings.key_to_bindings.get(event.key, ()):
+            # In its turn as well: by Textual's way to a binding, letters behind ctrl+j or backspace would overtake it.
+            if not binding.priority and await self.app.run_action(binding.action, self):
+                event.stop()
+                event.prevent_default()
+                return
         await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
@@ -196,7 +212,7 @@ class Composer(TextField):
         if paths:
             self.post_message(self.FilesDropped(paths))
         elif text:
-            self.insert(clean(text.replace("\r\n", "\n").replace("\r", "\n")))
+            self.insert(cleaned(text).text)
             self.focus()
 
     # -- completing paths ---------------------------------------------------------------------------------------------

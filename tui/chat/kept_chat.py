@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.reactive import reactive
+from textual.worker import Worker, WorkerError
 
 from core.calls.requests import Role
 from core.chats.history import Draft
@@ -34,6 +38,9 @@ from tui.chat.turn_view import TurnView
 from tui.foreign import plain, short_name
 from tui.services import Services
 from tui.state import WorkbenchState
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 KEEP_EVERY_S = 1.0
 """What is written is kept as often as this while it changes."""
@@ -65,6 +72,7 @@ class KeptChat(Vertical):
         """The settings with which a new chat begins: those that were last set for one."""
         self._services: Services | None = None
         self._saver: ChatSaver | None = None
+        self._taking_up: Worker[None] | None = None
         self._edit: Edit | None = None
         self._kept = Written()
         """What is written, as the file has it."""
@@ -83,9 +91,15 @@ class KeptChat(Vertical):
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
-        unsaved = partial(self.notify, title="The chat is not saved", severity="warning", timeout=15)
-        self._saver = ChatSaver(history_file(services.settings.data_dir), unsaved)  # notify may be called on any thread
-        self._take_up(self._saver)
+        self.input.composer.sends = True
+        self._open_file(services.settings)
+
+    def _open_file(self, settings: Settings) -> None:
+        """Begin to save, and go on with what was written before."""
+        if self._saver is None:
+            unsaved = partial(self.notify, title="The chat is not saved", severity="warning", timeout=15)
+            self._saver = ChatSaver(history_file(settings.data_dir), unsaved)  # notify may be called on any thread
+            self._taking_up = self._take_up(self._saver)
 
     @work(exclusive=True, group="saved-chats")
     async def _take_up(self, saver: ChatSaver) -> None:
@@ -100,6 +114,14 @@ class KeptChat(Vertical):
             elif written:
                 await self._show_written(written)
         self.set_interval(KEEP_EVERY_S, self._keep_written)
+
+    async def prepare_to_end(self, settings: Callable[[], Awaitable[Settings]]) -> None:
+        """Have what is written kept even where no services have come yet, beside what was written before."""
+        if self._saver is None and self._written():
+            self._open_file(await settings())
+        if self._taking_up is not None:
+            with contextlib.suppress(WorkerError):  # it was given up for another chat
+                await self._taking_up.wait()
 
     def end(self) -> None:
         """The workbench is left: keep what the running answer has said so far, and what is written."""

@@ -28,6 +28,7 @@ from tui.chat.transcript import Transcript
 from tui.foreign import short_name
 from tui.screens.jump import Target
 from tui.services import Services
+from tui.state import Phase
 from tui.waiting import load_ahead
 
 REDRAWS_PER_S = 15
@@ -110,10 +111,16 @@ class ChatPane(KeptChat):
         event.stop()
         if self.busy:
             self.notify("An answer is running: escape stops it.")
-        elif self._services is None:
-            self.notify("The engine is still starting.")
-        else:
+        elif self._services is not None:
             await self._ask(self._services, event)
+
+    @on(Composer.SentTooEarly)
+    def _sent_too_early(self, event: Composer.SentTooEarly) -> None:
+        event.stop()
+        if self.state.phase is Phase.FAILED:
+            self.notify("The engine did not start. What is written stays here, and is kept.", severity="warning")
+        else:
+            self.notify("The engine is still starting. What is written waits here: ⏎ sends it once the engine is up.")
 
     async def _ask(self, services: Services, event: ChatInput.Sent) -> None:
         """Put a question to the chosen model; one that is refused at once stays in the composer.
