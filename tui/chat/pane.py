@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from textual import on, work
 
 from core.calls.generation import Generation
 from core.calls.requests import Role
+from core.chats.endings import BROKEN_OFF
 from core.chats.history import Draft
 from core.chats.settings import ChatSettings
 from core.chats.tree import Node, Place, Turn
@@ -32,6 +33,8 @@ from tui.services import Services
 
 REDRAWS_PER_S = 15
 SLOWEST_REDRAW_S = 0.5
+WRITE_EVERY_S = 3.0
+"""What has come of an answer is on disk after this long at most."""
 
 
 @dataclass
@@ -47,6 +50,11 @@ class Answering:
     """The question that it answers."""
     edited: Node | None
     """The turn of which the question is another version."""
+    began: float = field(default_factory=time.time)
+    node: Node | None = None
+    """Its place in the chat, once something has come."""
+    written_at: float = field(default_factory=time.monotonic)
+    deltas_written: int = 0
 
     def take(self) -> bool:
         """Fold in what has come; True once that was all."""
@@ -54,6 +62,28 @@ class Answering:
         for event in self.generation.drain():
             self.live.add(event)
         return ended
+
+    def turn(self, cut: str = "") -> Turn | None:
+        """What has come as a turn of the chat, None if nothing has; `cut` is why it ends, unless it has or is stopped.
+
+        Whoever asked for it finds its place in `node`.
+        """
+        result = self.live.result
+        message = answer_message(result)
+        if message is None:
+            return None
+        failed = self.generation.error is not None
+        finished = None if failed else result.finished or self.live.broken(cut)
+        turn = Turn(message, self.model, finished, self.settings, self.began)
+        if self.node is None:
+            self.node = Node(turn, self.asked)
+        self.node.turn = turn
+        return turn
+
+    @property
+    def due(self) -> bool:
+        """Whether more has come than is written, and it is time."""
+        return self.live.deltas > self.deltas_written and time.monotonic() - self.written_at >= WRITE_EVERY_S
 
 
 class ChatPane(KeptChat):
@@ -178,6 +208,7 @@ class ChatPane(KeptChat):
         result = answering.live.result
         pause = 1 / REDRAWS_PER_S
         while not answering.take():
+            self._write_growing(answering)
             await answering.view.show(answering.live, load_ahead(services.engine.status(), answering.model))
             asked = time.monotonic()
             await asyncio.sleep(pause)
@@ -192,13 +223,20 @@ class ChatPane(KeptChat):
             await self._nothing_came(answering, failed=error is not None)
         self._show_title()
 
+    def _write_growing(self, answering: Answering) -> None:
+        """Every few seconds: what has come would survive a kill."""
+        if self._saver is None or not answering.due:
+            return
+        answering.written_at, answering.deltas_written = time.monotonic(), answering.live.deltas
+        turn = answering.turn(BROKEN_OFF)
+        if turn is not None and answering.node is not None:
+            self._saver.save_growing(self.conversation, answering.node, turn)
+
     def _record(self, answering: Answering) -> bool:
         """Make what was answered a turn of the chat; False if nothing was."""
-        message = answer_message(answering.live.result)
-        if message is None:
+        if answering.turn() is None or answering.node is None:
             return False
-        turn = Turn(message, answering.model, answering.live.result.finished, answering.settings)
-        answering.view.node = self.conversation.add(turn, answering.asked)
+        answering.view.node = self.conversation.attach(answering.node)
         answering.view.changed()
         self._save()
         return True
@@ -247,8 +285,10 @@ class ChatPane(KeptChat):
             self.workers.cancel_group(self, "answer")
             self._answering.generation.cancel()
             self._answering.take()
-            if keep:
-                self._record(self._answering)
+            if keep and self._record(self._answering):
+                self.notify("The answer was stopped; what had come is kept in its chat.")
+            elif keep:
+                self.notify("The answer was stopped before its first word; ^r in its chat asks again.")
             self._answering = None
             self.refresh_bindings()
 
