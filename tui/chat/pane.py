@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from textual import on, work
+from textual.notifications import Notification, Notify
 
 from core.calls.generation import Generation
 from core.calls.requests import Role
@@ -94,6 +95,8 @@ class ChatPane(KeptChat):
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self._answering: Answering | None = None
+        self._runs: Notification | None = None
+        """The toast that says so."""
 
     # -- beginning and end --------------------------------------------------------------------------------------------
 
@@ -139,11 +142,24 @@ class ChatPane(KeptChat):
     async def _sent(self, event: ChatInput.Sent) -> None:
         event.stop()
         if self.busy:
-            self.notify("An answer is running: escape stops it.")
+            self._say_one_runs()
         elif self._services is None:
             self.notify("The engine is still starting.")
         else:
             await self._ask(self._services, event)
+
+    def _say_one_runs(self) -> None:
+        """Name the key that stops it, until it has stopped; in an edit, escape leaves that."""
+        self._unsay()
+        key = "escape" if self._edit is None else "F12"
+        self._runs = Notification(f"An answer is running: {key} stops it.")
+        self.app.post_message(Notify(self._runs))
+
+    def _unsay(self) -> None:
+        """Take back that an answer runs."""
+        if self._runs is not None:
+            self.app._unnotify(self._runs)
+            self._runs = None
 
     async def _ask(self, services: Services, event: ChatInput.Sent) -> None:
         """Put a question to the chosen model; one that is refused at once stays in the composer.
@@ -218,6 +234,7 @@ class ChatPane(KeptChat):
         figures = answering.live.figures if result.finished else ""
         await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
+        self._unsay()
         self.refresh_bindings()
         if not self._record(answering):
             await self._nothing_came(answering, failed=error is not None)
@@ -290,6 +307,7 @@ class ChatPane(KeptChat):
             elif keep:
                 self.notify("The answer was stopped before its first word; ^r in its chat asks again.")
             self._answering = None
+            self._unsay()
             self.refresh_bindings()
 
     # -- branches -----------------------------------------------------------------------------------------------------
@@ -299,7 +317,7 @@ class ChatPane(KeptChat):
         if self._services is None:
             return
         if self.busy:
-            self.notify("An answer is running: escape stops it.")
+            self._say_one_runs()
             return
         current = self.transcript.current
         node: Place = (current.node if current is not None else None) or self.conversation.last
@@ -319,7 +337,7 @@ class ChatPane(KeptChat):
         """Show the turn's sibling, and below it what was seen there last."""
         event.stop()
         if self.busy:
-            self.notify("An answer is running: escape stops it.")
+            self._say_one_runs()
             return
         sibling = event.view.node.sibling(event.by) if event.view.node is not None else None
         if sibling is None:
@@ -346,10 +364,9 @@ class ChatPane(KeptChat):
 
     @on(Composer.EditLeft)
     async def _edit_left(self, event: Composer.EditLeft) -> None:
-        """Escape while editing: an answer that runs is stopped first."""
+        """Escape while editing; an answer that runs goes on, F12 stops it."""
         event.stop()
-        if not self.stop():
-            await self._end_edit()
+        await self._end_edit()
 
 
 def _wording(node: Node) -> Draft:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
@@ -16,6 +17,7 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 from core.calls.requests import Tool
 from core.chats.settings import ChatSettings, tool_to_json
 from tui.foreign import plain
+from tui.screens.unsaved import Unsaved, Wish
 from tui.widgets.text_fields import LineField, TextField
 
 T = TypeVar("T", int, float)
@@ -134,11 +136,24 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             return
         self.dismiss(settings)
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
+    @property
+    def _changed(self) -> bool:
+        """Whether the fields say something else than they did; what cannot be read does."""
+        try:
+            return self._read() != self._settings
+        except BadSetting:
+            return True
+
+    @work(exclusive=True)
+    async def action_leave(self) -> None:
+        wish = await self.app.push_screen_wait(Unsaved()) if self._changed else Wish.DISCARD
+        if wish is Wish.APPLY:
+            self.action_apply()
+        elif wish is Wish.DISCARD:
+            self.dismiss(None)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "yes":
             self.action_apply()
         else:
-            self.action_leave()
+            self.dismiss(None)
