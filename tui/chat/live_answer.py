@@ -32,8 +32,8 @@ def final_figures(finished: Finished, spelled: bool = False) -> str:
     """The line under a finished answer; `spelled` is for where there is room for words."""
     timing, usage = finished.timing, finished.usage
     parts = [first_token(timing.ttft_s, spelled)] if timing.ttft_s else []
-    if timing.decode_tps:
-        parts.append(rate(timing.decode_tps, spelled))
+    if told := rate(timing.decode_tps, usage.completion_tokens, spelled):
+        parts.append(told)
     cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
     if spelled and (usage.prompt_tokens or usage.completion_tokens):
         parts.append(f"prompt {usage.prompt_tokens:,} tokens{cached}, answer {usage.completion_tokens:,}")
@@ -109,6 +109,6 @@ class LiveAnswer:
         elapsed = self.last_at - self.first_at
         if elapsed >= RATE_AFTER_S:
             # A delta is about a token; the engine's own count replaces the guess at the end.
-            parts.append(rate((self.deltas - 1) / elapsed))
+            parts += filter(None, [rate((self.deltas - 1) / elapsed, self.deltas)])
         parts.append(f"{self.deltas} tokens")
         return " · ".join(parts)

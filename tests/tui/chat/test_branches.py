@@ -143,6 +143,21 @@ async def test_an_answer_again_that_fails_or_is_stopped_leaves_the_old_one(
         assert workbench.chat.input.composer.text == ""
 
 
+async def test_after_an_edit_that_was_left_the_newest_message_comes_first(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await talk(pilot, workbench, "hello")
+        focus(workbench, 0)
+        await pilot.press("e")
+        await until(pilot, lambda: workbench.chat.input.composer.editing)
+        await pilot.press("escape")
+        await until(pilot, lambda: not workbench.chat.input.composer.editing)
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: workbench.chat.transcript.current is workbench.chat.transcript.turns[-1])
+
+
 async def test_while_an_answer_runs_escape_leaves_the_edit_and_f12_stops_the_answer(
     workbench: AssayApp, scripted: ScriptedEngine
 ) -> None:
