@@ -157,6 +157,17 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("chat.export", "alt+e", "export", "Export", "Write the chat to a Markdown or JSON file", priority=True),
         Action("chat.stop", "escape", "app.stop_pane('chat')", "Stop answer", "Stop the answer, keep what came", True),
     ),
+    "settings": (
+        Action("settings.apply", "ctrl+s", "apply", "Apply", "Apply the settings", True, True),
+        Action("settings.leave", "escape", "leave", "Leave", "Leave; asked first where something was changed", True),
+    ),
+    "saved": (
+        Action("saved.open", "enter", "open", "Open", "Open the chat", True, True, "⏎"),
+        Action("saved.delete", "d,delete", "delete", "Delete", "Delete the chat, asked first", True),
+        Action("saved.rows", "down", "to_rows", "To the list", "From the search to the list", True, True, "↓"),
+        Action("saved.search", "slash", "to_search", "Search", "Search titles and everything said", True, display="/"),
+        Action("saved.leave", "escape", "leave", "Leave", "Back to the chat", True),
+    ),
     "golden": (
         Action("golden.run", "r", "run_case", "Run", "Run the row's prompt on both tiers", True),
         Action("golden.run_all", "R", "run_suite", "Run all", "Run the whole suite on both tiers", True, display="R"),
@@ -203,6 +214,8 @@ PLACES = {
     "composer": "Chat, while writing",
     "message": "Chat, on a message",
     "chat": "Chat",
+    "settings": "Chat settings",
+    "saved": "Saved chats",
     "golden": "Golden prompts",
     "wire": "Wire",
     "text": "In text fields",

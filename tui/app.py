@@ -321,7 +321,7 @@ class AssayApp(Frame):
             return self._stoppable(str(parameters[0]))
         if action == "jump":
             return not isinstance(self.screen, ModalScreen)
-        return action not in OPENS or type(self.screen).__name__ not in ("Confirm", OPENS[action])
+        return action not in OPENS or type(self.screen).__name__ not in ("Confirm", "Unsaved", OPENS[action])
 
     def _stoppable(self, face: str) -> bool:
         """Whether a pane does something that can be stopped."""
@@ -329,10 +329,10 @@ class AssayApp(Frame):
         return pane is not None and bool(getattr(pane, "busy", False))
 
     def action_keys(self) -> None:
-        from tui.screens.keys import KeysScreen, places_of
+        from tui.screens.keys import KeysScreen, places_of, working_in
 
-        places = places_of(self.screen)
-        self.push_screen(KeysScreen(log_file(self.settings.data_dir) if self.settings else None, places))
+        log_path = log_file(self.settings.data_dir) if self.settings else None
+        self.push_screen(KeysScreen(log_path, places_of(self.screen), working_in(self.screen)))
 
     def action_switch_theme(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
@@ -360,4 +360,4 @@ def _has_entry(place: str, action: Action) -> bool:
     """Whether the palette lists an action: not one that means something only while writing or on a message, nor the
     same thing under another key."""
     twin = action.id == "app.help" or (place != "app" and action.run.startswith(STOPS))
-    return place not in ("text", "message") and not twin and action.id != "chat.newline"
+    return place not in ("text", "message", "settings", "saved") and not twin and action.id != "chat.newline"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.calls.events import RATE_TOKENS
+
 if TYPE_CHECKING:
     from core.golden.results import Attempt
 
@@ -36,8 +38,13 @@ def number(count: float) -> str:
     raise AssertionError("unreachable")
 
 
-def rate(per_second: float, spelled: bool = False) -> str:
-    """Tokens per second: one decimal under ten. `spelled` is for where there is room for words."""
+def rate(per_second: float, tokens: int, spelled: bool = False) -> str:
+    """Tokens per second of an answer: one decimal under ten, "" for one of too few tokens to tell.
+
+    `spelled` is for where there is room for words.
+    """
+    if not per_second or tokens < RATE_TOKENS:
+        return ""
     unit = "tokens/s" if spelled else "tok/s"
     return f"{per_second:.1f} {unit}" if per_second < 9.95 else f"{per_second:.0f} {unit}"
 

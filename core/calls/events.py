@@ -11,6 +11,9 @@ from typing import Any
 
 from core.calls.witness import Witness
 
+RATE_TOKENS = 16
+"""Answers of fewer tokens have no rate: the few steps say more of the moment than of the model."""
+
 
 class FinishReason(StrEnum):
     """Why a generation ended. A request that fails raises its `EngineError` instead."""

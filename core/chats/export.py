@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from core.atomic import write_atomically
-from core.calls.events import Finished
+from core.calls.events import RATE_TOKENS, Finished
 from core.calls.requests import ImagePart, Part, Role, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.chats.endings import cut_short
 from core.chats.parts import parts_to_json
 from core.chats.settings import ChatSettings, tool_to_json
 from core.chats.tree import Place, Tree
@@ -103,11 +104,11 @@ def _figures(finished: Finished) -> list[str]:
     """Figures of an answer, and what was in force for it where the engine has told."""
     timing, usage = finished.timing, finished.usage
     figures = [f"{usage.completion_tokens} tokens", f"first after {timing.ttft_s:.2f} s"]
-    if timing.decode_tps:
+    if timing.decode_tps and usage.completion_tokens >= RATE_TOKENS:
         figures.append(f"{timing.decode_tps:.1f} tok/s")
     sampling = finished.witness.sampling if finished.witness else {}
     figures += [f"{name} {sampling[name]}" for name in ("temperature", "seed") if sampling.get(name) is not None]
-    return figures
+    return [*figures, *filter(None, [cut_short(finished)])]
 
 
 def export(title: str, model: str, tree: Tree, path: Path) -> Path:

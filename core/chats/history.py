@@ -133,6 +133,18 @@ class History:
             )
         return id
 
+    def rewrite(self, id: int, turn: Turn) -> None:
+        """Put what an answer has become in the place of what it was; nothing where it is gone."""
+        details = {"finished": asdict(turn.finished)} if turn.finished else {}
+        with self._db.write() as db:
+            found = db.execute(
+                "UPDATE messages SET parts = ?, created = ?, details = ? WHERE id = ?",
+                (_parts(turn.message.parts), turn.created, json.dumps(details), id),
+            )
+            if found.rowcount:
+                words = clean(_words(turn.message.parts))
+                db.execute("UPDATE words SET text = ? WHERE rowid = ?", (words, id))
+
     def remove(self, turn: int) -> None:
         """Forget a turn that nothing follows, and drafts that were to change it."""
         with self._db.write() as db:

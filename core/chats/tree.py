@@ -34,13 +34,17 @@ class Place:
 
 
 class Node(Place):
-    """A turn at its place. `id` is the file's for it, None as long as it is not written."""
+    """A turn at its place. `id` is the file's for it, None as long as it is not written.
+
+    `written` is the turn as the file has it: an answer is written while it grows.
+    """
 
     def __init__(self, turn: Turn, parent: Place, id: int | None = None) -> None:
         super().__init__()
         self.turn = turn
         self.parent = parent
         self.id = id
+        self.written = turn if id is not None else None
 
     @property
     def number(self) -> int:
@@ -92,7 +96,10 @@ class Tree(Place):
 
     def add(self, turn: Turn, after: Place | None = None, id: int | None = None) -> Node:
         """A turn behind the last one that is shown, or a branch behind another place; it is shown."""
-        node = Node(turn, after or self.last, id)
+        return self.attach(Node(turn, after or self.last, id))
+
+    def attach(self, node: Node) -> Node:
+        """Take a turn in behind its parent; it is shown."""
         node.parent.children.append(node)
         node.parent.shown = node
         self.every.append(node)

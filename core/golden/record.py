@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.calls.events import GenerationResult, Timing, Usage
+from core.calls.events import RATE_TOKENS, GenerationResult, Timing, Usage
 from core.calls.witness import calls_sha256, message_sha256, text_sha256, tools_sha256
 from core.catalog import ModelInfo
 from core.errors import EngineError
@@ -13,9 +13,6 @@ from core.golden.checks import final_answer
 from core.golden.plan import Planned
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.verdict import CACHED, WARM_SHARE
-
-RATE_TOKENS = 16
-"""Answers of fewer tokens have no rate: the few steps say more of the moment than of the model."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import pytest
 from tests.tui.conftest import until
 from tui.actions import ACTIONS, PLACES, STOPS, Action, bindings
 from tui.app import AssayApp
+from tui.chat.saved_chats import SavedChats
+from tui.chat.settings_screen import ChatSettingsScreen
 from tui.screens.keys import key_names, keys_content
 
 EVERY = [action for actions in ACTIONS.values() for action in actions]
@@ -44,6 +46,9 @@ def test_the_help_shows_every_action() -> None:
         assert key_names(action) in text
 
 
+DIALOGUES: dict[str, type] = {"settings": ChatSettingsScreen, "saved": SavedChats}
+
+
 def _owner(app: AssayApp, place: str) -> object:
     homes = {"app": app, "message": app.chat.transcript, "text": app.chat.input.composer}
     return homes.get(place) or app.query_one(f"#{place}")
@@ -54,6 +59,9 @@ async def test_every_action_exists_and_has_its_twin_in_the_palette(workbench: As
         await until(pilot, lambda: workbench.state.phase == "ready")
         titles = {command.help for command in workbench.get_system_commands(workbench.screen)}
         for place, actions in ACTIONS.items():
+            if place in DIALOGUES:
+                assert all(hasattr(DIALOGUES[place], f"action_{action.run}") for action in actions)
+                continue
             for action in actions:
                 method = "action_" + re.match(r"(?:app\.)?(\w+)", action.run)[1]  # type: ignore[index]
                 owner = workbench if action.run.startswith("app.") else _owner(workbench, place)
@@ -79,6 +87,7 @@ _AS_THE_GUIDE_WRITES = {
     "ctrl+backslash": "ctrl+\\",
     "left": "←",
     "right": "→",
+    "down": "↓",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
 }

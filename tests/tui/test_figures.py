@@ -30,5 +30,9 @@ def test_times(value: float, shown: str) -> None:
 
 
 def test_rates() -> None:
-    assert rate(2.46) == "2.5 tok/s"
-    assert rate(92.4) == "92 tok/s"
+    assert rate(2.46, 16) == "2.5 tok/s"
+    assert rate(92.4, 100) == "92 tok/s"
+
+
+def test_too_few_tokens_have_no_rate() -> None:
+    assert rate(705.0, 15) == rate(0.0, 100) == ""

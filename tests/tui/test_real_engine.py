@@ -45,7 +45,7 @@ async def test_one_engine_serves_chat_golden_prompts_and_the_api(
         assert "red" in answer.message.plain_text.lower()
         assert answer.finished is not None
         assert answer.finished.usage.image_tokens > 0
-        await until(pilot, lambda: "tok/s" in screen_text(app))
+        await until(pilot, lambda: "TTFT" in screen_text(app) or "first token after" in screen_text(app))
 
         await pilot.press("f4")
         app.golden.table.select("vision/describe_image#red")

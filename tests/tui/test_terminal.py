@@ -89,7 +89,7 @@ def test_open_chat_about_an_image_and_quit(terminal: Terminal, tmp_path: Path) -
     terminal.press("Tab")
     terminal.wait_for("✕ remove")
     terminal.press("Enter")
-    screen = terminal.wait_for("tok/s")
+    screen = terminal.wait_for("first token after")
     assert "red" in screen.lower().split("what color is it?")[1]
     assert "quick ● qwen2-vl" in screen
     terminal.press("F2")

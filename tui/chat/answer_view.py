@@ -62,6 +62,11 @@ class AnswerView:
         """The answer without its thinking."""
         return self._result.text
 
+    @property
+    def thinks(self) -> bool:
+        """Whether there is thinking to fold."""
+        return bool(self._result.thinking)
+
     async def show(self, live: LiveAnswer, load: str = "") -> None:
         """Show what has come so far; `load` is what a request waits for that has not begun."""
         self._result = live.result

@@ -117,6 +117,6 @@ def _told(settings: ChatSettings, spelled: bool) -> list[str]:
         if settings.max_tokens
         else "",
         {True: "thinking", False: "no thinking", None: ""}[settings.thinking],
-        f"{len(settings.tools)} tools" if settings.tools else "",
+        f"{len(settings.tools)} tool{'s' * (len(settings.tools) != 1)}" if settings.tools else "",
     ]
     return [part for part in parts if part]

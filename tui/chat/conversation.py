@@ -87,14 +87,14 @@ def title_of(text: str) -> str:
 
 
 def answer_message(result: GenerationResult) -> Message | None:
-    """What a generation said as a turn of the chat, or None if it said nothing."""
+    """What a generation said as a turn of the chat, or None if nothing came."""
     parts: list[Part] = []
     if result.thinking:
         parts.append(ThinkingPart(result.thinking))
     if result.text:
         parts.append(TextPart(result.text))
     parts += [ToolCallPart(call.id, call.name, call.parsed or {}) for call in result.tool_calls]
-    return Message(Role.ASSISTANT, tuple(parts)) if result.text or result.tool_calls else None
+    return Message(Role.ASSISTANT, tuple(parts)) if parts else None
 
 
 def result_of(turn: Turn) -> GenerationResult:

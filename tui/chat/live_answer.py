@@ -16,8 +16,11 @@ from core.calls.events import (
     Queued,
     TextDelta,
     ThinkingDelta,
+    Timing,
     ToolCallDelta,
+    Usage,
 )
+from core.chats.endings import cut_short
 from tui.figures import first_token, rate, seconds
 from tui.foreign import one_line
 
@@ -29,8 +32,8 @@ def final_figures(finished: Finished, spelled: bool = False) -> str:
     """The line under a finished answer; `spelled` is for where there is room for words."""
     timing, usage = finished.timing, finished.usage
     parts = [first_token(timing.ttft_s, spelled)] if timing.ttft_s else []
-    if timing.decode_tps:
-        parts.append(rate(timing.decode_tps, spelled))
+    if told := rate(timing.decode_tps, usage.completion_tokens, spelled):
+        parts.append(told)
     cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
     if spelled and (usage.prompt_tokens or usage.completion_tokens):
         parts.append(f"prompt {usage.prompt_tokens:,} tokens{cached}, answer {usage.completion_tokens:,}")
@@ -38,12 +41,8 @@ def final_figures(finished: Finished, spelled: bool = False) -> str:
         parts.append(f"{usage.prompt_tokens}{cached} → {usage.completion_tokens} tokens")
     if timing.load_s >= 0.05:
         parts.append(f"loaded in {seconds(timing.load_s)}")
-    ending = {
-        FinishReason.LENGTH: "cut off at the token limit",
-        FinishReason.CANCELLED: "stopped",
-        FinishReason.TOOL_CALLS: "waits for the tool's result",
-    }.get(finished.reason)
-    if ending:
+    calls = finished.reason is FinishReason.TOOL_CALLS
+    if ending := "waits for the tool's result" if calls else cut_short(finished):
         parts.append(ending)
     return " · ".join(parts)
 
@@ -59,6 +58,8 @@ class LiveAnswer:
     last_at: float | None = None
     deltas: int = 0
     stage: str = "sent"
+    read: tuple[int, int] = (0, 0)
+    """Tokens of the prompt, and how many of them were cached."""
     begun: bool = False
     """Whether its model has begun with it."""
 
@@ -69,7 +70,7 @@ class LiveAnswer:
             case Loading(model):
                 self.stage = f"loading {one_line(model)}"
             case Prefill(done, total, cached):
-                self.begun = True
+                self.begun, self.read = True, (total, cached)
                 share = f", {cached} cached" if cached else ""
                 self.stage = f"reading the prompt {done}/{total}{share}"
             case TextDelta() | ThinkingDelta() | ToolCallDelta():
@@ -80,6 +81,16 @@ class LiveAnswer:
             case _:
                 pass
         self.result.add(event)
+
+    def broken(self, said: str = "") -> Finished:
+        """How it ends if it ends here, by what is known without the engine; `said` is why, if it was not stopped."""
+        first, last = self.first_at or self.submitted_at, self.last_at or self.submitted_at
+        rate = (self.deltas - 1) / (last - first) if last - first >= RATE_AFTER_S else 0.0
+        timing = Timing(
+            ttft_s=first - self.submitted_at, decode_s=last - first, total_s=last - self.submitted_at, decode_tps=rate
+        )
+        usage = Usage(prompt_tokens=self.read[0], completion_tokens=self.deltas, cached_tokens=self.read[1])
+        return Finished(FinishReason.CANCELLED, usage, timing, said=said)
 
     def figures_behind(self, load: str) -> str:
         """What to write under the answer while a model is read: `load` says which, for a request that has not begun."""
@@ -98,6 +109,6 @@ class LiveAnswer:
         elapsed = self.last_at - self.first_at
         if elapsed >= RATE_AFTER_S:
             # A delta is about a token; the engine's own count replaces the guess at the end.
-            parts.append(rate((self.deltas - 1) / elapsed))
+            parts += filter(None, [rate((self.deltas - 1) / elapsed, self.deltas)])
         parts.append(f"{self.deltas} tokens")
         return " · ".join(parts)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from textual import on, work
+from textual.notifications import Notification, Notify
 
 from core.calls.generation import Generation
 from core.calls.requests import Role
+from core.chats.endings import BROKEN_OFF
 from core.chats.history import Draft
 from core.chats.settings import ChatSettings
 from core.chats.tree import Node, Place, Turn
@@ -33,6 +35,8 @@ from tui.waiting import load_ahead
 
 REDRAWS_PER_S = 15
 SLOWEST_REDRAW_S = 0.5
+WRITE_EVERY_S = 3.0
+"""What has come of an answer is on disk after this long at most."""
 
 
 @dataclass
@@ -48,6 +52,11 @@ class Answering:
     """The question that it answers."""
     edited: Node | None
     """The turn of which the question is another version."""
+    began: float = field(default_factory=time.time)
+    node: Node | None = None
+    """Its place in the chat, once something has come."""
+    written_at: float = field(default_factory=time.monotonic)
+    deltas_written: int = 0
 
     def take(self) -> bool:
         """Fold in what has come; True once that was all."""
@@ -55,6 +64,28 @@ class Answering:
         for event in self.generation.drain():
             self.live.add(event)
         return ended
+
+    def turn(self, cut: str = "") -> Turn | None:
+        """What has come as a turn of the chat, None if nothing has; `cut` is why it ends, unless it has or is stopped.
+
+        Whoever asked for it finds its place in `node`.
+        """
+        result = self.live.result
+        message = answer_message(result)
+        if message is None:
+            return None
+        failed = self.generation.error is not None
+        finished = None if failed else result.finished or self.live.broken(cut)
+        turn = Turn(message, self.model, finished, self.settings, self.began)
+        if self.node is None:
+            self.node = Node(turn, self.asked)
+        self.node.turn = turn
+        return turn
+
+    @property
+    def due(self) -> bool:
+        """Whether more has come than is written, and it is time."""
+        return self.live.deltas > self.deltas_written and time.monotonic() - self.written_at >= WRITE_EVERY_S
 
 
 class ChatPane(KeptChat):
@@ -65,6 +96,8 @@ class ChatPane(KeptChat):
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self._answering: Answering | None = None
+        self._runs: Notification | None = None
+        """The toast that says so."""
 
     # -- beginning and end --------------------------------------------------------------------------------------------
 
@@ -110,7 +143,7 @@ class ChatPane(KeptChat):
     async def _sent(self, event: ChatInput.Sent) -> None:
         event.stop()
         if self.busy:
-            self.notify("An answer is running: escape stops it.")
+            self._say_one_runs()
         elif self._services is not None:
             await self._ask(self._services, event)
 
@@ -121,6 +154,19 @@ class ChatPane(KeptChat):
             self.notify("The engine did not start. What is written stays here, and is kept.", severity="warning")
         else:
             self.notify("The engine is still starting. What is written waits here: ⏎ sends it once the engine is up.")
+
+    def _say_one_runs(self) -> None:
+        """Name the key that stops it, until it has stopped; in an edit, escape leaves that."""
+        self._unsay()
+        key = "escape" if self._edit is None else "F12"
+        self._runs = Notification(f"An answer is running: {key} stops it.")
+        self.app.post_message(Notify(self._runs))
+
+    def _unsay(self) -> None:
+        """Take back that an answer runs."""
+        if self._runs is not None:
+            self.app._unnotify(self._runs)
+            self._runs = None
 
     async def _ask(self, services: Services, event: ChatInput.Sent) -> None:
         """Put a question to the chosen model; one that is refused at once stays in the composer.
@@ -185,6 +231,7 @@ class ChatPane(KeptChat):
         result = answering.live.result
         pause = 1 / REDRAWS_PER_S
         while not answering.take():
+            self._write_growing(answering)
             await answering.view.show(answering.live, load_ahead(services.engine.status(), answering.model))
             asked = time.monotonic()
             await asyncio.sleep(pause)
@@ -194,18 +241,26 @@ class ChatPane(KeptChat):
         figures = answering.live.figures if result.finished else ""
         await answering.view.finish(result, figures, error.message if error else "")
         self._answering = None
+        self._unsay()
         self.refresh_bindings()
         if not self._record(answering):
             await self._nothing_came(answering, failed=error is not None)
         self._show_title()
 
+    def _write_growing(self, answering: Answering) -> None:
+        """Every few seconds: what has come would survive a kill."""
+        if self._saver is None or not answering.due:
+            return
+        answering.written_at, answering.deltas_written = time.monotonic(), answering.live.deltas
+        turn = answering.turn(BROKEN_OFF)
+        if turn is not None and answering.node is not None:
+            self._saver.save_growing(self.conversation, answering.node, turn)
+
     def _record(self, answering: Answering) -> bool:
         """Make what was answered a turn of the chat; False if nothing was."""
-        message = answer_message(answering.live.result)
-        if message is None:
+        if answering.turn() is None or answering.node is None:
             return False
-        turn = Turn(message, answering.model, answering.live.result.finished, answering.settings)
-        answering.view.node = self.conversation.add(turn, answering.asked)
+        answering.view.node = self.conversation.attach(answering.node)
         answering.view.changed()
         self._save()
         return True
@@ -254,9 +309,12 @@ class ChatPane(KeptChat):
             self.workers.cancel_group(self, "answer")
             self._answering.generation.cancel()
             self._answering.take()
-            if keep:
-                self._record(self._answering)
+            if keep and self._record(self._answering):
+                self.notify("The answer was stopped; what had come is kept in its chat.")
+            elif keep:
+                self.notify("The answer was stopped before its first word; ^r in its chat asks again.")
             self._answering = None
+            self._unsay()
             self.refresh_bindings()
 
     # -- branches -----------------------------------------------------------------------------------------------------
@@ -266,7 +324,7 @@ class ChatPane(KeptChat):
         if self._services is None:
             return
         if self.busy:
-            self.notify("An answer is running: escape stops it.")
+            self._say_one_runs()
             return
         current = self.transcript.current
         node: Place = (current.node if current is not None else None) or self.conversation.last
@@ -286,7 +344,7 @@ class ChatPane(KeptChat):
         """Show the turn's sibling, and below it what was seen there last."""
         event.stop()
         if self.busy:
-            self.notify("An answer is running: escape stops it.")
+            self._say_one_runs()
             return
         sibling = event.view.node.sibling(event.by) if event.view.node is not None else None
         if sibling is None:
@@ -313,10 +371,9 @@ class ChatPane(KeptChat):
 
     @on(Composer.EditLeft)
     async def _edit_left(self, event: Composer.EditLeft) -> None:
-        """Escape while editing: an answer that runs is stopped first."""
+        """Escape while editing; an answer that runs goes on, F12 stops it."""
         event.stop()
-        if not self.stop():
-            await self._end_edit()
+        await self._end_edit()
 
 
 def _wording(node: Node) -> Draft:

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -15,9 +14,11 @@ from textual.widgets import Input
 
 from core.chats.history import Hit
 from core.errors import EngineError
+from tui.actions import bindings
 from tui.chat.saver import ChatSaver
 from tui.foreign import one_line, plain, short_name
 from tui.screens.confirm import Confirm
+from tui.widgets.footer import KeyFooter
 from tui.widgets.row_table import Column, RowTable
 from tui.widgets.text_fields import LineField
 
@@ -62,13 +63,7 @@ def _found(hit: Hit, cells: int) -> Content:
 class SavedChats(ModalScreen[Hit | None]):
     """Dismissed with the chat to open, and the turn of it that the search found, or with None."""
 
-    BINDINGS: ClassVar = [
-        Binding("escape", "leave", "Leave", show=False),
-        Binding("enter", "open", "Open", show=False, priority=True),
-        Binding("down", "to_rows", "To the list", show=False),
-        Binding("d,delete", "delete", "Delete", show=False),
-        Binding("slash", "to_search", "Search", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("saved")
 
     table = getters.query_one(RowTable)
     search = getters.query_one(Input)
@@ -83,12 +78,24 @@ class SavedChats(ModalScreen[Hit | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box chats-box") as box:
             box.border_title = "Saved chats"
-            box.border_subtitle = "⏎ opens · d deletes · / searches · esc leaves"
             yield LineField(placeholder="search titles and everything said", compact=True)
             yield RowTable(COLUMNS, self._cell, empty="Reading…", id="chats-table")
+        yield KeyFooter(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._look("")
+        self.watch(self, "focused", self._say_keys)
+
+    def _say_keys(self) -> None:
+        """Those that work where the focus is; in the search, letters are text."""
+        searching = self.focused is self.search
+        keys = "↓ to the list" if searching else "d deletes · / searches"
+        self.query_one(".chats-box").border_subtitle = f"⏎ opens · {keys} · esc leaves"
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        searching = self.focused is self.search
+        return searching if action == "to_rows" else not searching if action in ("delete", "to_search") else True
 
     @work(exclusive=True)
     async def _look(self, words: str) -> None:

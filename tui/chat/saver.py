@@ -14,7 +14,7 @@ from typing import TypeVar
 from core.chats.export import export
 from core.chats.history import FILE, Draft, History, Hit
 from core.chats.settings import ChatSettings
-from core.chats.tree import Node, Place
+from core.chats.tree import Node, Place, Turn
 from core.errors import HistoryError
 from tui.chat.conversation import Conversation, title_of
 
@@ -58,6 +58,8 @@ class ChatSaver:
         self._path = path
         self._on_error = on_error
         self._said: set[str] = set()
+        self._deleted: set[int] = set()
+        """Chats of which nothing is to be written any more."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._history: History | None = None
         self._thread = threading.Thread(target=self._work, name="assay-history", daemon=True)
@@ -67,7 +69,7 @@ class ChatSaver:
 
     def save(self, conversation: Conversation, model: str, settings: ChatSettings | None = None) -> None:
         """Bring the file in line with the conversation as it is now."""
-        new = [node for node in conversation.every if node.id is None]
+        new = [(node, node.turn) for node in conversation.every if node.written is not node.turn]
         moved = [(place, place.shown) for place in conversation.moved]
         conversation.moved.clear()
         title = conversation.title
@@ -81,12 +83,21 @@ class ChatSaver:
                 history.set_drafts(None, [])  # they were those of this chat
             if conversation.chat is None:
                 return
-            for node in new:
-                if node.id is None:  # else an earlier job has written it
-                    node.id = history.add(conversation.chat, node.turn, _id(node.parent))
+            for node, turn in new:
+                _write(history, conversation.chat, node, turn)
             for place, shown in moved:
                 if shown is not None and shown.id is not None:
                     history.choose(conversation.chat, _id(place), shown.id)
+
+        self._put(write)
+
+    def save_growing(self, conversation: Conversation, node: Node, turn: Turn) -> None:
+        """Write what has come of an answer that is not in the conversation yet: one row, rewritten as it grows."""
+
+        def write() -> None:
+            chat = conversation.chat
+            if chat is not None and chat not in self._deleted and _id(node.parent) is not None:
+                _write(self._open(), chat, node, turn)
 
         self._put(write)
 
@@ -173,7 +184,12 @@ class ChatSaver:
 
     async def delete(self, chat: int) -> None:
         """Forget a saved chat with all its branches. Raises HistoryError."""
-        await self._ask(lambda: self._open().delete(chat))
+
+        def work() -> None:
+            self._open().delete(chat)
+            self._deleted.add(chat)
+
+        await self._ask(work)
 
     async def export(self, conversation: Conversation, model: str, path: Path) -> Path:
         """Write a chat to a file, as its name says. Raises HistoryError."""
@@ -221,6 +237,15 @@ class ChatSaver:
 
         self._jobs.put(job)
         return await asyncio.shield(asyncio.wrap_future(future))
+
+
+def _write(history: History, chat: int, node: Node, turn: Turn) -> None:
+    """Bring a turn's row in line with it; one that has none gets it."""
+    if node.id is None:
+        node.id = history.add(chat, turn, _id(node.parent))
+    elif node.written is not turn:
+        history.rewrite(node.id, turn)
+    node.written = turn
 
 
 def _id(place: Place) -> int | None:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
+from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -15,7 +15,10 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from core.calls.requests import Tool
 from core.chats.settings import ChatSettings, tool_to_json
+from tui.actions import bindings
 from tui.foreign import plain
+from tui.screens.unsaved import Unsaved, Wish
+from tui.widgets.footer import KeyFooter
 from tui.widgets.text_fields import LineField, TextField
 
 T = TypeVar("T", int, float)
@@ -70,10 +73,7 @@ def write_tools(tools: tuple[Tool, ...]) -> str:
 class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
     """Dismissed with the new settings, or with None when they are left as they were."""
 
-    BINDINGS: ClassVar = [
-        Binding("escape", "leave", "Leave", show=False),
-        Binding("ctrl+s", "apply", "Apply", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar = bindings("settings")
 
     def __init__(self, settings: ChatSettings) -> None:
         super().__init__(classes="dialogue")
@@ -110,6 +110,7 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             with Horizontal(classes="buttons"):
                 yield Button("Apply", variant="primary", id="yes", compact=True)
                 yield Button("Cancel", id="no", compact=True)
+        yield KeyFooter(show_command_palette=False)
 
     def _input(self, name: str) -> str:
         return self.query_one(f"#set-{name}", Input).value
@@ -134,11 +135,24 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             return
         self.dismiss(settings)
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
+    @property
+    def _changed(self) -> bool:
+        """Whether the fields say something else than they did; what cannot be read does."""
+        try:
+            return self._read() != self._settings
+        except BadSetting:
+            return True
+
+    @work(exclusive=True)
+    async def action_leave(self) -> None:
+        wish = await self.app.push_screen_wait(Unsaved()) if self._changed else Wish.DISCARD
+        if wish is Wish.APPLY:
+            self.action_apply()
+        elif wish is Wish.DISCARD:
+            self.dismiss(None)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "yes":
             self.action_apply()
         else:
-            self.action_leave()
+            self.dismiss(None)

@@ -19,7 +19,7 @@ from tui.actions import bindings
 from tui.chat.answer_view import AnswerView
 from tui.chat.lines import Line, text_lines, text_of
 from tui.chat.question_view import QuestionView
-from tui.chat.turn_view import TurnView, versions
+from tui.chat.turn_view import TurnView
 from tui.chat.turn_window import GUTTER, TurnWindow
 from tui.foreign import clean
 from tui.widgets.picture import Picture
@@ -174,8 +174,9 @@ class Transcript(TurnWindow, can_focus=True):
         if action == "view_pictures":
             return isinstance(self._current, QuestionView) and bool(self._current.message.images)
         if action == "version":
-            return self._current is not None and bool(versions(self._current.node))
-        return action != "fold" or isinstance(self._current, AnswerView)
+            node = self._current.node if self._current is not None else None
+            return node is not None and node.sibling(int(str(parameters[0]))) is not None
+        return action != "fold" or (isinstance(self._current, AnswerView) and self._current.thinks)
 
     def action_move(self, by: int) -> None:
         """To the next turn; from the last one to what comes after the transcript."""
@@ -194,6 +195,7 @@ class Transcript(TurnWindow, can_focus=True):
     def action_edit(self) -> None:
         if isinstance(self._current, QuestionView):
             self.post_message(self.EditWanted(self._current))
+            self._choose(None)  # back from the composer, it is the newest turn again
 
     def action_version(self, by: int) -> None:
         if self._current is not None:

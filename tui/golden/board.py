@@ -56,6 +56,23 @@ class Cell:
         """Tokens per second of decoding; "" for an answer too short to tell, and where there is none."""
         return golden_rate(self.attempt) if self.attempt and self.attempt.status is Status.OK else ""
 
+    def take(self, attempt: Attempt, model: str) -> None:
+        """An attempt of this cell has ended, or one of its controls."""
+        if attempt.control is not None:
+            passed, told = self.controls
+            if attempt.verdict in (Verdict.PASS, Verdict.FAIL):
+                self.controls = passed + (attempt.verdict is Verdict.PASS), told + 1
+            if attempt.verdict is Verdict.FAIL:
+                self.control = attempt
+            return
+        self.progress = Progress.DONE
+        self.same = attempt.same_as is not None
+        self.tries += 1
+        self.passes += attempt.verdict in HELD
+        self.model = model
+        if self.attempt is None or self.held:
+            self.attempt = attempt
+
 
 @dataclass
 class Board:
@@ -63,6 +80,8 @@ class Board:
 
     cases: dict[str, Case] = field(default_factory=dict)
     cells: dict[tuple[str, Tier], Cell] = field(default_factory=dict)
+    before: dict[tuple[str, Tier], Cell] = field(default_factory=dict)
+    """What the run before said, where one goes on."""
 
     @classmethod
     def of(cls, cases: Iterable[Case]) -> Board:
@@ -70,9 +89,11 @@ class Board:
         return cls(by_id, {(case_id, tier): Cell() for case_id in by_id for tier in Tier})
 
     def expect(self, case_ids: Iterable[str]) -> None:
-        """These cases are about to run: forget what they said before."""
+        """These cases are about to run: put aside what they said before."""
+        self.before.clear()
         for case_id in case_ids:
             for tier in Tier:
+                self.before[case_id, tier] = self.cells[case_id, tier]
                 self.cells[case_id, tier] = Cell(Progress.WAITING, self.cells[case_id, tier].model)
 
     def name(self, models: Mapping[tuple[str, Tier], str]) -> None:
@@ -84,13 +105,6 @@ class Board:
     def add(self, event: RunEvent) -> None:
         """Fold one event of a run in."""
         match event:
-            case AttemptFinished(planned, attempt) if planned.control is not None:
-                cell = self.cells[planned.case.id, planned.tier]
-                passed, told = cell.controls
-                if attempt.verdict in (Verdict.PASS, Verdict.FAIL):
-                    cell.controls = passed + (attempt.verdict is Verdict.PASS), told + 1
-                if attempt.verdict is Verdict.FAIL:
-                    cell.control = attempt
             case AttemptStarted(planned) | AnswerDelta(planned, _) if planned.control is not None:
                 pass
             case AttemptStarted(planned):
@@ -100,14 +114,7 @@ class Board:
             case AnswerDelta(planned, text) if planned.repeat == 0:
                 self.cells[planned.case.id, planned.tier].answer += text
             case AttemptFinished(planned, attempt):
-                cell = self.cells[planned.case.id, planned.tier]
-                cell.progress = Progress.DONE
-                cell.same = planned.same_as is not None
-                cell.tries += 1
-                cell.passes += attempt.verdict in HELD
-                cell.model = planned.model.id if planned.model else ""
-                if cell.attempt is None or cell.held:
-                    cell.attempt = attempt
+                self.cells[planned.case.id, planned.tier].take(attempt, planned.model.id if planned.model else "")
             case _:
                 pass
 
@@ -117,22 +124,15 @@ class Board:
             case = self.cases.get(attempt.case)
             if case is None or case.sha != attempt.case_sha or attempt.tier not in tuple(Tier):
                 continue
-            cell = self.cells[attempt.case, Tier(attempt.tier)]
-            if attempt.control is not None:
-                if attempt.verdict is Verdict.FAIL:
-                    cell.control = attempt
-                continue
-            cell.progress = Progress.DONE
-            cell.same = attempt.same_as is not None
-            cell.model = str(attempt.model.get("id", ""))
-            if cell.attempt is None or cell.held:
-                cell.attempt = attempt
+            self.cells[attempt.case, Tier(attempt.tier)].take(attempt, str(attempt.model.get("id", "")))
 
     def give_up(self) -> None:
-        """The run was stopped: what has not ended is as if it had not begun."""
+        """No run goes on: what has not ended says what it said before."""
         for key, cell in self.cells.items():
             if cell.progress in (Progress.WAITING, Progress.RUNNING):
-                self.cells[key] = Cell(model=cell.model)
+                before = self.before.get(key)
+                self.cells[key] = before if before is not None and before.attempt else Cell(model=cell.model)
+        self.before.clear()
 
     def difference(self, case_id: str) -> str:
         """How the tiers compare: "=" when they agree, the better tier's name, "one" when one model answered for both,

@@ -21,7 +21,7 @@ from textual.widgets import Static
 
 from core.errors import EngineError
 from core.golden.plan import RunOptions, answering, make_plan
-from core.golden.progress import ModelLoading, RunEvent, RunWarning
+from core.golden.progress import AttemptFinished, ModelLoading, RunEvent, RunWarning
 from core.golden.reading import load_suite
 from core.golden.results import RunFolder, Verdict
 from core.golden.run import GoldenRun, RunResult
@@ -93,7 +93,9 @@ class GoldenPane(Vertical):
         """The model that the run waits for."""
         self._suite_read = asyncio.Event()
         self.last_run = ""
-        """The name of the last whole run that is kept on disk, of those that began here."""
+        """The name of the last run that is kept on disk whole; where there is none, of one that has an answer."""
+        self._keeps = ""
+        """The name of the run that goes on, if it is kept."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="golden-bar", markup=False)
@@ -121,10 +123,12 @@ class GoldenPane(Vertical):
     @work(exclusive=True, group="recall")
     async def show_run(self, data_dir: Path, name: str) -> None:
         """Show what a run that is kept in the data folder found about this suite, where nothing has run since."""
+        self.last_run = name
         try:
             kept = await off_loop(lambda: RunFolder.open(runs_folder(data_dir), name).attempts(), "golden-recall")
         except EngineError as error:
             log.info("The last run is not shown: %s", error)
+            self.last_run = self.last_run if self.last_run != name else ""
             return
         await self._suite_read.wait()
         if not self.busy and not any(cell.progress is not Progress.IDLE for cell in self._board.cells.values()):
@@ -206,6 +210,8 @@ class GoldenPane(Vertical):
                 self.notify(event.message, severity="warning")
             else:
                 self._loading = ""
+            if isinstance(event, AttemptFinished):
+                self.last_run = self.last_run or self._keeps
         self.table.redraw()
         self.detail.show(self._board, self.table.selected)
         self._redraw_bar()
@@ -299,8 +305,7 @@ class GoldenPane(Vertical):
                 folder = await off_loop(lambda: new_folder(data_dir, plan, engine.status(), state), "golden-folder")
         except OSError as error:
             self.notify(f"{data_dir} cannot be written ({error.strerror}): the run is not kept.", severity="warning")
-        if folder is not None:
-            self.last_run = folder.id
+        self._keeps = folder.id if folder is not None else ""
         run = GoldenRun(plan, services.golden_routes(), engine, listener=self._events.append, folder=folder)
         self._run, self._planning = run, False
         timer = self.set_interval(1 / REDRAWS_PER_S, self._redraw)
@@ -312,6 +317,8 @@ class GoldenPane(Vertical):
             timer.stop()
             self._redraw()
         if folder is not None:
+            if run.folder is not None and not result.interrupted:  # else it is not there, or not all of it
+                self.last_run = folder.id
             try:
                 await off_loop(partial(close_folder, folder, plan, result), "golden-folder")
             except OSError as error:

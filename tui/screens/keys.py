@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ _GLYPHS = {
     "ctrl+backslash": "^\\",
     "left": "←",
     "right": "→",
+    "down": "↓",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "backspace": "⌫",
@@ -62,15 +63,22 @@ def places_of(screen: Screen[object]) -> list[str]:
     return sorted(places, key=lambda place: place == "text")  # the field's own keys before those of all fields
 
 
-def keys_content(first: Sequence[str] = ()) -> Content:
-    """The whole list, some places before the others."""
+def working_in(screen: Screen[object]) -> set[str]:
+    """The actions that a key of theirs would run now, where the focus is."""
+    return {active.binding.id for active in screen.active_bindings.values() if active.binding.id}
+
+
+def keys_content(first: Sequence[str] = (), working: Container[str] | None = None) -> Content:
+    """The whole list, some places before the others; of those, what is not `working` is dim. None says nothing."""
     lines: list[Content] = []
     for place in (*first, *(place for place in PLACES if place not in first)):
         here = ("  works now", "$dim") if place in first else ""
         lines += [Content(""), Content.assemble((PLACES[place], "bold $primary"), here)]
         for action in ACTIONS[place]:
             names = key_names(action)
-            lines.append(Content.assemble((names.rjust(COLUMN), "$primary"), "  ", action.help))
+            idle = place in first and working is not None and action.id not in working
+            keys, text = ("$dim", f"{action.help}  not now") if idle else ("$primary", action.help)
+            lines.append(Content.assemble((names.rjust(COLUMN), keys), "  ", (text, "$dim" if idle else "")))
     lines += [
         Content(""),
         Content.styled("Always there", "bold $primary"),
@@ -89,20 +97,23 @@ def keys_content(first: Sequence[str] = ()) -> Content:
 
 
 class KeysScreen(ModalScreen[None]):
-    """Escape closes it. `log` is the log's file, None while that is not known; `first` are the places to begin with."""
+    """Escape closes it. `log` is the log's file, None while that is not known; `first` are the places to begin
+    with, `working` the actions that work where the focus was.
+    """
 
     BINDINGS: ClassVar = [Binding("escape,f1,q,question_mark,enter", "close", "Close", show=False)]
 
-    def __init__(self, log: Path | None, first: Sequence[str] = ()) -> None:
+    def __init__(self, log: Path | None, first: Sequence[str] = (), working: Container[str] | None = None) -> None:
         super().__init__(classes="dialogue")
         self._log = log
         self._first = first
+        self._working = working
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box keys-box") as box:
             box.border_title = "Keys"
             box.border_subtitle = "↑ ↓ scroll · esc closes"
-            yield Static(keys_content(self._first), markup=False)
+            yield Static(keys_content(self._first, self._working), markup=False)
             if self._log is not None:
                 yield Static(plain(f"\nThe log is {self._log}", "$dim"), markup=False)
 

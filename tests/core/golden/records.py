@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.calls.events import Finished, FinishReason, GenerationResult, Timing, Usage
+from core.calls.events import RATE_TOKENS, Finished, FinishReason, GenerationResult, Timing, Usage
 from core.calls.requests import Sampling
 from core.catalog import ModelInfo, ModelKind
 from core.golden import verdict as verdicts_of
 from core.golden.expressions import parse_expression
 from core.golden.plan import Planned
-from core.golden.record import RATE_TOKENS, Circumstances, answered
+from core.golden.record import Circumstances, answered
 from core.golden.results import Attempt, Verdict
 from core.golden.suite import Case
 from core.tiers import Tier

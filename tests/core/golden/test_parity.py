@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from core.calls.events import RATE_TOKENS
 from core.calls.requests import Sampling
 from core.calls.witness import Witness
 from core.catalog import short
 from core.golden.parity import ENGINE, Break, Parity, compare_routes
-from core.golden.record import RATE_TOKENS
 from core.golden.results import Attempt, Status
 from core.golden.suite import Gates
 from tests.core.golden.records import attempt

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.calls.events import FinishReason, Usage
+from core.calls.events import RATE_TOKENS, FinishReason, Usage
 from core.calls.witness import Witness
 from core.golden.outcome import outcome
 from core.golden.parity import Parity
-from core.golden.record import RATE_TOKENS, Circumstances
+from core.golden.record import Circumstances
 from core.golden.results import Attempt, Verdict
 from core.golden.suite import Control, Gates, KnownFailure, Limits
 from core.tiers import Tier

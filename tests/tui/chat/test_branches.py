@@ -143,6 +143,46 @@ async def test_an_answer_again_that_fails_or_is_stopped_leaves_the_old_one(
         assert workbench.chat.input.composer.text == ""
 
 
+async def test_after_an_edit_that_was_left_the_newest_message_comes_first(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await talk(pilot, workbench, "hello")
+        focus(workbench, 0)
+        await pilot.press("e")
+        await until(pilot, lambda: workbench.chat.input.composer.editing)
+        await pilot.press("escape")
+        await until(pilot, lambda: not workbench.chat.input.composer.editing)
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: workbench.chat.transcript.current is workbench.chat.transcript.turns[-1])
+
+
+async def test_while_an_answer_runs_escape_leaves_the_edit_and_f12_stops_the_answer(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await talk(pilot, workbench, "hello")
+        scripted.script, scripted.held = lambda request: answer("one two three"), True
+        workbench.chat.input.composer.insert("again")
+        await pilot.press("enter")
+        await until(pilot, lambda: workbench.chat.busy)
+        scripted.release(2)
+        await until(pilot, lambda: workbench.chat.input.composer.text == "")
+        focus(workbench, 0)
+        await pilot.press("e")
+        await until(pilot, lambda: workbench.chat.input.composer.editing)
+        await pilot.press("enter")
+        await until(pilot, lambda: "An answer is running: F12 stops it." in notices(workbench))
+        await pilot.press("escape")
+        await until(pilot, lambda: not workbench.chat.input.composer.editing)
+        assert workbench.chat.busy
+        await pilot.press("f12")
+        await until(pilot, lambda: not workbench.chat.busy)
+        await until(pilot, lambda: "An answer is running" not in notices(workbench))
+
+
 async def test_an_edit_that_fails_stays_an_edit_and_the_draft_waits_on(
     workbench: AssayApp, scripted: ScriptedEngine
 ) -> None:

@@ -58,7 +58,13 @@ def test_an_answer_becomes_a_turn_with_its_thinking_and_calls() -> None:
 
 
 def test_an_answer_that_said_nothing_is_no_turn() -> None:
-    assert answer_message(GenerationResult(thinking="only this")) is None
+    assert answer_message(GenerationResult()) is None
+
+
+def test_thinking_alone_is_a_turn() -> None:
+    message = answer_message(GenerationResult(thinking="only this"))
+    assert message is not None
+    assert message.parts == (ThinkingPart("only this"),)
 
 
 def test_a_stored_answer_reads_back_as_it_was() -> None:

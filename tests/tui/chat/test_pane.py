@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual import events
 from textual.pilot import Pilot
+from textual.widgets import TextArea
 
 from core.calls.events import Prefill, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
 from core.calls.requests import Role
@@ -70,7 +71,7 @@ async def test_an_answer_streams_in_and_ends_with_figures(workbench: AssayApp, s
         scripted.release_all()
         await until(
             pilot,
-            lambda: "first token after 0.21 s · 92 tokens/s · prompt 131 tokens, answer" in screen_text(workbench),
+            lambda: "first token after 0.21 s · prompt 131 tokens, answer 5" in screen_text(workbench),
             "the figures",
         )
         assert "Second bold one." in screen_text(workbench)
@@ -296,6 +297,28 @@ async def test_a_wrong_setting_is_named_and_not_taken(workbench: AssayApp) -> No
         await pilot.press("escape")
         await until(pilot, lambda: not workbench.screen.query("#set-temperature"))
         assert workbench.chat.settings.temperature is None
+
+
+@pytest.mark.parametrize(("keys", "becomes"), [("g", None), ("escape", None), ("d", ""), ("a", "Be brief.")])
+async def test_settings_that_were_changed_are_not_left_without_a_question(
+    workbench: AssayApp, keys: str, becomes: str | None
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(workbench.screen_stack) == 2)
+        await pilot.press(*"Be brief.", "escape")
+        await until(pilot, lambda: "changes that are not applied" in screen_text(workbench))
+        await pilot.press(keys)
+        await until(pilot, lambda: len(workbench.screen_stack) == (2 if becomes is None else 1))
+        if becomes is None:
+            assert workbench.screen.query_one("#set-system", TextArea).text == "Be brief."
+        else:
+            assert workbench.chat.settings.system == becomes
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda: len(workbench.screen_stack) == 2)
+            await pilot.press("escape")  # nothing is changed now
+            await until(pilot, lambda: len(workbench.screen_stack) == 1)
 
 
 async def test_a_chat_is_saved_and_opened_again(workbench: AssayApp, scripted: ScriptedEngine) -> None:

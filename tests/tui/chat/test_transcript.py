@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from core.calls.events import GenerationResult, ToolCall
-from core.calls.requests import Message
+from core.calls.requests import Message, Role
+from core.chats.tree import Tree, Turn
 from tests.tui.conftest import until
 from tests.tui.scripted import blue_circle, red_square
 from tui.chat.answer_view import AnswerView
@@ -193,11 +194,29 @@ async def test_an_empty_transcript_takes_no_focus() -> None:
 
 async def test_the_footer_offers_what_the_turn_can_do() -> None:
     async with talking(question(0), answer("hello")) as (pilot, transcript):
-        for turn, keys in ((0, {"e", "c"}), (1, {"t", "c"})):
+        for turn, keys in ((0, {"e", "c"}), (1, {"c"})):
             transcript.focus_turn(transcript.turns[turn])
             await pilot.pause()
             active = pilot.app.screen.active_bindings
             assert {key for key in "ect" if key in active and active[key].enabled} == keys
+
+
+async def test_the_footer_offers_no_version_beyond_the_ends_and_no_thinking_where_none_is() -> None:
+    tree = Tree()
+    nodes = [tree.add(Turn(Message.text(Role.USER, text)), tree) for text in "abc"]
+    turns = [QuestionView(node.turn.message, node) for node in nodes]
+    thinks = answer("yes")
+    thinks._result = GenerationResult("yes", thinking="so")
+    async with talking(*turns, answer("yes"), thinks) as (_, transcript):
+        ways = []
+        for turn in turns:
+            transcript.focus_turn(turn)
+            ways.append([transcript.check_action("version", (by,)) for by in (-1, 1)])
+        assert ways == [[False, True], [True, True], [True, False]]
+        transcript.focus_turn(transcript.turns[3])
+        assert not transcript.check_action("fold", ())
+        transcript.focus_turn(thinks)
+        assert transcript.check_action("fold", ())
 
 
 async def test_a_turn_is_copied() -> None:

@@ -88,6 +88,27 @@ def test_stopping_forgets_what_had_not_ended(board: Board) -> None:
     assert board.cells["case0", Tier.QUICK].progress is Progress.DONE
 
 
+def test_stopping_brings_back_what_the_run_before_said(board: Board) -> None:
+    for case in CASES[:2]:
+        board.add(ended(case, Tier.QUICK, Verdict.PASS, "before"))
+    board.expect([case.id for case in CASES])
+    board.add(ended(CASES[0], Tier.QUICK, Verdict.FAIL, "now"))
+    board.add(AttemptStarted(planned(CASES[1], Tier.QUICK)))
+    board.give_up()
+    said = [board.cells[case.id, Tier.QUICK].attempt for case in CASES]
+    assert [attempt and attempt.answer for attempt in said] == ["now", "before", None]
+    assert board.held(Tier.QUICK) == (1, 2)
+
+
+def test_controls_of_an_earlier_run_are_counted_too() -> None:
+    board = Board.of([CASES[0]])
+    event = ended(CASES[0], Tier.QUICK, Verdict.PASS)
+    assert isinstance(event, AttemptFinished)
+    own = replace(event.attempt, case_sha=CASES[0].sha)
+    board.recall([own, replace(own, control="blind"), replace(own, control="blind", verdict=Verdict.INCONCLUSIVE)])
+    assert (board.controls(), board.held(Tier.QUICK)) == ((1, 1), (1, 1))
+
+
 def test_running_again_forgets_the_verdict() -> None:
     board = Board.of([replace(CASES[0])])
     board.add(ended(CASES[0], Tier.QUICK, Verdict.PASS))
@@ -100,7 +121,8 @@ def test_a_control_that_fails_is_kept_beside_the_verdict(board: Board) -> None:
     for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE):
         event = ended(CASES[0], Tier.QUICK, verdict, "a control's answer")
         assert isinstance(event, AttemptFinished)
-        board.add(replace(event, planned=replace(event.planned, control=Control.BLIND)))
+        attempt = replace(event.attempt, control=Control.BLIND.value)
+        board.add(AttemptFinished(replace(event.planned, control=Control.BLIND), attempt))
     cell = board.cells["case0", Tier.QUICK]
     assert (cell.held, cell.tries, board.held(Tier.QUICK), board.controls()) == (True, 1, (1, 1), (1, 2))
     assert cell.attempt is not None
@@ -110,8 +132,8 @@ def test_a_control_that_fails_is_kept_beside_the_verdict(board: Board) -> None:
 
 
 def test_one_model_for_both_tiers_is_said_to_be_one(board: Board) -> None:
-    for tier, same_as in ((Tier.QUICK, None), (Tier.FULL, 0)):
+    for tier, same_as in ((Tier.QUICK, None), (Tier.FULL, "r.0")):
         event = ended(CASES[0], tier, Verdict.PASS)
         assert isinstance(event, AttemptFinished)
-        board.add(replace(event, planned=replace(event.planned, same_as=same_as)))
+        board.add(replace(event, attempt=replace(event.attempt, same_as=same_as)))
     assert (board.difference("case0"), board.one_model, board.disagreements()) == ("one", 1, [])

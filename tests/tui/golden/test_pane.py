@@ -13,7 +13,7 @@ from textual.widgets import Static
 from core.golden.results import Attempt, RunFolder, Status, Verdict
 from core.tiers import Tier
 from tests.tui.conftest import QUICK, screen_text, until
-from tests.tui.scripted import ScriptedEngine, golden_answers, model_ids
+from tests.tui.scripted import ScriptedEngine, answer, golden_answers, model_ids
 from tui.app import AssayApp
 from tui.golden.board import Cell, Progress
 from tui.golden.pane import verdict_content
@@ -28,6 +28,10 @@ async def opened(pilot: Pilot[None], app: AssayApp, scripted: ScriptedEngine) ->
 
 async def finished_run(pilot: Pilot[None], app: AssayApp) -> None:
     await until(pilot, lambda: not app.golden.busy and any(cell.attempt for cell in app.golden._board.cells.values()))
+
+
+def notices(app: AssayApp) -> str:
+    return "\n".join(notice.message for notice in app._notifications)
 
 
 async def test_the_suite_is_there_before_anything_runs(workbench: AssayApp, scripted: ScriptedEngine) -> None:
@@ -97,6 +101,45 @@ async def test_capital_r_runs_all_and_n_finds_the_disagreement(workbench: AssayA
         assert workbench.golden.table.selected == "vision/ocr_text"
         await until(pilot, lambda: 'no word "Hello" in this case' in screen_text(workbench))
         assert "1 disagreement" in screen_text(workbench)
+
+
+async def test_a_stopped_run_leaves_what_the_whole_one_before_it_said(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        golden = workbench.golden
+        await pilot.press("R")
+        await finished_run(pilot, workbench)
+        whole, said = golden.last_run, {key: cell.attempt for key, cell in golden._board.cells.items()}
+        scripted.held = True
+        asked = len(scripted.requests)
+        await pilot.press("R")
+        await until(pilot, lambda: len(scripted.requests) > asked)
+        await pilot.press("escape")
+        await until(pilot, lambda: not golden.busy and "Stopped" in notices(workbench))
+        assert "not run yet" not in screen_text(workbench)
+        assert {key: cell.attempt for key, cell in golden._board.cells.items()} == said
+        assert golden.last_run == whole != RunFolder.open(runs_folder(workbench.settings.data_dir), "last").id
+
+
+async def test_a_run_that_was_stopped_is_better_than_none_once_something_ended(
+    workbench: AssayApp, scripted: ScriptedEngine
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        scripted.held = True
+        await pilot.press("R")
+        await until(pilot, lambda: scripted.requests)
+        assert not workbench.golden.last_run
+        for generation in list(scripted.generations):
+            for event in answer("Paris."):
+                generation.feed(event)
+        await until(pilot, lambda: workbench.golden.last_run)
+        await pilot.press("escape")
+        await until(pilot, lambda: not workbench.golden.busy)
+        kept = RunFolder.open(runs_folder(workbench.settings.data_dir), workbench.golden.last_run)
+        assert kept.attempts()
 
 
 async def test_answers_are_seen_while_they_stream_and_escape_stops(

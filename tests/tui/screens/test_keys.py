@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.tui.conftest import screen_text, until
 from tests.tui.scripted import ScriptedEngine
+from tests.tui.test_stopping import footer
 from tui.actions import ACTIONS, PLACES
 from tui.app import AssayApp
 from tui.screens.keys import keys_content, places_of
@@ -25,6 +28,58 @@ async def test_on_a_message_its_keys_come_first(workbench: AssayApp, scripted: S
         ):
             assert said in text
         assert text.index("Copy the message") < text.index("Begin a new chat")
+
+
+async def test_keys_that_do_nothing_now_are_told_apart(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    scripted.held = True
+    async with workbench.run_test(size=(80, 60)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready" and workbench.chat.bar._models)
+        await pilot.press("f1")
+        await until(pilot, lambda: len(workbench.screen_stack) == 2)
+        idle = [line for line in screen_text(workbench).splitlines() if "not now" in line]
+        assert any("Give the edit up" in line for line in idle)
+        assert any("Stop the answer" in line for line in idle)
+        assert not any("Send the message" in line for line in idle)
+        await pilot.press("escape", *"hi", "enter")
+        await until(pilot, lambda: workbench.chat.busy)
+        await pilot.press("f1")
+        await until(pilot, lambda: len(workbench.screen_stack) == 2)
+        stops = [line for line in screen_text(workbench).splitlines() if "Stop the answer" in line]
+        assert stops
+        assert not any("not now" in line for line in stops)
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "offers"),
+    [
+        ("ctrl+s", "settings", {("^s", "Apply"), ("esc", "Leave")}),
+        ("ctrl+l", "saved", {("⏎", "Open"), ("↓", "To the list")}),
+    ],
+)
+async def test_dialogues_tell_their_own_keys(
+    workbench: AssayApp, key: str, place: str, offers: set[tuple[str, str]]
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready" and workbench.chat.bar._models)
+        await pilot.press(key)
+        await until(pilot, lambda: len(workbench.screen_stack) == 2)
+        await until(pilot, lambda: offers <= set(footer(workbench)))
+        assert ("^j", "Newline") not in footer(workbench)
+        await pilot.press("f1")
+        await until(pilot, lambda: f"{PLACES[place]}  works now" in screen_text(workbench))
+
+
+async def test_saved_chats_name_the_keys_of_where_the_focus_is(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready" and workbench.chat.bar._models)
+        await pilot.press(*"hi", "enter")
+        await until(pilot, lambda: len(workbench.chat.conversation.turns) == 2)
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: "↓ to the list" in screen_text(workbench))
+        assert "/ searches" not in screen_text(workbench)
+        await pilot.press("down")
+        await until(pilot, lambda: "d deletes · / searches" in screen_text(workbench))
+        await until(pilot, lambda: ("d", "Delete") in footer(workbench))
 
 
 async def test_what_works_is_told_of_every_pane(workbench: AssayApp) -> None:
