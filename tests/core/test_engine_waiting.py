@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import httpx
 import pytest
@@ -195,6 +196,7 @@ def test_an_engine_that_closes_in_a_long_piece_is_left_behind(
     monkeypatch.setattr("core.engine.CLOSE_WITHIN_S", 0.05)
     tripped: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", tripped.append)
+    monkeypatch.setattr("core.engine._started", WeakSet())  # not the engine of other tests
     engine = Engine(settings).start()
     loaded = engine.load(TEXT)
     slow.may_begin.set()
