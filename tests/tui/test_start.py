@@ -186,7 +186,7 @@ def test_a_terminal_that_nobody_reads_does_not_keep_the_workbench(environment: d
     with PseudoTerminal(hasty, environment, size=(200, 60)) as terminal:
         terminal.wait_for(b"API ")
         terminal.write(b"kept")
-        terminal.wait_for(b"kept")
+        terminal.wait_for(lambda seen: drafts(tmp_path) == ["kept"])  # written down a second later at most
         for _ in range(40):
             terminal.write(b"\x1bOQ\x1bOR")  # other panes: more is drawn than fits the terminal
         os.kill(terminal.pid, signal.SIGTERM)
