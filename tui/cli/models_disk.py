@@ -225,7 +225,6 @@ def _print_about(about: dict[str, Any]) -> None:
 def _show_disk(disk: Disk, as_json: bool) -> None:
     """What the cache holds, the largest first, and what of it is there twice or unfinished."""
     from core.sizes import readable_size
-    from core.text_safety import clean
     from tui.cli.console import new_console
     from tui.cli.models import print_rows
     from tui.figures import size
@@ -250,13 +249,13 @@ def _show_disk(disk: Disk, as_json: bool) -> None:
     console = new_console()
     console.print(
         f"{len(rows)} model{' takes' if len(rows) == 1 else 's take'} {readable_size(disk.size_bytes)} in "
-        f"{clean(str(disk.cache))}; {readable_size(disk.free)} are free.",
+        f"{disk.cache}; {readable_size(disk.free)} are free.",
         soft_wrap=True,
     )
     for twice in disk.duplicates[:MOST_SHOWN]:
-        models = ", ".join(map(clean, twice.models))
+        models = ", ".join(twice.models)
         console.print(
-            f"{clean(twice.name)} is the same in {models}: {readable_size(twice.wasted)} more than once.",
+            f"{twice.name} is the same in {models}: {readable_size(twice.wasted)} more than once.",
             soft_wrap=True,
         )
     if len(disk.duplicates) > MOST_SHOWN:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.cli.test_main import ASSAY
+from tests.tui.cli.processes import ASSAY
 from tui.cli import encoding
 
 NAME = "qwen-日本語-7B"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.pocket import POCKET_MODELS
-from tests.tui.cli.test_main import ASSAY
+from tests.tui.cli.processes import ASSAY, on_a_terminal
 from tui.cli import serve_loop
 
 CLIPBOARD = "\x1b]52;c;aGk=\x07"
@@ -42,33 +42,13 @@ def piped(environment: dict[str, str], *arguments: str) -> subprocess.CompletedP
     return subprocess.run([*ASSAY, *arguments], env=environment, input="", capture_output=True, text=True, timeout=60)
 
 
-def on_a_terminal(environment: dict[str, str], *arguments: str, typed: bytes = b"") -> str:
-    """All that a person's terminal gets."""
-    here, there = os.openpty()
-    os.write(here, typed)
-    run = subprocess.Popen([*ASSAY, *arguments], env=environment, stdin=there, stdout=there, stderr=there)
-    os.close(there)
-    written = b""
-    with open(here, "rb", buffering=0) as terminal:
-        while True:
-            try:
-                piece = terminal.read(4096)
-            except OSError:  # the other end has closed, as Linux tells it
-                break
-            if not piece:
-                break
-            written += piece
-    run.wait(timeout=60)
-    return written.decode()
-
-
 def steers(text: str) -> set[str]:
     """The control characters in what a terminal gets, beside those of its own line ends."""
     return {sign for sign in text.replace("\r\n", "\n") if sign < " " or "\x7f" <= sign < "\xa0"} - {"\n", "\t"}
 
 
 def test_the_error_of_a_template_in_a_chat_at_a_terminal(environment: dict[str, str]) -> None:
-    told = on_a_terminal(environment, "chat", "--model", CHATS, typed=b"Hello!\n\x04")
+    told = on_a_terminal(environment, "chat", "--model", CHATS, typed=b"Hello!\n\x04").stdout
     assert "no: ]52;c;aGk=]0;owned" in told
     assert not steers(told)
 
@@ -95,7 +75,7 @@ def test_no_command_passes_codes_on(environment: dict[str, str], command: list[s
 
 
 def test_a_table_on_a_terminal_has_no_codes_but_its_own(environment: dict[str, str]) -> None:
-    told = on_a_terminal(environment, "models", "list", "--all")
+    told = on_a_terminal(environment, "models", "list", "--all").stdout
     assert "owned" in told
     assert not steers(told)
 

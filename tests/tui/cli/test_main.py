@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.tui.cli.processes import ASSAY, on_a_terminal
 from tests.tui.scripted import red_square
 from tui.cli.models import fitting
-
-ASSAY = (sys.executable, "-c", "from tui.cli.main import main; main()")
 
 
 @pytest.fixture
@@ -33,25 +32,6 @@ def assay(
     return subprocess.run(
         [*ASSAY, *arguments], env=environment | more, input=input, capture_output=True, text=True, timeout=120
     )
-
-
-def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
-    """What a command writes to a terminal of its own."""
-    here, there = os.openpty()
-    run = subprocess.Popen([*ASSAY, *arguments], env=environment, stdin=there, stdout=there, stderr=there)
-    os.close(there)
-    written = b""
-    with open(here, "rb", buffering=0) as terminal:
-        while True:
-            try:
-                piece = terminal.read(4096)
-            except OSError:  # the other end has closed, as Linux tells it
-                break
-            if not piece:
-                break
-            written += piece
-    assert run.wait(timeout=60) == 0
-    return written.decode()
 
 
 def test_the_version_is_one_line(environment: dict[str, str]) -> None:
@@ -146,7 +126,9 @@ def test_a_narrow_terminal_loses_columns_before_ids(width: int, columns: list[st
 
 
 def test_on_a_narrow_terminal_ids_are_whole(environment: dict[str, str]) -> None:
-    shown = on_a_terminal(environment | {"COLUMNS": "24"}, "models", "list")
+    run = on_a_terminal(environment | {"COLUMNS": "24"}, "models", "list")
+    assert run.returncode == 0
+    shown = run.stdout
     assert {"pocket/gemma3", "pocket/qwen2-vl", "pocket/qwen3"} <= set(shown.split())
     assert "vision" not in shown
 

@@ -21,9 +21,9 @@ from core.hub.fetch import CHUNK
 from core.hub.records import read_records
 from core.settings import Settings
 from tests.hub import Fault, Hub, Repository, pocket_repository
+from tests.tui.cli.processes import ASSAY
 from tui.cli.commands import app
 
-ASSAY = (sys.executable, "-c", "from tui.cli.main import main; main()")
 Command = Callable[..., Result]
 MODEL = "mlx-community/qwen3"
 WEIGHTS = f"{MODEL}/model.safetensors"
