@@ -22,6 +22,7 @@ from core.errors import HubError, ModelInUse
 from core.hub.cache import repository_folder
 from core.hub.fetch import draft_of
 from core.hub.repository import COMMIT, SHA256, RemoteFile, check_id, check_revision, is_safe
+from core.hub.unfinished import RECORDS
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class Record:
     added: float = field(default_factory=time.time)
     problem: str = ""
     """Why it stopped; "" where somebody paused it or the program ended."""
+    goes_on: bool = False
+    """Whether a program that is opened again goes on with it by itself: nobody has paused it."""
 
     @property
     def key(self) -> str:
@@ -63,7 +66,7 @@ class Record:
 
 
 def records_folder(settings: Settings) -> Path:
-    return settings.data_dir / "downloads"
+    return settings.data_dir / RECORDS
 
 
 def _file(settings: Settings, key: str) -> Path:
@@ -81,6 +84,7 @@ def write_record(settings: Settings, record: Record) -> None:
         "files": [[file.name, file.size, file.digest] for file in record.files],
         "added": record.added,
         "problem": record.problem,
+        "goes_on": record.goes_on,
     }
     records_folder(settings).mkdir(parents=True, exist_ok=True)
     write_atomically(_file(settings, record.key), json.dumps(about, indent=1).encode())
@@ -120,6 +124,7 @@ def _read(about: dict[str, object]) -> Record:
         files,
         float(str(about["added"])),
         str(about["problem"]),
+        about.get("goes_on") is True,
     )
 
 
