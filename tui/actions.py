@@ -83,8 +83,33 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("models.unload", "u", "unload", "Unload", "Free the row's model", True),
         Action("models.pin", "p", "pin", "Pin", "Keep the row's model from being evicted", True),
         Action("models.filter", "slash", "filter", "Filter", "Filter the list", True, display="/"),
+        Action("models.hub", "h", "show_hub", "Hub", "To the models of the Hugging Face Hub", True),
+        Action("models.first", "1", "take_offer(0)", "First", "Download the first of the models that are proposed"),
+        Action("models.second", "2", "take_offer(1)", "Second", "Download the second of them"),
+        Action("models.third", "3", "take_offer(2)", "Third", "Download the third of them"),
         Action("models.rescan", "r", "rescan", "Rescan", "Look at the disk again"),
         Action("models.stop", "escape", "app.stop_pane('models')", "Stop load", "Give up loading", True),
+    ),
+    "hub": (
+        Action("hub.search", "slash", "search", "Search", "Search the Hub for models", True, display="/"),
+        Action(
+            "hub.details", "enter", "details", "Details", "The row's model in full, with its card", True, display="⏎"
+        ),
+        Action("hub.download", "d", "download", "Download", "Download the row's model", True),
+        Action("hub.pause", "p", "pause", "Pause", "Pause the row's download, or go on with it", True),
+        Action("hub.cancel", "x", "cancel", "Cancel", "Throw away the row's download, asked first", True),
+        Action("hub.disk", "h", "to_disk", "On disk", "Back to the models on disk", True),
+        Action("hub.kind", "t", "turn('kind')", "Kind", "Only text, vision, embedding or audio models"),
+        Action("hub.size", "z", "turn('size')", "Size", "Only what fits here, or downloads up to a size"),
+        Action("hub.quantisation", "b", "turn('quantisation')", "Quantisation", "Only models packed in one way"),
+        Action("hub.licence", "l", "turn('licence')", "Licence", "Only models under one licence"),
+        Action("hub.sort", "s", "turn('sort')", "Sort", "By downloads, by likes, by date"),
+        Action("hub.again", "r", "again", "Ask again", "Ask the Hub again"),
+    ),
+    "card": (
+        Action("card.download", "d", "download", "Download", "Download the model", True),
+        Action("card.copy", "c", "copy_address", "Copy address", "Copy the address of the model's page", True),
+        Action("card.close", "escape,q,enter", "close", "Close", "Back to the list", True, display="esc"),
     ),
     "composer": (
         Action("chat.send", "enter", "send", "Send", "Send the message", True, display="⏎"),
@@ -211,6 +236,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
 PLACES = {
     "app": "Everywhere",
     "models": "Models",
+    "hub": "Models, on the Hub",
+    "card": "A model of the Hub",
     "composer": "Chat, while writing",
     "message": "Chat, on a message",
     "chat": "Chat",

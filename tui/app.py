@@ -21,15 +21,17 @@ from core.errors import EngineError
 from core.status import Notice
 from tui.actions import ACTIONS, PLACES, STOPS, Action
 from tui.background import off_loop
+from tui.figures import counted
 from tui.frame import Frame
 from tui.services import Services, open_services
-from tui.state import ApiPhase, Phase
+from tui.state import ApiPhase, Downloading, Phase
 from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
 
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
     from core.settings import Settings
+    from tui.hub.downloads_panel import DownloadsPanel
     from tui.memory import Memory
     from tui.models.pane import ModelsPane
     from tui.widgets.picture import Picture
@@ -72,6 +74,7 @@ class AssayApp(Frame):
         self.failure: Exception | None = None
         self.left_behind = False
         """Whether the engine was not waited for: it was starting, which takes seconds, or did not end in time."""
+        self._asked_to_leave = False
         self._files_safe = False
         """Whether everything that shall outlive the app is on the disk."""
         self._read_settings = read_settings
@@ -148,7 +151,28 @@ class AssayApp(Frame):
             self.state = replace(self.state, status=self._services.engine.status())
 
     async def action_quit(self) -> None:
-        """Keep what is written, stop what runs, the API and the engine, then leave; asked twice, leave at once."""
+        """Leave; asked first while downloads go on, unless one says it twice."""
+        if self.state.downloads is None or self._asked_to_leave or self.state.phase is Phase.CLOSING:
+            await self.end()
+        else:
+            self._ask_to_leave(self.state.downloads)
+
+    @work(exclusive=True, group="leave")
+    async def _ask_to_leave(self, now: Downloading) -> None:
+        from tui.screens.confirm import Confirm
+
+        self._asked_to_leave = True
+        try:
+            go_on = f"{counted(now.count)} {'goes' if now.count == 1 else 'go'} on"
+            question = f"{go_on}. Pause and leave? The next start goes on with what is missing."
+            leaves = await self.push_screen_wait(Confirm(question, "Pause and leave", "Stay"))
+        finally:
+            self._asked_to_leave = False
+        if leaves:
+            await self.end()
+
+    async def end(self) -> None:
+        """Keep what is written, stop what runs, the API and the engine, then leave; told twice, leave at once."""
         self.left_behind = self.left_behind or self.state.phase is Phase.STARTING or self._files_safe
         nothing_there = self._services is None and "chat" not in self._panes and not self._typed_ahead.waiting
         if nothing_there or self.state.phase is Phase.CLOSING:
@@ -176,6 +200,7 @@ class AssayApp(Frame):
             if self._memory is not None:
                 self._memory.keep()
             self.golden.stop()
+        hub = self.models.hub if "models" in self._panes else None
         chat = self.chat if "chat" in self._panes else None
         if chat is not None:
             chat.end()
@@ -184,6 +209,8 @@ class AssayApp(Frame):
             if chat is not None:
                 chat.close()
             self._files_safe = True
+            if hub is not None:
+                hub.close()
             if services is not None and not self.left_behind:
                 services.close()
 
@@ -246,6 +273,9 @@ class AssayApp(Frame):
         if self._memory is not None:
             self._memory.models_listed()
         self._when_settled()
+
+    def on_downloads_panel_changed(self, event: DownloadsPanel.Changed) -> None:
+        self.state = replace(self.state, downloads=event.now)
 
     def on_golden_pane_suite_read(self) -> None:
         self._when_settled()
@@ -351,7 +381,9 @@ class AssayApp(Frame):
             self.chat.input.composer if place == "composer" else self if place == "app" else self.query_one(f"#{place}")
         )
         if place != "app":
-            self.face = "chat" if place == "composer" else place
+            self.face = {"composer": "chat", "hub": "models"}.get(place, place)
+        if place in ("models", "hub") and action != "show_hub":
+            self.models.show_view(hub=place == "hub")
         if not await self.run_action(action, node):
             self.notify("There is nothing to do this to now.", timeout=3)
 
@@ -360,4 +392,4 @@ def _has_entry(place: str, action: Action) -> bool:
     """Whether the palette lists an action: not one that means something only while writing or on a message, nor the
     same thing under another key."""
     twin = action.id == "app.help" or (place != "app" and action.run.startswith(STOPS))
-    return place not in ("text", "message", "settings", "saved") and not twin and action.id != "chat.newline"
+    return place not in ("text", "message", "settings", "saved", "card") and not twin and action.id != "chat.newline"

@@ -64,6 +64,11 @@ def seconds(value: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
+def counted(downloads: int) -> str:
+    """1 download, 2 downloads."""
+    return f"{downloads} download{'' if downloads == 1 else 's'}"
+
+
 def golden_rate(attempt: Attempt) -> str:
     """The tokens per second of an answer to a golden prompt; "" where it was too short to tell."""
     value = attempt.perf.get("decode_tps")

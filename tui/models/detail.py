@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.content import Content
 from textual.widgets import Static
 
@@ -24,12 +26,6 @@ def abilities(info: ModelInfo) -> str:
 
 def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None, width: int) -> Content:
     """The lines of the panel in `width` cells; a field that is not known is left out."""
-    memory = ""
-    if info.memory:
-        verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
-        need, float32 = predicted(info, status)
-        memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
-        memory += f" · {verdict}" if verdict and not info.problem else ""
     state = ""
     if loaded is not None:
         on_its_way = coming(status, info.id)
@@ -49,7 +45,7 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         ("weights", " · ".join(part for part in weights if part)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
         ("takes", abilities(info)),
-        ("memory", memory),
+        ("memory", memory_words(info, status)),
         ("now", state),
         ("revision", (info.revision or "")[:12]),
         ("from", {"pocket": "built in", "cache": "Hugging Face cache"}.get(info.source, str(info.path))),
@@ -59,13 +55,29 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         lines.append(plain(info.problem, "$error"))
     if info.summary:
         lines.append(plain(info.summary, "$foreground 80%"))
+    return Content("\n").join([*lines, *laid_out(fields, width)])
+
+
+def memory_words(info: ModelInfo, status: EngineStatus | None) -> str:
+    """What a model takes of the memory, and whether it fits; "" where nothing tells."""
+    if not info.memory:
+        return ""
+    verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
+    need, float32 = predicted(info, status)
+    memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
+    return f"{memory} · {verdict}" if verdict and not info.problem else memory
+
+
+def laid_out(fields: Iterable[tuple[str, str]], width: int) -> list[Content]:
+    """Lines of `width` cells, each value behind its label; a field without a value is left out."""
+    lines = []
     for label, value in fields:
         told = plain(value)
         room = max(width - LABEL_CELLS, LABEL_CELLS)
         for at, line in enumerate(told.wrap(room) if told.cell_length > room else [told] if value else []):
             start = ("" if at else label).ljust(LABEL_CELLS)
             lines.append(Content.assemble((start, "$dim"), line))
-    return Content("\n").join(lines)
+    return lines
 
 
 class ModelDetail(Static):

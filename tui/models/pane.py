@@ -9,10 +9,9 @@ from typing import ClassVar, TypeVar
 from rich.cells import cell_len
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from core.catalog import ModelInfo, ModelKind
@@ -22,9 +21,10 @@ from tui.actions import bindings
 from tui.background import off_loop
 from tui.figures import number, size
 from tui.foreign import one_line, plain, shorten_path
+from tui.hub.two_views import TwoViews
 from tui.lamp import LOADED, NOT_LOADED, lamp
 from tui.models.detail import ModelDetail, abilities
-from tui.models.fit import Fit, fit, predicted
+from tui.models.fit import FIT_STYLE, fit, predicted
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
@@ -51,23 +51,11 @@ COLUMNS = (
     Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
     Column("fit", "fit", 8, 38, roomy=Column("fit", "fit", 35, 190)),
 )
-_FIT_STYLE = {
-    Fit.OK: "$success",
-    Fit.LOADED: "$success",
-    Fit.LOADING: "$warning",
-    Fit.QUEUED: "$warning",
-    Fit.STOPPING: "$warning",
-    Fit.TIGHT: "$warning",
-    Fit.EVICTS: "$warning",
-    Fit.NO: "$error",
-    Fit.BROKEN: "$error",
-    Fit.UNKNOWN: "$dim",
-}
 PINNED = " ◆"
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
-class ModelsPane(Vertical):
+class ModelsPane(TwoViews):
     """Lists, filters, loads, unloads and pins. Roles are the app's: it is told with `RoleChosen`."""
 
     BINDINGS: ClassVar = bindings("models")
@@ -92,8 +80,6 @@ class ModelsPane(Vertical):
             super().__init__()
             self.models = models
 
-    state: reactive[WorkbenchState] = reactive(WorkbenchState())
-
     filter_box = getters.query_one("#model-filter", Input)
     table = getters.query_one("#model-table", RowTable)
     detail = getters.query_one(ModelDetail)
@@ -108,7 +94,7 @@ class ModelsPane(Vertical):
         self._coming: list[str] = []
         """Models whose load was asked for here and goes on."""
 
-    def compose(self) -> ComposeResult:
+    def compose_disk(self) -> ComposeResult:
         with Horizontal(id="model-filter-line"):
             yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
             yield Static(id="model-count", markup=False)
@@ -123,9 +109,10 @@ class ModelsPane(Vertical):
         """Begin to work with the opened services."""
         self._services = services
         self._list(refresh=False)
+        self.hub.attach(services)
 
     @work(exclusive=True, group="catalog")
-    async def _list(self, refresh: bool) -> None:
+    async def _list(self, refresh: bool, quiet: bool = False) -> None:
         assert self._services is not None
         catalog = self._services.engine.catalog
         try:
@@ -143,7 +130,8 @@ class ModelsPane(Vertical):
         self.table.widest = max((cell_len(info.id) for info in models), default=0) + len(PINNED)
         self._filter()
         self.post_message(self.Listed(models))
-        if refresh:
+        self.disk_listed(models)
+        if refresh and not quiet:
             self.notify(f"{len(models)} models on disk.")
 
     def _show_notes(self, notes: tuple[str, ...]) -> None:
@@ -179,6 +167,7 @@ class ModelsPane(Vertical):
             self.table.say("The engine did not start. The log says more; F1 shows where it is.")
         self.table.redraw()
         self._show_detail()
+        self.show_offers()
 
     @property
     def selected(self) -> ModelInfo | None:
@@ -223,7 +212,7 @@ class ModelsPane(Vertical):
             case _:
                 found = fit(info, self.state.status)
                 words = found.in_words if len(found.in_words) <= cells else found.value
-                return Content.styled(words, _FIT_STYLE[found])
+                return Content.styled(words, FIT_STYLE[found])
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -244,6 +233,8 @@ class ModelsPane(Vertical):
 
     def clear_filter(self) -> bool:
         """Empty the filter and go back to the rows; False if there was nothing to undo."""
+        if self.hub_shows:
+            return self.hub.clear()
         if not self.filter_box.value and not self.filter_box.has_focus:
             return False
         self.filter_box.value = ""
@@ -253,13 +244,16 @@ class ModelsPane(Vertical):
 
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
+        if self.hub_shows:
+            return [self.other_view(), *self.hub.jump_targets()]
         return [
+            self.other_view(),
             Target("m", "models", self.table.rows),
             Target("s", "search models", self.filter_box),
         ]
 
     def focus_main(self) -> None:
-        self.screen.set_focus(self.table.rows)
+        self.screen.set_focus(self.hub.table.rows if self.hub_shows else self.table.rows)
 
     def _usable(self) -> ModelInfo | None:
         """The model under the cursor if it can be loaded; says why not otherwise."""
@@ -274,6 +268,10 @@ class ModelsPane(Vertical):
 
     def action_filter(self) -> None:
         self.screen.set_focus(self.filter_box)
+
+    def list_anew(self) -> None:
+        if self._services is not None:
+            self._list(refresh=True, quiet=True)
 
     def action_rescan(self) -> None:
         if self._services is not None:
