@@ -1,4 +1,4 @@
-"""The downloads of the workbench: a queue that is made when it is needed, and goes on with what an earlier start left."""
+"""The downloads of the workbench: a queue made when it is needed, which goes on with what an earlier start left."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Search:
     # -- what is wanted -----------------------------------------------------------------------------------------------
 
     def want(self, seen: list[str], last: int, status: EngineStatus | None) -> None:
-        """Go on with what is needed: `seen` are the rows on the screen and some more, `last` is the number of the last."""
+        """Go on with what is needed: `seen` are the rows on the screen and some more, `last` the number of the last."""
         chooses = self.wish.chooses
         if last + AHEAD > len(self.found) and not chooses:
             self._want_listed(last + AHEAD)

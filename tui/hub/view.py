@@ -366,7 +366,7 @@ class HubView(Vertical):
             need = size_in_words(remote.info.memory.total(CHAT_TOKENS))
             budget = size_in_words(status.memory_budget)
             question = f"{facts.id} does not fit: it takes {need}, and models may take {budget} here. Download it?"
-        elif remote is not None and remote.info.problem and not facts.gated:
+        elif remote is not None and remote.info.problem and (remote.info.family or remote.info.foreign):
             question = f"{facts.id} cannot be loaded here: {one_line(remote.info.problem)} Download it?"
         if question and not await self.app.push_screen_wait(Confirm(question, "Download", "Do not")):
             return

@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 from core.catalog import Catalog
 from core.hub import fetch
 from core.settings import Settings
+from tests.hub import Fault, Hub
 from tests.hub.fixtures import hub, hub_settings
 from tests.tui.conftest import FULL, QUICK, Furnished, screen_text, until
 from tests.tui.scripted import ScriptedEngine, ScriptedServer
@@ -18,7 +19,7 @@ __all__ = ["hub", "hub_settings"]
 
 MODEL = "mlx-community/qwen3"
 WEIGHTS = f"{MODEL}/model.safetensors"
-SLOW = (1 << 15, 0.01)
+SLOW = (1 << 13, 0.03)
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,12 @@ def new_workbench(engine: ScriptedEngine, server: ScriptedServer, settings: Sett
 def workbench(scripted: ScriptedEngine, server: ScriptedServer, hub_settings: Settings) -> AssayApp:
     """Not yet running."""
     return new_workbench(scripted, server, hub_settings)
+
+
+def slow(hub: Hub) -> Fault:
+    """Weights come slowly from now on; `pace = None` lets the rest through."""
+    fault = hub.faults["model.safetensors"] = Fault(pace=SLOW)
+    return fault
 
 
 async def at_the_hub(pilot: Pilot[None], app: AssayApp) -> None:
