@@ -19,7 +19,7 @@ __all__ = ["hub", "hub_settings"]
 
 MODEL = "mlx-community/qwen3"
 WEIGHTS = f"{MODEL}/model.safetensors"
-SLOW = (1 << 13, 0.03)
+SLOW = (1 << 12, 0.05)
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ async def begun(pilot: Pilot[None], app: AssayApp, hub: Hub) -> Fault:
     await at_the_hub(pilot, app)
     await search(pilot, app)
     await pilot.press("d")
-    await until(pilot, lambda: done(app) > 150_000)
+    await until(pilot, lambda: done(app) > 40_000)
     return fault
 
 
@@ -48,7 +48,7 @@ async def test_two_at_once_one_broken_off_and_gone_on_with(
     async with workbench.run_test(size=(120, 40)) as pilot:
         fault = await begun(pilot, workbench, hub)
         await pilot.press("down", "d")
-        await until(pilot, lambda: done(workbench, OTHER) > 100_000)
+        await until(pilot, lambda: done(workbench, OTHER) > 40_000)
         await until(pilot, lambda: "2 downloads" in screen_text(workbench).splitlines()[0])
         text = screen_text(workbench)
         assert text.count("model.safetensors") == 2, "a bar for each file that is coming"
@@ -217,7 +217,7 @@ async def test_another_programs_download_is_left_to_it(workbench: AssayApp, hub:
     slow(hub)
     others = Downloads(hub_settings, goes_on=True)
     others.add(MODEL)
-    hub.wait_for(MODEL, 200_000)
+    hub.wait_for(MODEL, 60_000)
     try:
         async with workbench.run_test(size=(120, 40)) as pilot:
             await until(pilot, lambda: stage(workbench) is Stage.PAUSED)
