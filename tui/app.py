@@ -209,10 +209,10 @@ class AssayApp(Frame):
             if chat is not None:
                 chat.close()
             self._files_safe = True
-            if hub is not None:
-                hub.close()
+            waits = hub is not None and hub.close()
             if services is not None and not self.left_behind:
                 services.close()
+            self.left_behind = self.left_behind or waits  # at the usual end those threads would be waited for
 
         await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
 

@@ -74,6 +74,8 @@ class HubView(Vertical):
         self._services: Services | None = None
         self._wish = Wish()
         self._search: Search | None = None
+        self._searches: list[Search] = []
+        """That one, and older ones as long as they wait for the Hub."""
         self._lock = threading.Lock()
         self._looker: Looker | None = None
         self._has_news = False
@@ -102,13 +104,14 @@ class HubView(Vertical):
         self._services = services
         self.downloads.attach(services)
 
-    def close(self) -> None:
-        """Pause the downloads. Blocks for about a second."""
-        if self._search is not None:
-            self._search.close()
+    def close(self) -> bool:
+        """Pause the downloads. Blocks for about a second; returns whether threads of the search wait for the Hub."""
+        for search in self._searches:
+            search.close()
         if self._looker is not None:
             self._looker.close()
         self.downloads.close()
+        return any(search.looking for search in self._searches)
 
     # -- the search ---------------------------------------------------------------------------------------------------
 
@@ -126,6 +129,7 @@ class HubView(Vertical):
         if self._search is not None:
             self._search.close()
         self._search = Search(wish, self._new_looker, self._tell)
+        self._searches = [*(search for search in self._searches if search.looking), self._search]
         self._search.start()
         self.post_message(self.Searched())
         self.show()
