@@ -68,10 +68,9 @@ def _at_the_hub(folder: Path, models: Iterator[Repository]) -> Iterator[tuple[Te
 
 def _search(terminal: Terminal, word: str) -> float:
     """Search for a word; the moment at which its first model stands on the screen."""
-    terminal.press("/")
-    terminal.wait_until_quiet()
-    terminal.press(f"{KILL_LINE}{word}")
-    terminal.wait_until_quiet()
+    for keys in ("/", KILL_LINE, word):
+        terminal.press(keys)
+        terminal.wait_until_quiet()
     mark = terminal.mark()
     terminal.press(ENTER)
     return terminal.wait_for(f"{word}-0003-4bit", mark)
