@@ -144,8 +144,8 @@ def _fields(remote: Remote, status: EngineStatus | None) -> list[tuple[str, str]
     return [
         ("kind", " · ".join(filter(None, (kind, info.family)))),
         ("weights", " · ".join(filter(None, weights))),
+        ("memory", memory_words(info, status)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
         ("takes", abilities(info)),
-        ("memory", memory_words(info, status)),
         ("here", here.get(remote.on_disk.value, "")),
     ]
