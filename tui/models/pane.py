@@ -2,72 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import Future
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from core.catalog import ModelInfo, ModelKind
-from core.errors import EngineError, ModelUnloaded
-from core.status import ModelState
+from core.errors import EngineError
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.figures import number, size
-from tui.foreign import one_line, plain, shorten_path
-from tui.lamp import LOADED, NOT_LOADED, lamp
-from tui.models.detail import ModelDetail, abilities
-from tui.models.fit import Fit, fit, predicted
+from tui.foreign import one_line, plain
+from tui.models.columns import COLUMNS, PINNED, model_cell
+from tui.models.detail import ModelDetail
+from tui.models.loading import LoadingPane
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
-from tui.waiting import coming
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 from tui.widgets.text_fields import LineField
 
-T = TypeVar("T")
-
-ROOMY = 95
-"""From this width on columns are called what they are."""
-COLUMNS = (
-    Column("lamp", "", 1),
-    Column("name", "model"),
-    Column("tier", "tier", 5, 50),
-    Column("kind", "kind", 6, 58, roomy=Column("kind", "kind", 10, ROOMY)),
-    Column("quant", "quant", 8, 68, roomy=Column("quant", "quantised", 9, ROOMY)),
-    Column("parameters", "params", 6, 75, right=True, roomy=Column("parameters", "parameters", 10, ROOMY, right=True)),
-    Column("context", "ctx", 5, 83, right=True, roomy=Column("context", "context", 7, ROOMY, right=True)),
-    Column("family", "family", 12, 118),
-    Column("takes", "takes", 23, 156),
-    Column("size", "disk", 5, right=True, roomy=Column("size", "on disk", 7, ROOMY, right=True)),
-    Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
-    Column("fit", "fit", 8, 38, roomy=Column("fit", "fit", 35, 190)),
-)
-_FIT_STYLE = {
-    Fit.OK: "$success",
-    Fit.LOADED: "$success",
-    Fit.LOADING: "$warning",
-    Fit.QUEUED: "$warning",
-    Fit.STOPPING: "$warning",
-    Fit.TIGHT: "$warning",
-    Fit.EVICTS: "$warning",
-    Fit.NO: "$error",
-    Fit.BROKEN: "$error",
-    Fit.UNKNOWN: "$dim",
-}
-PINNED = " ◆"
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
-class ModelsPane(Vertical):
+class ModelsPane(LoadingPane):
     """Lists, filters, loads, unloads and pins. Roles are the app's: it is told with `RoleChosen`."""
 
     BINDINGS: ClassVar = bindings("models")
@@ -92,21 +55,16 @@ class ModelsPane(Vertical):
             super().__init__()
             self.models = models
 
-    state: reactive[WorkbenchState] = reactive(WorkbenchState())
-
     filter_box = getters.query_one("#model-filter", Input)
     table = getters.query_one("#model-table", RowTable)
     detail = getters.query_one(ModelDetail)
 
     def __init__(self, id: str) -> None:
-        super().__init__(id=id, classes="pane")
+        super().__init__(id=id)
         self.border_title = "Models"
-        self._services: Services | None = None
         self._models: dict[str, ModelInfo] = {}
         self._words: dict[str, str] = {}
         """By id, what the filter looks at."""
-        self._coming: list[str] = []
-        """Models whose load was asked for here and goes on."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="model-filter-line"):
@@ -186,44 +144,7 @@ class ModelsPane(Vertical):
         return self._models.get(self.table.selected or "")
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        info, dim = self._models[key], "$dim"
-        match column.key:
-            case "lamp":
-                if info.problem:
-                    return Content.styled("!", "$error")
-                glyph = lamp(self.state, info.id)
-                return Content.styled(glyph, {LOADED: "$success", NOT_LOADED: dim}.get(glyph, "$warning"))
-            case "name":
-                loaded = self.state.loaded(info.id)
-                suffix = PINNED if loaded is not None and loaded.pinned else ""
-                name = shorten_path(info.id, cells - len(suffix))
-                return Content.assemble(plain(name, dim if info.problem else ""), (suffix, "$primary"))
-            case "tier":
-                roles = self.state.roles(info.id)
-                if len(roles) == 2:
-                    return Content("both")
-                return Content.styled(roles[0], f"${roles[0]}") if roles else Content("")
-            case "kind":
-                return plain(str(info.kind)[:5] if len(info.kind) > cells else str(info.kind), dim)
-            case "parameters":
-                return Content(number(info.parameters) if info.parameters else "")
-            case "quant":
-                return plain(info.quantisation or "none", dim)
-            case "context":
-                return Content.styled(number(info.context_length) if info.context_length else "", dim)
-            case "family":
-                return plain(info.family, dim)
-            case "takes":
-                return plain(abilities(info), dim)
-            case "size":
-                return Content(size(info.size_bytes))
-            case "memory":
-                need, _ = predicted(info, self.state.status)
-                return Content.styled(size(need) if need else "", dim)
-            case _:
-                found = fit(info, self.state.status)
-                words = found.in_words if len(found.in_words) <= cells else found.value
-                return Content.styled(words, _FIT_STYLE[found])
+        return model_cell(self._models[key], column, cells, self.state)
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -261,17 +182,6 @@ class ModelsPane(Vertical):
     def focus_main(self) -> None:
         self.screen.set_focus(self.table.rows)
 
-    def _usable(self) -> ModelInfo | None:
-        """The model under the cursor if it can be loaded; says why not otherwise."""
-        info = self.selected
-        if info is None or self._services is None:
-            self.notify("No model is chosen." if self._services else "The engine is still starting.")
-            return None
-        if info.problem:
-            self.notify(f"{info.id}: {info.problem}", severity="error")
-            return None
-        return info
-
     def action_filter(self) -> None:
         self.screen.set_focus(self.filter_box)
 
@@ -300,77 +210,3 @@ class ModelsPane(Vertical):
             self.notify(f"{info.id} is a model for {info.kind}: it does not chat.", severity="warning")
             return
         self.post_message(self.ChatWanted(info.id))
-
-    def action_unload(self) -> None:
-        info = self.selected
-        if info is None or self.state.loaded(info.id) is None:
-            self.notify("This model is not in memory.")
-            return
-        self._unload(info.id)
-
-    def action_pin(self) -> None:
-        info = self._usable()
-        if info is None:
-            return
-        loaded = self.state.loaded(info.id)
-        if loaded is not None and loaded.pinned:
-            self._unpin(info.id)
-        else:
-            self.load(info.id, pin=True)
-
-    @work(group="loading")
-    async def load(self, model_id: str, pin: bool = False) -> None:
-        """Load a model, or pin it; progress shows as its lamp, errors as toasts."""
-        if self._services is None:
-            return
-        before = self.state.loaded(model_id)
-        self._coming.append(model_id)
-        self.refresh_bindings()
-        try:
-            loaded = await _answer(self._services.engine.load(model_id, pin=pin))
-        except ModelUnloaded as error:  # that was the person's wish
-            self.notify(error.message, timeout=3)
-            return
-        except EngineError as error:
-            self.notify(error.message, title="Not loaded", severity="error", timeout=10)
-            return
-        finally:
-            self._coming.remove(model_id)
-            self.refresh_bindings()
-        if before is None or before.state is not ModelState.READY:
-            self.notify(f"{model_id} loaded in {loaded.load_s:.1f} s, {size(loaded.memory_bytes)}.", timeout=3)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a load that was asked for here goes on."""
-        return bool(self._coming)
-
-    def stop(self) -> None:
-        """Give the loads up that were asked for here; each ends with the piece that is read now."""
-        assert self._services is not None
-        status = self._services.engine.status()
-        for model_id in dict.fromkeys(self._coming):
-            if coming(status, model_id) != ModelState.STOPPING:
-                self.notify(f"Stopping the load of {model_id}…", timeout=3)
-                self._unload(model_id)
-
-    @work(group="loading")
-    async def _unpin(self, model_id: str) -> None:
-        assert self._services is not None
-        try:
-            await _answer(self._services.engine.unpin(model_id))
-        except EngineError as error:
-            self.notify(error.message, title="Still pinned", severity="error")
-
-    @work(group="loading")
-    async def _unload(self, model_id: str) -> None:
-        assert self._services is not None
-        try:
-            await _answer(self._services.engine.unload(model_id))
-        except EngineError as error:
-            self.notify(error.message, title="Not unloaded", severity="error")
-
-
-async def _answer(future: Future[T]) -> T:
-    """Wait for the engine. Shielded: a future that is cancelled here would trip the thread that is to set it."""
-    return await asyncio.shield(asyncio.wrap_future(future))

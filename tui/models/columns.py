@@ -1,0 +1,86 @@
+"""The columns of the list of models, and what stands in them."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from core.catalog import ModelInfo
+from tui.figures import number, size
+from tui.foreign import plain, shorten_path
+from tui.lamp import LOADED, NOT_LOADED, lamp
+from tui.models.detail import abilities
+from tui.models.fit import Fit, fit, predicted
+from tui.state import WorkbenchState
+from tui.widgets.row_table import Column
+
+ROOMY = 95
+"""From this width on columns are called what they are."""
+COLUMNS = (
+    Column("lamp", "", 1),
+    Column("name", "model"),
+    Column("tier", "tier", 5, 50),
+    Column("kind", "kind", 6, 58, roomy=Column("kind", "kind", 10, ROOMY)),
+    Column("quant", "quant", 8, 68, roomy=Column("quant", "quantised", 9, ROOMY)),
+    Column("parameters", "params", 6, 75, right=True, roomy=Column("parameters", "parameters", 10, ROOMY, right=True)),
+    Column("context", "ctx", 5, 83, right=True, roomy=Column("context", "context", 7, ROOMY, right=True)),
+    Column("family", "family", 12, 118),
+    Column("takes", "takes", 23, 156),
+    Column("size", "disk", 5, right=True, roomy=Column("size", "on disk", 7, ROOMY, right=True)),
+    Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
+    Column("fit", "fit", 8, 38, roomy=Column("fit", "fit", 35, 190)),
+)
+_FIT_STYLE = {
+    Fit.OK: "$success",
+    Fit.LOADED: "$success",
+    Fit.LOADING: "$warning",
+    Fit.QUEUED: "$warning",
+    Fit.STOPPING: "$warning",
+    Fit.TIGHT: "$warning",
+    Fit.EVICTS: "$warning",
+    Fit.NO: "$error",
+    Fit.BROKEN: "$error",
+    Fit.UNKNOWN: "$dim",
+}
+PINNED = " ◆"
+
+
+def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchState) -> Content:
+    """What a column says of a model, for a cell of so many cells."""
+    dim = "$dim"
+    match column.key:
+        case "lamp":
+            if info.problem:
+                return Content.styled("!", "$error")
+            glyph = lamp(state, info.id)
+            return Content.styled(glyph, {LOADED: "$success", NOT_LOADED: dim}.get(glyph, "$warning"))
+        case "name":
+            loaded = state.loaded(info.id)
+            suffix = PINNED if loaded is not None and loaded.pinned else ""
+            name = shorten_path(info.id, cells - len(suffix))
+            return Content.assemble(plain(name, dim if info.problem else ""), (suffix, "$primary"))
+        case "tier":
+            roles = state.roles(info.id)
+            if len(roles) == 2:
+                return Content("both")
+            return Content.styled(roles[0], f"${roles[0]}") if roles else Content("")
+        case "kind":
+            return plain(str(info.kind)[:5] if len(info.kind) > cells else str(info.kind), dim)
+        case "parameters":
+            return Content(number(info.parameters) if info.parameters else "")
+        case "quant":
+            return plain(info.quantisation or "none", dim)
+        case "context":
+            return Content.styled(number(info.context_length) if info.context_length else "", dim)
+        case "family":
+            return plain(info.family, dim)
+        case "takes":
+            return plain(abilities(info), dim)
+        case "size":
+            return Content(size(info.size_bytes))
+        case "memory":
+            need, _ = predicted(info, state.status)
+            return Content.styled(size(need) if need else "", dim)
+        case _:
+            found = fit(info, state.status)
+            words = found.in_words if len(found.in_words) <= cells else found.value
+            return Content.styled(words, _FIT_STYLE[found])
