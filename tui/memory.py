@@ -14,6 +14,7 @@ from core.errors import EngineError
 from tui.background import off_loop
 from tui.chat.settings_screen import BadSetting, read_tools, write_tools
 from tui.faces import FACES
+from tui.models.order import Order
 from tui.remembered import ChatChoice, Remembered, read_remembered, remembered_file, write_remembered
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Memory:
                 app.golden.open_suite(Path(kept.suite))
             else:
                 notes.append(f"The suite {kept.suite} is not there any more.")
+        if kept.models_by and not app.models.order.column:
+            app.models.order = Order.read(kept.models_by)
         if kept.run:
             app.golden.show_run(self._file.parent, kept.run)
         for sentence in notes:
@@ -91,6 +94,7 @@ class Memory:
             answers=app.chat.bar.chosen,
             suite=app.golden.suite_folder,
             run=app.golden.last_run or self._kept.run,
+            models_by=str(app.models.order),
             chat=chat,
             **chosen,
         )

@@ -20,6 +20,7 @@ from tui.foreign import one_line, plain
 from tui.models.columns import COLUMNS, PINNED, model_cell
 from tui.models.detail import ModelDetail
 from tui.models.loading import LoadingPane
+from tui.models.order import LIVE, Order
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
@@ -64,7 +65,8 @@ class ModelsPane(LoadingPane):
         self.border_title = "Models"
         self._models: dict[str, ModelInfo] = {}
         self._words: dict[str, str] = {}
-        """By id, what the filter looks at."""
+        """By id, what the filter looks at, in the order of the list."""
+        self._order = Order()
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="model-filter-line"):
@@ -95,14 +97,31 @@ class ModelsPane(LoadingPane):
         self._show_notes(await off_loop(catalog.notes, "catalog"))
         # From here to the filter at once: the table asks for rows whenever it is drawn.
         self._models = {info.id: info for info in models}
-        self._words = {
-            info.id: f"{info.id} {info.kind} {info.family} {info.quantisation or ''}".lower() for info in models
-        }
+        self._sort()
         self.table.widest = max((cell_len(info.id) for info in models), default=0) + len(PINNED)
         self._filter()
         self.post_message(self.Listed(models))
         if refresh:
             self.notify(f"{len(models)} models on disk.")
+
+    @property
+    def order(self) -> Order:
+        """In which order the models are listed."""
+        return self._order
+
+    @order.setter
+    def order(self, order: Order) -> None:
+        self._order = order
+        self.table.sorted_by = (order.column, order.descending)
+        self._sort()
+        if self._models:
+            self._filter()
+
+    def _sort(self) -> None:
+        self._words = {
+            info.id: f"{info.id} {info.kind} {info.family} {info.quantisation or ''}".lower()
+            for info in self._order.of(self._models.values(), self.state)
+        }
 
     def _show_notes(self, notes: tuple[str, ...]) -> None:
         """What is wrong with the folders, over the rows; it takes no room when nothing is."""
@@ -135,8 +154,12 @@ class ModelsPane(LoadingPane):
             return
         if now.phase is Phase.FAILED:
             self.table.say("The engine did not start. The log says more; F1 shows where it is.")
-        self.table.redraw()
-        self._show_detail()
+        if self._order.column in LIVE and _moves(before) != _moves(now):
+            self._sort()
+            self._filter()
+        else:
+            self.table.redraw()
+            self._show_detail()
 
     @property
     def selected(self) -> ModelInfo | None:
@@ -152,6 +175,19 @@ class ModelsPane(LoadingPane):
     def _row_moved(self, event: RowTable.Moved) -> None:
         event.stop()
         self._show_detail()
+
+    @on(RowTable.HeadClicked)
+    def _head_clicked(self, event: RowTable.HeadClicked) -> None:
+        event.stop()
+        self.order = self.order.reversed if event.column == self.order.column else Order.by(event.column)
+
+    def action_sort(self) -> None:
+        self.order = self.order.after(self.table.columns)
+
+    def action_reverse(self) -> None:
+        if not self.order.column:
+            self.notify("The list is as the disk has it: s sorts by a column.", timeout=3)
+        self.order = self.order.reversed
 
     @on(Input.Changed, "#model-filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -210,3 +246,10 @@ class ModelsPane(LoadingPane):
             self.notify(f"{info.id} is a model for {info.kind}: it does not chat.", severity="warning")
             return
         self.post_message(self.ChatWanted(info.id))
+
+
+def _moves(state: WorkbenchState) -> tuple[object, ...]:
+    """What of the state puts models into another order; free memory does not: it changes with every answer."""
+    status = state.status
+    loaded = tuple((model.id, model.state) for model in status.models) if status else ()
+    return loaded, status.memory_budget if status else 0, state.quick, state.full
