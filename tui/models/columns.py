@@ -44,8 +44,8 @@ _FIT_STYLE = {
 PINNED = " ◆"
 
 
-def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchState) -> Content:
-    """What a column says of a model, for a cell of so many cells."""
+def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchState, marks: str = "") -> Content:
+    """What a column says of a model, for a cell of so many cells; `marks` stand behind its name."""
     dim = "$dim"
     match column.key:
         case "lamp":
@@ -55,9 +55,11 @@ def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchStat
             return Content.styled(glyph, {LOADED: "$success", NOT_LOADED: dim}.get(glyph, "$warning"))
         case "name":
             loaded = state.loaded(info.id)
-            suffix = PINNED if loaded is not None and loaded.pinned else ""
-            name = shorten_path(info.id, cells - len(suffix))
-            return Content.assemble(plain(name, dim if info.problem else ""), (suffix, "$primary"))
+            pinned = PINNED if loaded is not None and loaded.pinned else ""
+            name = shorten_path(info.id, cells - len(marks) - len(pinned))
+            return Content.assemble(
+                plain(name, dim if info.problem else ""), (marks, "$secondary"), (pinned, "$primary")
+            )
         case "tier":
             roles = state.roles(info.id)
             if len(roles) == 2:

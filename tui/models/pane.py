@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -20,14 +21,19 @@ from tui.foreign import one_line, plain
 from tui.models.columns import COLUMNS, PINNED, model_cell
 from tui.models.detail import ModelDetail
 from tui.models.loading import LoadingPane
+from tui.models.on_disk import OnDisk, read_on_disk
 from tui.models.order import LIVE, Order
+from tui.models.totals import totals
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
-from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 from tui.widgets.text_fields import LineField
 
+log = logging.getLogger(__name__)
+
+TITLE_AROUND = 4
+"""Cells of a border before and behind its title."""
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
@@ -67,11 +73,10 @@ class ModelsPane(LoadingPane):
         self._words: dict[str, str] = {}
         """By id, what the filter looks at, in the order of the list."""
         self._order = Order()
+        self._on_disk: OnDisk | None = None
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="model-filter-line"):
-            yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
-            yield Static(id="model-count", markup=False)
+        yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
         yield Static(id="model-notes", markup=False)
         yield RowTable(COLUMNS, self._cell, empty="Looking for models…", id="model-table")
         with VerticalScroll(id="model-detail-scroll", can_focus=False):
@@ -95,14 +100,37 @@ class ModelsPane(LoadingPane):
             self.notify(error.message, severity="error")
             return
         self._show_notes(await off_loop(catalog.notes, "catalog"))
+        if self.state.phase is Phase.READY:
+            self._look_at_disk()
         # From here to the filter at once: the table asks for rows whenever it is drawn.
         self._models = {info.id: info for info in models}
         self._sort()
-        self.table.widest = max((cell_len(info.id) for info in models), default=0) + len(PINNED)
+        self._measure()
         self._filter()
         self.post_message(self.Listed(models))
         if refresh:
             self.notify(f"{len(models)} models on disk.")
+
+    @work(exclusive=True, group="disk")
+    async def _look_at_disk(self) -> None:
+        """What is dear to find out: it comes after the list, and after the engine."""
+        assert self._services is not None
+        settings = self._services.settings
+        try:
+            self._on_disk = await off_loop(lambda: read_on_disk(settings), "disk")
+        except (OSError, EngineError) as error:
+            log.warning("The cache cannot be read: %s", error)
+            return
+        self._measure()
+        self._filter()
+
+    def _measure(self) -> None:
+        """How wide the column of names can use to be."""
+        names = (cell_len(info.id) + len(self._marks(info.id)) for info in self._models.values())
+        self.table.widest = max(names, default=0) + len(PINNED)
+
+    def _marks(self, model_id: str) -> str:
+        return self._on_disk.marks(model_id) if self._on_disk is not None else ""
 
     @property
     def order(self) -> Order:
@@ -140,20 +168,32 @@ class ModelsPane(LoadingPane):
         elif not keys:
             self.table.say(f"No model matches {one_line(needle)!r}. Escape clears the filter.")
         self.table.show(keys)
-        counted = f"{len(keys)} of {len(self._models)}" if words else f"{len(self._models)} on disk"
-        # Not in the border: a new title there paints the whole pane, at each key of the filter.
-        redraw(self.query_one("#model-count", Static), Content(counted))
+        self._show_totals()
         self._show_detail()
+
+    def _show_totals(self) -> None:
+        """In the line below the list: a new title of the pane would paint all of it, at each key of the filter."""
+        line = self.query_one("#model-detail-scroll")
+        every = list(self._models.values())
+        shown = [self._models[key] for key in self.table.keys]
+        told = totals(shown, every, self._on_disk, line.size.width - TITLE_AROUND) if every else ""
+        if told != line.border_title:
+            line.border_title = told
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_totals)
 
     def _show_detail(self) -> None:
         info = self.selected
-        self.detail.show(info, self.state.status, self.state.loaded(info.id) if info else None)
+        self.detail.show(info, self.state.status, self.state.loaded(info.id) if info else None, self._on_disk)
 
     def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
         if not self.is_mounted:
             return
         if now.phase is Phase.FAILED:
             self.table.say("The engine did not start. The log says more; F1 shows where it is.")
+        if now.phase is Phase.READY and before.phase is not Phase.READY and self._services is not None:
+            self._look_at_disk()
         if self._order.column in LIVE and _moves(before) != _moves(now):
             self._sort()
             self._filter()
@@ -167,7 +207,7 @@ class ModelsPane(LoadingPane):
         return self._models.get(self.table.selected or "")
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        return model_cell(self._models[key], column, cells, self.state)
+        return model_cell(self._models[key], column, cells, self.state, self._marks(key))
 
     # -- what is done -------------------------------------------------------------------------------------------------
 

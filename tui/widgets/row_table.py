@@ -167,6 +167,11 @@ class RowTable(Vertical):
         return self._keys[index] if index is not None and index < len(self._keys) else None
 
     @property
+    def keys(self) -> list[str]:
+        """The rows that are shown, in their order."""
+        return self._keys
+
+    @property
     def columns(self) -> list[str]:
         """The keys of the columns that are shown at this width."""
         return [column.key for column, _ in self._layout]
