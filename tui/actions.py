@@ -83,6 +83,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("models.unload", "u", "unload", "Unload", "Free the row's model", True),
         Action("models.pin", "p", "pin", "Pin", "Keep the row's model from being evicted", True),
         Action("models.filter", "slash", "filter", "Filter", "Filter the list", True, display="/"),
+        Action("models.delete", "x,delete", "delete", "Delete", "Delete the row's model from disk, asked first", True),
         Action("models.sort", "s", "sort", "Sort", "Sort by the next column; past the last, as found", True),
         Action("models.reverse", "S", "reverse", "Reverse", "Turn the order round", display="S"),
         Action("models.rescan", "r", "rescan", "Rescan", "Look at the disk again"),

@@ -32,6 +32,7 @@ class Memory:
         self._file = remembered_file(data_dir)
         self._kept = Remembered()
         self._ready = False
+        self._listed = False
 
     async def recall(self) -> None:
         """Read the file; apply the theme, the pane, the suite and the settings of new chats."""
@@ -80,8 +81,12 @@ class Memory:
         self._ready = True
 
     def models_listed(self) -> None:
-        """The chat can offer models now: choose the one that answered last time."""
-        self._app.chat.bar.choose(self._kept.answers)
+        """The chat can offer models now: choose the one that answered last time, and say it if that is not there."""
+        bar, answers = self._app.chat.bar, self._kept.answers
+        bar.choose(answers)
+        if answers and bar.chosen != answers and not self._listed:
+            self._app.notify(f"{answers} does not answer any more: it is not here, or broken.", severity="warning")
+        self._listed = True
 
     def _now(self) -> Remembered:
         app = self._app

@@ -13,7 +13,7 @@ from huggingface_hub import scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 
 from core.catalog.places import cache_folder
-from core.hub.repository import SHA256
+from core.hub.layout import SHA256
 from core.settings import Settings
 
 

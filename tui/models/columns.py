@@ -9,7 +9,7 @@ from tui.figures import number, size
 from tui.foreign import plain, shorten_path
 from tui.lamp import LOADED, NOT_LOADED, lamp
 from tui.models.detail import abilities
-from tui.models.fit import Fit, fit, predicted
+from tui.models.fit import FIT_STYLE, fit, predicted
 from tui.state import WorkbenchState
 from tui.widgets.row_table import Column
 
@@ -29,18 +29,6 @@ COLUMNS = (
     Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
     Column("fit", "fit", 8, 38, roomy=Column("fit", "fit", 35, 190)),
 )
-_FIT_STYLE = {
-    Fit.OK: "$success",
-    Fit.LOADED: "$success",
-    Fit.LOADING: "$warning",
-    Fit.QUEUED: "$warning",
-    Fit.STOPPING: "$warning",
-    Fit.TIGHT: "$warning",
-    Fit.EVICTS: "$warning",
-    Fit.NO: "$error",
-    Fit.BROKEN: "$error",
-    Fit.UNKNOWN: "$dim",
-}
 PINNED = " ◆"
 
 
@@ -85,4 +73,4 @@ def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchStat
         case _:
             found = fit(info, state.status)
             words = found.in_words if len(found.in_words) <= cells else found.value
-            return Content.styled(words, _FIT_STYLE[found])
+            return Content.styled(words, FIT_STYLE[found])

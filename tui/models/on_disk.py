@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from core.catalog import ModelInfo
+from tui.figures import size_in_words, when
 
 # What reads the cache brings huggingface_hub along: it is imported on the thread that reads.
 if TYPE_CHECKING:
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 UNFINISHED, TWICE = "↓", "="
+MOST_TWICE = 3
+"""Files that other models have as well, named in the panel."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,37 @@ class OnDisk:
         return "".join(f" {sign}" for sign in signs if sign)
 
 
+def disk_fields(info: ModelInfo, on_disk: OnDisk) -> list[tuple[str, str]]:
+    """What the disk knows of a model, under labels; those of further revisions and files are empty."""
+    stored, used, twice = on_disk.stored.get(info.id), on_disk.used.get(info.id), on_disk.twice.get(info.id, ())
+    revisions, same, unfinished = [(info.revision or "")[:12]], [], ""
+    if coming := on_disk.coming.get(info.id):
+        there = f"{size_in_words(coming[0])} of {size_in_words(coming[1])}" if coming[1] else "nothing yet"
+        unfinished = f"{there}; it has not ended"
+    elif stored is not None and stored.unfinished:
+        unfinished = f"{size_in_words(stored.unfinished)} that no revision shows"
+    if stored is not None and len(stored.revisions) > 1:
+        revisions = [
+            f"{' '.join((one.commit[:12], *one.refs))} · {size_in_words(one.size_bytes)}, "
+            f"{size_in_words(one.frees)} of it only there"
+            for one in stored.revisions
+        ]
+    for file in twice[:MOST_TWICE]:
+        others = ", ".join(other for other in file.models if other != info.id)
+        same.append(f"{file.name}, {size_in_words(file.size_bytes)}, is the same in {others}")
+    if len(twice) > MOST_TWICE:
+        same.append(f"and {len(twice) - MOST_TWICE} more files")
+    return [
+        ("used", f"{when(used, time.time())}, in a chat" if used else ""),
+        ("download", unfinished),
+        *(("" if at else "revision", told) for at, told in enumerate(revisions)),
+        *(("" if at else "twice", told) for at, told in enumerate(same)),
+    ]
+
+
 def read_on_disk(settings: Settings) -> OnDisk:
     """Look at every file of the cache: not for the event loop."""
     from core.hub.disk import read_disk
-    from core.hub.records import read_records
     from core.hub.use import last_used
 
     disk = read_disk(settings)
@@ -51,9 +84,21 @@ def read_on_disk(settings: Settings) -> OnDisk:
         disk,
         {stored.id: stored for stored in disk.models},
         {model: tuple(found) for model, found in twice.items()},
-        {
-            record.id: (sum(map(record.on_disk, record.files)), sum(file.size for file in record.files))
-            for record in read_records(settings)
-        },
+        _coming(settings),
         last_used(settings),
     )
+
+
+def _coming(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Bytes that are there and bytes in all of unfinished downloads. Where there are none, the Hub's client is not
+    imported, which takes a second of a processor."""
+    from core.hub.layout import records_folder
+
+    if not any(records_folder(settings).glob("*.json")):
+        return {}
+    from core.hub.records import read_records
+
+    return {
+        record.id: (sum(map(record.on_disk, record.files)), sum(file.size for file in record.files))
+        for record in read_records(settings)
+    }

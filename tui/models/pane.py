@@ -19,8 +19,8 @@ from tui.actions import bindings
 from tui.background import off_loop
 from tui.foreign import one_line, plain
 from tui.models.columns import COLUMNS, PINNED, model_cell
+from tui.models.deleting import DeletingPane
 from tui.models.detail import ModelDetail
-from tui.models.loading import LoadingPane
 from tui.models.on_disk import OnDisk, read_on_disk
 from tui.models.order import LIVE, Order
 from tui.models.totals import totals
@@ -37,7 +37,7 @@ TITLE_AROUND = 4
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
-class ModelsPane(LoadingPane):
+class ModelsPane(DeletingPane):
     """Lists, filters, loads, unloads and pins. Roles are the app's: it is told with `RoleChosen`."""
 
     BINDINGS: ClassVar = bindings("models")
@@ -90,7 +90,7 @@ class ModelsPane(LoadingPane):
         self._list(refresh=False)
 
     @work(exclusive=True, group="catalog")
-    async def _list(self, refresh: bool) -> None:
+    async def _list(self, refresh: bool, quiet: bool = False) -> None:
         assert self._services is not None
         catalog = self._services.engine.catalog
         try:
@@ -108,7 +108,7 @@ class ModelsPane(LoadingPane):
         self._measure()
         self._filter()
         self.post_message(self.Listed(models))
-        if refresh:
+        if refresh and not quiet:
             self.notify(f"{len(models)} models on disk.")
 
     @work(exclusive=True, group="disk")
@@ -260,6 +260,10 @@ class ModelsPane(LoadingPane):
 
     def action_filter(self) -> None:
         self.screen.set_focus(self.filter_box)
+
+    def list_anew(self) -> None:
+        if self._services is not None:
+            self._list(refresh=True, quiet=True)
 
     def action_rescan(self) -> None:
         if self._services is not None:
