@@ -8,7 +8,7 @@ from core.catalog import ModelInfo
 from tui.figures import number, size
 from tui.foreign import plain, shorten_path
 from tui.lamp import LOADED, NOT_LOADED, lamp
-from tui.models.detail import abilities
+from tui.models.detail import abilities, kind_name
 from tui.models.fit import FIT_STYLE, fit, predicted
 from tui.state import WorkbenchState
 from tui.widgets.row_table import Column
@@ -54,11 +54,12 @@ def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchStat
                 return Content("both")
             return Content.styled(roles[0], f"${roles[0]}") if roles else Content("")
         case "kind":
-            return plain(str(info.kind)[:5] if len(info.kind) > cells else str(info.kind), dim)
+            kind = kind_name(info)
+            return plain(kind[:5] if len(kind) > cells else kind, dim)
         case "parameters":
             return Content(number(info.parameters) if info.parameters else "")
         case "quant":
-            return plain(info.quantisation or "none", dim)
+            return plain(info.quantisation or ("none" if info.parameters else ""), dim)
         case "context":
             return Content.styled(number(info.context_length) if info.context_length else "", dim)
         case "family":

@@ -15,6 +15,7 @@ from textual.widgets import Button, Static
 
 from tui.figures import size_in_words
 from tui.foreign import one_line, plain, shorten
+from tui.models.on_disk import also_in
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 
@@ -28,8 +29,8 @@ COLUMNS = (
     Column("stays", "stays", 7, right=True),
 )
 TITLE_CELLS = 50
-MOST_TWICE = 2
-"""Files that other models have as well, named in the question."""
+MOST_TWICE = 3
+"""Other models that hold files of this one, named in the question."""
 
 
 class DeleteScreen(ModalScreen["Deletion | None"]):
@@ -90,18 +91,13 @@ class DeleteScreen(ModalScreen["Deletion | None"]):
     @on(RowTable.Moved)
     def _tell(self) -> None:
         plan = self._plan
-        told = [
-            f"{one_line(plan.what[:1].upper() + plan.what[1:])} will be gone from the disk; that frees "
-            f"{size_in_words(plan.frees)}. {size_in_words(self._free + plan.frees)} will be free."
-        ]
+        frees, then = size_in_words(plan.frees), size_in_words(self._free + plan.frees)
+        freed = f"That frees {frees}; {then} will be free." if plan.frees else "That frees nothing."
+        told = [f"{one_line(plan.what[:1].upper() + plan.what[1:])} will be gone from the disk. {freed}"]
         if plan.stays:
             told.append(f"{size_in_words(plan.stays)} of it stay: other revisions use them.")
         if not plan.commits:
-            for one in self._twice[:MOST_TWICE]:
-                others = ", ".join(one_line(other) for other in one.models if other != plan.id)
-                told.append(f"{one_line(one.name)} ({size_in_words(one.size_bytes)}) stays in {others}.")
-            if len(self._twice) > MOST_TWICE:
-                told.append(f"So do {len(self._twice) - MOST_TWICE} more files that other models have as well.")
+            told += [f"Elsewhere stay {phrase}." for phrase in also_in(plan.id, self._twice)[:MOST_TWICE]]
         redraw(self.query_one("#delete-told", Static), plain("\n".join(told)))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.content import Content
 from textual.widgets import Static
 
-from core.catalog import ModelInfo
+from core.catalog import ModelInfo, ModelKind
 from core.status import EngineStatus, LoadedModel, ModelState
 from tui.figures import number, size_in_words
 from tui.foreign import plain
@@ -23,6 +23,11 @@ def abilities(info: ModelInfo) -> str:
     """What a model takes beside text, and does beside answering."""
     named = [name for name, has in (("images", info.images), ("tools", info.tools), ("thinking", info.thinking)) if has]
     return ", ".join(named)
+
+
+def kind_name(info: ModelInfo) -> str:
+    """The kind of a model, "" where its files do not tell."""
+    return "" if info.kind is ModelKind.UNKNOWN else str(info.kind)
 
 
 def detail_content(
@@ -42,9 +47,10 @@ def detail_content(
         parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
         state = " · ".join(part for part in parts if part)
     count = f"{number(info.parameters)} parameters" if info.parameters else ""
-    weights = (count, info.quantisation or "not quantised", size_in_words(info.size_bytes))
+    packed = info.quantisation or ("not quantised" if count else "")
+    weights = (count, packed, size_in_words(info.size_bytes))
     fields = [
-        ("kind", " · ".join(part for part in (str(info.kind), info.family) if part)),
+        ("kind", " · ".join(part for part in (kind_name(info), info.family) if part)),
         ("weights", " · ".join(part for part in weights if part)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
         ("takes", abilities(info)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.catalog import ModelInfo
 from tui.figures import size_in_words, when
+from tui.foreign import one_line
 
 # What reads the cache brings huggingface_hub along: it is imported on the thread that reads.
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 UNFINISHED, TWICE = "↓", "="
-MOST_TWICE = 3
-"""Files that other models have as well, named in the panel."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,24 @@ class OnDisk:
         return "".join(f" {sign}" for sign in signs if sign)
 
 
+def also_in(model_id: str, twice: Iterable[Duplicate]) -> list[str]:
+    """What of a model lies in other models as well, each for itself: a phrase for each of these, the most first."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for duplicate in twice:
+        for other in duplicate.models:
+            if other != model_id:
+                found[other].append(duplicate.size_bytes)
+    most = sorted(found.items(), key=lambda pair: (-sum(pair[1]), pair[0]))
+    return [
+        f"{size_in_words(sum(sizes))} in {len(sizes)} file{'s' * (len(sizes) > 1)}, the same as in {one_line(other)}"
+        for other, sizes in most
+    ]
+
+
 def disk_fields(info: ModelInfo, on_disk: OnDisk) -> list[tuple[str, str]]:
     """What the disk knows of a model, under labels; those of further revisions and files are empty."""
     stored, used, twice = on_disk.stored.get(info.id), on_disk.used.get(info.id), on_disk.twice.get(info.id, ())
-    revisions, same, unfinished = [(info.revision or "")[:12]], [], ""
+    revisions, unfinished = [(info.revision or "")[:12]], ""
     if coming := on_disk.coming.get(info.id):
         there = f"{size_in_words(coming[0])} of {size_in_words(coming[1])}" if coming[1] else "nothing yet"
         unfinished = f"{there}; it has not ended"
@@ -57,16 +70,11 @@ def disk_fields(info: ModelInfo, on_disk: OnDisk) -> list[tuple[str, str]]:
             f"{size_in_words(one.frees)} of it only there"
             for one in stored.revisions
         ]
-    for file in twice[:MOST_TWICE]:
-        others = ", ".join(other for other in file.models if other != info.id)
-        same.append(f"{file.name}, {size_in_words(file.size_bytes)}, is the same in {others}")
-    if len(twice) > MOST_TWICE:
-        same.append(f"and {len(twice) - MOST_TWICE} more files")
     return [
         ("used", f"{when(used, time.time())}, in a chat" if used else ""),
         ("download", unfinished),
         *(("" if at else "revision", told) for at, told in enumerate(revisions)),
-        *(("" if at else "twice", told) for at, told in enumerate(same)),
+        *(("" if at else "twice", told) for at, told in enumerate(also_in(info.id, twice))),
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.catalog import ModelInfo
 from tui.lamp import LOADED, LOADING, lamp
 from tui.models.columns import COLUMNS
-from tui.models.detail import abilities
+from tui.models.detail import abilities, kind_name
 from tui.models.fit import Fit, fit, predicted
 from tui.state import WorkbenchState
 
@@ -73,7 +73,7 @@ def value(info: ModelInfo, column: str, state: WorkbenchState) -> Value:
         case "tier":
             return " ".join(state.roles(info.id)) or None
         case "kind":
-            return str(info.kind)
+            return kind_name(info) or None
         case "quant":
             return _bits(info)
         case "parameters":

@@ -25,6 +25,7 @@ from tests.hub.fixtures import hub, hub_settings  # noqa: F401
 from tests.tui.conftest import FULL, QUICK, Furnished, screen_text, until
 from tests.tui.scripted import ScriptedEngine, ScriptedServer
 from tui.app import AssayApp
+from tui.figures import size_in_words
 from tui.models.delete_screen import DeleteScreen
 from tui.models.detail import ModelDetail
 from tui.models.totals import totals
@@ -153,11 +154,11 @@ async def test_files_that_two_models_hold_stand_at_both(hub_settings: Settings, 
     app = start(hub_settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
-        assert "model.safetensors" in detail(app)
-        assert f"is the same in {COPY}" in detail(app)
+        assert f"in 2 files, the same as in {COPY}" in detail(app)
         assert "qwen3 =" in screen_text(app)
+        same = sum(duplicate.size_bytes for duplicate in read_disk(hub_settings).duplicates)
         screen = await asked(pilot, app)
-        assert f"stays in {COPY}" in screen_text(app)
+        assert f"Elsewhere stay {size_in_words(same)} in 2 files" in screen_text(app)
         assert screen._plan.id == MODEL
 
 
@@ -178,7 +179,7 @@ async def test_x_asks_deletes_and_leaves_the_cursor_beside(hub_settings: Setting
         before = read_disk(hub_settings).size_bytes
         near = app.models.table.keys[app.models.table.keys.index(MODEL) - 1]
         await asked(pilot, app)
-        assert "will be gone from the disk; that frees" in screen_text(app)
+        assert "will be gone from the disk. That frees" in screen_text(app)
         await pilot.press("escape")
         await until(pilot, lambda: len(app.screen_stack) == 1)
         assert read_disk(hub_settings).size_bytes == before
