@@ -23,7 +23,7 @@ from tui.models.deleting import DeletingPane
 from tui.models.detail import ModelDetail
 from tui.models.on_disk import OnDisk, read_on_disk
 from tui.models.order import LIVE, Order
-from tui.models.totals import totals
+from tui.models.totals import Sum, totals
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase, WorkbenchState
@@ -72,6 +72,9 @@ class ModelsPane(DeletingPane):
         self._models: dict[str, ModelInfo] = {}
         self._words: dict[str, str] = {}
         """By id, what the filter looks at, in the order of the list."""
+        self._sizes: dict[str, int] = {}
+        """By id, in bytes."""
+        self._sum = Sum(0, 0)
         self._order = Order()
         self._on_disk: OnDisk | None = None
 
@@ -104,6 +107,8 @@ class ModelsPane(DeletingPane):
             self._look_at_disk()
         # From here to the filter at once: the table asks for rows whenever it is drawn.
         self._models = {info.id: info for info in models}
+        self._sizes = {info.id: info.size_bytes for info in models}
+        self._sum = Sum(len(models), sum(self._sizes.values()))
         self._sort()
         self._measure()
         self._filter()
@@ -174,9 +179,8 @@ class ModelsPane(DeletingPane):
     def _show_totals(self) -> None:
         """In the line below the list: a new title of the pane would paint all of it, at each key of the filter."""
         line = self.query_one("#model-detail-scroll")
-        every = list(self._models.values())
-        shown = [self._models[key] for key in self.table.keys]
-        told = totals(shown, every, self._on_disk, line.size.width - TITLE_AROUND) if every else ""
+        shown = Sum(len(self.table.keys), sum(map(self._sizes.__getitem__, self.table.keys)))
+        told = totals(shown, self._sum, self._on_disk, line.size.width - TITLE_AROUND) if self._models else ""
         if told != line.border_title:
             line.border_title = told
 

@@ -16,7 +16,7 @@ from core.catalog.in_use import hold
 from core.chats.history import FILE, History
 from core.chats.tree import Turn
 from core.errors import EngineError
-from core.hub.disk import read_disk
+from core.hub.disk import Disk, read_disk
 from core.hub.downloads import Downloads
 from core.hub.records import alone
 from core.settings import Settings
@@ -28,7 +28,8 @@ from tui.app import AssayApp
 from tui.figures import size_in_words
 from tui.models.delete_screen import DeleteScreen
 from tui.models.detail import ModelDetail
-from tui.models.totals import totals
+from tui.models.on_disk import OnDisk
+from tui.models.totals import Sum, totals
 from tui.services import Services
 from tui.widgets.row_table import RowTable
 
@@ -129,12 +130,15 @@ async def test_the_line_below_the_list_adds_up(hub_settings: Settings, two_revis
         await until(pilot, lambda: told(app).startswith(f"1 of {count} models, "))
 
 
-def test_what_it_all_adds_up_to_is_said_in_the_room_that_there_is(hub_settings: Settings) -> None:  # noqa: F811
-    models = Catalog(hub_settings).list()
-    for room in range(12, 120):
-        for shown in (models, models[:1]):
-            assert len(totals(shown, models, None, room)) <= max(room, 16)
-    assert totals(models[:1], models, None, 80).startswith(f"1 of {len(models)} models, ")
+def test_what_it_all_adds_up_to_is_said_in_the_room_that_there_is() -> None:
+    disk = OnDisk(Disk(Path("/cache"), (), (), 412 * 10**9), {}, {}, {}, {})
+    every, some = Sum(2000, 10**12), Sum(1, 5 * 10**9)
+    for on_disk in (None, disk):
+        lines = [totals(shown, every, on_disk, room) for room in range(18, 120) for shown in (every, some)]
+        assert all(len(line) <= max(room, 18) for line, room in zip(lines[::2], range(18, 120), strict=True))
+    assert totals(some, every, disk, 80) == "1 of 2,000 models, 5.0 GB of 1.0 TB · 412 GB free"
+    assert totals(some, every, disk, 30) == "1 of 2,000 · 5.0G · 412G free"
+    assert totals(Sum(1, 5), Sum(1, 5), None, 80) == "1 model, 5 B"
 
 
 async def test_revisions_and_what_each_frees_stand_at_their_model(
