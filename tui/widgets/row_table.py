@@ -85,15 +85,17 @@ def head_content(layout: Sequence[tuple[Column, int]], by: str, descending: bool
 
     An arrow that finds no room beside a name stands in the gap behind it.
     """
-    parts: list[tuple[str, str]] = []
-    borrowed = 0
-    for at, (column, cells) in enumerate(layout):
-        parts.append((" " * (GAP - borrowed if at else 0), ""))
+    text, spans, borrowed = "", [], 0
+    for column, cells in layout:
+        text += " " * (GAP - borrowed if text else 0)
         sorts = bool(by) and column.key == by
         label = column.label + ("▼" if descending else "▲") * sorts
         borrowed = max(0, len(label) - cells)
-        parts.append((label.rjust(cells) if column.right else label.ljust(cells), "bold $primary" if sorts else "$dim"))
-    return Content.assemble(*parts)
+        space = " " * (cells - len(label))
+        start = len(text) + (len(space) if column.right else 0)
+        spans.append(Span(start, start + len(label), "bold $primary" if sorts else "$dim"))
+        text += space + label if column.right else label + space
+    return Content(text, spans)
 
 
 class RowTable(Vertical):
