@@ -21,7 +21,6 @@ from core.hub.downloads import Downloads
 from core.hub.records import alone
 from core.settings import Settings
 from tests.hub import Fault, File, Hub, Repository, pocket_repository
-from tests.hub.fixtures import hub, hub_settings  # noqa: F401
 from tests.tui.conftest import FULL, QUICK, Furnished, screen_text, until
 from tests.tui.scripted import ScriptedEngine, ScriptedServer
 from tui.app import AssayApp
@@ -50,7 +49,7 @@ def download(settings: Settings, *models: str) -> None:
 
 
 @pytest.fixture
-def two_revisions(hub: Hub, hub_settings: Settings) -> None:  # noqa: F811
+def two_revisions(hub: Hub, hub_settings: Settings) -> None:
     download(hub_settings, MODEL)
     files = hub.repositories[MODEL].commits[0]
     other = pocket_repository("gemma3").commits[0]["model.safetensors"]
@@ -59,7 +58,7 @@ def two_revisions(hub: Hub, hub_settings: Settings) -> None:  # noqa: F811
 
 
 @pytest.fixture
-def twice(hub: Hub, hub_settings: Settings) -> None:  # noqa: F811
+def twice(hub: Hub, hub_settings: Settings) -> None:
     files = hub.repositories[MODEL].commits[0]
     hub.add(Repository(COPY, [files | {"config.json": File(files["config.json"].content + b"\n")}]))
     download(hub_settings, MODEL, COPY)
@@ -117,7 +116,7 @@ def held(folder: Path) -> Iterator[None]:
         end()
 
 
-async def test_the_line_below_the_list_adds_up(hub_settings: Settings, two_revisions: None) -> None:  # noqa: F811
+async def test_the_line_below_the_list_adds_up(hub_settings: Settings, two_revisions: None) -> None:
     app = start(hub_settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
@@ -142,7 +141,7 @@ def test_what_it_all_adds_up_to_is_said_in_the_room_that_there_is() -> None:
 
 
 async def test_revisions_and_what_each_frees_stand_at_their_model(
-    hub_settings: Settings,  # noqa: F811
+    hub_settings: Settings,
     two_revisions: None,
 ) -> None:
     app = start(hub_settings)
@@ -154,7 +153,7 @@ async def test_revisions_and_what_each_frees_stand_at_their_model(
         assert "only there" in detail(app)
 
 
-async def test_files_that_two_models_hold_stand_at_both(hub_settings: Settings, twice: None) -> None:  # noqa: F811
+async def test_files_that_two_models_hold_stand_at_both(hub_settings: Settings, twice: None) -> None:
     app = start(hub_settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
@@ -166,7 +165,7 @@ async def test_files_that_two_models_hold_stand_at_both(hub_settings: Settings, 
         assert screen._plan.id == MODEL
 
 
-async def test_a_chat_tells_when_a_model_was_used(hub_settings: Settings, twice: None) -> None:  # noqa: F811
+async def test_a_chat_tells_when_a_model_was_used(hub_settings: Settings, twice: None) -> None:
     with History(hub_settings.data_dir / FILE) as history:
         chat = history.start("hello", MODEL)
         history.add(chat.id, Turn(Message(Role.ASSISTANT, (TextPart("hi"),)), model=MODEL))
@@ -176,7 +175,7 @@ async def test_a_chat_tells_when_a_model_was_used(hub_settings: Settings, twice:
         assert "used     today" in detail(app)
 
 
-async def test_x_asks_deletes_and_leaves_the_cursor_beside(hub_settings: Settings, twice: None) -> None:  # noqa: F811
+async def test_x_asks_deletes_and_leaves_the_cursor_beside(hub_settings: Settings, twice: None) -> None:
     app = start(hub_settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
@@ -197,7 +196,7 @@ async def test_x_asks_deletes_and_leaves_the_cursor_beside(hub_settings: Setting
         await until(pilot, lambda: "=" not in app.models._marks(COPY), "the disk is looked at again")
 
 
-async def test_one_revision_can_be_chosen(hub: Hub, hub_settings: Settings, two_revisions: None) -> None:  # noqa: F811
+async def test_one_revision_can_be_chosen(hub: Hub, hub_settings: Settings, two_revisions: None) -> None:
     app = start(hub_settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
@@ -213,7 +212,7 @@ async def test_one_revision_can_be_chosen(hub: Hub, hub_settings: Settings, two_
         assert app.models.table.selected == MODEL
 
 
-async def test_an_unfinished_download_is_listed_marked_and_deleted(hub: Hub, hub_settings: Settings) -> None:  # noqa: F811
+async def test_an_unfinished_download_is_listed_marked_and_deleted(hub: Hub, hub_settings: Settings) -> None:
     hub.faults[f"{MODEL}/model.safetensors"] = Fault(pace=(1 << 15, 0.01))
     downloads = Downloads(hub_settings)
     key = downloads.add(MODEL)
@@ -235,7 +234,7 @@ async def test_an_unfinished_download_is_listed_marked_and_deleted(hub: Hub, hub
         assert read_disk(hub_settings).models == ()
 
 
-async def test_a_model_in_use_is_refused_with_a_sentence(hub_settings: Settings, twice: None) -> None:  # noqa: F811
+async def test_a_model_in_use_is_refused_with_a_sentence(hub_settings: Settings, twice: None) -> None:
     app = start(hub_settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
@@ -258,7 +257,7 @@ async def test_a_model_in_use_is_refused_with_a_sentence(hub_settings: Settings,
         assert read_disk(hub_settings).model(MODEL) is not None
 
 
-async def test_what_is_built_in_or_the_persons_own_stays(hub_settings: Settings, tmp_path: Path) -> None:  # noqa: F811
+async def test_what_is_built_in_or_the_persons_own_stays(hub_settings: Settings, tmp_path: Path) -> None:
     shutil.copytree(Catalog(hub_settings).get("pocket/qwen3").path, tmp_path / "own" / "mine")
     settings = hub_settings.model_copy(update={"model_folders": [tmp_path / "own"]})
     app = start(settings)
@@ -273,7 +272,7 @@ async def test_what_is_built_in_or_the_persons_own_stays(hub_settings: Settings,
 
 
 async def test_a_disk_that_refuses_is_a_sentence_and_the_list_is_true(
-    hub_settings: Settings,  # noqa: F811
+    hub_settings: Settings,
     twice: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -290,7 +289,7 @@ async def test_a_disk_that_refuses_is_a_sentence_and_the_list_is_true(
         assert MODEL in app.models.table.keys
 
 
-async def test_a_chat_and_tiers_whose_model_was_deleted_go_on(hub_settings: Settings, twice: None) -> None:  # noqa: F811
+async def test_a_chat_and_tiers_whose_model_was_deleted_go_on(hub_settings: Settings, twice: None) -> None:
     app = start(hub_settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
@@ -312,7 +311,7 @@ async def test_a_chat_and_tiers_whose_model_was_deleted_go_on(hub_settings: Sett
 
 
 async def test_a_tier_for_which_nothing_is_left_says_so(
-    hub_settings: Settings,  # noqa: F811
+    hub_settings: Settings,
     twice: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
