@@ -1,16 +1,6 @@
-"""How things are named on the disk, without the Hub's client: who only looks at the disk has no use for that."""
-
-from __future__ import annotations
+"""How commits and large files are called on the disk. Nothing of the Hub's is imported: the disk is read without it."""
 
 import re
-from pathlib import Path
-
-from core.settings import Settings
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-def records_folder(settings: Settings) -> Path:
-    """Where unfinished downloads are kept, one JSON file each."""
-    return settings.data_dir / "downloads"

@@ -100,9 +100,9 @@ def read_on_disk(settings: Settings) -> OnDisk:
 def _coming(settings: Settings) -> dict[str, tuple[int, int]]:
     """Bytes that are there and bytes in all of unfinished downloads. Where there are none, the Hub's client is not
     imported, which takes a second of a processor."""
-    from core.hub.layout import records_folder
+    from core.hub.unfinished import any_unfinished
 
-    if not any(records_folder(settings).glob("*.json")):
+    if not any_unfinished(settings):
         return {}
     from core.hub.records import read_records
 
