@@ -33,7 +33,7 @@ from tui.widgets.text_fields import LineField
 log = logging.getLogger(__name__)
 
 TITLE_AROUND = 4
-"""Cells of a border before and behind its title."""
+"""Cells of the line before and behind what it says, with a space on either side."""
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
@@ -180,7 +180,7 @@ class ModelsPane(DeletingPane):
         """In the line below the list: a new title of the pane would paint all of it, at each key of the filter."""
         line = self.query_one("#model-detail-scroll")
         shown = Sum(len(self.table.keys), sum(map(self._sizes.__getitem__, self.table.keys)))
-        told = totals(shown, self._sum, self._on_disk, line.size.width - TITLE_AROUND) if self._models else ""
+        told = f" {totals(shown, self._sum, self._on_disk, line.size.width - TITLE_AROUND)} " if self._models else ""
         if told != line.border_title:
             line.border_title = told
 

@@ -83,7 +83,7 @@ def detail(app: AssayApp) -> str:
 
 
 def told(app: AssayApp) -> str:
-    return str(app.models.query_one("#model-detail-scroll").border_title)
+    return str(app.models.query_one("#model-detail-scroll").border_title).strip()
 
 
 def free(app: AssayApp) -> bool:

@@ -20,7 +20,7 @@ async def opened(pilot: Pilot[None], app: AssayApp) -> None:
 
 def counted(app: AssayApp) -> str:
     """What the line below the list says first."""
-    return str(app.models.query_one("#model-detail-scroll").border_title).split(",")[0].split(" models")[0]
+    return str(app.models.query_one("#model-detail-scroll").border_title).strip().split(",")[0].split(" models")[0]
 
 
 def notices(app: AssayApp) -> str:
