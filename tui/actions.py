@@ -47,7 +47,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "f12",
             "app.stop_pane('chat')",
             "Stop answer",
-            "Stop the chat's answer from anywhere, and keep what came",
+            "Stop the chat's answer from anywhere, keep what came",
             True,
             True,
             "F12",
@@ -57,7 +57,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "ctrl+g",
             "app.stop_pane('golden')",
             "Stop golden run",
-            "Stop the golden run from anywhere, and keep what it found",
+            "Stop the golden run from anywhere, keep what it found",
             True,
             True,
         ),
@@ -83,6 +83,9 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("models.unload", "u", "unload", "Unload", "Free the row's model", True),
         Action("models.pin", "p", "pin", "Pin", "Keep the row's model from being evicted", True),
         Action("models.filter", "slash", "filter", "Filter", "Filter the list", True, display="/"),
+        Action("models.delete", "x,delete", "delete", "Delete", "Delete the row's model from disk, asked first", True),
+        Action("models.sort", "s", "sort", "Sort", "Sort by the next column; past the last, as found", True),
+        Action("models.reverse", "S", "reverse", "Reverse", "Turn the order round", display="S"),
         Action("models.hub", "h", "show_hub", "Hub", "To the models of the Hugging Face Hub", True),
         Action("models.first", "1", "take_offer(0)", "First", "Download the first of the models that are proposed"),
         Action("models.second", "2", "take_offer(1)", "Second", "Download the second of them"),
@@ -125,9 +128,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "Give the edit up; the draft comes back",
             True,
         ),
-        Action(
-            "chat.detach", "alt+x", "detach", "Detach", "Take the last attached image off (⌫ or ^d in an empty box)"
-        ),
+        Action("chat.detach", "alt+x", "detach", "Detach", "Take the last image off (⌫ or ^d in an empty box)"),
     ),
     "message": (
         Action("question.edit", "e", "edit", "Edit", "Change the message, in a new version of it", True),
@@ -152,7 +153,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             True,
             display="→",
         ),
-        Action("turn.next", "tab", "move(1)", "Next message", "To the next message; from the last, to the composer"),
+        Action("turn.next", "tab", "move(1)", "Next message", "The next message; from the last, the composer"),
         Action("turn.previous", "shift+tab", "move(-1)", "Message before", "To the message before"),
     ),
     "chat": (

@@ -10,7 +10,7 @@ from core.status import EngineStatus
 from tui.figures import number, size, size_in_words
 from tui.foreign import one_line, plain, shorten_path
 from tui.hub.marks import CODE, GATED, HERE, OLDER, PART
-from tui.models.detail import abilities, laid_out, memory_words
+from tui.models.detail import abilities, kind_name, laid_out, memory_words
 from tui.models.fit import FIT_STYLE, Fit, fit, predicted
 from tui.widgets.row_table import Column
 
@@ -83,9 +83,8 @@ def cell(
     info = remote.info
     match column.key:
         case "kind":
-            if info.kind == "unknown":
-                return Content.styled("?", "$dim")
-            return plain(str(info.kind)[:5] if len(info.kind) > cells else str(info.kind), "$dim")
+            kind = kind_name(info) or "?"
+            return plain(kind[:5] if len(kind) > cells else kind, "$dim")
         case "quant":
             return plain(info.quantisation or "", "$dim")
         case "parameters":
@@ -134,7 +133,7 @@ def detail_content(
 
 def _fields(remote: Remote, status: EngineStatus | None) -> list[tuple[str, str]]:
     info = remote.info
-    kind = str(info.kind) if info.kind != "unknown" else remote.facts.purpose
+    kind = kind_name(info) or remote.facts.purpose
     weights = (
         f"{number(info.parameters)} parameters" if info.parameters else "",
         info.quantisation or "",

@@ -5,24 +5,21 @@ from __future__ import annotations
 from textual import getters
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.reactive import reactive
 
 from core.catalog import ModelInfo
 from tui.hub.downloads_panel import DownloadsPanel
 from tui.hub.first_run import FirstRun
 from tui.hub.view import HubView
 from tui.hub.view_line import ViewLine
+from tui.models.deleting import DeletingPane
 from tui.screens.jump import Target
-from tui.state import WorkbenchState
 
 IN_BOTH = ("take_offer",)
 """Actions of the pane that mean something while the Hub shows; the others are about what is on disk."""
 
 
-class TwoViews(Vertical):
-    """What both views need. A subclass has the disk's: `compose_disk`, `list_anew`, `focus_main`."""
-
-    state: reactive[WorkbenchState] = reactive(WorkbenchState())
+class TwoViews(DeletingPane):
+    """What both views need. A subclass has the disk's: `compose_disk`, `list_anew` and `focus_main`."""
 
     hub = getters.query_one(HubView)
     _line = getters.query_one(ViewLine)
@@ -38,10 +35,6 @@ class TwoViews(Vertical):
         yield HubView(id="hub").data_bind(TwoViews.state)
 
     def compose_disk(self) -> ComposeResult:
-        raise NotImplementedError
-
-    def list_anew(self) -> None:
-        """The disk has changed."""
         raise NotImplementedError
 
     def focus_main(self) -> None:
