@@ -37,7 +37,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 def test_from_a_search_to_a_chat(hub: Hub, terminal: Terminal) -> None:
     terminal.wait_for("quick ○ qwen2-vl")
     terminal.press("F2")
-    terminal.wait_for("3 on disk")
+    terminal.wait_for("3 models")
     terminal.press("h")
     terminal.wait_for(lambda screen: "The Hub has not been asked yet." in screen and "d Download" in screen)
     terminal.press("/")
@@ -62,7 +62,7 @@ def test_from_a_search_to_a_chat(hub: Hub, terminal: Terminal) -> None:
     size = hub.repositories["mlx-community/gemma3"].commits[0]["model.safetensors"].size
     assert hub.served["mlx-community/gemma3/model.safetensors"] < size + 1_500_000, "gone on with, not begun anew"
     terminal.press("h")
-    terminal.wait_for(lambda screen: "5 on disk" in screen and "q Quick" in screen)
+    terminal.wait_for(lambda screen: "5 models" in screen and "q Quick" in screen)
     terminal.press("/")
     terminal.wait_for(lambda screen: "q Quick" not in screen)
     terminal.type("mlx-community/qwen3")

@@ -117,20 +117,23 @@ class DownloadsPanel(Vertical):
         """The download of a model, if there is one."""
         return next((one for one in self.all if one.id == model_id), None)
 
+    def _by_key(self, key: str) -> Progress | None:
+        return next((one for one in self.all if one.key == key), None)
+
     def add(self, model_id: str) -> None:
         """Put a model into the queue, or go on with it."""
         self._do(lambda queue: queue.open().add(model_id))
 
     def pause_or_go_on(self, key: str) -> None:
         """Pause what moves, go on with what stands still."""
-        if (one := self._all.get(key)) is not None:
+        if (one := self._by_key(key)) is not None:
             moves = one.stage.moves
             self._do(lambda queue: queue.open().pause(key) if moves else queue.open().resume(key))
 
     @work(group="downloads")
     async def cancel(self, key: str) -> None:
         """Throw away what has come; asked first where something has."""
-        one = self._all.get(key)
+        one = self._by_key(key)
         if one is None:
             return
         question = f"{one_line(one.key)} has come to {size_in_words(one.done)}. Throw that away?"

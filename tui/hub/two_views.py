@@ -19,7 +19,7 @@ IN_BOTH = ("take_offer",)
 
 
 class TwoViews(DeletingPane):
-    """What both views need. A subclass has the disk's: `compose_disk`, `list_anew` and `focus_main`."""
+    """What both views need. A subclass has the disk's: `compose_disk`, `disk_shows`, `list_anew`, `focus_main`."""
 
     hub = getters.query_one(HubView)
     _line = getters.query_one(ViewLine)
@@ -56,6 +56,12 @@ class TwoViews(DeletingPane):
         if hub:
             self.call_after_refresh(self.hub.show)
             self.call_after_refresh(self.hub.downloads.look)
+        else:
+            self.call_after_refresh(self.disk_shows)
+
+    def disk_shows(self) -> None:
+        """The disk's view is on the screen again: what depends on its width may be another."""
+        raise NotImplementedError
 
     def disk_listed(self, models: list[ModelInfo]) -> None:
         """What is on disk has been read."""

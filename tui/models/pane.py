@@ -189,6 +189,10 @@ class ModelsPane(TwoViews):
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_totals)
 
+    def disk_shows(self) -> None:
+        self._show_totals()
+        self._show_detail()
+
     def _show_detail(self) -> None:
         info = self.selected
         self.detail.show(info, self.state.status, self.state.loaded(info.id) if info else None, self._on_disk)

@@ -61,6 +61,9 @@ async def test_two_at_once_one_broken_off_and_gone_on_with(
         await until(pilot, lambda: MODEL in workbench.models._models)
         assert f"{MODEL} is on disk" in notices(workbench)
         await until(pilot, lambda: "↓ 1 download paused" in screen_text(workbench))
+        await until(
+            pilot, lambda: "5 models, " in screen_text(workbench), "what they add up to, as long as there is room"
+        )
         assert "download" not in screen_text(workbench).splitlines()[0], "nothing moves"
         await pilot.press("h", "p")
         await until(pilot, lambda: workbench.models._models.get(OTHER) and not workbench.models._models[OTHER].problem)
