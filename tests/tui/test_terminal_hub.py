@@ -26,7 +26,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         "mlx-community/huge", [small.commits[0] | {"config.json": File(json.dumps(config).encode())}], downloads=700
     )
     with Hub([small, other, huge]) as hub:
-        hub.faults["model.safetensors"] = Fault(pace=(1 << 12, 0.05))
+        hub.faults["model.safetensors"] = Fault(pace=(1 << 11, 0.1))
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HF_ENDPOINT", hub.url)

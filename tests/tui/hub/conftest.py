@@ -19,7 +19,7 @@ __all__ = ["hub", "hub_settings"]
 
 MODEL = "mlx-community/qwen3"
 WEIGHTS = f"{MODEL}/model.safetensors"
-SLOW = (1 << 12, 0.05)
+SLOW = (1 << 11, 0.1)
 
 
 @pytest.fixture(autouse=True)
