@@ -24,6 +24,7 @@ from tui.foreign import one_line, plain
 from tui.hub.details import COLUMNS, cell, detail_content, fits
 from tui.hub.downloads_panel import DownloadsPanel
 from tui.hub.search import Search
+from tui.hub.search_text import NOT_ASKED, counted, filters, in_place_of_rows
 from tui.hub.wish import Wish
 from tui.models.fit import CHAT_TOKENS, Fit
 from tui.screens.confirm import Confirm
@@ -41,12 +42,10 @@ if TYPE_CHECKING:
 
 MERGE_S = 0.03
 """What comes within this time is shown at once."""
+LOOK_AFTER_S = 0.15
+"""Models are looked at this long after they came onto the screen: threads that work then would delay the drawing."""
 WIDEST = 64
 """Cells of a name beyond which what is said of it would stand far away."""
-NOT_ASKED = (
-    "The Hub has not been asked yet. / searches the models there that MLX can run; with no words it lists those that "
-    "are downloaded most."
-)
 
 
 class HubView(Vertical):
@@ -74,12 +73,15 @@ class HubView(Vertical):
         self._services: Services | None = None
         self._wish = Wish()
         self._search: Search | None = None
+        self._shown: Search | None = None
+        """Whose rows are on the screen: the one before, until something has come of the new one."""
         self._searches: list[Search] = []
         """That one, and older ones as long as they wait for the Hub."""
         self._lock = threading.Lock()
         self._looker: Looker | None = None
         self._has_news = False
         self._merging: Timer | None = None
+        self._wanting: Timer | None = None
         self._card: CardScreen | None = None
         self._has_target = False
 
@@ -96,7 +98,7 @@ class HubView(Vertical):
 
     def on_mount(self) -> None:
         self.table.widest = WIDEST
-        self.watch(self.table.rows, "scroll_y", self._want, init=False)
+        self.watch(self.table.rows, "scroll_y", self._want_soon, init=False)
         self.show()
 
     def attach(self, services: Services) -> None:
@@ -158,10 +160,15 @@ class HubView(Vertical):
         self._has_news, self._merging = False, None
         self.show()
 
+    def _want_soon(self) -> None:
+        if self._wanting is None:
+            self._wanting = self.set_timer(LOOK_AFTER_S, self._want)
+
     def _want(self) -> None:
         """Have that fetched which is on the screen, or about to be."""
+        self._wanting = None
         search, rows = self._search, self.table.rows
-        if search is None or not self.display:
+        if search is None or search is not self._shown or not self.display:
             return
         top, height = rows.scroll_offset.y, max(rows.size.height, 1)
         search.want(search.shown(self.state.status)[top : top + 2 * height], top + height, self.state.status)
@@ -175,39 +182,29 @@ class HubView(Vertical):
         if not self.is_mounted:
             return
         search = self._search
-        redraw(self.query_one("#hub-filters", Static), self._filters())
+        redraw(self.query_one("#hub-filters", Static), filters(self._wish))
         if search is not None:
-            self.table.say(self._empty(search))
-            self.table.show(search.shown(self.state.status))
-            redraw(self.query_one("#hub-count", Static), Content(self._count(search)))
+            self.table.say(in_place_of_rows(search))
+            self._show_rows(search)
+            redraw(self.query_one("#hub-count", Static), Content(counted(search, self.state.status)))
         self._show_note(search)
         self._show_detail()
-        self._want()
+        self._want_soon()
+
+    def _show_rows(self, search: Search) -> None:
+        """Those of a new search take the place of the old ones when they come: an empty list would be laid out anew."""
+        new = search is not self._shown
+        if new and not (search.found or search.complete) and self._shown is not None:
+            return
+        self._shown = search
+        keys = search.shown(self.state.status)
+        self.table.show(keys)
+        if new and keys:
+            self.table.select(keys[0])
 
     def watch_state(self) -> None:
         if self.is_mounted and self.display:
             self.show()
-
-    def _count(self, search: Search) -> str:
-        found, more = len(search.found), "" if search.complete else "+"
-        if not found:
-            return "" if search.complete else "asking…"
-        if search.wish.chooses:
-            return f"{len(search.shown(self.state.status)):,} of {search.looked_at:,} looked at"
-        return f"{found:,}{more} model{'' if found == 1 else 's'}"
-
-    def _empty(self, search: Search) -> str:
-        words = f"“{one_line(search.wish.words)}”" if search.wish.words else "the models that are downloaded most"
-        if search.failure is not None:
-            return one_line(search.failure.message)
-        if not search.complete and not search.found:
-            return f"Asking the Hub for {words}…"
-        if search.wish.filters:
-            chosen = ", ".join(search.wish.filters)
-            if search.looking or (not search.complete and search.trouble is None):
-                return f"Looking for one that is {chosen}…"
-            return f"Nothing that was looked at is {chosen}. Escape takes the filters off."
-        return f"The Hub has no MLX model like {words}. Fewer words find more."
 
     def _show_note(self, search: Search | None) -> None:
         """Why what is shown is not all; it takes no room when nothing is wrong."""
@@ -218,27 +215,14 @@ class HubView(Vertical):
         line.display = trouble is not None
         redraw(line, plain(one_line(trouble.message), "$warning") if trouble else Content(""))
 
-    def _filters(self) -> Content:
-        wish, parts = self._wish, []
-        for key, none, value in (
-            ("t", "any kind", wish.kind),
-            ("z", "any size", wish.size),
-            ("b", "any quantisation", wish.quantisation),
-            ("l", "any licence", wish.licence),
-            ("s", "", f"by {wish.sort}"),
-        ):
-            style = "bold" if value and none else "$dim"
-            parts.append(Content.assemble((f"{key} ", "$primary"), plain(one_line(value or none)[:24], style)))
-        return Content("  ").join(parts)
-
     @property
     def selected(self) -> Facts | None:
         """The model under the cursor."""
         key = self.table.selected
-        return self._search.found.get(key) if self._search is not None and key is not None else None
+        return self._shown.found.get(key) if self._shown is not None and key is not None else None
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        search = self._search
+        search = self._shown
         if search is None or key not in search.found:
             return Content("")
         known, problem = search.known.get(key), search.problems.get(key, "")
@@ -247,7 +231,7 @@ class HubView(Vertical):
     def _told(self, facts: Facts, width: int) -> Content:
         from core.hub.client import endpoint
 
-        search = self._search
+        search = self._shown
         known = search.known.get(facts.id) if search is not None else None
         problem = search.problems.get(facts.id, "") if search is not None else ""
         return detail_content(facts, known, problem, self.state.status, width, endpoint())
@@ -271,7 +255,7 @@ class HubView(Vertical):
         if self._search is not None:
             self._search.moved_on()
         self._show_detail()
-        self._want()
+        self._want_soon()
         self._show_keys()
 
     @on(Input.Submitted, "#hub-search")
@@ -356,7 +340,7 @@ class HubView(Vertical):
     @work(group="hub")
     async def _download(self, facts: Facts) -> None:
         """Put a model into the queue; asked first where it is of no use here."""
-        remote = self._search.known.get(facts.id) if self._search is not None else None
+        remote = self._shown.known.get(facts.id) if self._shown is not None else None
         under_way = self.downloads.of(facts.id)
         if under_way is not None and under_way.stage.moves:
             self.notify(f"{facts.id} is being downloaded.", timeout=3)
@@ -409,7 +393,7 @@ class HubView(Vertical):
     @work(exclusive=True, group="on-disk")
     async def look_at_disk(self) -> None:
         """What is on the disk may be other than before: say so in the rows."""
-        search, services = self._search, self._services
+        search, services = self._shown, self._services
         if search is None or services is None:
             return
         known = [remote.facts for remote in search.known.values()]
