@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.catalog.active import Activity
 from core.catalog.apple_double import is_apple_double
 from core.catalog.config import number, read_json
 from core.catalog.packing import mended_quantisation
@@ -36,6 +37,9 @@ class Weights:
     """Whether any tensor holds several parameters in a number, as quantised weights do."""
     vision_tensors: bool
     """Whether any tensor belongs to something that sees: text-only conversions keep a vision model's config."""
+    active_parameters: int
+    """Of `parameters`, those that take part in a token of text, and of `nbytes` theirs: see core.catalog.active."""
+    active_bytes: int
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -94,14 +98,17 @@ def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
     tensors = read_headers(files)
     mended = mended_quantisation(config, tensors)
     packing = _packing(config if mended is None else {"quantization": mended})
-    parameters = 0
+    activity = Activity(config, tensors)
+    parameters, active, active_bytes = 0, 0.0, 0.0
     seen_bits: Counter[float] = Counter()
     floats: Counter[str] = Counter()
     for name, tensor in tensors.items():
         if tensor.dtype in ("F32", "BF16", "F16"):
             floats[tensor.dtype] += tensor.nbytes
         count, bits = _unpacked(name, tensor, tensors, packing)
+        share = activity.share(name)
         parameters += count
+        active, active_bytes = active + share * count, active_bytes + share * tensor.nbytes
         if bits is not None:
             seen_bits[bits] += count
     widest = max(floats, key=lambda dtype: floats[dtype], default="BF16")
@@ -113,6 +120,8 @@ def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
         half_bytes=floats["F16"] + floats["BF16"],
         packed=any(seen_bits.values()),
         vision_tensors=any(map(_sees, tensors)),
+        active_parameters=int(active),
+        active_bytes=int(active_bytes),
     )
 
 
