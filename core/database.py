@@ -89,16 +89,17 @@ class Database:
     def _migrate(self) -> None:
         with self.write() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version > len(self._migrations):
+            known = len(self._migrations)
+            if version > known:
                 raise self._kind.error(
-                    f"{self.path} was written by a newer Assay (schema {version}, this one knows {len(self._migrations)}). "
+                    f"{self.path} was written by a newer Assay (schema {version}, this one knows {known}). "
                     "Update Assay, or set data_dir to another folder."
                 )
             for statements in self._migrations[version:]:
                 for statement in statements:
                     db.execute(statement)
-            if version < len(self._migrations):
-                db.execute(f"PRAGMA user_version = {len(self._migrations)}")
+            if version < known:
+                db.execute(f"PRAGMA user_version = {known}")
 
     @contextmanager
     def _errors(self, done: str) -> Iterator[None]:

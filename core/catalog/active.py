@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from core.catalog.config import CHOSEN_EXPERTS, number, text_part
@@ -13,9 +14,14 @@ _EXPERT = re.compile(r"(?:^|\.)(?:switch_mlp|switch_glu|experts?)\.")
 _LOOKED_UP = re.compile(r"(?:^|\.)(?:embed_tokens_per_layer|wpe|position_embedding_table|position_embeddings)\.")
 _TABLE = re.compile(r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embeddings|token_embeddings|embed_in)\.")
 _HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output)\.(?:weight|qweight)$")
-_SENSES = re.compile(
-    r"vision|visual|image|img_|patch_embed|\bvit\b|siglip|\bvpm\b|mm_projector|audio_tower|embed_audio", re.IGNORECASE
-)
+_SEES = re.compile(r"vision|visual|image|img_|patch_embed|\bvit\b|siglip|\bvpm\b|mm_projector", re.IGNORECASE)
+_OTHER_SENSES = re.compile(r"projector|audio_tower|embed_audio")
+
+
+@lru_cache(maxsize=1 << 16)
+def sees(name: str) -> bool:
+    """Whether a tensor of that name belongs to something that sees. Models of a family share their names."""
+    return _SEES.search(name) is not None
 
 
 class Activity:
@@ -33,6 +39,7 @@ class Activity:
 
     def share(self, name: str) -> float:
         """The part of a tensor, 0 to 1."""
-        if _SENSES.search(name) or _LOOKED_UP.search(name) or (self._head and _TABLE.search(name)):
+        beside = sees(name) or _OTHER_SENSES.search(name) or _LOOKED_UP.search(name)
+        if beside or (self._head and _TABLE.search(name)):
             return 0.0
         return self._experts if _EXPERT.search(name) else 1.0

@@ -7,11 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core.catalog.active import Activity
+from core.catalog.active import Activity, sees
 from core.catalog.apple_double import is_apple_double
 from core.catalog.config import number, read_json
 from core.catalog.packing import mended_quantisation
@@ -119,19 +118,10 @@ def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
         float_bytes=4 if widest == "F32" else 2,
         half_bytes=floats["F16"] + floats["BF16"],
         packed=any(seen_bits.values()),
-        vision_tensors=any(map(_sees, tensors)),
+        vision_tensors=any(map(sees, tensors)),
         active_parameters=int(active),
         active_bytes=int(active_bytes),
     )
-
-
-_SEES = re.compile(r"vision|visual|image|img_|patch_embed|\bvit\b|siglip|\bvpm\b|mm_projector", re.IGNORECASE)
-
-
-@lru_cache(maxsize=1 << 16)
-def _sees(name: str) -> bool:
-    """Whether a tensor of that name belongs to something that sees. Models of a family share their names."""
-    return _SEES.search(name) is not None
 
 
 @dataclass(frozen=True)
