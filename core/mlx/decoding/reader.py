@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer
@@ -17,6 +18,7 @@ from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
 from core.mlx.kv.prefix_cache import PrefixCache
+from core.mlx.meter import Meter
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.precision import precision
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler, resolve
@@ -41,11 +43,13 @@ class RequestReader:
         loaded: LoadedWeights,
         prefixes: PrefixCache,
         snapshots: bool,
+        meter: Meter,
         failure: Callable[[Exception], EngineError],
     ) -> None:
         self._loaded = loaded
         self._prefixes = prefixes
         self._snapshots = snapshots
+        self._meter = meter
         self._failure = failure
         self._grammar_tokenizer: Any = None
         self._precision = precision(loaded.model)
@@ -76,6 +80,7 @@ class RequestReader:
             image_tokens=inputs.image_tokens,
             key=inputs.key,
         )
+        row.measured = partial(self._meter.end, self._meter.begin(generation))
         row.sampling = resolve(request.sampling, loaded.defaults)
         row.sampler = loaded.ranks.agreed(make_sampler(row.sampling))
         row.processors = self._processors(row, inputs)
