@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 WRONG_USAGE, INFRASTRUCTURE = 2, 4
+INTERRUPTED = 130
+"""What a shell says of a program that ctrl+c ended."""
 USAGE_CODES = frozenset(
     {
         *("settings_error", "model_not_found", "invalid_request", "unsupported_input", "invalid_image"),
