@@ -170,7 +170,7 @@ class Bench:
             result.tests.remove(made)
             result.skipped.append(Skipped(test, error.message))
             return
-        made.note = _note(made, self._wanted)
+        made.note = _note(made)
 
     def _run(self, result: ModelResult, test: Test, number: int) -> Run:
         """Ask for all rows at once, and wait for them; leaving it early cancels them."""
@@ -178,6 +178,7 @@ class Bench:
             result.id,
             sampling=Sampling(temperature=1.0, max_tokens=self._wanted.tokens, seed=number),
             source=BENCHMARK if number else WARM_UP,
+            ignore_eos=True,
         )
         requests = []
         for row in range(test.rows):
@@ -198,11 +199,8 @@ def _own(request: GenerationRequest, **changed: object) -> GenerationRequest:
     return replace(request, id=uuid.uuid4().hex, **changed)  # type: ignore[arg-type]
 
 
-def _note(made: TestResult, wanted: Wanted) -> str:
+def _note(made: TestResult) -> str:
     together = max((end.timing.batch_size for end in made.ends), default=1)
-    written = round(median([end.usage.completion_tokens for end in made.ends])) if made.ends else 0
-    if written < wanted.tokens:
-        return f"its answers ended by themselves after {written} of {wanted.tokens} tokens."
     if together < made.test.rows:
         return f"{made.test.rows} rows were asked for at once, and at most {together} of them were written together."
     return ""

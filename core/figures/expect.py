@@ -6,11 +6,12 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from core.catalog import ModelInfo
 from core.figures.shape import Shape, shape_as
-from core.figures.store import Kept
+from core.figures.store import Kept, read_figures
 from core.figures.summary import Size, Spread, Summary, summarise
 
 ALIKE = 4.0
@@ -57,6 +58,20 @@ def this_machine() -> str:
     from core.mlx.machine import machine_name
 
     return machine_name()
+
+
+def known_figures(
+    path: Path, model: str, info: ModelInfo | None, machine: str, free: int
+) -> tuple[Summary | None, Expected | None]:
+    """What was measured of a model on `machine`, or else what is expected of it there: the file at `path` is asked.
+
+    Waits for the disk. The other values are as for `expected_figures`; without an `info` nothing is expected. Raises
+    FiguresError.
+    """
+    summary = summarise(read_figures(path, model, machine))
+    if summary is not None or info is None or info.problem:
+        return summary, None
+    return None, expected_figures(info, read_figures(path, machine=machine), machine, free)
 
 
 def expected_figures(info: ModelInfo, measured: Sequence[Kept], machine: str, free: int) -> Expected | None:

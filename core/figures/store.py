@@ -157,6 +157,14 @@ def read_figures(path: Path, model: str | None = None, machine: str | None = Non
         return figures.of(model, machine)
 
 
+def forget_figures(path: Path, model: str) -> int:
+    """As `Figures.forget`; 0 where there is no file. Raises FiguresError."""
+    if not path.is_file():
+        return 0
+    with Figures(path) as figures:
+        return figures.forget(model)
+
+
 def _id(db: sqlite3.Connection, table: str, columns: Iterable[str], values: Sequence[Any]) -> int:
     """The row of a table that holds these values, written if there is none."""
     names = tuple(columns)

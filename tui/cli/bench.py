@@ -18,7 +18,7 @@ K = 1024
 
 
 def bench(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Ids of models on disk.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Ids of models on disk.")],
     prompts: Annotated[
         str, typer.Option(metavar="TOKENS,...", help="Lengths of prompts in tokens; 8k is 8,192. 0 leaves them out.")
     ] = "32,1k,8k",
@@ -31,9 +31,10 @@ def bench(
     """Measure how fast models load, read and write here, and what memory they take.
 
     Each test asks for one answer, or for several at once, through the engine that answers every request. A run that
-    does not count comes before the others (the warm-up). Prompts are words in no order that no other prompt begins
-    with, answers are drawn at temperature 1, and nothing is taken over from earlier prompts. A test that does not fit
-    the model's context or the memory is left out, and it is said why. After a minute a test is not repeated again.
+    does not count comes before the others (the warm-up). Prompts are words in no order, no two of which begin alike;
+    answers are drawn at temperature 1 and go on to their full length; nothing is taken over from earlier prompts. A
+    test that does not fit the model's context or the memory is left out, and it is said why. After a minute a test is
+    not repeated again.
 
     \b
     Examples:

@@ -53,7 +53,7 @@ def _head(result: ModelResult) -> str:
         result.precision,
         f"{size_in_words(result.memory)} in memory" if result.memory else "",
         f"first loaded in {first}" if loaded else f"loaded in {first}",
-        f"then in {spelled(loaded, seconds)}" if loaded else "",
+        f"then in {spelled(loaded, seconds, counted=False)}" if loaded else "",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -63,10 +63,10 @@ def _cells(test: TestResult) -> dict[str, str]:
     return {
         "test": test.test.name,
         "runs": str(len(test.runs)),
-        "first token": spelled(test.ttft, seconds) if test.ttft else "–",
-        "prompt tokens/s": spelled(test.prefill, _count) if test.prefill else "–",
-        "answer tokens/s": spelled(test.decode, _count) if test.decode else "–",
-        "all rows": spelled(total, _count) if total else "",
+        "first token": spelled(test.ttft, seconds, counted=False) if test.ttft else "–",
+        "prompt tokens/s": spelled(test.prefill, _count, counted=False) if test.prefill else "–",
+        "answer tokens/s": spelled(test.decode, _count, counted=False) if test.decode else "–",
+        "all rows": spelled(total, _count, counted=False) if total else "",
         "peak": size_in_words(test.peak) if test.peak else "–",
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from tui.cli.models_search import record as record_of
 
 if TYPE_CHECKING:
     from core.catalog import ModelInfo
+    from core.figures.expect import Expected
+    from core.figures.summary import Summary
     from core.hub.delete import Deletion
     from core.hub.disk import Disk, Stored
     from core.hub.look import Remote
@@ -62,39 +65,60 @@ def delete(
     own_folder: Annotated[
         bool, typer.Option("--own-folder", help="Delete it from a folder of your own, too; else only from the cache.")
     ] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Forget its figures as well, or alone where it is not on disk.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was freed as JSON.")] = False,
 ) -> None:
     """Delete a model from disk, after saying what that frees. Refused while some program has it loaded."""
     from core.catalog import Catalog
-    from core.errors import EngineError
+    from core.errors import EngineError, ModelNotFound
+    from core.figures.store import forget_figures, read_figures
     from core.hub.delete import delete as delete_model
     from core.hub.delete import plan_deletion
     from core.sizes import readable_size
 
     settings = settings_with()
+    forgotten = freed = 0
+    plan: Deletion | None = None
     try:
-        plan = plan_deletion(Catalog(settings), model, revision, own_folder)
-        if not yes and not _agreed(plan):
+        kept = len(read_figures(settings.figures_file, model)) if figures else 0
+        try:
+            plan = plan_deletion(Catalog(settings), model, revision, own_folder)
+        except ModelNotFound:
+            if not kept:
+                raise
+        if not yes and not _agreed(plan, model, kept):
             say("Nothing was deleted.")
             return
-        freed = delete_model(settings, plan)
+        freed = delete_model(settings, plan) if plan is not None else 0
+        forgotten = forget_figures(settings.figures_file, model) if kept else 0
     except EngineError as error:
         fail_with(error)
     if as_json:
         import json
 
-        print(json.dumps({"id": plan.id, "deleted": plan.what, "freed_bytes": freed}))  # noqa: T201
-    else:
+        told = {"id": model, "deleted": plan.what if plan else None, "freed_bytes": freed, "figures": forgotten}
+        print(json.dumps(told))  # noqa: T201
+        return
+    if plan is not None:
         say(f"{plan.id} is deleted; {readable_size(freed)} are free again.")
+    if forgotten:
+        say(f"{forgotten} figures of {model} are forgotten.")
 
 
-def _agreed(plan: Deletion) -> bool:
+def _agreed(plan: Deletion | None, model: str, figures: int) -> bool:
     """Ask on a terminal; elsewhere --yes has to be said."""
     from core.sizes import readable_size
     from core.text_safety import clean
 
-    question = f"Delete {clean(plan.id)}: {clean(plan.what)}? It frees {readable_size(plan.frees)}"
+    also = f"{figures} figures of it"
+    if plan is None:
+        question = f"Forget {also}: {clean(model)} is not on disk"
+    else:
+        what = f"{clean(plan.what)}, and {also}" if figures else clean(plan.what)
+        question = f"Delete {clean(plan.id)}: {what}? It frees {readable_size(plan.frees)}"
     if not sys.stdin.isatty():
         fail(f"{question}. Say --yes to do it: nobody can be asked here.", WRONG_USAGE)
     return typer.confirm(question, err=True)
@@ -135,12 +159,32 @@ def _show_model(settings: Settings, model: str, revision: str | None, here: bool
         raise absent
     about = _about(local, remote, read_disk(settings).model(model), last_used(settings).get(model))
     about["downloads"] = [_unfinished(record) for record in read_records(settings) if record.id == model]
+    info = local or (remote.info if remote is not None else None)
+    measured, expected = _figures(settings, model, info)
     if as_json:
         import json
 
+        about["figures"] = measured.record() if measured else None
+        about["expected"] = expected.record() if expected else None
         print(json.dumps(about, indent=2))  # noqa: T201
     else:
-        _print_about(about)
+        from tui.models.figure_lines import known_lines
+
+        _print_about(about, known_lines(measured, expected))
+
+
+def _figures(settings: Settings, model: str, info: ModelInfo | None) -> tuple[Summary | None, Expected | None]:
+    """What was measured of a model on this machine; where nothing was, what is expected of it. Says what is broken."""
+    from core.errors import FiguresError
+    from core.figures.expect import known_figures, this_machine
+
+    if not settings.figures_file.is_file():
+        return None, None
+    try:
+        return known_figures(settings.figures_file, model, info, this_machine(), machine().memory_budget)
+    except FiguresError as error:
+        say(error.message)
+        return None, None
 
 
 def _unfinished(record: Record) -> dict[str, Any]:
@@ -180,7 +224,7 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
     return about
 
 
-def _print_about(about: dict[str, Any]) -> None:
+def _print_about(about: dict[str, Any], figures: Iterable[tuple[str, str]]) -> None:
     """A line for each thing known: of the model as it is here, or else on the Hub; then what only the Hub says."""
     from rich.table import Table
     from rich.text import Text
@@ -219,6 +263,8 @@ def _print_about(about: dict[str, Any]) -> None:
         there = f"{size(one['done_bytes'])} of {size(one['total_bytes'])}"
         named = f" --revision {one['revision']}" if one["revision"] else ""
         line("download", f"stopped at {there}: assay models download {one['id']}{named}")
+    for name, value in figures:
+        line(name, value)
     new_console().print(table, soft_wrap=True)
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+from textual import work
 from textual.content import Content
 from textual.widgets import Static
 
 from core.catalog import ModelInfo
 from core.status import EngineStatus, LoadedModel, ModelState
+from tui.background import off_loop
 from tui.figures import number, size_in_words
 from tui.foreign import plain
+from tui.models.figure_reader import FigureReader
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
+from tui.services import Services
 from tui.waiting import coming, progress
 from tui.widgets.redraw import redraw
 
 LABEL_CELLS = 9
+REST_S = 0.1
+"""How long the cursor stays on a model before its figures are read: lists are passed through quicker."""
 
 
 def abilities(info: ModelInfo) -> str:
@@ -22,8 +31,14 @@ def abilities(info: ModelInfo) -> str:
     return ", ".join(named)
 
 
-def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None, width: int) -> Content:
-    """The lines of the panel in `width` cells; a field that is not known is left out."""
+def detail_content(
+    info: ModelInfo,
+    status: EngineStatus | None,
+    loaded: LoadedModel | None,
+    width: int,
+    figures: Sequence[tuple[str, str]] = (),
+) -> Content:
+    """The lines of the panel in `width` cells, figures with their labels among them; what is not known is left out."""
     memory = ""
     if info.memory:
         verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
@@ -51,6 +66,7 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         ("takes", abilities(info)),
         ("memory", memory),
         ("now", state),
+        *figures,
         ("revision", (info.revision or "")[:12]),
         ("from", {"pocket": "built in", "cache": "Hugging Face cache"}.get(info.source, str(info.path))),
     ]
@@ -74,14 +90,32 @@ class ModelDetail(Static):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None] = (None, None, None)
+        self._figures: FigureReader | None = None
+
+    def attach(self, services: Services) -> None:
+        """Show figures as well, from now on."""
+        self._figures = FigureReader(services)
 
     def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
         """Show one model, or the hint that belongs to an empty list."""
-        self._shown = (info, status, loaded)
+        before, self._shown = self._shown[0], (info, status, loaded)
         if info is None:
             redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
-            redraw(self, detail_content(info, status, loaded, self.content_size.width))
+            figures = self._figures.lines(info.id) if self._figures else ()
+            redraw(self, detail_content(info, status, loaded, self.content_size.width, figures))
+            chosen = before is None or before.id != info.id
+            if self._figures and status and status.machine and (chosen or self._figures.is_stale(info.id)):
+                self._figures.ask(info.id)
+                self._read_figures(self._figures, info, status)
+
+    @work(exclusive=True, group="figures")
+    async def _read_figures(self, figures: FigureReader, info: ModelInfo, status: EngineStatus) -> None:
+        """Read what is known of a model on which the cursor rests."""
+        await asyncio.sleep(REST_S)
+        await off_loop(lambda: figures.read(info, status), "figures")
+        if self._shown[0] is not None and self._shown[0].id == info.id:
+            self.show(*self._shown)
 
     def on_resize(self) -> None:
         self.call_after_refresh(lambda: self.show(*self._shown))

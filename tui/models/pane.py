@@ -122,6 +122,7 @@ class ModelsPane(Vertical):
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
+        self.detail.attach(services)
         self._list(refresh=False)
 
     @work(exclusive=True, group="catalog")
