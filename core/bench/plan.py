@@ -29,7 +29,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Test:
+class Trial:
     """One thing to measure: prompts of so many tokens, or with an image, `rows` of them at once."""
 
     prompt: int
@@ -55,7 +55,7 @@ class Test:
 class Skipped:
     """A test that was not made. `why` is a sentence."""
 
-    test: Test
+    test: Trial
     why: str
 
 
@@ -67,17 +67,17 @@ def check_benchmarked(info: ModelInfo) -> None:
         )
 
 
-def planned(info: ModelInfo, wanted: Wanted, settings: Settings, budget: int) -> Iterator[Test | Skipped]:
+def planned(info: ModelInfo, wanted: Wanted, settings: Settings, budget: int) -> Iterator[Trial | Skipped]:
     """The tests of a model in their order, with `budget` bytes of memory for it."""
-    tests = [Test(prompt, rows) for prompt in wanted.prompts for rows in wanted.rows]
+    tests = [Trial(prompt, rows) for prompt in wanted.prompts for rows in wanted.rows]
     if wanted.images and info.images:
-        tests += [Test(0, rows, image=True) for rows in wanted.rows]
+        tests += [Trial(0, rows, image=True) for rows in wanted.rows]
     for test in tests:
         why = _against(test, info, wanted.tokens, settings, budget)
         yield Skipped(test, why) if why else test
 
 
-def _against(test: Test, info: ModelInfo, tokens: int, settings: Settings, budget: int) -> str:
+def _against(test: Trial, info: ModelInfo, tokens: int, settings: Settings, budget: int) -> str:
     """Why a test cannot be made, or ""."""
     context = info.context_length
     if context is not None and test.prompt + tokens > context:

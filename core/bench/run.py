@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from core.bench.plan import Skipped, Test, Wanted, check_benchmarked, planned
+from core.bench.plan import Skipped, Trial, Wanted, check_benchmarked, planned
 from core.bench.prompts import messages_with_image, text_of
 from core.calls.events import RATE_TOKENS, Finished
 from core.calls.requests import GenerationRequest, Sampling
@@ -48,10 +48,10 @@ class Run:
 
 
 @dataclass
-class TestResult:
+class TrialResult:
     """What a test has shown so far."""
 
-    test: Test
+    test: Trial
     runs: list[Run] = field(default_factory=list)
     note: str = ""
     """What is to be known of it, as a sentence."""
@@ -99,7 +99,7 @@ class ModelResult:
     precision: str = ""
     memory: int = 0
     """Bytes that the model takes once it is loaded."""
-    tests: list[TestResult] = field(default_factory=list)
+    tests: list[TrialResult] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     error: EngineError | None = None
     """What ended it early."""
@@ -152,8 +152,8 @@ class Bench:
                 return
             self._engine.unload(result.id).result()
 
-    def _test(self, result: ModelResult, test: Test) -> None:
-        made = TestResult(test)
+    def _test(self, result: ModelResult, test: Trial) -> None:
+        made = TrialResult(test)
         result.tests.append(made)
         repeats, begun = self._wanted.repeats, 0.0
         try:
@@ -172,7 +172,7 @@ class Bench:
             return
         made.note = _note(made)
 
-    def _run(self, result: ModelResult, test: Test, number: int) -> Run:
+    def _run(self, result: ModelResult, test: Trial, number: int) -> Run:
         """Ask for all rows at once, and wait for them; leaving it early cancels them."""
         asked = GenerationRequest(
             result.id,
@@ -199,7 +199,7 @@ def _own(request: GenerationRequest, **changed: object) -> GenerationRequest:
     return replace(request, id=uuid.uuid4().hex, **changed)  # type: ignore[arg-type]
 
 
-def _note(made: TestResult) -> str:
+def _note(made: TrialResult) -> str:
     together = max((end.timing.batch_size for end in made.ends), default=1)
     if together < made.test.rows:
         return f"{made.test.rows} rows were asked for at once, and at most {together} of them were written together."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.bench.run import ModelResult, Run, TestResult
+from core.bench.run import ModelResult, Run, TrialResult
 from core.figures.recorder import versions
 from core.figures.summary import Spread, spread
 from tui.cli.console import new_console
@@ -58,7 +58,7 @@ def _head(result: ModelResult) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _cells(test: TestResult) -> dict[str, str]:
+def _cells(test: TrialResult) -> dict[str, str]:
     total = test.total if test.test.rows > 1 else None
     return {
         "test": test.test.name,
@@ -126,7 +126,7 @@ def record(results: Iterable[ModelResult], machine: str) -> dict[str, Any]:
     }
 
 
-def _test(test: TestResult) -> dict[str, Any]:
+def _test(test: TrialResult) -> dict[str, Any]:
     return {
         "prompt": test.test.prompt,
         "rows": test.test.rows,
