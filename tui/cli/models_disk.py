@@ -105,7 +105,11 @@ def delete(
     if plan is not None:
         say(f"{plan.id} is deleted; {readable_size(freed)} are free again.")
     if forgotten:
-        say(f"{forgotten} figures of {model} are forgotten.")
+        say(f"{_counted(forgotten)} of {model} {'is' if forgotten == 1 else 'are'} forgotten.")
+
+
+def _counted(figures: int) -> str:
+    return f"{figures} figure{'' if figures == 1 else 's'}"
 
 
 def _agreed(plan: Deletion | None, model: str, figures: int) -> bool:
@@ -113,7 +117,7 @@ def _agreed(plan: Deletion | None, model: str, figures: int) -> bool:
     from core.sizes import readable_size
     from core.text_safety import clean
 
-    also = f"{figures} figures of it"
+    also = f"{_counted(figures)} of it"
     if plan is None:
         question = f"Forget {also}: {clean(model)} is not on disk"
     else:
