@@ -21,6 +21,8 @@ from tui.waiting import coming, progress
 from tui.widgets.redraw import redraw
 
 LABEL_CELLS = 9
+LOOK_S = 0.5
+"""How often it is looked whether there are new figures."""
 REST_S = 0.1
 """How long the cursor stays on a model before its figures are read: lists are passed through quicker."""
 
@@ -104,10 +106,20 @@ class ModelDetail(Static):
         else:
             figures = self._figures.lines(info.id) if self._figures else ()
             redraw(self, detail_content(info, status, loaded, self.content_size.width, figures))
-            chosen = before is None or before.id != info.id
-            if self._figures and status and status.machine and (chosen or self._figures.is_stale(info.id)):
-                self._figures.ask(info.id)
-                self._read_figures(self._figures, info, status)
+            if before is None or before.id != info.id:
+                self._look(again=True)
+
+    def on_mount(self) -> None:
+        self.set_interval(LOOK_S, self._look)
+
+    def _look(self, again: bool = False) -> None:
+        """Have the figures of the shown model read where some may be new: they are written after an answer."""
+        (info, status, _), figures = self._shown, self._figures
+        if figures is None or info is None or status is None or not status.machine:
+            return
+        if again or figures.is_stale(info.id):
+            figures.ask(info.id)
+            self._read_figures(figures, info, status)
 
     @work(exclusive=True, group="figures")
     async def _read_figures(self, figures: FigureReader, info: ModelInfo, status: EngineStatus) -> None:
