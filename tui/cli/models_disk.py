@@ -66,66 +66,75 @@ def delete(
         bool, typer.Option("--own-folder", help="Delete it from a folder of your own, too; else only from the cache.")
     ] = False,
     figures: Annotated[
-        bool, typer.Option("--figures", help="Forget its figures as well, or alone where it is not on disk.")
+        bool, typer.Option("--figures", help="Forget the figures that its uses left; the model itself stays.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was freed as JSON.")] = False,
 ) -> None:
     """Delete a model from disk, after saying what that frees. Refused while some program has it loaded."""
     from core.catalog import Catalog
-    from core.errors import EngineError, ModelNotFound
-    from core.figures.store import forget_figures, read_figures
+    from core.errors import EngineError
     from core.hub.delete import delete as delete_model
     from core.hub.delete import plan_deletion
     from core.sizes import readable_size
 
     settings = settings_with()
-    forgotten = freed = 0
-    plan: Deletion | None = None
+    if figures:
+        if revision is not None or own_folder:
+            fail("--figures deletes no files: leave --revision and --own-folder out.", WRONG_USAGE)
+        _forget_figures(settings, model, yes, as_json)
+        return
     try:
-        kept = len(read_figures(settings.figures_file, model)) if figures else 0
-        try:
-            plan = plan_deletion(Catalog(settings), model, revision, own_folder)
-        except ModelNotFound:
-            if not kept:
-                raise
-        if not yes and not _agreed(plan, model, kept):
+        plan = plan_deletion(Catalog(settings), model, revision, own_folder)
+        if not yes and not _agreed(plan):
             say("Nothing was deleted.")
             return
-        freed = delete_model(settings, plan) if plan is not None else 0
-        forgotten = forget_figures(settings.figures_file, model) if kept else 0
+        freed = delete_model(settings, plan)
     except EngineError as error:
         fail_with(error)
     if as_json:
         import json
 
-        told = {"id": model, "deleted": plan.what if plan else None, "freed_bytes": freed, "figures": forgotten}
-        print(json.dumps(told))  # noqa: T201
-        return
-    if plan is not None:
+        print(json.dumps({"id": plan.id, "deleted": plan.what, "freed_bytes": freed}))  # noqa: T201
+    else:
         say(f"{plan.id} is deleted; {readable_size(freed)} are free again.")
-    if forgotten:
-        say(f"{_counted(forgotten)} of {model} {'is' if forgotten == 1 else 'are'} forgotten.")
 
 
-def _counted(figures: int) -> str:
-    return f"{figures} figure{'' if figures == 1 else 's'}"
-
-
-def _agreed(plan: Deletion | None, model: str, figures: int) -> bool:
+def _agreed(plan: Deletion) -> bool:
     """Ask on a terminal; elsewhere --yes has to be said."""
     from core.sizes import readable_size
     from core.text_safety import clean
 
-    also = f"{_counted(figures)} of it"
-    if plan is None:
-        question = f"Forget {also}: {clean(model)} is not on disk"
-    else:
-        what = f"{clean(plan.what)}, and {also}" if figures else clean(plan.what)
-        question = f"Delete {clean(plan.id)}: {what}? It frees {readable_size(plan.frees)}"
+    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}? It frees {readable_size(plan.frees)}")
+
+
+def _answered(question: str) -> bool:
     if not sys.stdin.isatty():
         fail(f"{question}. Say --yes to do it: nobody can be asked here.", WRONG_USAGE)
     return typer.confirm(question, err=True)
+
+
+def _forget_figures(settings: Settings, model: str, yes: bool, as_json: bool) -> None:
+    from core.errors import EngineError
+    from core.figures.store import forget_figures, read_figures
+    from core.text_safety import clean
+
+    try:
+        count = len(read_figures(settings.figures_file, model))
+        if not count:
+            fail(f"There are no figures of {model} on this machine.", WRONG_USAGE)
+        if not yes and not _answered(f"Forget the {count} figures of {clean(model)}? The model stays"):
+            say("Nothing was deleted.")
+            return
+        forgotten = forget_figures(settings.figures_file, model)
+    except EngineError as error:
+        fail_with(error)
+    if as_json:
+        import json
+
+        print(json.dumps({"id": model, "forgotten_figures": forgotten}))  # noqa: T201
+    else:
+        say(f"{forgotten} figures of {model} are forgotten.")
 
 
 def _show_card(settings: Settings, model: str, revision: str | None) -> None:

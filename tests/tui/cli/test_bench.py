@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -16,6 +18,7 @@ from core.bench.plan import Skipped, Trial
 from core.bench.run import ModelResult, Run, TrialResult
 from core.calls.events import Finished, FinishReason, Timing, Usage
 from core.figures.store import Figures, read_figures
+from tests import ROOT
 from tests.core.figures.records import kept
 from tests.hub import Hub
 from tests.tui.cli.processes import ASSAY, on_a_terminal
@@ -171,14 +174,39 @@ def test_help_has_examples_and_says_what_the_columns_are(environment: dict[str, 
         assert part in told
 
 
-def test_figures_outlive_their_model_and_are_forgotten_when_asked(environment: dict[str, str]) -> None:
+def test_figures_are_forgotten_when_that_is_asked(environment: dict[str, str]) -> None:
     file = Path(environment["ASSAY_DATA_DIR"]) / "figures.sqlite3"
     with Figures(file) as figures:
-        figures.add([kept("gone/model", decode_tps=5.0)])
-    refused = assay(environment, "models", "delete", "gone/model", "--yes")
-    assert refused.exit_code == 2
+        figures.add([kept("gone/model"), kept("gone/model"), kept("pocket/qwen3")])
+    assert assay(environment, "models", "delete", "gone/model", "--yes").exit_code == 2
     asked = assay(environment, "models", "delete", "gone/model", "--figures")
-    assert "Forget 1 figure of it: gone/model is not on disk. Say --yes" in asked.stderr
+    assert "Forget the 2 figures of gone/model? The model stays. Say --yes to do it" in asked.stderr
     run = assay(environment, "models", "delete", "gone/model", "--figures", "--yes")
-    assert "1 figure of gone/model is forgotten." in run.stderr
-    assert read_figures(file) == []
+    assert "2 figures of gone/model are forgotten." in run.stderr
+    assert [one.figure.model for one in read_figures(file)] == ["pocket/qwen3"]
+    again = assay(environment, "models", "delete", "gone/model", "--figures", "--yes")
+    assert (again.exit_code, "no figures of gone/model" in again.stderr) == (2, True)
+    mixed = assay(environment, "models", "delete", "pocket/qwen3", "--figures", "--own-folder")
+    assert (mixed.exit_code, "leave --revision and --own-folder out" in mixed.stderr) == (2, True)
+    told = assay(environment, "models", "delete", "pocket/qwen3", "--figures", "--yes", "--json")
+    assert json.loads(told.stdout) == {"id": "pocket/qwen3", "forgotten_figures": 1}
+    assert assay(environment, "models", "show", "pocket/qwen3", "--here").exit_code == 0
+
+
+SHORTENED = {"bench": ("--prompts", "32", "--rows", "1", "--tokens", "16", "--repeats", "1"), "delete": ("--yes",)}
+"""What is appended to commands that run for minutes, or that ask."""
+
+
+MODELS = (["models", "show"], ["models", "delete"])
+
+
+def test_the_page_has_commands_that_work(environment: dict[str, str]) -> None:
+    page = (ROOT / "docs" / "figures.md").read_text()
+    commands = [shlex.split(line) for line in page.splitlines() if line.startswith("    assay ")]
+    assert len(commands) == 4
+    for _, *arguments in sorted(commands, key=lambda words: "delete" in words):
+        more = next((more for name, more in SHORTENED.items() if name in arguments), ())
+        run = assay(environment, *arguments, *more)
+        assert run.exit_code == 0, run.stderr
+    told = "".join(assay(environment, *command, "--help").stdout for command in (["bench"], *MODELS))
+    assert [option for option in re.findall(r"--[a-z][a-z-]+", page) if option not in told and option != "--help"] == []
