@@ -80,8 +80,8 @@ class Engine:
         self._refusing = False
         self._stopping: set[str] = set()
         """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
-        self.figures = Recorder(self.catalog) if self.settings.keep_figures else None
-        """Keeps what requests and loads say of their models; None where the settings want none."""
+        self.figures = Recorder(self.catalog) if self.settings.keep_figures and self.rank == 0 else None
+        """Keeps what requests and loads say of their models; None where the settings want none, and for other ranks."""
 
     def start(self) -> Self:
         """Start the MLX thread (which imports MLX there). Idempotent; `with Engine() as engine` does it too.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from core.catalog import ModelInfo
+from core.catalog import ModelInfo, ModelKind
 from core.figures.shape import Shape, shape_as
 from core.figures.store import Kept, read_figures
 from core.figures.summary import Size, Spread, Summary, summarise
@@ -96,12 +96,15 @@ def expected_figures(info: ModelInfo, measured: Sequence[Kept], machine: str, fr
         for _, kept in _by_model([one for one in measured if one.figure.machine == machine])
         if kept[-1].shape.held == shape.held and (summary := summarise(kept)) is not None
     ]
-    expected = Expected(
-        machine,
-        decode=_estimate(known, shape, lambda one: one.token_bytes, lambda told: _first(told.decode, tuple(Size)), -1),
-        prefill=_estimate(known, shape, lambda one: one.active, lambda told: _first(told.prefill, READ), -1),
-        load=_estimate(known, shape, lambda one: one.weights, lambda told: told.load, 1),
-    )
+    load = _estimate(known, shape, lambda one: one.weights, lambda told: told.load, 1)
+    expected = Expected(machine, load=load)
+    if info.kind in (ModelKind.TEXT, ModelKind.VISION):
+        expected = Expected(
+            machine,
+            decode=_estimate(known, shape, lambda one: one.token_bytes, lambda told: _first(told.decode, Size), -1),
+            prefill=_estimate(known, shape, lambda one: one.active, lambda told: _first(told.prefill, READ), -1),
+            load=load,
+        )
     return expected if expected.models else None
 
 
@@ -110,7 +113,7 @@ def _by_model(kept: Sequence[Kept]) -> list[tuple[str, list[Kept]]]:
     return [(model, list(ones)) for model, ones in groupby(ordered, key=lambda one: one.figure.model)]
 
 
-def _first(spreads: Mapping[Size, Spread], order: Sequence[Size]) -> Spread | None:
+def _first(spreads: Mapping[Size, Spread], order: Iterable[Size]) -> Spread | None:
     return next((spreads[size] for size in order if size in spreads), None)
 
 
@@ -125,7 +128,7 @@ def _estimate(
     found = [
         (measure(shape) / measure(other), told, summary.model)
         for summary, other in known
-        if (told := figure(summary)) is not None
+        if measure(other) and (told := figure(summary)) is not None
     ]
     like = sorted((one for one in found if 1 / ALIKE <= one[0] <= ALIKE), key=lambda one: max(one[0], 1 / one[0]))
     scaled = [(times**power, told, model) for times, told, model in like[:NEAREST]]

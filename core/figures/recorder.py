@@ -106,8 +106,7 @@ class Recorder:
             info = self._catalog.get(figure.model)
         except EngineError:  # it has been deleted meanwhile
             return None
-        shape = shape_of(info, in_memory)
-        return None if shape is None else Kept(figure, info.revision or "", shape, versions())
+        return Kept(figure, info.revision or "", shape_of(info, in_memory), versions())
 
 
 def _rest(inbox: Inbox) -> Iterator[Taken | None]:

@@ -27,15 +27,16 @@ class Shape:
     held: str
 
 
-def shape_of(info: ModelInfo, in_memory: int) -> Shape | None:
+def shape_of(info: ModelInfo, in_memory: int) -> Shape:
     """Of a model of which `in_memory` bytes were loaded: which of its ways that is, is told from them.
 
-    None where its files do not tell enough.
+    Where its files do not tell what a token takes, that is 0.
     """
-    if info.memory is None:
-        return None
-    ways = [(None, info.memory.weights), *((way, way.memory.weights) for way in info.float32)]
-    return shape_as(info, min(ways, key=lambda way: abs(way[1] - in_memory))[0])
+    stored = info.memory.weights if info.memory else info.size_bytes
+    ways = [(None, stored), *((way, way.memory.weights) for way in info.float32)]
+    shape = shape_as(info, min(ways, key=lambda way: abs(way[1] - in_memory))[0])
+    bare = (info.kind.value, info.family, info.quantisation or "", info.parameters or 0)
+    return shape or Shape(*bare, active=0, token_bytes=0, weights=in_memory, held="plain")
 
 
 def shape_as(info: ModelInfo, way: Float32 | None) -> Shape | None:

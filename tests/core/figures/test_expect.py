@@ -96,6 +96,13 @@ def test_a_model_that_nothing_is_known_of_has_no_expectation() -> None:
     assert expected(measured, replace(model(), active_bytes=None)) is None
 
 
+def test_of_a_model_that_writes_nothing_only_the_load_is_expected() -> None:
+    found = expected(used("half", G, 2 * G, 100.0, 1000.0), replace(model(), kind=ModelKind.EMBEDDINGS))
+    assert found is not None
+    assert (found.decode, found.prefill) == (None, None)
+    assert found.load is not None
+
+
 def test_a_model_is_expected_as_it_would_be_held() -> None:
     unpacked = Float32(True, MemoryEstimate(16 * G, 1000, 1000))
     told = replace(model(), float32=(unpacked,))

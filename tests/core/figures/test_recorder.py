@@ -114,6 +114,17 @@ def test_an_image_is_a_use_of_its_own(engine: Engine) -> None:
     assert answer.shape.active < answer.shape.parameters
 
 
+def test_a_model_that_writes_nothing_leaves_its_load(tiny_settings: Settings, tmp_path: Path) -> None:
+    own = tiny_settings.model_copy(update={"data_dir": tmp_path / "data"})
+    with Engine(own, Catalog(own)) as engine:
+        for model in ("tiny/bert", "tiny/whisper"):
+            engine.load(model).result()
+    assert [(one.figure.model, one.figure.use) for one in read_figures(own.figures_file)] == [
+        ("tiny/bert", Use.LOAD),
+        ("tiny/whisper", Use.LOAD),
+    ]
+
+
 def test_no_request_fails_on_account_of_a_figure(own: Settings, caplog: pytest.LogCaptureFixture) -> None:
     own.figures_file.mkdir(parents=True)
     with Engine(own, Catalog(own)) as engine:
