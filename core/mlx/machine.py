@@ -8,7 +8,7 @@ from core import blas
 
 
 def machine_name(ranks: int = 1) -> str:
-    """Such as "Apple M3 Max, 64 GB" or "AMD EPYC 7B13, 2 threads, 17 GB"; with several `ranks`, how many they are."""
+    """Such as "Apple M3 Max, 64 GB" or "AMD EPYC 7B13, 8 threads, 32 GB"; with several `ranks`, how many they are."""
     import os
 
     import psutil
@@ -20,7 +20,7 @@ def machine_name(ranks: int = 1) -> str:
         parts = [blas.processor_name() or name, f"{os.cpu_count() or 1} threads"]
         memory = psutil.virtual_memory().total
     if memory:
-        parts.append(f"{round(int(memory) / 1e9)} GB")
+        parts.append(f"{round(int(memory) / 2**30)} GB")  # as memory is sold
     if ranks > 1:
         parts.append(f"{ranks} ranks")
     return ", ".join(part for part in parts if part)

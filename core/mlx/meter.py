@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import ReferenceType, ref
 
 import mlx.core as mx
 
@@ -14,11 +15,18 @@ from core.calls.stream import Work
 class Window:
     """The time in which a request is worked on. Memory is bytes of all that MLX holds."""
 
-    work: Work
+    work: ReferenceType[Work]
+    """Whoever holds it holds its request, too."""
+    model: str
     began: int
     peak: int
     crowds: int
     rows: int = 1
+
+    @property
+    def over(self) -> bool:
+        work = self.work()
+        return work is None or work.done
 
 
 class Meter:
@@ -41,9 +49,9 @@ class Meter:
         """A request is worked on from now on."""
         self._look()
         now = mx.get_active_memory()
-        window = Window(work, now, now, self._crowds)
-        self._open = [other for other in self._open if not other.work.done] + [window]
-        same = [other for other in self._open if other.work.request.model == work.request.model]
+        window = Window(ref(work), work.request.model, now, now, self._crowds)
+        self._open = [other for other in self._open if not other.over] + [window]
+        same = [other for other in self._open if other.model == window.model]
         for one in same:
             one.rows = max(one.rows, len(same))
         return window

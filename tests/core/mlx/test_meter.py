@@ -25,7 +25,8 @@ def fill(megabytes: int) -> mx.array:
 def test_a_request_took_the_most_that_was_held_meanwhile() -> None:
     meter = Meter()
     kept = fill(3)
-    window = meter.begin(work())
+    asked = work()
+    window = meter.begin(asked)
     held = fill(20)
     del held
     assert 19 * MB < meter.end(window).memory < 30 * MB
@@ -37,9 +38,10 @@ def test_a_request_took_the_most_that_was_held_meanwhile() -> None:
 
 def test_what_comes_before_and_after_is_not_its_own() -> None:
     meter = Meter()
-    early = meter.begin(work())
+    asked = work(), work()
+    early = meter.begin(asked[0])
     held = fill(20)
-    late = meter.begin(work())
+    late = meter.begin(asked[1])
     assert meter.end(early).memory > 19 * MB
     assert meter.end(late).memory < 5 * MB
     del held
@@ -50,7 +52,8 @@ def test_rows_are_those_of_its_model_that_have_not_ended() -> None:
     failed, other = work(), work("other")
     meter.begin(failed)
     failed.fail(GenerationFailed("x"))
-    windows = [meter.begin(work()) for _ in range(2)]
+    asked = [work(), work()]
+    windows = [meter.begin(one) for one in asked]
     meter.begin(other)
     assert [meter.end(window).rows for window in windows] == [2, 2]
     assert meter.end(meter.begin(work())).rows == 1
