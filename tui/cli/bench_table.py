@@ -27,19 +27,19 @@ def print_results(results: Sequence[ModelResult], machine: str) -> None:
     console = new_console()
     told = versions()
     libraries = f"mlx {told.mlx}, mlx-lm {told.mlx_lm}, mlx-vlm {told.mlx_vlm}, assay {told.assay}"
-    console.print(f"{machine} · {libraries}" if machine else libraries, style="dim", soft_wrap=True)
+    console.print(f"{machine} · {libraries}" if machine else libraries, style="dim", soft_wrap=not console.is_terminal)
     for result in results:
         if result.first_load_s is None:
             continue
-        console.print(f"\n{_head(result)}", soft_wrap=True)
+        console.print(f"\n{_head(result)}", soft_wrap=not console.is_terminal)
         made = [test for test in result.tests if test.runs]
         if made:
             print_rows([_cells(test) for test in made], [""] * len(made), COLUMNS, LEAST_DEAR_FIRST, first="test")
         for test in made:
             if test.note:
-                console.print(f"{test.test.name}: {test.note}", style="dim", soft_wrap=True)
+                console.print(f"{test.test.name}: {test.note}", style="dim", soft_wrap=not console.is_terminal)
         for skipped in result.skipped:
-            console.print(f"{skipped.test.name}: left out, {skipped.why}", style="dim", soft_wrap=True)
+            console.print(f"{skipped.test.name}: left out, {skipped.why}", style="dim", soft_wrap=not console.is_terminal)
     if console.is_terminal:
         _print_bars(results, console)
 
