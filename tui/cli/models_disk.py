@@ -105,7 +105,8 @@ def _agreed(plan: Deletion) -> bool:
     from core.sizes import readable_size
     from core.text_safety import clean
 
-    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}? It frees {readable_size(plan.frees)}")
+    stays = f" {readable_size(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
+    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {readable_size(plan.frees)}")
 
 
 def _answered(question: str) -> bool:

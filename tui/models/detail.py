@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from textual import work
 from textual.content import Content
 from textual.widgets import Static
 
-from core.catalog import ModelInfo
+from core.catalog import ModelInfo, ModelKind
 from core.status import EngineStatus, LoadedModel, ModelState
 from tui.background import off_loop
 from tui.figures import number, size_in_words
 from tui.foreign import plain
 from tui.models.figure_reader import FigureReader
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
+from tui.models.on_disk import OnDisk, disk_fields
 from tui.services import Services
 from tui.waiting import coming, progress
 from tui.widgets.redraw import redraw
@@ -33,20 +34,20 @@ def abilities(info: ModelInfo) -> str:
     return ", ".join(named)
 
 
+def kind_name(info: ModelInfo) -> str:
+    """The kind of a model, "" where its files do not tell."""
+    return "" if info.kind is ModelKind.UNKNOWN else str(info.kind)
+
+
 def detail_content(
     info: ModelInfo,
     status: EngineStatus | None,
     loaded: LoadedModel | None,
     width: int,
-    figures: Sequence[tuple[str, str]] = (),
+    on_disk: OnDisk | None = None,
+    figures: Iterable[tuple[str, str]] = (),
 ) -> Content:
     """The lines of the panel in `width` cells, figures with their labels among them; what is not known is left out."""
-    memory = ""
-    if info.memory:
-        verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
-        need, float32 = predicted(info, status)
-        memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
-        memory += f" · {verdict}" if verdict and not info.problem else ""
     state = ""
     if loaded is not None:
         on_its_way = coming(status, info.id)
@@ -60,16 +61,17 @@ def detail_content(
         parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
         state = " · ".join(part for part in parts if part)
     count = f"{number(info.parameters)} parameters" if info.parameters else ""
-    weights = (count, info.quantisation or "not quantised", size_in_words(info.size_bytes))
+    packed = info.quantisation or ("not quantised" if count else "")
+    weights = (count, packed, size_in_words(info.size_bytes))
     fields = [
-        ("kind", " · ".join(part for part in (str(info.kind), info.family) if part)),
+        ("kind", " · ".join(part for part in (kind_name(info), info.family) if part)),
         ("weights", " · ".join(part for part in weights if part)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
         ("takes", abilities(info)),
-        ("memory", memory),
+        ("memory", memory_words(info, status)),
         ("now", state),
         *figures,
-        ("revision", (info.revision or "")[:12]),
+        *(disk_fields(info, on_disk) if on_disk is not None else [("revision", (info.revision or "")[:12])]),
         ("from", {"pocket": "built in", "cache": "Hugging Face cache"}.get(info.source, str(info.path))),
     ]
     lines = [plain(info.id, "bold")]
@@ -77,13 +79,29 @@ def detail_content(
         lines.append(plain(info.problem, "$error"))
     if info.summary:
         lines.append(plain(info.summary, "$foreground 80%"))
+    return Content("\n").join([*lines, *laid_out(fields, width)])
+
+
+def memory_words(info: ModelInfo, status: EngineStatus | None) -> str:
+    """What a model takes of the memory, and whether it fits; "" where nothing tells."""
+    if not info.memory:
+        return ""
+    verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
+    need, float32 = predicted(info, status)
+    memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
+    return f"{memory} · {verdict}" if verdict and not info.problem else memory
+
+
+def laid_out(fields: Iterable[tuple[str, str]], width: int) -> list[Content]:
+    """Lines of `width` cells, each value behind its label; a field without a value is left out."""
+    lines = []
     for label, value in fields:
         told = plain(value)
         room = max(width - LABEL_CELLS, LABEL_CELLS)
         for at, line in enumerate(told.wrap(room) if told.cell_length > room else [told] if value else []):
             start = ("" if at else label).ljust(LABEL_CELLS)
             lines.append(Content.assemble((start, "$dim"), line))
-    return Content("\n").join(lines)
+    return lines
 
 
 class ModelDetail(Static):
@@ -91,21 +109,27 @@ class ModelDetail(Static):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None] = (None, None, None)
+        self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None, OnDisk | None] = (None,) * 4
         self._figures: FigureReader | None = None
 
     def attach(self, services: Services) -> None:
         """Show figures as well, from now on."""
         self._figures = FigureReader(services)
 
-    def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
+    def show(
+        self,
+        info: ModelInfo | None,
+        status: EngineStatus | None,
+        loaded: LoadedModel | None,
+        on_disk: OnDisk | None = None,
+    ) -> None:
         """Show one model, or the hint that belongs to an empty list."""
-        before, self._shown = self._shown[0], (info, status, loaded)
+        before, self._shown = self._shown[0], (info, status, loaded, on_disk)
         if info is None:
             redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
             figures = self._figures.lines(info.id) if self._figures else ()
-            redraw(self, detail_content(info, status, loaded, self.content_size.width, figures))
+            redraw(self, detail_content(info, status, loaded, self.content_size.width, on_disk, figures))
             if before is None or before.id != info.id:
                 self._look(again=True)
 
@@ -114,7 +138,8 @@ class ModelDetail(Static):
 
     def _look(self, again: bool = False) -> None:
         """Have the figures of the shown model read where some may be new: they are written after an answer."""
-        (info, status, _), figures = self._shown, self._figures
+        info, status, *_ = self._shown
+        figures = self._figures
         if figures is None or info is None or status is None or not status.machine:
             return
         if again or figures.is_stale(info.id):
