@@ -121,6 +121,13 @@ class Figures:
             ).fetchall()
             return [_kept(row) for row in rows]
 
+    def last_used(self) -> dict[str, float]:
+        """By model, when it last answered or was loaded, on any machine: seconds since the epoch."""
+        with self._db.read() as db:
+            return dict(
+                db.execute("SELECT name, max(at) FROM uses JOIN models ON models.id = uses.model GROUP BY name")
+            )
+
     def forget(self, model: str) -> int:
         """Delete the figures of a model; returns how many there were."""
         with self._db.write() as db:
