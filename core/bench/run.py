@@ -14,12 +14,14 @@ from core.bench.prompts import messages_with_image, text_of
 from core.calls.events import RATE_TOKENS, Finished
 from core.calls.requests import GenerationRequest, Sampling
 from core.engine import Engine
-from core.errors import EngineError, InvalidRequest
+from core.errors import ContextOverflow, EngineError, InvalidRequest, OutOfMemory, UnsupportedInput
 from core.figures.figure import BENCHMARK, WARM_UP
 from core.figures.summary import Spread, spread
 
 ENOUGH_S = 60.0
 """A test that has been repeated for so long is not repeated again."""
+REFUSED = (InvalidRequest, UnsupportedInput, ContextOverflow, OutOfMemory)
+"""Errors of one test that say nothing of the others, such as those of an image with more tokens than fit."""
 RELOADED_S = 20.0
 """A model that took longer to load is loaded once."""
 
@@ -44,7 +46,7 @@ class Run:
         """Tokens written a second, of all rows together, from the first one on; None where too few were."""
         written = sum(end.usage.completion_tokens - 1 for end in self.ends)
         took = max(end.timing.total_s for end in self.ends) - min(end.timing.ttft_s for end in self.ends)
-        return written / took if took and written >= RATE_TOKENS * len(self.ends) else None
+        return written / took if took and written >= (RATE_TOKENS - 1) * len(self.ends) else None
 
 
 @dataclass
@@ -166,7 +168,7 @@ class Bench:
                 begun = begun or time.monotonic()
                 if number and time.monotonic() - begun > ENOUGH_S:
                     break
-        except InvalidRequest as error:  # such as a model without a chat template, for an image
+        except REFUSED as error:
             result.tests.remove(made)
             result.skipped.append(Skipped(test, error.message))
             return

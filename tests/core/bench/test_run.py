@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,11 @@ import pytest
 from core.bench.plan import Wanted
 from core.bench.prompts import image_of, text_of
 from core.bench.run import Bench, ModelResult
+from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.catalog import Catalog
 from core.engine import Engine
+from core.errors import ContextOverflow
 from core.figures.figure import BENCHMARK, Use
 from core.figures.store import read_figures
 from core.settings import Settings
@@ -66,6 +68,24 @@ def test_a_model_that_cannot_be_measured_has_its_error(engine: Engine) -> None:
     Bench(engine, SMALL, lambda _: None).measure(result)
     assert result.error is not None
     assert "no/model" in result.error.message
+
+
+def test_what_one_test_is_refused_is_left_out_and_the_others_go_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_all = engine.generate_all
+
+    def refuse_three(requests: Sequence[GenerationRequest]) -> list[Generation]:
+        if len(requests) == 3:
+            raise ContextOverflow("It is too long.", 5000, 4096)
+        return generate_all(requests)
+
+    monkeypatch.setattr(engine, "generate_all", refuse_three)
+    result = ModelResult("pocket/qwen3")
+    Bench(engine, Wanted(prompts=(32,), rows=(3, 1), tokens=20, repeats=1), lambda _: None).measure(result)
+    assert result.error is None
+    assert [(one.test.name, one.why) for one in result.skipped] == [("32 tokens, 3 rows", "It is too long.")]
+    assert [test.test.name for test in result.tests] == ["32 tokens, 1 row"]
 
 
 def test_an_interruption_keeps_the_runs_before_it(engine: Engine) -> None:
