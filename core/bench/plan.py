@@ -84,9 +84,9 @@ def _against(test: Trial, info: ModelInfo, tokens: int, settings: Settings, budg
         asked = f"{test.prompt:,} tokens of prompt and {tokens:,} of answer" if test.prompt else f"{tokens:,} tokens"
         return f"{asked} are more than its context of {context:,} tokens."
     if test.rows > settings.max_batch:
-        return f"the setting max_batch lets {settings.max_batch} rows be worked on together, not {test.rows}."
+        return f"The setting max_batch lets {settings.max_batch} rows be worked on together, not {test.rows}."
     _, memory = info.loaded_into(budget)
     need = memory.total(test.rows * (test.prompt + tokens)) if memory else 0
     if need > budget:
-        return f"it takes about {readable_size(need)}, and there are {readable_size(budget)} for models."
+        return f"It takes about {readable_size(need)}, and there are {readable_size(budget)} for models."
     return ""

@@ -40,7 +40,7 @@ def print_results(results: Sequence[ModelResult], machine: str) -> None:
                 console.print(f"{test.test.name}: {test.note}", style="dim", soft_wrap=not console.is_terminal)
         for skipped in result.skipped:
             console.print(
-                f"{skipped.test.name}: left out, {skipped.why}", style="dim", soft_wrap=not console.is_terminal
+                f"{skipped.test.name}: left out. {skipped.why}", style="dim", soft_wrap=not console.is_terminal
             )
     if console.is_terminal:
         _print_bars(results, console)

@@ -45,9 +45,9 @@ def test_what_does_not_fit_says_its_numbers(info: ModelInfo, settings: Settings)
     made, left_out = plan(wide, settings, budget=8 * G)
     assert "8k prompt, 8 rows" not in made
     assert left_out == {
-        "1k prompt, 8 rows": "it takes about 10.22 GB, and there are 8.00 GB for models.",
-        "8k prompt, 1 row": "it takes about 9.32 GB, and there are 8.00 GB for models.",
-        "8k prompt, 8 rows": "it takes about 67.56 GB, and there are 8.00 GB for models.",
+        "1k prompt, 8 rows": "It takes about 10.22 GB, and there are 8.00 GB for models.",
+        "8k prompt, 1 row": "It takes about 9.32 GB, and there are 8.00 GB for models.",
+        "8k prompt, 8 rows": "It takes about 67.56 GB, and there are 8.00 GB for models.",
     }
 
 
@@ -55,7 +55,7 @@ def test_more_rows_than_the_settings_allow_are_left_out(info: ModelInfo, setting
     few = settings.model_copy(update={"max_batch": 4})
     _, left_out = plan(info, few, prompts=(32,))
     assert left_out == {
-        "32 tokens, 8 rows": "the setting max_batch lets 4 rows be worked on together, not 8.",
+        "32 tokens, 8 rows": "The setting max_batch lets 4 rows be worked on together, not 8.",
     }
 
 

@@ -109,7 +109,7 @@ def test_a_pipe_gets_a_line_for_each_test_without_bars(capsys: pytest.CaptureFix
     timing = Timing(ttft_s=0.5, prefill_s=0.4, total_s=2.5, decode_tps=50.0)
     end = Finished(FinishReason.LENGTH, Usage(1000, 101), timing)
     test = TrialResult(Trial(1024, 2), [Run((end, end), 3_000_000_000)], note="they were few.")
-    left_out = Skipped(Trial(8192, 1), "it does not fit.")
+    left_out = Skipped(Trial(8192, 1), "It does not fit.")
     print_results([ModelResult("a/b", 2.0, [1.5], "float16", 10**9, [test], [left_out])], "a machine")
     told = capsys.readouterr().out
     assert "a/b · float16 · 1.0 GB in memory · first loaded in 2.00 s · then in 1.50 s" in told
@@ -118,7 +118,7 @@ def test_a_pipe_gets_a_line_for_each_test_without_bars(capsys: pytest.CaptureFix
         *("1k prompt, 2 rows", "1", "0.50 s (0.50–0.50)", "4000", "50 (50–50)", "100", "3.0 GB"),
     ]
     assert "1k prompt, 2 rows: they were few." in told
-    assert "8k prompt, 1 row: left out, it does not fit." in told
+    assert "8k prompt, 1 row: left out. It does not fit." in told
     assert "━" not in told
 
 
