@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.sse import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from core.calls.events import Finished, GenerationResult, Loading, Prefill, Queued
 from core.calls.requests import GenerationRequest
@@ -40,9 +40,6 @@ PATIENCE_S = 4.0
 
 PING_S = 3.5
 """Silence on a stream after which a ping is due, looked at every PATIENCE_S: no client waits 10 s for a byte."""
-
-STALL_S = 60.0
-"""How long a client may leave a full buffer unread before it is given up."""
 
 MAX_IMAGE_URLS = 16
 
@@ -210,7 +207,7 @@ def _encoded(frames: Iterable[Frame]) -> bytes:
 
 
 class _EventStream(EventSourceResponse):
-    """A stream that ends its generations however it ends, and gives up a client that no longer reads."""
+    """A stream that ends its generations however it ends."""
 
     def __init__(
         self, content: AsyncGenerator[bytes, None], stop: Callable[[], Awaitable[None]], headers: Mapping[str, str]
@@ -220,14 +217,8 @@ class _EventStream(EventSourceResponse):
         self._stop = stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(STALL_S):
-                await send(message)
-
         try:
-            await super().__call__(scope, receive, send_in_time)
-        except* TimeoutError:
-            log.warning("A client left its stream unread for %.0f s and was given up.", STALL_S)
+            await super().__call__(scope, receive, send)
         finally:
             # Starlette cancels the task that sends: a generator that is not running then would stay open.
             await self._content.aclose()

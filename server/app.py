@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from core.errors import EngineError, InvalidRequest, RequestCancelled
 from server import admin
@@ -55,12 +57,19 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = request.scope["path"]
     told = {
-        404: ApiError(404, f"There is no {request.method} {request.url.path} here.", "not_found"),
-        405: ApiError(405, f"{request.url.path} does not take {request.method}.", "method_not_allowed"),
+        404: ApiError(404, f"There is no {request.method} {path} here.", "not_found"),
+        405: ApiError(405, f"{path} does not take {request.method}.", "method_not_allowed", headers=_allow(request)),
         400: from_engine(InvalidRequest(UNREADABLE)),  # FastAPI's, for whatever its JSON reader raises
     }.get(error.status_code, ApiError(error.status_code, str(error.detail), "http_error"))
     return _answer(request, told)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """All methods that the address takes; Starlette's own Allow is of one route of several."""
+    matching = [r for r in iter_route_contexts(request.app.routes) if r.matches(request.scope)[0] is not Match.NONE]
+    return {"allow": ", ".join(sorted(set[str]().union(*(route.methods or () for route in matching))))}
 
 
 async def _left(request: Request, error: Exception) -> Response:

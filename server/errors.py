@@ -33,6 +33,11 @@ class Protocol(StrEnum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
 
+    @property
+    def id_header(self) -> str:
+        """The header in which an answer names its request."""
+        return "request-id" if self is Protocol.ANTHROPIC else "x-request-id"
+
 
 @dataclass(frozen=True)
 class ApiError:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from core.calls.audio import Speech
 from core.calls.audio_events import AudioDelta, SpeechResult
@@ -19,7 +19,6 @@ from core.catalog import Catalog, ModelInfo
 from core.catalog.audio_tasks import AudioTask, voices
 from core.errors import EngineError, InvalidRequest, RequestCancelled
 from core.media.wav import to_wav
-from server.answer import STALL_S
 from server.body import Body, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.errors import from_exception
@@ -158,7 +157,7 @@ async def _bytes(
 
 
 class _SoundStream(StreamingResponse):
-    """PCM that stops being made when its client leaves, or no longer reads."""
+    """PCM that stops being made when its client leaves."""
 
     def __init__(self, content: AsyncGenerator[bytes, None], handle: Speech, headers: Mapping[str, str]) -> None:
         super().__init__(content, headers=headers, media_type="audio/pcm")
@@ -166,12 +165,8 @@ class _SoundStream(StreamingResponse):
         self._handle = handle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(STALL_S):
-                await send(message)
-
         try:
-            await super().__call__(scope, receive, send_in_time)
+            await super().__call__(scope, receive, send)
         finally:
             await self._content.aclose()
             if not self._handle.done:

@@ -15,6 +15,8 @@ import openai
 import pytest
 
 import server.answer
+import server.connection
+import server.crowd
 from core.calls.events import (
     Finished,
     FinishReason,
@@ -276,7 +278,8 @@ def test_silence_is_filled_with_pings(stage: Staged, monkeypatch: pytest.MonkeyP
 def test_a_reader_that_stops_reading_is_given_up_and_delays_nobody(
     stage: Staged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.answer, "STALL_S", 1.0)
+    monkeypatch.setattr(server.connection, "STALL_S", 1.0)
+    monkeypatch.setattr(server.crowd, "LOOK_S", 0.2)
     sent = threading.Event()
 
     def script(play: Play) -> None:
