@@ -87,24 +87,27 @@ class Connection(H11Protocol):
         super().data_received(data)
 
     def handle_events(self) -> None:
+        self._crowd.turns.ask(self, is_new=self.cycle is None)
+
+    def hold(self) -> None:
+        self.flow.pause_reading()
+
+    def take_turn(self) -> None:
+        if self._lingers or self.transport.is_closing():
+            return
         self.conn.take_turn()
+        self.flow.resume_reading()
         super().handle_events()
         if self._lingers or self.transport.is_closing():
             return
         if not self._idle:
             self._crowd.works(self)
         if self.conn.interrupted:
-            self.flow.pause_reading()
-            self.loop.call_soon(self._go_on)
+            self.handle_events()
         elif not self._idle and self.cycle.body:
             self.flow.pause_reading()  # until it is asked for
         elif self.conn.may_upgrade and not self.conn.trailing_data[0]:
             self.flow.resume_reading()  # or it would not be seen that the client leaves
-
-    def _go_on(self) -> None:
-        if not self._lingers and not self.transport.is_closing():
-            self.flow.resume_reading()
-            self.handle_events()
 
     def on_response_complete(self) -> None:
         self._since = time.monotonic()

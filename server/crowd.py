@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Protocol
 
+from server.turns import Turns
+
 log = logging.getLogger(__name__)
 
 BESIDE_QUEUE = 1024
@@ -63,6 +65,7 @@ class Crowd:
 
     def __init__(self, max_queue: int) -> None:
         self.seldom = Seldom()
+        self.turns = Turns()
         self._wanted = max_queue + BESIDE_QUEUE
         self._all: set[Member] = set()
         self._idle: OrderedDict[Member, None] = OrderedDict()

@@ -34,8 +34,8 @@ GIVE_UP_S = 15.0
 BACKLOG = 2048
 """Connections that the system keeps until they are accepted."""
 
-ACCEPTED = 64
-"""Connections that are accepted before the others have their turn."""
+ACCEPTED = 16
+"""Connections that are accepted before the others have their turn: as many as have one (server/turns.py)."""
 
 SYSTEM_BUFFER = 256 * 1024
 """Bytes that the system holds for a connection in either direction: of itself it lets them grow to megabytes."""

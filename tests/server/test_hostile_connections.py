@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import select
+import selectors
 import socket
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anthropic
 import httpx
@@ -471,14 +471,17 @@ def push(lines: list[socket.socket], size: int) -> None:
     """Send `size` bytes over each, as far as they are taken: until nobody has taken any for a second."""
     left = dict.fromkeys(lines, size)
     last = time.monotonic()
-    while left and time.monotonic() - last < 1:
-        _, ready, _ = select.select([], list(left), [], 0.1)
-        for line in ready:
-            sent = line.send(b" " * min(left[line], MB))
-            last = time.monotonic()
-            left[line] -= sent
-            if not left[line]:
-                del left[line]
+    with selectors.DefaultSelector() as ready:
+        for line in lines:
+            line.setblocking(False)
+            ready.register(line, selectors.EVENT_WRITE)
+        while ready.get_map() and time.monotonic() - last < 1:
+            for key, _ in ready.select(0.1):
+                line = cast(socket.socket, key.fileobj)
+                left[line] -= line.send(b" " * min(left[line], MB))
+                last = time.monotonic()
+                if not left[line]:
+                    ready.unregister(line)
 
 
 def test_thousands_of_partial_headers_and_unfinished_bodies_cost_a_real_server_little(tmp_path: Path) -> None:
@@ -506,6 +509,7 @@ def test_thousands_of_partial_headers_and_unfinished_bodies_cost_a_real_server_l
                 line.sendall(head(key, f"content-length: {29 * MB + 1}"))
             push(lines, 29 * MB)
 
+        wait_for(lambda: one.http.get("/health").status_code == 200)
         prober = threading.Thread(target=probe)
         prober.start()
         try:
