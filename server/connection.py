@@ -36,7 +36,7 @@ READ_AT_ONCE = 32 * 1024
 
 FULL = ApiError(
     503,
-    "The server has all the connections that it can hold, and each is being answered. Try again in 2 s.",
+    "The server has as many connections as it can hold, all of them with requests. Try again in 2 s.",
     "too_many_connections",
     repeats=False,
     headers={"retry-after": "2"},
@@ -101,7 +101,7 @@ class Connection(H11Protocol):
         if self._lingers or self.transport.is_closing():
             return
         if not self._idle:
-            self._crowd.works(self)
+            (self._crowd.sends if self.conn.reads_body else self._crowd.works)(self)
         if self.conn.interrupted:
             self.handle_events()
         elif not self._idle and self.cycle.body:

@@ -60,7 +60,8 @@ class Crowd:
     """The connections of a server on its event loop.
 
     All peers share one bound: on loopback, and behind a proxy, they have one address. When it is reached, whoever has
-    waited longest without a request makes room, so that whoever sends one at once is served.
+    waited longest without a request makes room, or who has been sending one for longest, so that whoever sends one at
+    once is served.
     """
 
     def __init__(self, max_queue: int) -> None:
@@ -69,6 +70,7 @@ class Crowd:
         self._wanted = max_queue + BESIDE_QUEUE
         self._all: set[Member] = set()
         self._idle: OrderedDict[Member, None] = OrderedDict()
+        self._sending: OrderedDict[Member, None] = OrderedDict()
         self._looks = False
         raise_descriptors(max(DESCRIPTORS, 2 * self._wanted))
 
@@ -88,29 +90,39 @@ class Crowd:
                 f"More than {self.most} connections are open; those that have waited longest without a request are "
                 "closed.",
             )
-            longest = next(iter(self._idle))
-            if longest is member:
-                member.turn_away()
-            else:
-                del self._idle[longest]
-                longest.make_room()
+            self._make_room()
         if not self._looks:
             self._looks = True
             asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def waits(self, member: Member) -> None:
         """It has no request that is being answered."""
+        self._sending.pop(member, None)
         if member in self._all:
             self._idle[member] = None
             self._idle.move_to_end(member)
 
+    def sends(self, member: Member) -> None:
+        """It has begun a request, whose body is to come."""
+        self._idle.pop(member, None)
+        self._sending[member] = None
+
     def works(self, member: Member) -> None:
         """Its request is being answered."""
         self._idle.pop(member, None)
+        self._sending.pop(member, None)
 
     def leave(self, member: Member) -> None:
         self._all.discard(member)
-        self._idle.pop(member, None)
+        self.works(member)
+
+    def _make_room(self) -> None:
+        longest = next(iter(self._idle))
+        if len(self._idle) > 1:  # the last is the new one
+            del self._idle[longest]
+            longest.make_room()
+        else:
+            next(iter(self._sending), longest).turn_away()
 
     def _look(self) -> None:
         now = time.monotonic()

@@ -13,11 +13,11 @@ from server.errors import ApiError
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of a request body, as at Anthropic."""
 
-READING = 64
-"""Bodies that are read at once."""
+READING = 1024
+"""Bodies that are read at once: of a thousand requests that come together, all are."""
 
-WAITING = 384
-"""Bodies that may wait for that; each holds what has come with its headers."""
+SMALL = 64 * 1024
+"""Bytes that a body may always have, so that a usual one waits for no other."""
 
 POOL = 32 * 1024 * 1024
 """Bytes of bodies that are not whole, beside those of the one that began first: that one can always go on."""
@@ -26,13 +26,13 @@ HELD = 256 * 1024 * 1024
 """Bytes of the bodies of all requests that have no whole answer yet."""
 
 WAIT_S = 20.0
-"""How long a body waits for its turn, or for room, before it is refused."""
+"""How long a body waits for room before it is refused."""
 
 IDLE_S = 30.0
 """How long nothing may come of a body that is read."""
 
-PRESSED_S = 3.0
-"""The same while others wait."""
+PRESSED_S = 5.0
+"""The same of one that takes room while others wait for it."""
 
 RATE = 32 * 1024
 """Bytes a second that must come in the mean, after as long: 32 MB in 17 minutes."""
@@ -47,9 +47,9 @@ class Intake:
     """Reads bodies within all of these limits."""
 
     def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(READING)
-        self._waiting = 0
         self._reading: dict[_Body, None] = {}
+        self._waiting = 0
+        self._bytes = 0
         self._changed = asyncio.Event()
         self._held = 0
 
@@ -59,18 +59,18 @@ class Intake:
         announced = int(length) if length.isdecimal() else 0
         if announced > MAX_BODY:
             return _too_large(announced), b""
-        if self._waiting >= WAITING or not self._fits(announced):
-            return self._busy(), b""
-        if not await self._turn():
+        if len(self._reading) >= READING or not self._fits(announced):
             return self._busy(), b""
         body = _Body()
         self._reading[body] = None
         try:
             return await self._whole(body, receive)
         finally:
+            if body.size >= SMALL or self._is_first(body):
+                self._changed.set()
+                self._changed = asyncio.Event()
             del self._reading[body]
-            self._turns.release()
-            self._tell()
+            self._bytes -= body.size
 
     def release(self, body: int) -> None:
         """A request with a body of so many bytes has been answered."""
@@ -78,17 +78,6 @@ class Intake:
 
     def _fits(self, size: int) -> bool:
         return not self._held or self._held + size <= HELD
-
-    async def _turn(self) -> bool:
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(WAIT_S):
-                await self._turns.acquire()
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting -= 1
-        return True
 
     async def _whole(self, body: _Body, receive: Receive) -> Found | None:
         while True:
@@ -99,7 +88,7 @@ class Intake:
                 return _too_slow(body), b""
             if message["type"] == "http.disconnect":
                 return None
-            body.add(message.get("body", b""))
+            self._bytes += body.add(message.get("body", b""))
             if body.size > MAX_BODY:
                 return _too_large(body.size), b""
             if not message.get("more_body", False):
@@ -126,16 +115,21 @@ class Intake:
         return True
 
     def _has_room(self, body: _Body) -> bool:
-        first = next(iter(self._reading))
-        return body is first or sum(one.size for one in self._reading) - first.size < POOL
+        return body.size < SMALL or self._is_first(body) or self._bytes - self._first.size < POOL
 
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+    @property
+    def _first(self) -> _Body:
+        return next(iter(self._reading))
+
+    def _is_first(self, body: _Body) -> bool:
+        return body is self._first
+
+    def _patience(self, body: _Body) -> float:
+        return PRESSED_S if self._waiting and (body.size >= SMALL or self._is_first(body)) else IDLE_S
 
     async def _next(self, body: _Body, receive: Receive) -> Message | None:
         """What comes next; None when it takes too long. `receive` may be cancelled: uvicorn loses nothing by it."""
-        while not body.is_slow(PRESSED_S if self._waiting else IDLE_S):
+        while not body.is_slow(self._patience(body)):
             try:
                 async with asyncio.timeout(TICK_S):
                     return await receive()
@@ -147,8 +141,8 @@ class Intake:
         return ApiError(
             429,
             f"The server holds as much of request bodies as it can: {len(self._reading)} are being read, "
-            f"{self._waiting} wait, and {self._held / 2**20:.0f} MB belong to requests that are being answered. "
-            "Try again in 2 s.",
+            f"{self._waiting} of them wait for room, and {self._held / 2**20:.0f} MB belong to requests that are "
+            "being answered. Try again in 2 s.",
             "too_many_bodies",
             repeats=False,
             headers={"retry-after": "2"},
@@ -167,11 +161,13 @@ class _Body:
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes) -> int:
+        """How many bytes those are."""
         if chunk:
             self.size += len(chunk)
             self._chunks.append(chunk)
             self._last = time.monotonic()
+        return len(chunk)
 
     def pause(self, seconds: float) -> None:
         """So long it was not read, which is not its client's fault."""
@@ -199,7 +195,7 @@ def _too_slow(body: _Body) -> ApiError:
         408,
         f"The request body came too slowly: {body.size / 1024:.0f} KB in {body.seconds:.0f} s. It needs "
         f"{RATE // 1024} KB a second in the mean and no pause of {IDLE_S:.0f} s, or of {PRESSED_S:.0f} s while others "
-        "wait.",
+        "wait for room.",
         "request_timeout",
         repeats=False,
         headers={"connection": "close"},

@@ -122,31 +122,42 @@ def test_who_sends_a_body_that_nobody_reads_is_cut_off(stage: Staged) -> None:
 
 
 @pytest.mark.usefixtures("short")
-def test_a_body_that_stands_makes_way_for_one_that_waits(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.intake, "READING", 1)
+def test_a_body_that_stands_makes_way_for_those_that_wait(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.intake, "IDLE_S", 60.0)
+    monkeypatch.setattr(server.intake, "POOL", MB)
     one = stage()
-    with connect(one.url) as hog, connect(one.url) as honest:
-        hog.sendall(head(one.key, "content-length: 1000"))
-        wait_for(lambda: len(one.server.record.live) == 1)
-        honest.sendall(head(one.key, f"content-length: {len(BODY)}", "connection: close"))
-        honest.sendall(BODY)
+    body = BODY[:-1] + b" " * 8 * MB + b"}"
+    with connect(one.url) as first, connect(one.url) as second, connect(one.url) as honest:
+        for hog in (first, second):
+            hog.sendall(head(one.key, "content-length: 9000000") + b" " * 2 * MB)
+        wait_for(lambda: len(one.server.record.live) == 2)
+        honest.sendall(head(one.key, f"content-length: {len(body)}", "connection: close") + body)
         assert answered(rest(honest))[0] == 200
-        assert answered(rest(hog))[0] == 408
+        assert {answered(rest(hog))[0] for hog in (first, second)} == {408}
 
 
-@pytest.mark.parametrize(("limit", "value"), [("WAITING", 0), ("WAIT_S", 0.1)])
-def test_more_bodies_than_can_wait_are_told_to_come_again(
-    stage: Staged, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
-) -> None:
-    monkeypatch.setattr(server.intake, "READING", 0)
-    monkeypatch.setattr(server.intake, limit, value)
+def test_more_bodies_than_can_be_read_are_told_to_come_again(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.intake, "READING", 1)
     one = stage()
-    answers = [one.http.post(path, json=CHAT) for path in (PATH, "/v1/messages")]
+    with connect(one.url) as line:
+        line.sendall(head(one.key, "content-length: 10"))
+        wait_for(lambda: len(one.server.record.live) == 1)
+        answers = [one.http.post(path, json=CHAT) for path in (PATH, "/v1/messages")]
     assert [answer.status_code for answer in answers] == [429, 529]
     assert answers[0].json()["error"]["code"] == "too_many_bodies"
     assert all(answer.headers["retry-after"] == "2" for answer in answers)
     assert all("x-should-retry" not in answer.headers for answer in answers)
+
+
+def test_a_body_that_finds_no_room_is_told_to_come_again(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.intake, "POOL", 0)
+    monkeypatch.setattr(server.intake, "WAIT_S", 0.1)
+    one = stage()
+    with connect(one.url) as first, connect(one.url) as second:
+        first.sendall(head(one.key, "content-length: 10"))
+        wait_for(lambda: len(one.server.record.live) == 1)
+        second.sendall(head(one.key, f"content-length: {9 * MB}") + b" " * MB)
+        assert answered(rest(second))[0] == 429
 
 
 def test_bodies_share_their_memory_and_the_first_can_always_go_on(
@@ -193,6 +204,20 @@ def test_who_has_waited_longest_makes_room(stage: Staged, monkeypatch: pytest.Mo
         assert rest(lines[0]) == b""
         lines[-1].sendall(b" localhost\r\nconnection: close\r\n\r\n")
         assert answered(rest(lines[-1]))[0] == 200
+
+
+def test_bodies_that_do_not_end_make_room_for_requests(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.crowd, "BESIDE_QUEUE", 10)
+    one = stage(max_queue=10)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(connect(one.url)) for _ in range(20)]
+        for line in lines:
+            line.sendall(head(one.key, "content-length: 10"))
+        wait_for(lambda: len(one.server.record.live) == 20)
+        for _ in range(3):
+            assert httpx.get(one.url + "/health").status_code == 200
+        assert answered(rest(lines[0]))[2]["error"]["code"] == "too_many_connections"
+        assert len(one.server.record.live) > 15
 
 
 def test_when_all_connections_are_at_work_one_more_is_told(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
