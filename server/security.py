@@ -110,8 +110,7 @@ class Guard:
                     return  # the client left while it was still sending
                 refusal, body = found
                 held = len(body)
-                receive = _replay(mended(body), receive)
-                del found, body  # or the bytes would stay until the answer has ended
+                receive, found, body = _replay(mended(body), receive), None, b""  # its reader alone holds it
             if refusal is not None:
                 if call is not None:
                     call.end(WireState.FAILED, refusal.status, refusal.message)
@@ -220,11 +219,12 @@ class _Reply:
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives `body` at once and then what else comes, which can only be the client's leaving."""
-    left = [body]
+    kept = [body]
+    del body
 
     async def replayed() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        if kept:
+            return {"type": "http.request", "body": kept.pop(), "more_body": False}
         return await receive()
 
     return replayed
