@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import SettingsError
 from core.settings import Settings
-from server.body import mended
 from server.errors import ApiError, Protocol, error_response, from_exception
 from server.wire import WireCall, WireRecord, WireState
 
@@ -113,7 +112,7 @@ class Guard:
                 if found is None:
                     return  # the client left while it was still sending
                 refusal, body = found
-                receive = _replay(mended(body), receive)
+                receive, found, body = _replay(body, receive), None, b""  # its reader alone holds it
             if refusal is not None:
                 if call is not None:
                     call.end(WireState.FAILED, refusal.status, refusal.message)
@@ -128,8 +127,8 @@ class Guard:
         except Exception as error:
             if reply.started:
                 raise  # uvicorn cuts the connection, which is all that can be said now
-            log.exception("A request failed.")
-            await error_response(from_exception(error), protocol, request_id)(scope, receive, reply)
+            log.exception("%s failed.", request_id)
+            await error_response(from_exception(error, request_id), protocol, request_id)(scope, receive, reply)
         finally:
             if call is not None:
                 call.end(WireState.CANCELLED)  # has no effect on an entry that has ended
@@ -235,13 +234,12 @@ async def _read_body(headers: Headers, receive: Receive) -> tuple[ApiError | Non
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives `body` at once and then what else comes, which can only be the client's leaving."""
-    given = False
+    kept = [body]
+    del body
 
     async def replayed() -> Message:
-        nonlocal given
-        if not given:
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+        if kept:
+            return {"type": "http.request", "body": kept.pop(), "more_body": False}
         return await receive()
 
     return replayed

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -21,9 +20,10 @@ from core.calls.requests import TranscriptionRequest
 from core.catalog import Catalog
 from core.catalog.audio_tasks import AudioTask
 from core.errors import InvalidRequest, RequestCancelled
-from server.body import Body, to_json, unknown_fields, warning_header
+from server.body import Body, Items, Name, to_json, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.follow import while_connected
+from server.invalid import invalid_body
 from server.models import find_other_model
 from server.wire import WireCall
 
@@ -35,12 +35,12 @@ router = APIRouter()
 class TranscriptionForm(Body):
     """The form's fields besides the file, as in OpenAI's API reference, as far as they have an effect here."""
 
-    model: str
-    language: str | None = None
+    model: Name
+    language: Name | None = None
     prompt: str | None = None
-    response_format: str = "json"
+    response_format: Name = "json"
     temperature: float | None = None
-    granularities: list[str] = Field(default=[], alias="timestamp_granularities[]")
+    granularities: Items[Name] = Field(default=[], alias="timestamp_granularities[]")
     stream: bool | None = None
 
 
@@ -106,7 +106,7 @@ def _clock(seconds: float, point: str) -> str:
 
 
 async def read_form(request: Request) -> tuple[TranscriptionForm, bytes]:
-    """The form and the file's bytes. Raises InvalidRequest, and RequestValidationError for a field's wrong type."""
+    """The form and the file's bytes. Raises InvalidRequest."""
     try:
         async with request.form(max_files=1, max_fields=32) as parts:
             file = parts.get("file")
@@ -123,8 +123,7 @@ async def read_form(request: Request) -> tuple[TranscriptionForm, bytes]:
     try:
         return TranscriptionForm.model_validate(fields), audio
     except ValidationError as error:
-        first = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
-        raise RequestValidationError(first) from error
+        raise invalid_body(error.errors(include_url=False)) from error
 
 
 async def _transcribe(request: Request, *, translate: bool) -> Response:
