@@ -78,7 +78,7 @@ def unknown_fields(body: BaseModel) -> list[str]:
     found: dict[str, None] = {}
     for path in _unknown(body, ""):
         if path not in found and len(found) == MAX_NOTES:
-            return [*found, "…"]
+            return [*found, "..."]
         found[path] = None
     return list(found)
 
@@ -87,14 +87,14 @@ def _unknown(body: BaseModel, prefix: str) -> Iterator[str]:
     for name, value in (body.model_extra or {}).items():
         if value is not None:
             yield prefix + cut(name)
-    for name in type(body).model_fields:
-        value = getattr(body, name)
+    for name, value in vars(body).items():
         if isinstance(value, BaseModel):
             yield from _unknown(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
+        elif isinstance(value, list) and value:
+            inner = f"{prefix}{name}[]."
             for item in value:
                 if isinstance(item, BaseModel):
-                    yield from _unknown(item, f"{prefix}{name}[].")
+                    yield from _unknown(item, inner)
 
 
 def warning_header(warnings: Iterable[str]) -> dict[str, str]:

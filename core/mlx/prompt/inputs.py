@@ -69,11 +69,13 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generat
     check_images(request, loaded.info)
     if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
         raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
+    texts = [request.prompt or "", *(message.plain_text for message in request.messages)]
+    _refuse_hopeless(texts, loaded)  # before a template has copied them
     prompt = yield from aside(rendering(request, loaded))
     bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
     if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
         prompt = replace(prompt, add_special_tokens=True)
-    _refuse_hopeless(prompt.text, loaded)
+    _refuse_hopeless([prompt.text], loaded)
     if images:
         return (yield from _with_images(prompt, request, loaded))
     tokens = list(loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
@@ -94,15 +96,16 @@ def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOv
     )
 
 
-def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
-    """Refuse a text far over the window after tokenizing a little of it: all of it would hold up every model."""
+def _refuse_hopeless(texts: Sequence[str], loaded: LoadedWeights) -> None:
+    """Refuse texts far over the window after tokenizing a little of them: all of it would hold up every model."""
     window, counted = loaded.context_length, 0
-    if len(text) < HOPELESS_CHARACTERS * window:
+    if sum(map(len, texts)) < HOPELESS_CHARACTERS * window:
         return
-    for start in range(0, len(text), PIECE):
-        counted += len(loaded.tokenizer.encode(text[start : start + PIECE], add_special_tokens=False))
-        if counted > 2 * window:
-            raise overflow(loaded.info.id, f"more than {counted}", counted, window)
+    for text in texts:
+        for start in range(0, len(text), PIECE):
+            counted += len(loaded.tokenizer.encode(text[start : start + PIECE], add_special_tokens=False))
+            if counted > 2 * window:
+                raise overflow(loaded.info.id, f"more than {counted}", counted, window)
 
 
 def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
