@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive
 
 from core.calls.audio import Transcription
 from core.calls.audio_events import Segment, TranscriptionResult
@@ -25,9 +26,12 @@ from server.decoded import ineffective
 from server.follow import while_connected
 from server.invalid import invalid_body
 from server.models import find_other_model
+from server.reading import LARGE, off_loop
 from server.wire import WireCall
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+
+_PIECE = 1 << 16
 
 router = APIRouter()
 
@@ -106,7 +110,28 @@ def _clock(seconds: float, point: str) -> str:
 
 
 async def read_form(request: Request) -> tuple[TranscriptionForm, bytes]:
-    """The form and the file's bytes. Raises InvalidRequest."""
+    """The form and the file's bytes, a large one read off the event loop. Raises InvalidRequest."""
+    pieces = [piece async for piece in request.stream()]
+    size = sum(map(len, pieces))
+    given = Request(request.scope, _giving(b"".join(pieces)))
+    pieces.clear()
+    if size < LARGE:
+        return await _parsed(given)
+    return await off_loop(size, lambda: asyncio.run(_parsed(given)))
+
+
+def _giving(body: bytes) -> Receive:
+    """A `receive` that gives a body piece by piece, as it came."""
+    starts = iter(range(0, len(body), _PIECE))
+
+    async def receive() -> Message:
+        start = next(starts, len(body))
+        return {"type": "http.request", "body": body[start : start + _PIECE], "more_body": start + _PIECE < len(body)}
+
+    return receive
+
+
+async def _parsed(request: Request) -> tuple[TranscriptionForm, bytes]:
     try:
         async with request.form(max_files=1, max_fields=32) as parts:
             file = parts.get("file")
