@@ -147,10 +147,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise InvalidRequest(
-            f"The request body holds a whole number of {len(digits):,} digits; at most {MAX_DIGITS} are read."
-        )
+    count = len(digits) - digits.startswith("-")
+    if count > MAX_DIGITS:
+        raise InvalidRequest(f"The request body holds a whole number of {count:,} digits; at most {MAX_DIGITS} are read.")
     return int(digits)
 
 
