@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import SettingsError
 from core.settings import Settings
-from server.body import mended
 from server.errors import ApiError, Protocol, error_response, from_exception
 from server.intake import Intake
 from server.wire import WireCall, WireRecord, WireState
@@ -110,7 +109,7 @@ class Guard:
                     return  # the client left while it was still sending
                 refusal, body = found
                 held = len(body)
-                receive, found, body = _replay(mended(body), receive), None, b""  # its reader alone holds it
+                receive, found, body = _replay(body, receive), None, b""  # its reader alone holds it
             if refusal is not None:
                 if call is not None:
                     call.end(WireState.FAILED, refusal.status, refusal.message)
@@ -125,8 +124,8 @@ class Guard:
         except Exception as error:
             if reply.started:
                 raise  # uvicorn cuts the connection, which is all that can be said now
-            log.exception("A request failed.")
-            await error_response(from_exception(error), protocol, request_id)(scope, receive, reply)
+            log.exception("%s failed.", request_id)
+            await error_response(from_exception(error, request_id), protocol, request_id)(scope, receive, reply)
         finally:
             self._intake.release(held)
             if call is not None:

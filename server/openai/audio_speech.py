@@ -19,11 +19,12 @@ from core.catalog import Catalog, ModelInfo
 from core.catalog.audio_tasks import AudioTask, voices
 from core.errors import EngineError, InvalidRequest, RequestCancelled
 from core.media.wav import to_wav
-from server.body import Body, unknown_fields, warning_header
+from server.body import Body, Name, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.errors import from_exception
 from server.follow import while_connected
 from server.models import find_other_model
+from server.reading import JsonRoute
 from server.wire import WireCall, WireState
 
 PCM_RATE = 24_000
@@ -48,19 +49,19 @@ OPENAI_VOICES = {
 }
 """Names that OpenAI's clients must send and that few models here know: the model's own default stands in for them."""
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 class SpeechBody(Body):
     """Fields as in OpenAI's API reference, as far as they have an effect here."""
 
-    model: str
+    model: Name
     input: str
-    voice: str | None = None
-    response_format: str | None = None
+    voice: Name | None = None
+    response_format: Name | None = None
     speed: float | None = None
     instructions: str | None = None
-    stream_format: str | None = None
+    stream_format: Name | None = None
 
 
 def decode(body: SpeechBody, info: ModelInfo) -> tuple[SpeechRequest, list[str]]:
@@ -152,7 +153,8 @@ async def _bytes(
         call.end(WireState.DONE)
     except EngineError as error:
         state = WireState.CANCELLED if isinstance(error, RequestCancelled) else WireState.FAILED
-        call.end(state, error=from_exception(error).message)
+        failure = from_exception(error, call.entry.id)
+        call.end(state, error=failure.details or failure.message)
         raise
 
 

@@ -48,10 +48,11 @@ _ROLES = {
 }
 
 
-def image_urls(body: ChatRequest) -> list[str]:
-    """The http(s) image addresses of a request, each once, for someone else to fetch before `decode_chat`."""
-    urls = [part.image_url.url for message in body.messages for part in message.content if part.image_url]
-    return list(dict.fromkeys(url for url in urls if remote_image(url)))
+def image_urls(body: ChatRequest) -> tuple[bool, list[str]]:
+    """Whether a request holds images, and their http(s) addresses, each once, for someone else to fetch first."""
+    parts = (part for message in body.messages for part in message.content if part.type == "image_url")
+    urls = [part.image_url.url for part in parts if part.image_url]
+    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
 
 
 def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:

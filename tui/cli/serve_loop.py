@@ -12,6 +12,7 @@ from core.engine import Engine
 from core.launch import launched_rank
 from core.settings import Settings
 from server.lifecycle import ApiServer
+from tui.run import spare_the_collector
 from tui.wire.snippets import snippets
 
 LOOK_S = 0.1
@@ -52,6 +53,8 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     url = server.start()  # first: a wrong name or a taken port is said before MLX has been imported
     try:
         with engine:
+            # Models are not loaded then: what they are made of has to be found when they are unloaded.
+            engine.ready().add_done_callback(lambda _: spare_the_collector())
             if launched:
                 engine.ready().result()
                 _on_end(on_signal)
