@@ -23,7 +23,7 @@ from core.media.fetch import fetch_image
 from core.media.images import ImageData
 from server.body import to_json, warning_header
 from server.decoded import Decoded
-from server.errors import from_exception
+from server.errors import SWITCHED_OFF, from_exception
 from server.follow import Item, follow, while_connected
 from server.frames import Frame, StreamEncoder
 from server.wire import WireCall, WireState
@@ -116,7 +116,14 @@ async def answer(
         await stop()
         raise
     frames = _frames(begun, events, encoder, call, choices if witnessed else 0)
-    return _EventStream(frames, stop, {"cache-control": "no-cache", **headers()})
+
+    def last_words() -> bytes:
+        if call.entry.state.over:
+            return b""
+        call.end(WireState.CANCELLED, error=SWITCHED_OFF.message)
+        return _encoded(encoder.fail(SWITCHED_OFF))
+
+    return _EventStream(frames, stop, last_words, {"cache-control": "no-cache", **headers()})
 
 
 def _witnesses(ends: Sequence[Finished | None]) -> dict[str, Any]:
@@ -210,25 +217,45 @@ def _encoded(frames: Iterable[Frame]) -> bytes:
 
 
 class _EventStream(EventSourceResponse):
-    """A stream that ends its generations however it ends, and gives up a client that no longer reads."""
+    """A stream that ends its generations however it ends, and gives up a client that no longer reads.
+
+    `last_words` are what is said to the client of a stream that is cancelled; nothing where the end has been said.
+    """
 
     def __init__(
-        self, content: AsyncGenerator[bytes, None], stop: Callable[[], Awaitable[None]], headers: Mapping[str, str]
+        self,
+        content: AsyncGenerator[bytes, None],
+        stop: Callable[[], Awaitable[None]],
+        last_words: Callable[[], bytes],
+        headers: Mapping[str, str],
     ) -> None:
         super().__init__(content, headers=headers)
         self._content = content
         self._stop = stop
+        self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
         async def send_in_time(message: Message) -> None:
+            nonlocal started
             async with asyncio.timeout(STALL_S):
                 await send(message)
+            started = True
 
         try:
-            await super().__call__(scope, receive, send_in_time)
-        except* TimeoutError:
-            log.warning("A client left its stream unread for %.0f s and was given up.", STALL_S)
+            await self._send_all(scope, receive, send_in_time)
+        except asyncio.CancelledError:  # by the server's end, which waits no longer for the engine
+            if started:
+                await send({"type": "http.response.body", "body": self._last_words(), "more_body": False})
+            raise
         finally:
             # Starlette cancels the task that sends: a generator that is not running then would stay open.
             await self._content.aclose()
             await self._stop()
+
+    async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except* TimeoutError:
+            log.warning("A client left its stream unread for %.0f s and was given up.", STALL_S)

@@ -52,6 +52,9 @@ class ApiError:
     """Where clients of that protocol know a certain wording."""
 
 
+SWITCHED_OFF = ApiError(503, "The server was switched off before the answer was whole.", "server_closing")
+"""What a request hears whose engine could not be asked to end it."""
+
 _KINDS: dict[type[EngineError], tuple[int, bool]] = {
     ModelNotFound: (404, True),
     ModelBroken: (400, True),
