@@ -19,9 +19,9 @@ def serve(
 ) -> None:
     """Serve the OpenAI and the Anthropic protocol without the workbench, until ctrl+c.
 
-    The address is printed once it answers, and an engine that dies is started anew, twice at most. Exit codes: 0 when it
-    was stopped, 2 when what was asked for is wrong, 4 when the machine is at fault (a port that is taken, a model that
-    does not load), 5 when the engine could not start or died once more.
+    The address is printed once it answers, and an engine that dies is started anew, twice at most. Exit codes: 0 when
+    it was stopped, 2 when what was asked for is wrong, 4 when the machine is at fault (a port that is taken, a model
+    that does not load), 5 when the engine could not start or died once more.
     """
     from core.errors import EngineClosed, EngineError
     from tui.cli.serve_loop import serve_until_stopped
