@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.sse import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from core.calls.events import Finished, GenerationResult, Loading, Prefill, Queued
 from core.calls.generation_checks import check_sight
@@ -24,7 +24,7 @@ from core.media.fetch import fetch_image
 from core.media.images import ImageData
 from server.body import to_json_by_pieces, warning_header
 from server.decoded import Decoded
-from server.errors import from_exception
+from server.errors import SWITCHED_OFF, from_exception
 from server.follow import Item, follow, while_connected
 from server.frames import Frame, StreamEncoder
 from server.models import find_model
@@ -160,7 +160,14 @@ async def answer(
         await stop()
         raise
     frames = _frames(begun, events, encoder, call, choices if witnessed else 0)
-    return _EventStream(frames, stop, {"cache-control": "no-cache", **headers()})
+
+    def last_words() -> bytes:
+        if call.entry.state.over:
+            return b""
+        call.end(WireState.CANCELLED, error=SWITCHED_OFF.message)
+        return _encoded(encoder.fail(SWITCHED_OFF))
+
+    return _EventStream(frames, stop, last_words, {"cache-control": "no-cache", **headers()})
 
 
 def _witnesses(ends: Sequence[Finished | None]) -> dict[str, Any]:
@@ -254,18 +261,37 @@ def _encoded(frames: Iterable[Frame]) -> bytes:
 
 
 class _EventStream(EventSourceResponse):
-    """A stream that ends its generations however it ends."""
+    """A stream that ends its generations however it ends.
+
+    `last_words` are what is said to the client of a stream that is cancelled; nothing where the end has been said.
+    """
 
     def __init__(
-        self, content: AsyncGenerator[bytes, None], stop: Callable[[], Awaitable[None]], headers: Mapping[str, str]
+        self,
+        content: AsyncGenerator[bytes, None],
+        stop: Callable[[], Awaitable[None]],
+        last_words: Callable[[], bytes],
+        headers: Mapping[str, str],
     ) -> None:
         super().__init__(content, headers=headers)
         self._content = content
         self._stop = stop
+        self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            await send(message)
+            started = True
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_on)
+        except asyncio.CancelledError:  # by the server's end, which waits no longer for the engine
+            if started:
+                await send({"type": "http.response.body", "body": self._last_words(), "more_body": False})
+            raise
         finally:
             # Starlette cancels the task that sends: a generator that is not running then would stay open.
             await self._content.aclose()

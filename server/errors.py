@@ -65,6 +65,9 @@ class ApiError:
     """What the person at the machine may read, and no client: it can hold paths and a library's insides."""
 
 
+SWITCHED_OFF = ApiError(503, "The server was switched off before the answer was whole.", "server_closing")
+"""What a request hears whose engine could not be asked to end it."""
+
 _KINDS: dict[type[EngineError], tuple[int, bool]] = {
     ModelNotFound: (404, True),
     ModelBroken: (400, True),

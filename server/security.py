@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import SettingsError
 from core.settings import Settings
-from server.errors import ApiError, Protocol, error_response, from_exception
+from server.errors import SWITCHED_OFF, ApiError, Protocol, error_response, from_exception
 from server.intake import Intake
 from server.wire import WireCall, WireRecord, WireState
 
@@ -118,8 +118,7 @@ class Guard:
             await self._app(scope, receive, reply)
         except asyncio.CancelledError:
             if not reply.started:
-                closing = ApiError(503, "The server was switched off before it could answer.", "server_closing")
-                await error_response(closing, protocol, request_id)(scope, receive, reply)
+                await error_response(SWITCHED_OFF, protocol, request_id)(scope, receive, reply)
             raise
         except Exception as error:
             if reply.started:
