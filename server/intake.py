@@ -49,6 +49,7 @@ class Intake:
     def __init__(self) -> None:
         self._reading: dict[_Body, None] = {}
         self._waiting = 0
+        self._hurries = False
         self._bytes = 0
         self._changed = asyncio.Event()
         self._held = 0
@@ -103,7 +104,8 @@ class Intake:
             return True
         began = time.monotonic()
         self._waiting += 1
-        if self._waiting == 1:
+        if not self._hurries:
+            self._hurries = True
             asyncio.get_running_loop().call_later(LOOK_S, self._hurry)
         try:
             async with asyncio.timeout(WAIT_S):
@@ -119,9 +121,11 @@ class Intake:
     def _hurry(self) -> None:
         """End the waiting for bodies that are too slow now that others wait."""
         for body in self._reading:
-            if body.limit is not None and body.left(self._patience(body)) <= 0:
-                body.limit.reschedule(0)
-        if self._waiting:
+            limit = body.limit
+            if limit is not None and not limit.expired() and body.left(self._patience(body)) <= 0:
+                limit.reschedule(0)
+        self._hurries = self._waiting > 0
+        if self._hurries:
             asyncio.get_running_loop().call_later(LOOK_S, self._hurry)
 
     def _has_room(self, body: _Body) -> bool:
