@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import logging
 import time
@@ -66,7 +67,8 @@ class Connection(H11Protocol):
         self._taken_at = self._since
 
     def connection_made(self, transport: Any) -> None:
-        transport.max_size = READ_AT_ONCE  # asyncio's own takes 256 KB
+        with contextlib.suppress(AttributeError):  # another loop than asyncio's own, which takes 256 KB
+            transport.max_size = READ_AT_ONCE
         self._line = _Line(transport, self)
         super().connection_made(cast(Any, self._line))
         self._crowd.enter(self)

@@ -37,8 +37,8 @@ PRESSED_S = 5.0
 RATE = 32 * 1024
 """Bytes a second that must come in the mean, after as long: 32 MB in 17 minutes."""
 
-TICK_S = 0.5
-"""How often it is looked how slow a body is."""
+LOOK_S = 0.5
+"""How often it is looked, while bodies wait for room, which of the others keep it from them."""
 
 Found = tuple[ApiError | None, bytes]
 
@@ -49,6 +49,7 @@ class Intake:
     def __init__(self) -> None:
         self._reading: dict[_Body, None] = {}
         self._waiting = 0
+        self._hurries = False
         self._bytes = 0
         self._changed = asyncio.Event()
         self._held = 0
@@ -103,6 +104,9 @@ class Intake:
             return True
         began = time.monotonic()
         self._waiting += 1
+        if not self._hurries:
+            self._hurries = True
+            asyncio.get_running_loop().call_later(LOOK_S, self._hurry)
         try:
             async with asyncio.timeout(WAIT_S):
                 while not self._has_room(body):
@@ -113,6 +117,16 @@ class Intake:
             self._waiting -= 1
             body.pause(time.monotonic() - began)
         return True
+
+    def _hurry(self) -> None:
+        """End the waiting for bodies that are too slow now that others wait."""
+        for body in self._reading:
+            limit = body.limit
+            if limit is not None and not limit.expired() and body.left(self._patience(body)) <= 0:
+                limit.reschedule(0)
+        self._hurries = self._waiting > 0
+        if self._hurries:
+            asyncio.get_running_loop().call_later(LOOK_S, self._hurry)
 
     def _has_room(self, body: _Body) -> bool:
         return body.size < SMALL or self._is_first(body) or self._bytes - self._first.size < POOL
@@ -129,12 +143,14 @@ class Intake:
 
     async def _next(self, body: _Body, receive: Receive) -> Message | None:
         """What comes next; None when it takes too long. `receive` may be cancelled: uvicorn loses nothing by it."""
-        while not body.is_slow(self._patience(body)):
+        while (left := body.left(self._patience(body))) > 0:
             try:
-                async with asyncio.timeout(TICK_S):
+                async with asyncio.timeout(left) as body.limit:
                     return await receive()
             except TimeoutError:
                 continue
+            finally:
+                body.limit = None
         return None
 
     def _busy(self) -> ApiError:
@@ -154,6 +170,8 @@ class _Body:
 
     def __init__(self) -> None:
         self.size = 0
+        self.limit: asyncio.Timeout | None = None
+        """Of the waiting for what comes next."""
         self._chunks: list[bytes] = []
         self._began = self._last = time.monotonic()
 
@@ -174,8 +192,9 @@ class _Body:
         self._began += seconds
         self._last += seconds
 
-    def is_slow(self, patience: float) -> bool:
-        return time.monotonic() - self._last > patience or self.seconds > patience + self.size / RATE
+    def left(self, patience: float) -> float:
+        """Seconds in which something must come."""
+        return patience + min(self._last, self._began + self.size / RATE) - time.monotonic()
 
     def whole(self) -> bytes:
         return b"".join(self._chunks)

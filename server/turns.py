@@ -23,11 +23,14 @@ class Worker(Protocol):
 
 
 class Turns:
-    """Turns on one event loop, first in, first out; those who are new come before those who have been served."""
+    """Turns on one event loop, first in, first out; those who are new and those who have been served take turns, too.
+
+    So neither many that go on and on nor many that come keep the others waiting.
+    """
 
     def __init__(self) -> None:
-        self._new: deque[Worker] = deque()
-        self._old: deque[Worker] = deque()
+        self._lanes: tuple[deque[Worker], deque[Worker]] = (deque(), deque())
+        self._lane = 0
         self._queued: set[Worker] = set()
         self._left = SLICE_S
         self._ticks = False
@@ -39,7 +42,7 @@ class Turns:
             worker.hold()
             if worker not in self._queued:
                 self._queued.add(worker)
-                (self._new if is_new else self._old).append(worker)
+                self._lanes[is_new].append(worker)
         else:
             self._run(worker)
         self._tick_soon()
@@ -62,7 +65,8 @@ class Turns:
         self._ticks = False
         self._left = SLICE_S
         while self._queued and self._left > 0:
-            worker = (self._new or self._old).popleft()
+            self._lane = 1 - self._lane
+            worker = (self._lanes[self._lane] or self._lanes[1 - self._lane]).popleft()
             self._queued.discard(worker)
             self._run(worker)
         if self._queued:

@@ -36,7 +36,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.connection, "HEAD_S", 0.5)
     monkeypatch.setattr(server.connection, "LINGER_S", 0.5)
     monkeypatch.setattr(server.lifecycle, "KEEP_ALIVE_S", 0.5)
-    monkeypatch.setattr(server.intake, "TICK_S", 0.05)
+    monkeypatch.setattr(server.intake, "LOOK_S", 0.05)
     monkeypatch.setattr(server.intake, "IDLE_S", 1.0)
     monkeypatch.setattr(server.intake, "PRESSED_S", 0.5)
 
