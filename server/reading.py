@@ -149,7 +149,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _whole(digits: str) -> int:
     count = len(digits) - digits.startswith("-")
     if count > MAX_DIGITS:
-        raise InvalidRequest(f"The request body holds a whole number of {count:,} digits; at most {MAX_DIGITS} are read.")
+        raise InvalidRequest(
+            f"The request body holds a whole number of {count:,} digits; at most {MAX_DIGITS} are read."
+        )
     return int(digits)
 
 
