@@ -167,6 +167,26 @@ def test_many_calls_without_results_are_not_all_named(server: Server) -> None:
     assert "'call_7' (f) and 8,992 more. Send one for each call" in answer.json()["error"]["message"]
 
 
+def test_arguments_of_calls_are_counted_as_the_body_is(stage: Staged) -> None:
+    one = stage()
+
+    def calls(*arguments: str) -> dict[str, Any]:
+        made = [
+            {"id": f"{place}", "function": {"name": "f", "arguments": text}} for place, text in enumerate(arguments)
+        ]
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "a"} for call in made]
+        return chat("toy", "Hi") | {"messages": [{"role": "assistant", "tool_calls": made}, *results]}
+
+    for text in ("[" * 100_000, '{"a":[' + "[]," * 5_000_000):  # as a weak model writes them: the conversation goes on
+        answer = one.http.post(PATHS[0], json=calls(text, "{}"))
+        assert answer.status_code == 200
+        assert "arguments is not a JSON object and was passed on as a string" in answer.headers["x-assay-warnings"]
+    many = '{"a":[' + "7," * 60_000 + "7]}"
+    answer = one.http.post(PATHS[0], json=calls(many, many))
+    assert answer.status_code == 400
+    assert "The arguments of the calls up to messages[0] hold more than 100,000" in answer.json()["error"]["message"]
+
+
 def test_blocks_of_the_other_protocol_are_bounded_too(stage: Staged) -> None:
     one = stage()
     block = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
