@@ -73,7 +73,7 @@ def read_json(pieces: list[bytes]) -> Any:
     if not data:
         raise InvalidRequest("The request body is missing: send a JSON object.")
     text = _decoded(data)
-    _count(data)
+    count_values(data)
     halves = any(half in data for half in _HALVES)
     del data
     try:
@@ -99,8 +99,8 @@ def _decoded(data: bytes) -> str:
         ) from None
 
 
-def _count(data: bytes) -> None:
-    """Raise InvalidRequest for a body of too many values, or too deep."""
+def count_values(data: bytes) -> int:
+    """How many values JSON holds. Raises InvalidRequest for too many of them, and for some that lie too deep."""
     values, depth = 1, 0
     inside, escaped = False, False
     for start in range(0, len(data), _PIECE):
@@ -127,6 +127,7 @@ def _count(data: bytes) -> None:
                 f"The request body holds more than {MAX_VALUES:,} values (members, items, lists and objects). Send "
                 "fewer messages, parts or fields."
             )
+    return values
 
 
 def _escaped(slashes: np.ndarray[Any, np.dtype[np.bool_]], escaped: bool) -> tuple[Any, bool]:
