@@ -47,7 +47,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "f12",
             "app.stop_pane('chat')",
             "Stop answer",
-            "Stop the chat's answer from anywhere, and keep what came",
+            "Stop the chat's answer from anywhere, keep what came",
             True,
             True,
             "F12",
@@ -57,7 +57,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "ctrl+g",
             "app.stop_pane('golden')",
             "Stop golden run",
-            "Stop the golden run from anywhere, and keep what it found",
+            "Stop the golden run from anywhere, keep what it found",
             True,
             True,
         ),
@@ -110,9 +110,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "Give the edit up; the draft comes back",
             True,
         ),
-        Action(
-            "chat.detach", "alt+x", "detach", "Detach", "Take the last attached image off (⌫ or ^d in an empty box)"
-        ),
+        Action("chat.detach", "alt+x", "detach", "Detach", "Take the last image off (⌫ or ^d in an empty box)"),
     ),
     "message": (
         Action("question.edit", "e", "edit", "Edit", "Change the message, in a new version of it", True),
@@ -137,7 +135,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             True,
             display="→",
         ),
-        Action("turn.next", "tab", "move(1)", "Next message", "To the next message; from the last, to the composer"),
+        Action("turn.next", "tab", "move(1)", "Next message", "The next message; from the last, the composer"),
         Action("turn.previous", "shift+tab", "move(-1)", "Message before", "To the message before"),
     ),
     "chat": (

@@ -51,7 +51,8 @@ def header_content(state: WorkbenchState, width: int) -> Content:
     status = state.status
     memory = ""
     if status:
-        used, budget = status.active_memory, status.memory_budget
+        # Eight bytes of MLX's own are there when nothing is loaded.
+        used, budget = status.active_memory if status.active_memory >= 1000 else 0, status.memory_budget
         memory = f"mem {size(used)}/{size(budget)}"
         if width >= SPELLED_FROM:
             memory = f"memory {size_in_words(used)} of {size_in_words(budget)}"

@@ -64,7 +64,7 @@ def _parts(board: Board, suite: str, running: str | None) -> list[Part]:
     if told:
         parts.append(_same(5, Content.styled(f"controls {passed}/{told}", "$dim" if passed == told else "$error")))
     if one_model := board.one_model:
-        short = Content.styled(f"{one_model} by one", "$dim")
+        short = Content.styled(f"{one_model} by one model", "$dim")
         parts.append(Part(6, Content.styled(f"{one_model} answered by one model", "$dim"), short))
     if running is None and not any(cell.attempt for cell in board.cells.values()):
         parts.append(_same(4, Content.assemble(("R", "$primary"), (" runs them all", "$dim"))))

@@ -53,7 +53,7 @@ COLUMNS = (
     Column("case", "prompt"),
     Column("quick", "quick", 6, roomy=Column("quick", "quick", 19, ROOMY)),
     Column("full", "full", 6, roomy=Column("full", "full", 19, ROOMY)),
-    Column("difference", "better", 6, roomy=Column("difference", "which is better", 15, ROOMY)),
+    Column("difference", "better", 9, roomy=Column("difference", "which is better", 15, ROOMY)),
 )
 DIFFERENCES = {"=": "same", "quick": "quick is better", "full": "full is better", ONE: "one model"}
 PROGRESS = {

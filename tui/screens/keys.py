@@ -6,6 +6,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
@@ -31,7 +32,6 @@ _GLYPHS = {
     "backspace": "⌫",
     "delete": "del",
 }
-COLUMN = 11
 
 
 def key_names(action: Action) -> str:
@@ -49,6 +49,10 @@ def key_names(action: Action) -> str:
         return rest.upper() if rest.startswith("f") and rest[1:].isdigit() else rest
 
     return " ".join(name(key) for key in action.keys.split(","))
+
+
+COLUMN = max(cell_len(key_names(action)) for actions in ACTIONS.values() for action in actions)
+"""Cells of the keys' column."""
 
 
 def places_of(screen: Screen[object]) -> list[str]:
@@ -82,14 +86,10 @@ def keys_content(first: Sequence[str] = (), working: Container[str] | None = Non
     lines += [
         Content(""),
         Content.styled("Always there", "bold $primary"),
+        Content.assemble(("^p".rjust(COLUMN), "$primary"), "  Every action by name, and the themes"),
+        Content.assemble(("tab".rjust(COLUMN), "$primary"), "  To the next part of the screen; shift+tab goes back"),
         Content.assemble(
-            ("^p".rjust(COLUMN), "$primary"), "  The command palette: every action by name, and the themes"
-        ),
-        Content.assemble(
-            ("tab".rjust(COLUMN), "$primary"), "  To the next part of the screen; shift+tab to the one before"
-        ),
-        Content.assemble(
-            ("↑ ↓".rjust(COLUMN), "$primary"), "  In the composer: earlier messages; in lists: rows (also j, k)"
+            ("↑ ↓".rjust(COLUMN), "$primary"), "  Earlier messages in the composer; rows in lists (also j, k)"
         ),
     ]
     lines += [Content(""), *legend()]

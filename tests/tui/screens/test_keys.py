@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from textual.content import Content
+from textual.widgets import Static
 
 from tests.tui.conftest import screen_text, until
 from tests.tui.scripted import ScriptedEngine
 from tests.tui.test_stopping import footer
 from tui.actions import ACTIONS, PLACES
 from tui.app import AssayApp
-from tui.screens.keys import keys_content, places_of
+from tui.screens.keys import KeysScreen, keys_content, places_of
 
 
 async def test_on_a_message_its_keys_come_first(workbench: AssayApp, scripted: ScriptedEngine) -> None:
@@ -99,3 +101,13 @@ def test_every_place_is_listed_once_whatever_comes_first() -> None:
     for place, title in PLACES.items():
         assert sum(line in (title, f"{title}  works now") for line in lines) == 1
         assert all(any(line.endswith(action.help) for line in lines) for action in ACTIONS[place])
+
+
+async def test_no_line_wraps_on_the_narrowest_screen(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(80, 24)) as pilot:
+        workbench.push_screen(KeysScreen(None, [place for place in PLACES if place != "app"], working=()))
+        await until(pilot, lambda: isinstance(workbench.screen, KeysScreen))
+        listed = workbench.screen.query_one(Static)
+        await until(pilot, lambda: listed.size.width)
+        assert isinstance(listed.content, Content)
+        assert [line.plain for line in listed.content.split("\n") if line.cell_length > listed.size.width] == []
