@@ -226,7 +226,8 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError(f"The API cannot listen on {host!r}: {error.strerror}. Set host to 127.0.0.1.") from error
     if port and _answers(family, address):
         raise _port_in_use(host, family, address)
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, since asyncio takes Nagle's delay, 40 ms for each answer, from sockets alone that say that they are TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or an old connection would hold the port
         for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # of all connections, which inherit it

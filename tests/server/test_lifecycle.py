@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import http.client
 import os
 import socket
 import subprocess
@@ -80,6 +82,20 @@ def test_a_hundred_toggles_leak_nothing(tmp_path: Path) -> None:
     after = held()
     assert after[0] <= threads
     assert after[1] <= files
+
+
+def test_the_end_of_an_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, hf_cache=tmp_path, port=0)
+    server = ApiServer(ScriptedEngine(settings), settings)  # type: ignore[arg-type]
+    took = []
+    with contextlib.closing(http.client.HTTPConnection(httpx.URL(server.start()).netloc.decode())) as connection:
+        for _ in range(30):  # on one connection: its first answers are acknowledged at once
+            began = time.monotonic()
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            took.append(time.monotonic() - began)
+    server.stop()
+    assert min(took[5:]) < 0.025, "Nagle's algorithm holds the second packet back for 40 ms"
 
 
 def test_a_port_in_use_is_named_and_a_free_one_offered(tmp_path: Path) -> None:

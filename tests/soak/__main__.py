@@ -15,7 +15,7 @@ import httpx
 
 from tests.soak.faults import Faults
 from tests.soak.load import KINDS, Load, client
-from tests.soak.place import Place
+from tests.soak.place import LONG, SHORT, Place, Size
 from tests.soak.report import head, report, row, say
 from tests.soak.tally import Answer, Tally
 from tests.soak.watch import Watch
@@ -31,12 +31,12 @@ class Soak:
     """One run, in `folder`."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
-        self.place = Place(folder)
+        self.place = Place(folder, LONG if seconds >= 60 else SHORT)
         self.tally = Tally(self.place)
         self.seconds = seconds
         self.every_s = max(seconds / ROWS, 0.5)
         self.faults = Faults(self.place, self.tally, min(max(seconds / 60, 0.05), 2.0))
-        self.load = Load(self.place, self.tally, clients=6 if seconds > 60 else 3)
+        self.load = Load(self.place, self.tally)
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -69,17 +69,17 @@ class Soak:
         return report(self.place, self.tally, self.load, self.watch)
 
     def _warm_up(self) -> None:
-        """Two requests of each kind at once, so that what is made once has been made."""
+        """Requests of each kind at once, so that what is made once has been made."""
 
-        def one(kind: Callable[[httpx.Client], Answer | None]) -> None:
+        def one(kind: Callable[[httpx.Client, Size], Answer | None]) -> None:
             with client(self.place) as http:
                 began = time.monotonic()
-                answer = kind(http)
+                answer = kind(http, self.place.size)
                 assert answer is not None
                 self.tally.add(kind.__name__, began, answer)
 
-        with ThreadPoolExecutor(2 * len(KINDS)) as pool:
-            list(pool.map(one, 2 * KINDS))
+        with ThreadPoolExecutor(len(KINDS)) as pool:
+            list(pool.map(one, KINDS))
 
     def _soak(self, seconds: float) -> None:
         end, rest = time.monotonic() + seconds, time.monotonic() + RESTS_S

@@ -16,17 +16,18 @@ import httpx
 
 from tests.server.serving import chat
 from tests.soak.load import ANTHROPIC, COUNT, OPENAI, ask, client, told, words
-from tests.soak.place import BAD, CHATS, Gone, Place
+from tests.soak.place import BAD, LONG, TEXT, Gone, Place
 from tests.soak.tally import Answer, Tally
 
 CONNECTIONS = 150
-REQUESTS = 70
+MORE = 20
+"""Requests of a flood beyond the places in the queue, of which some are answered meanwhile."""
 JSON = {"content-type": "application/json"}
 
 
 def _bodies() -> list[tuple[str, bytes, dict[str, str]]]:
     """What nobody should send: each gets an error of its own."""
-    good = chat(CHATS[0], "Hi")
+    good = chat(TEXT, "Hi")
     deep = b'{"model": "x", "messages": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     many = json.dumps(good | {"messages": [{"role": "user", "content": "a"}] * 50_000}).encode()
     fields = json.dumps(good | {f"field{number}": number for number in range(50_000)}).encode()
@@ -41,9 +42,9 @@ def _bodies() -> list[tuple[str, bytes, dict[str, str]]]:
         (OPENAI, b'{"model": "x", "messages": [], "seed": ' + b"9" * 5_000 + b"}", JSON),
         (OPENAI, json.dumps(good).encode(), {"content-type": "text/plain"}),
         (OPENAI, json.dumps(good).encode(), JSON | {"content-encoding": "gzip"}),
-        (ANTHROPIC, json.dumps({"model": CHATS[0], "messages": "none"}).encode(), JSON),
+        (ANTHROPIC, json.dumps({"model": TEXT, "messages": "none"}).encode(), JSON),
         (COUNT, json.dumps({"model": "../../etc/passwd", "messages": []}).encode(), JSON),
-        ("/v1/embeddings", json.dumps({"model": CHATS[0], "input": [[1, 2]]}).encode(), JSON),
+        ("/v1/embeddings", json.dumps({"model": TEXT, "input": [[1, 2]]}).encode(), JSON),
         ("/v1/audio/transcriptions", b"--x\r\n", {"content-type": "multipart/form-data; boundary=x"}),
     ]
 
@@ -62,8 +63,10 @@ class Faults:
         self._thread = threading.Thread(target=self._run)
         self.each: tuple[Callable[[], None], ...] = (
             *(self.drop, self.flood_connections, self.raises, self.hostile_bodies, self.unload, self.slow_load),
-            *(self.pin, self.hold, self.flood_requests, self.template, self.toggle, self.die),
+            *(self.pin, self.hold, self.flood_requests, self.toggle, self.die),
         )
+        if place.size is LONG:  # seconds of a processor, and a test of its own has it
+            self.each += (self.template,)
 
     def start(self) -> None:
         """Begin."""
@@ -118,13 +121,15 @@ class Faults:
         """Clients that leave: before the answer, at its first words, in its middle."""
         self._place.mark("drop")
         for lines in (0, 1, 5):
-            body = chat(random.choice(CHATS), words(200), max_tokens=200, stream=True)
+            body = chat(
+                random.choice(self._place.size.chats), words(self._place.size.words), max_tokens=200, stream=True
+            )
             with client(self._place) as http:
                 answer = ask(http, random.choice((OPENAI, ANTHROPIC)), body, lines)
             if answer is None:
                 self._tally.drop("leaving")
         with client(self._place, 0.2) as http, suppress(httpx.HTTPError):
-            http.post(OPENAI, json=chat(random.choice(CHATS), words(50), max_tokens=400))
+            http.post(OPENAI, json=chat(random.choice(self._place.size.chats), words(20), max_tokens=400))
         self._tally.drop("leaving")
 
     def flood_connections(self) -> None:
@@ -150,12 +155,13 @@ class Faults:
         def one(_: int) -> None:
             began = time.monotonic()
             with client(self._place) as http:
-                answer = ask(http, random.choice((OPENAI, ANTHROPIC)), chat(CHATS[0], words(5), max_tokens=4))
+                answer = ask(http, random.choice((OPENAI, ANTHROPIC)), chat(TEXT, words(5), max_tokens=4))
             assert answer is not None
             self._tally.add("flood", began, answer)
 
-        with ThreadPoolExecutor(REQUESTS) as pool:
-            list(pool.map(one, range(REQUESTS)))
+        requests = self._place.size.queue + MORE
+        with ThreadPoolExecutor(requests) as pool:
+            list(pool.map(one, range(requests)))
 
     def hostile_bodies(self) -> None:
         """Bodies that mean nothing, or too much."""
@@ -192,15 +198,15 @@ class Faults:
     def slow_load(self) -> None:
         """A model that takes long to load."""
         self._place.fault("load 1.0")
-        self._place.fault(f"unload {random.choice(CHATS)}")
+        self._place.fault(f"unload {random.choice(self._place.size.chats)}")
 
     def unload(self) -> None:
         """A model that goes while it answers."""
-        self._place.fault(f"unload {random.choice(CHATS)}")
+        self._place.fault(f"unload {random.choice(self._place.size.chats)}")
 
     def pin(self) -> None:
         """A model that no other may take the room of, for a while."""
-        model = random.choice(CHATS)
+        model = random.choice(self._place.size.chats)
         self._place.fault(f"pin {model}")
         self._stop.wait(self._pause_s)
         self._place.fault(f"unpin {model}")

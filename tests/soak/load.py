@@ -27,7 +27,7 @@ from core.golden.run import GoldenRun
 from core.golden.suite import BUILTIN
 from core.settings import Settings
 from tests.server.serving import chat
-from tests.soak.place import CHATS, EMBEDS, LARGER, SEES, Place
+from tests.soak.place import EMBEDS, TEXT, Place, Size
 from tests.soak.tally import Answer, End, Tally
 
 WORDS = ("cat", "dog", "mat", "red", "small", "stone", "bridge", "tree", "sat", "ran", "on", "the", "every", "while")
@@ -96,41 +96,42 @@ def told(body: bytes) -> str:
         return f"no error of a protocol: {body[:100]!r}"
 
 
-def openai_stream(http: httpx.Client) -> Answer | None:
-    body = chat(random.choice(CHATS), words(random.randint(5, 400)), max_tokens=random.randint(8, 80), stream=True)
-    return ask(http, OPENAI, body)
+def openai_stream(http: httpx.Client, size: Size) -> Answer | None:
+    return ask(http, OPENAI, _stream_of(size))
 
 
-def anthropic_stream(http: httpx.Client) -> Answer | None:
-    body = chat(random.choice(CHATS), words(random.randint(5, 400)), max_tokens=random.randint(8, 80), stream=True)
-    return ask(http, ANTHROPIC, body)
+def anthropic_stream(http: httpx.Client, size: Size) -> Answer | None:
+    return ask(http, ANTHROPIC, _stream_of(size))
 
 
-def whole(http: httpx.Client) -> Answer | None:
+def _stream_of(size: Size) -> dict[str, Any]:
+    asked, tokens = words(random.randint(5, size.words)), random.randint(4, size.tokens)
+    return chat(random.choice(size.chats), asked, max_tokens=tokens, stream=True)
+
+
+def whole(http: httpx.Client, size: Size) -> Answer | None:
     path = random.choice((OPENAI, ANTHROPIC))
-    return ask(http, path, chat(random.choice(CHATS), words(20), max_tokens=random.randint(4, 30)))
+    return ask(http, path, chat(random.choice(size.chats), words(20), max_tokens=random.randint(4, size.tokens)))
 
 
-def images(http: httpx.Client) -> Answer | None:
+def images(http: httpx.Client, size: Size) -> Answer | None:
     pictures = [picture() for _ in range(random.randint(1, 3))]
-    body = {"type": "text", "text": "What is this?"}
-    parts = [body, *({"type": "image_url", "image_url": {"url": one}} for one in pictures)]
-    asked = {"role": "user", "content": parts}
-    stream = random.random() < 0.5
-    model = random.choice((SEES, LARGER))
-    return ask(http, OPENAI, {"model": model, "messages": [asked], "max_tokens": 12, "stream": stream})
+    parts = [{"type": "image_url", "image_url": {"url": one}} for one in pictures]
+    asked = {"role": "user", "content": [{"type": "text", "text": "What is this?"}, *parts]}
+    stream, model = random.random() < 0.5, random.choice([name for name in size.chats if name != TEXT])
+    return ask(http, OPENAI, {"model": model, "messages": [asked], "max_tokens": 8, "stream": stream})
 
 
-def embeddings(http: httpx.Client) -> Answer | None:
+def embeddings(http: httpx.Client, size: Size) -> Answer | None:
     texts = [words(random.randint(3, 40)) for _ in range(random.randint(1, 8))]
     return ask(http, "/v1/embeddings", {"model": EMBEDS, "input": texts})
 
 
-def count(http: httpx.Client) -> Answer | None:
-    return ask(http, COUNT, chat(random.choice(CHATS), words(60)))
+def count(http: httpx.Client, size: Size) -> Answer | None:
+    return ask(http, COUNT, chat(random.choice(size.chats), words(60)))
 
 
-KINDS: tuple[Callable[[httpx.Client], Answer | None], ...] = (
+KINDS: tuple[Callable[[httpx.Client, Size], Answer | None], ...] = (
     *(openai_stream, openai_stream, anthropic_stream, anthropic_stream),
     *(whole, images, embeddings, count),
 )
@@ -140,11 +141,11 @@ KINDS: tuple[Callable[[httpx.Client], Answer | None], ...] = (
 class Load:
     """Clients that ask until they are told to stop, and rest while they are told to."""
 
-    def __init__(self, place: Place, tally: Tally, clients: int) -> None:
+    def __init__(self, place: Place, tally: Tally) -> None:
         self._place = place
         self._tally = tally
         self._stop, self._go = threading.Event(), threading.Event()
-        self._threads = [threading.Thread(target=self._chat) for _ in range(clients)]
+        self._threads = [threading.Thread(target=self._chat) for _ in range(place.size.clients)]
         self._threads.append(threading.Thread(target=self._golden))
         self._busy = 0
         self._lock = threading.Lock()
@@ -194,7 +195,7 @@ class Load:
             kind = random.choice(KINDS)
             began = time.monotonic()
             with client(self._place) as http:
-                answer = kind(http)
+                answer = kind(http, self._place.size)
             assert answer is not None
             if self._tally.add(kind.__name__, began, answer) in (End.FAILED, End.BROKEN):
                 self._stop.wait(0.5)  # as a client does that tries again
@@ -202,7 +203,7 @@ class Load:
     def _golden(self) -> None:
         suite = load_suite(BUILTIN)
         infos = {info.id: info for info in Catalog(Settings(data_dir=self._place.folder / "data")).list()}
-        choose = from_server(CHATS, infos, {})
+        choose = from_server(self._place.size.chats, infos, {})
         for _ in self._each():
             began = time.monotonic()
             case = random.choice(suite.cases).id

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,24 @@ from tests.tiny import embedders
 
 TEXT, SEES, LARGER = "pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"
 EMBEDS, BAD = "tiny/bert", "bad/endless"
-CHATS = (TEXT, SEES, LARGER)
 
-SETTINGS = {
-    "ASSAY_MEMORY_BUDGET_GB": "0.09",
-    "ASSAY_CACHE_BUDGET_GB": "0.01",
-    "ASSAY_MAX_QUEUE": "48",
-    "ASSAY_MAX_BATCH": "8",
-}
+
+@dataclass(frozen=True)
+class Size:
+    """How much is asked for: words of a prompt and tokens of an answer at most, places in the queue, clients at once,
+    models that chat."""
+
+    words: int
+    tokens: int
+    queue: int
+    clients: int
+    chats: tuple[str, ...]
+
+
+LONG = Size(400, 80, 48, 6, (TEXT, SEES, LARGER))
+SHORT = Size(20, 8, 8, 2, (TEXT, SEES))
+
+SETTINGS = {"ASSAY_MEMORY_BUDGET_GB": "0.09", "ASSAY_CACHE_BUDGET_GB": "0.01", "ASSAY_MAX_BATCH": "8"}
 """Little memory, so that models evict each other and what is kept reaches its budget within a minute."""
 
 ANSWERS_WITHIN_S = 120.0
@@ -46,8 +57,9 @@ class Gone(Exception):
 class Place:
     """Starts the server, ends it, and has faults of tests/server/faulty_serve.py. Safe for threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: Size = LONG) -> None:
         self.folder = folder
+        self.size = size
         self.broken: list[str] = []
         """What nothing excuses, in sentences."""
         self.faults: dict[str, list[float]] = defaultdict(list)
@@ -62,7 +74,10 @@ class Place:
         """Since when the server is being switched off and on."""
         self._lock = threading.Lock()
         self._told: queue.Queue[str] = queue.Queue()
-        self._settings = SETTINGS | {"ASSAY_MODEL_FOLDERS": json.dumps([str(folder / "models")])}
+        self._settings = SETTINGS | {
+            "ASSAY_MAX_QUEUE": str(size.queue),
+            "ASSAY_MODEL_FOLDERS": json.dumps([str(folder / "models")]),
+        }
 
     def prepare(self) -> None:
         """Make the models that do not ship with the program."""
