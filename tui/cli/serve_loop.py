@@ -21,8 +21,9 @@ from tui.wire.snippets import snippets
 
 LOOK_S = 0.1
 """How often it is looked, while the engine starts or reads a model, whether it is to stop."""
-RANKS_S = 1.0
-"""Under mlx.launch, how often it is looked whether all ranks are still there."""
+WAKE_S = 0.5
+"""How often the main thread looks by itself: a signal that the system gives to another thread does not end its wait.
+Under mlx.launch it looks whether all ranks are still there."""
 ANEW, ANEW_WITHIN_S = 2, 600.0
 """How often an engine that dies is started anew within how many seconds: what kills it each time would go on to."""
 
@@ -86,10 +87,11 @@ def _keep_up(engine: Engine, models: Sequence[str], stop: threading.Event, woken
     launched = launched_rank() is not None
     deaths: deque[float] = deque(maxlen=ANEW)
     while not stop.is_set():
+        if not woken.wait(WAKE_S) and not launched:
+            continue
+        woken.clear()
         try:
             engine.ready()
-            woken.wait(RANKS_S if launched else None)
-            woken.clear()
         except EngineClosed:
             if launched:
                 raise
