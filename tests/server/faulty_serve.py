@@ -4,6 +4,7 @@ hold SECONDS             the MLX thread is at one step for so long
 load SECONDS             the next load takes so much longer
 raise                    the next step of a batch raises
 die                      the MLX thread ends with an error
+signal                   SIGTERM, given to another thread than the main one
 toggle                   the API is switched off and on, on the same port
 pin, unpin, unload ID    of a model
 stats                    what the process says of itself
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import sys
 import threading
 import time
@@ -121,6 +123,8 @@ class Faults:
                 self.raises += 1
             case "die":
                 self._post(Act(_die))
+            case "signal":
+                signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
             case "toggle":
                 url = server.url
                 assert url is not None

@@ -24,6 +24,9 @@ LOOK_S = 0.1
 """How often it is looked, while the engine starts or reads a model, whether it is to stop."""
 RANKS_S = 1.0
 """Under mlx.launch, how often it is looked whether all ranks are still there."""
+WAKE_S = 0.2
+"""How often the main thread looks whether it is to stop: a signal that the system gives to another thread does not end its
+wait."""
 ANEW, ANEW_WITHIN_S = 2, 600.0
 """How often an engine that dies is started anew within how many seconds: what kills it each time would go on to."""
 
@@ -45,17 +48,16 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     """
     stop = threading.Event()
     hurry = threading.Event()
-    woken = threading.Event()
+    died = threading.Event()
 
-    def on_signal(*_: object) -> None:
+    def on_signal(*_: object) -> None:  # sets nothing that the main thread waits for: it could hold that one's lock
         (hurry if stop.is_set() else stop).set()
-        woken.set()
 
     # Other ranks are waited for with Python's lock held: until all are there, only what ends at once can be heard.
     launched = launched_rank() is not None
     _on_end(signal.SIG_DFL if launched else on_signal)
     engine = Engine(settings)
-    engine.listen(lambda notice: woken.set() if notice.kind is NoticeKind.ENGINE_DIED else None)
+    engine.listen(lambda notice: died.set() if notice.kind is NoticeKind.ENGINE_DIED else None)
     for note in engine.catalog.notes():
         _say(note)
     for model in models:
@@ -75,7 +77,7 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
             if not stop.is_set():
                 print(url, flush=True)  # noqa: T201
                 _announce(url, server.key, models[0] if models else _first_model(engine))
-            _keep_up(engine, models, stop, woken)
+            _keep_up(engine, models, stop, died)
             live = len(server.record.live)
             if live:
                 _say(f"Waiting up to {drain_s:g} s for {live} running; ctrl+c again ends them at once.")
@@ -84,15 +86,16 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
         server.stop()
 
 
-def _keep_up(engine: Engine, models: Sequence[str], stop: threading.Event, woken: threading.Event) -> None:
+def _keep_up(engine: Engine, models: Sequence[str], stop: threading.Event, died: threading.Event) -> None:
     """Until it is to stop, start the engine anew when it dies. Raises EngineClosed when it dies too often."""
     launched = launched_rank() is not None
     deaths: deque[float] = deque(maxlen=ANEW)
     while not stop.is_set():
+        if not died.wait(RANKS_S if launched else WAKE_S) and not launched:
+            continue
+        died.clear()
         try:
             engine.ready()
-            woken.wait(RANKS_S if launched else None)
-            woken.clear()
         except EngineClosed:
             if launched:
                 raise

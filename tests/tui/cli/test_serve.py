@@ -76,6 +76,12 @@ def test_every_request_is_told_when_the_server_ends(tmp_path: Path, held: bool) 
                 assert path != OPENAI or error["code"] in TOLD
 
 
+def test_a_signal_is_heard_whatever_thread_it_is_given_to(tmp_path: Path) -> None:
+    with serving(tmp_path, faulty=True) as server:
+        server.fault("signal")
+        assert server.process.wait(20) == 0
+
+
 def test_an_engine_that_dies_is_started_anew_twice(tmp_path: Path) -> None:
     with serving(tmp_path, arguments=("--model", READS), faulty=True) as server:
         for times in (1, 2):
