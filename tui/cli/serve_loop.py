@@ -25,8 +25,8 @@ LOOK_S = 0.1
 RANKS_S = 1.0
 """Under mlx.launch, how often it is looked whether all ranks are still there."""
 WAKE_S = 0.2
-"""How often the main thread looks whether it is to stop: a signal that the system gives to another thread does not end its
-wait."""
+"""How often the main thread looks whether it is to stop: a signal that the system gives to another thread does not end
+its wait."""
 ANEW, ANEW_WITHIN_S = 2, 600.0
 """How often an engine that dies is started anew within how many seconds: what kills it each time would go on to."""
 
