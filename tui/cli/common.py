@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core.errors import EngineError
     from core.settings import Settings
 
-WRONG_USAGE, INFRASTRUCTURE = 2, 4
+WRONG_USAGE, INFRASTRUCTURE, ENGINE_DIED = 2, 4, 5
 INTERRUPTED = 130
 """What a shell says of a program that ctrl+c ended."""
 USAGE_CODES = frozenset(
