@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 
+from core.bench.patience import result_of
 from core.calls.requests import GenerationRequest, Message, Role
 from core.engine import Engine
 from core.media.images import ImageData, check_image
@@ -35,7 +36,7 @@ def text_of(engine: Engine, model: str, tokens: int, seed: str) -> str:
     count = max(tokens - 1, 1)
     for _ in range(TRIES):
         text = " ".join(words[:count])
-        found = engine.count_tokens(GenerationRequest(model, prompt=text)).result().tokens
+        found = result_of(engine.count_tokens(GenerationRequest(model, prompt=text))).tokens
         if abs(found - tokens) <= max(NEAR * tokens, 1):
             break
         count = min(max(round(count * tokens / max(found, 1)), 1), len(words))

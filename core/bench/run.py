@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from core.bench.patience import answer_of, result_of
 from core.bench.plan import Skipped, Trial, Wanted, check_benchmarked, planned
 from core.bench.prompts import messages_with_image, text_of
 from core.calls.events import RATE_TOKENS, Finished
@@ -136,14 +137,14 @@ class Bench:
                     result.skipped.append(test)
                 else:
                     self._test(result, test)
-            self._engine.unload(result.id).result()
+            result_of(self._engine.unload(result.id))
         except EngineError as error:
             result.error = error
 
     def _load(self, result: ModelResult) -> None:
         for number in range(self._wanted.repeats):
             self._say(f"{result.id}: load {number + 1} of {self._wanted.repeats}")
-            loaded = self._engine.load(result.id).result()
+            loaded = result_of(self._engine.load(result.id))
             result.precision, result.memory = loaded.precision, loaded.memory_bytes
             took = loaded.read_s or loaded.load_s
             if result.first_load_s is None:
@@ -152,7 +153,7 @@ class Bench:
                 result.loads_s.append(took)
             if took > RELOADED_S or number == self._wanted.repeats - 1:
                 return
-            self._engine.unload(result.id).result()
+            result_of(self._engine.unload(result.id))
 
     def _test(self, result: ModelResult, test: Trial) -> None:
         made = TrialResult(test)
@@ -191,7 +192,7 @@ class Bench:
                 requests.append(_own(asked, prompt=text_of(self._engine, result.id, test.prompt, seed)))
         with ExitStack() as stack:
             rows = [stack.enter_context(generation) for generation in self._engine.generate_all(requests)]
-            ends = tuple(end for row in rows if (end := row.result().finished) is not None)
+            ends = tuple(end for row in rows if (end := answer_of(row).finished) is not None)
         footprints = [end.footprint.memory for end in ends if end.footprint is not None]
         return Run(ends, result.memory + max(footprints) if footprints and result.memory else None)
 

@@ -95,6 +95,7 @@ def _measure(settings: Settings, ids: list[str], wanted: Wanted) -> tuple[list[M
     """The results, the machine's name, and whether it was interrupted. What is being done is said meanwhile."""
     from rich.markup import escape
 
+    from core.bench.patience import result_of
     from core.bench.run import Bench, ModelResult
     from core.engine import Engine
     from core.errors import EngineError
@@ -111,7 +112,7 @@ def _measure(settings: Settings, ids: list[str], wanted: Wanted) -> tuple[list[M
                 if not console.is_terminal:
                     say(words)
 
-            engine.ready().result()
+            result_of(engine.ready())
             machine = engine.status().machine
             bench = Bench(engine, wanted, doing)
             for model in ids:
