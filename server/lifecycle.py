@@ -12,6 +12,7 @@ import logging
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.errors import EngineClosed, PortInUse, SettingsError
@@ -35,6 +36,18 @@ GIVE_UP_S = 15.0
 
 LOOK_S = 0.1
 """How often it is looked, while requests end, whether they have ended."""
+
+BACKLOG = 2048
+"""Connections that the system keeps until they are accepted."""
+
+ACCEPTED = 16
+"""Connections that are accepted before the others have their turn: as many as have one (server/turns.py)."""
+
+SYSTEM_BUFFER = 256 * 1024
+"""Bytes that the system holds for a connection in either direction: of itself it lets them grow to megabytes."""
+
+KEEP_ALIVE_S = 30
+"""How long a connection may be open without a request."""
 
 LOOK_AHEAD = 50
 """Ports after a taken one that are tried before the system is asked for any."""
@@ -83,7 +96,7 @@ class ApiServer:
             app = create_app(self._engine, self._settings, key=self.key, record=self.record)
             listener = bind(self._settings.host, self._settings.port if port is None else port)
             try:
-                running = _Running(app, listener)
+                running = _Running(app, listener, self._settings.max_queue)
                 running.start()
             except BaseException:
                 listener.close()
@@ -107,8 +120,11 @@ class ApiServer:
 class _Running:
     """One uvicorn server on its thread, from start to stop."""
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
+    def __init__(self, app: Any, listener: socket.socket, max_queue: int) -> None:
         import uvicorn
+
+        from server.connection import Connection
+        from server.crowd import Crowd
 
         for name in ("uvicorn", "server"):
             quiet = logging.getLogger(name)
@@ -122,7 +138,9 @@ class _Running:
             ws="none",
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=30,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            http=partial(Connection, Crowd(max_queue)),  # type: ignore[arg-type]
+            backlog=ACCEPTED,
         )
         self._listener = listener
         self._server = uvicorn.Server(config)
@@ -167,6 +185,7 @@ class _Running:
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
         while not self._server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(0.005)
+        self._listener.listen(BACKLOG)  # asyncio has cut it to what it accepts at once
         self._ready.set()
         cut = asyncio.ensure_future(self._cut.wait())
         try:
@@ -211,8 +230,10 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or an old connection would hold the port
+        for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # of all connections, which inherit it
+            listener.setsockopt(socket.SOL_SOCKET, which, SYSTEM_BUFFER)
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

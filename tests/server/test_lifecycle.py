@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pytest
 import server.answer
 import server.lifecycle
 from core.calls.events import Prefill, TextDelta
+from core.catalog import ModelKind
 from core.errors import EngineError, PortInUse, SettingsError
 from core.settings import load_settings
 from server.errors import SWITCHED_OFF
@@ -218,6 +220,8 @@ def test_a_request_whose_image_is_being_fetched_is_told(stage: Staged, monkeypat
     monkeypatch.setattr(server.lifecycle, "GRACE_S", 0.3)
     monkeypatch.setattr(server.answer, "fetch_image", fetch)
     one = stage()
+    infos = one.engine.catalog.infos
+    infos["toy"] = replace(infos["toy"], kind=ModelKind.VISION, images=True)  # or the address is not looked up
     address = "https://example.com/a.png"
     parts = {
         PATHS[0]: {"type": "image_url", "image_url": {"url": address}},

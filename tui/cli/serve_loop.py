@@ -17,6 +17,7 @@ from core.launch import launched_rank
 from core.settings import Settings
 from core.status import NoticeKind
 from server.lifecycle import ApiServer
+from tui.run import spare_the_collector
 from tui.wire.snippets import snippets
 
 LOOK_S = 0.1
@@ -65,6 +66,8 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     url = server.start()  # first: a wrong name or a taken port is said before MLX has been imported
     try:
         with engine:
+            # Models are not loaded then: what they are made of has to be found when they are unloaded.
+            engine.ready().add_done_callback(lambda _: spare_the_collector())
             if launched:
                 engine.ready().result()
                 _on_end(on_signal)
