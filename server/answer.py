@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from core.calls.events import Finished, GenerationResult, Loading, Prefill, Queued
+from core.calls.events import Finished, GenerationResult, Loading, Prefill, PromptCount, Queued
 from core.calls.requests import GenerationRequest
 from core.calls.witness import ASKS, FIELD
 from core.errors import EngineError, GenerationFailed, InvalidRequest, RequestCancelled
@@ -80,9 +80,12 @@ async def answer(
     *,
     encoder: StreamEncoder | None,
     whole: Callable[[list[GenerationResult]], dict[str, Any]],
+    collector: Callable[[], GenerationResult] = GenerationResult,
     choices: int = 1,
 ) -> Response:
     """Generate, and answer with `encoder`'s stream, or with the `whole` body when there is no encoder.
+
+    The whole body is made of results that `collector` began, one for each choice.
 
     Raises EngineError for what fails before the first byte.
     """
@@ -106,7 +109,7 @@ async def answer(
     events = follow(generations, PATIENCE_S, one_call=decoded.one_call)
     try:
         if encoder is None:
-            results = await while_connected(request, _collect(events, choices, call))
+            results = await while_connected(request, _collect(events, [collector() for _ in range(choices)], call))
             body = whole(results)
             if witnessed:
                 body |= _witnesses([result.finished for result in results])
@@ -124,8 +127,20 @@ def _witnesses(ends: Sequence[Finished | None]) -> dict[str, Any]:
     return {FIELD: told}
 
 
-async def _collect(events: AsyncGenerator[Item, None], choices: int, call: WireCall) -> list[GenerationResult]:
-    results = [GenerationResult() for _ in range(choices)]
+async def count(request: Request, engine: Engine, decoded: Decoded) -> PromptCount:
+    """The tokens of a prompt, for as long as the client waits for them. Raises EngineError."""
+    counting = engine.count_tokens(decoded.request)
+
+    async def counted() -> PromptCount:
+        # Shielded: the engine will answer its future, and must not find it cancelled.
+        return await asyncio.shield(asyncio.wrap_future(counting))
+
+    return await while_connected(request, counted())
+
+
+async def _collect(
+    events: AsyncGenerator[Item, None], results: list[GenerationResult], call: WireCall
+) -> list[GenerationResult]:
     async for item in events:
         if item is not None:
             event, choice = item

@@ -115,6 +115,7 @@ class _Running:
             server_header=False,
             timeout_keep_alive=30,
         )
+        self._app = app
         self._listener = listener
         self._server = uvicorn.Server(config)
         self._ready = threading.Event()
@@ -166,6 +167,7 @@ class _Running:
                 if transport is not None:
                     transport.abort()
             self._listener.close()
+            self._app.state.responses.close()
 
 
 def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

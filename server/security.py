@@ -66,6 +66,11 @@ def protocol_of(path: str, headers: Headers) -> Protocol:
     return Protocol.OPENAI
 
 
+def face_of(path: str, protocol: Protocol) -> str:
+    """What the record calls a request's protocol: OpenAI has two ways to converse."""
+    return "responses" if path.startswith("/v1/responses") else protocol.value
+
+
 def host_name(header: str) -> str | None:
     """The name in a Host header, without port and brackets, in lower case; None for what is no host and port."""
     match = _HOST.fullmatch(header.strip().lower())
@@ -99,7 +104,7 @@ class Guard:
             call = self._record.open(
                 request_id,
                 client=headers.get("user-agent", ""),
-                protocol=protocol.value,
+                protocol=face_of(scope["path"], protocol),
                 method=scope["method"],
                 path=scope["path"],
             )

@@ -9,9 +9,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.calls.events import PromptCount
 from core.media.images import ImageData
-from server.answer import answer, fetch_images
+from server.answer import answer, count, fetch_images
 from server.anthropic.decode import decode_count, decode_messages, image_urls, thinking_shown
 from server.anthropic.encode import MessageStream, message_body, message_id
 from server.anthropic.schema import CountRequest, MessagesRequest
@@ -42,15 +41,9 @@ async def messages(request: Request, body: MessagesRequest) -> Response:
 async def count_tokens(request: Request, body: CountRequest) -> Response:
     """Count the tokens of a prompt: system, tools and images included."""
     decoded = await _decoded(request, body, lambda images: decode_count(body, images))
-    counting = request.app.state.engine.count_tokens(decoded.request)
-
-    async def counted() -> PromptCount:
-        # Shielded: the engine will answer its future, and must not find it cancelled.
-        return await asyncio.shield(asyncio.wrap_future(counting))
-
-    count = await while_connected(request, counted())
-    headers = warning_header([*decoded.warnings, *count.notes])
-    return Response(to_json({"input_tokens": count.tokens}), headers=headers, media_type="application/json")
+    counted = await count(request, request.app.state.engine, decoded)
+    headers = warning_header([*decoded.warnings, *counted.notes])
+    return Response(to_json({"input_tokens": counted.tokens}), headers=headers, media_type="application/json")
 
 
 async def _decoded(
