@@ -86,9 +86,10 @@ def check_response(events: list[Heard]) -> dict[str, Any]:
                 assert data["output_index"] == len(items)
                 open_item, pieces, logprobs = data["item"], [], []
                 assert open_item["status"] == "in_progress"
-                assert not open_item.get("content") and not open_item.get("summary") and not open_item.get("arguments")
+                assert [open_item[part] for part in ("content", "summary", "arguments") if open_item.get(part)] == []
             case "added":
-                assert part is None and open_item is not None
+                assert part is None
+                assert open_item is not None
                 part = next(found for found in KINDS.values() if found[0] == family and _fits(found, open_item, data))
                 assert data[part[2]] == 0
                 assert data["part"]["text"] == ""

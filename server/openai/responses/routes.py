@@ -70,7 +70,7 @@ async def create(request: Request, body: ResponsesRequest) -> Response:
         if body.store and not keeping:
             warning = (
                 f"store: this response is not kept, since its conversation takes {conversation.size / MB:.1f} MB and "
-                f"responses_mb is {kept.limit / MB:g}"
+                f"responses_mb is {request.app.state.settings.responses_mb:g}"
             )
             decoded = replace(decoded, warnings=(*decoded.warnings, warning))
 
