@@ -155,7 +155,7 @@ class GenerationRequest:
 
     `thinking` True/False sets the template's switch, None leaves the model's default. `json_schema` constrains the
     answer to a JSON value of that schema. `prompt` instead of `messages` skips the chat template (plain completion).
-    `source` says who asks ("chat", "golden", "openai", "anthropic"), for the eyes of a person.
+    `source` says who asks ("chat", "golden", "openai", "responses", "anthropic"), for the eyes of a person.
     """
 
     model: str

@@ -28,6 +28,7 @@ from core.golden.routes import InProcess, Route
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import HttpRoute
 from core.golden.routes.openai import OpenAI
+from core.golden.routes.responses import Responses
 from core.golden.run import GoldenRun
 from core.golden.suite import BUILTIN, ROUTES
 from core.media import images
@@ -58,6 +59,7 @@ def run(engine: Engine, api: Api) -> Iterator[Callable[..., tuple[Outcome, Parit
         routes: dict[str, Route] = {
             "in-process": InProcess(engine),
             "openai": HttpRoute(OpenAI(), api.url, api.key),
+            "responses": HttpRoute(Responses(), api.url, api.key),
             "anthropic": HttpRoute(Anthropic(), api.url, api.key),
         }
         choose = from_disk(engine.catalog, engine.settings)

@@ -186,7 +186,10 @@ def test_an_answer_of_a_class_is_parsed(client: openai.OpenAI) -> None:
 def test_an_image_is_seen(client: openai.OpenAI) -> None:
     content: Any = [
         {"type": "input_image", "image_url": "data:image/png;base64," + base64.b64encode(png("red")).decode()},
-        {"type": "input_text", "text": "Describe this image in one sentence. What shape do you see and what color is it?"},
+        {
+            "type": "input_text",
+            "text": "Describe this image in one sentence. What shape do you see and what color is it?",
+        },
     ]
     fields = STILL | {"model": VISION}
     done = client.responses.create(input=[{"role": "user", "content": content}], **fields)
