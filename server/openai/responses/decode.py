@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from core.calls.requests import GenerationRequest, Message, Role, TextPart, Tool, ToolChoice, ToolMode
@@ -11,13 +11,17 @@ from core.media.images import ImageData
 from server.body import unknown_fields
 from server.decoded import Decoded, ineffective
 from server.openai.decode import REFUSED, refuse, sampling, thinking
-from server.openai.responses.items import turns
+from server.openai.responses.items import full_name, turns
 from server.openai.responses.schema import ChoiceItem, FunctionItem, InputItem, NamedItem, ResponsesRequest
 
 LOGPROBS = "message.output_text.logprobs"
 SEALED = "reasoning.encrypted_content"
 
-ELSEWHERE = ("web_search", "web_search_preview")
+LEFT_OUT = {
+    "web_search": "runs at OpenAI",
+    "web_search_preview": "runs at OpenAI",
+    "tool_search": "is not needed, since all tools are shown at once",
+}
 """Tools that coding clients add to every request by themselves: refusing them would end all of it."""
 
 NOT_HERE = REFUSED | {
@@ -79,8 +83,19 @@ def includes(body: ResponsesRequest, what: str) -> bool:
 
 
 def known_tools(body: ResponsesRequest) -> list[FunctionItem]:
-    """The tools of a body that can be called here."""
-    return [item for item in body.tools or () if item.type == "function"]
+    """The tools of a body that can be called here, and namespaces of such."""
+    return [item for item in body.tools or () if item.type in ("function", "namespace")]
+
+
+def namespaces(body: ResponsesRequest) -> dict[str, tuple[str, str]]:
+    """Namespace and name of each function in one, by what a model calls it."""
+    return {
+        full_name(item.name, inner.name): (item.name, inner.name)
+        for item in body.tools or ()
+        if item.type == "namespace" and item.name
+        for inner in item.tools or ()
+        if inner.name
+    }
 
 
 def _refuse(body: ResponsesRequest) -> None:
@@ -133,11 +148,10 @@ def _schema(body: ResponsesRequest) -> Mapping[str, Any] | None:
 
 
 def _tools(body: ResponsesRequest, warnings: list[str]) -> list[Tool]:
-    tools = []
-    for index, item in enumerate(body.tools or ()):
-        path = f"tools[{index}]"
-        if item.type in ELSEWHERE:
-            warnings.append(f"{path} ({item.type}) runs at OpenAI and was left out")
+    tools: list[Tool] = []
+    for path, namespace, item in _each(body.tools or (), "tools"):
+        if item.type in LEFT_OUT:
+            warnings.append(f"{path} ({item.type}) {LEFT_OUT[item.type]} and was left out")
         elif item.type != "function":
             raise InvalidRequest(
                 f"{path} is of type {item.type!r}, which does not run here; only functions can be called. Leave it "
@@ -148,8 +162,21 @@ def _tools(body: ResponsesRequest, warnings: list[str]) -> list[Tool]:
             raise InvalidRequest(f"{path} needs a name.", f"{path}.name")
         else:
             parameters = item.parameters or {"type": "object", "properties": {}}
-            tools.append(Tool(item.name, item.description or "", parameters, bool(item.strict)))
+            name = full_name(namespace, item.name)
+            tools.append(Tool(name, item.description or "", parameters, bool(item.strict)))
     return tools
+
+
+def _each(items: Iterable[FunctionItem], path: str, namespace: str = "") -> Iterator[tuple[str, str, FunctionItem]]:
+    """Every tool, those in namespaces too, with its path and namespace."""
+    for index, item in enumerate(items):
+        where = f"{path}[{index}]"
+        if item.type != "namespace" or namespace:
+            yield where, namespace, item
+        elif item.name:
+            yield from _each(item.tools or (), f"{where}.tools", item.name)
+        else:
+            raise InvalidRequest(f"{where} needs a name.", f"{where}.name")
 
 
 def _allowed(body: ResponsesRequest, tools: Sequence[Tool]) -> tuple[Tool, ...]:

@@ -21,7 +21,7 @@ from core.calls.events import (
 from server.errors import ApiError, Protocol, error_body
 from server.frames import Frame
 from server.openai.encode import logprobs
-from server.openai.responses.decode import LOGPROBS, PARAMS, SEALED, includes, known_tools, summarised
+from server.openai.responses.decode import LOGPROBS, PARAMS, SEALED, includes, known_tools, namespaces, summarised
 from server.openai.responses.output import Call, Events, Item, Text, Thinking
 from server.openai.responses.schema import ResponsesRequest
 
@@ -73,7 +73,7 @@ def head(body: ResponsesRequest, model: str) -> dict[str, Any]:
 
 
 def _tool(item: dict[str, Any]) -> dict[str, Any]:
-    return {"parameters": None, "strict": False, **item}
+    return {"description": "", **item} if "tools" in item else {"parameters": None, "strict": False, **item}
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -99,6 +99,7 @@ class ResponseStream:
         self._summarised = summarised(body)
         self._sealing = includes(body, SEALED)
         self._scored = includes(body, LOGPROBS)
+        self._namespaces = namespaces(body)
         self._keep = keep
         self._number = 0
         self._pings = 0
@@ -188,7 +189,8 @@ class ResponseStream:
             case ThinkingDelta() if event.text:
                 return self._grow(Thinking, event.text, [])
             case ToolCallStart():
-                return self._opened(Call(len(self._items), event.id, event.name, event.index))
+                name = self._namespaces.get(event.name, ("", event.name))
+                return self._opened(Call(len(self._items), event.id, name, event.index))
             case ToolCallDelta() if event.arguments:
                 # Items do not overlap: a fragment for a call whose item has closed has no place to go.
                 growing = self._open

@@ -26,6 +26,11 @@ SEAL = "assay-1."
 """How encrypted_content begins here: behind it stands the thinking. Nothing is secret from who asked for the answer."""
 
 
+def full_name(namespace: str | None, name: str) -> str:
+    """What a model calls a function: one of a namespace has both names."""
+    return f"{namespace}__{name}" if namespace else name
+
+
 def sealed(thinking: str) -> str:
     """The thinking as a string that clients carry and do not read."""
     return SEAL + base64.urlsafe_b64encode(thinking.encode("utf-8", "replace")).decode()
@@ -133,7 +138,8 @@ def _own_parts(
     elif kind == "function_call":
         if not item.call_id or not item.name:
             raise InvalidRequest(f"{path} is of type function_call and needs call_id and name.", path)
-        yield ToolCallPart(item.call_id, item.name, call_arguments(item.arguments or "", f"{path}.arguments", warnings))
+        arguments = call_arguments(item.arguments or "", f"{path}.arguments", warnings)
+        yield ToolCallPart(item.call_id, full_name(item.namespace, item.name), arguments)
     else:
         thought = "".join(part.text or "" for part in item.content) or "\n\n".join(
             part.text or "" for part in item.summary

@@ -123,15 +123,18 @@ class Thinking(Item):
 
 
 class Call(Item):
-    """A function's call, the answer's call number `number`; one without arguments has "{}"."""
+    """A function's call, number `number` of the answer. `name` is its namespace, "" for none, and its own.
+
+    One without arguments has "{}".
+    """
 
     prefix = "fc"
 
-    def __init__(self, index: int, call_id: str, name: str, number: int) -> None:
+    def __init__(self, index: int, call_id: str, name: tuple[str, str], number: int) -> None:
         super().__init__(index)
         self.number = number
         self._call_id = call_id
-        self._name = name
+        self._namespace, self._name = name
 
     def body(self) -> dict[str, Any]:
         return {
@@ -141,6 +144,7 @@ class Call(Item):
             "call_id": self._call_id,
             "name": self._name,
             "arguments": self.text,
+            **({"namespace": self._namespace} if self._namespace else {}),
         }
 
     def add(self, text: str, logprobs: list[dict[str, Any]]) -> Events:

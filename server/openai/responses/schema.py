@@ -48,6 +48,7 @@ class InputItem(Body):
     encrypted_content: str | None = None
     call_id: str | None = None
     name: str | None = None
+    namespace: str | None = None
     arguments: str | None = None
     output: Parts = Field(default=[])
 
@@ -65,6 +66,8 @@ class FunctionItem(Body):
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    tools: list[FunctionItem] | None = None
+    """Of a namespace."""
 
 
 class NamedItem(Body):

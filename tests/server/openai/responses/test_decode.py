@@ -198,6 +198,23 @@ def test_tools_that_clients_add_by_themselves_are_left_out_and_named() -> None:
     assert decoded.warnings == ("tools[0] (web_search) runs at OpenAI and was left out",)
 
 
+def test_functions_of_a_namespace_are_called_by_both_names() -> None:
+    space = {"type": "namespace", "name": "agents", "description": "Agents.", "tools": [FUNCTION, OTHER]}
+    call = {"type": "function_call", "call_id": "c", "namespace": "agents", "name": "g", "arguments": "{}"}
+    decoded = decode(tools=[FUNCTION, space, {"type": "tool_search"}], input=[call])
+    assert [tool.name for tool in decoded.request.tools] == ["f", "agents__f", "agents__g"]
+    assert decoded.request.messages == (Message(Role.ASSISTANT, (ToolCallPart("c", "agents__g", {}),)),)
+    assert "tool_search" in decoded.warnings[0]
+    for broken, param in (
+        ({"type": "namespace", "tools": []}, "tools[0].name"),
+        (space | {"tools": [{"type": "mcp"}]}, "tools[0].tools[0].type"),
+        (space | {"tools": [space]}, "tools[0].tools[0].type"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            decode(tools=[broken])
+        assert refused.value.param == param
+
+
 def test_what_has_no_effect_is_named_and_what_is_harmless_is_not() -> None:
     decoded = decode(
         user="u",

@@ -192,6 +192,19 @@ def test_a_call_tells_its_arguments_as_they_come_and_one_without_any_has_an_empt
     }
 
 
+def test_a_call_of_a_function_in_a_namespace_has_both_names() -> None:
+    function = {"type": "function", "name": "stop", "parameters": {"type": "object"}}
+    space = {"type": "namespace", "name": "agents", "description": "Agents.", "tools": [function]}
+    stream = stream_of([], tools=[space])
+    events: list[Event] = [ToolCallStart(0, "c", "agents__stop"), ToolCallStart(1, "d", "stop"), END_CUT]
+    response = check_response(encoded([*fed(stream, events), *stream.close()]))
+    assert [(item["name"], item.get("namespace")) for item in response["output"]] == [
+        ("stop", "agents"),
+        ("stop", None),
+    ]
+    assert response["tools"] == [space]
+
+
 def test_what_was_cut_is_incomplete() -> None:
     stream = stream_of([])
     events: list[Event] = [ToolCallStart(0, "c", "f"), ToolCallDelta(0, '{"a'), END_CUT]
