@@ -37,6 +37,9 @@ OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("HEAD", "/")}
 FORM_ROUTES = {"/v1/audio/transcriptions", "/v1/audio/translations"}
 """Where a file is sent, as multipart/form-data. A web page may send such without asking, but not without its Origin."""
 
+BARE_ROUTES = re.compile(r"/v1/responses/[^/]+/cancel")
+"""Where nothing need be sent, and clients then name no type. A web page that posts so sends its Origin, too."""
+
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
@@ -166,7 +169,7 @@ class Guard:
         if method in ("POST", "PUT", "PATCH"):
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             wanted = "multipart/form-data" if path in FORM_ROUTES else "application/json"
-            if media_type != wanted:
+            if media_type != wanted and not (media_type == "" and BARE_ROUTES.fullmatch(path)):
                 return ApiError(
                     415,
                     f"The Content-Type is {media_type[:100] or 'missing'}; send "

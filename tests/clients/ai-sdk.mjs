@@ -42,6 +42,7 @@ assert.equal(events.at(-1), 'response.completed');
 const items = [];
 for await (const item of client.responses.inputItems.list(first.id)) items.push(item.type);
 assert.deepEqual(items, ['message']);
+assert.equal((await client.responses.cancel(first.id)).status, 'completed');
 await client.responses.delete(first.id);
 await assert.rejects(client.responses.retrieve(first.id), { status: 404 });
 console.log('openai:', first.output_text);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Codex against the API, with a folder of its own for its settings: npm install -g @openai/codex
 #   MODEL=mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit ASSAY_KEY=$(assay key) tests/clients/codex.sh "What is in this folder?"
-# Its own prompt and tools take some 9,000 tokens, so the model's window must be larger than that.
+# Its own prompt and tools take some 10,000 tokens, so the model's window must be larger than that.
 set -euo pipefail
 CODEX_HOME=$(mktemp -d)
 export CODEX_HOME

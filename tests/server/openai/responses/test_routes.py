@@ -166,6 +166,15 @@ def test_a_running_response_is_seen_and_stopped(stage: Staged) -> None:
         assert fetched.json() == response
 
 
+def test_cancelling_needs_no_body_but_a_web_page_cannot(stage: Staged) -> None:
+    one = stage()
+    path = f"{PATH}/{ask(one)['id']}/cancel"
+    assert one.http.post(path).json()["status"] == "completed"
+    assert one.http.post(path, content=b"x", headers={"content-type": "text/plain"}).status_code == 415
+    assert one.http.post(path, headers={"origin": "http://example.com"}).status_code == 403
+    assert one.http.post(PATH).status_code == 415
+
+
 def test_a_client_that_leaves_leaves_nothing_behind(stage: Staged) -> None:
     def play(play: Play) -> None:
         play.say(Prefill(5, 5), TextDelta("Hel"))
