@@ -23,7 +23,7 @@ from server.frames import Frame
 from server.openai.encode import logprobs
 from server.openai.responses.decode import LOGPROBS, PARAMS, SEALED, includes, known_tools, namespaces, summarised
 from server.openai.responses.output import Call, Events, Item, Text, Thinking
-from server.openai.responses.schema import ResponsesRequest
+from server.openai.responses.schema import ChoiceItem, ResponsesRequest
 
 PINGS_TO_AN_EVENT = 8
 """Most pings are comments. Some clients count events alone as life, and give up after some minutes without one."""
@@ -61,9 +61,7 @@ def head(body: ResponsesRequest, model: str) -> dict[str, Any]:
         "service_tier": "default",
         "temperature": body.temperature,
         "text": {"format": asked or {"type": "text"}, "verbosity": text.verbosity if text else None},
-        "tool_choice": choice.model_dump(exclude_none=True)
-        if choice is not None and not isinstance(choice, str)
-        else choice or "auto",
+        "tool_choice": _choice(choice) if isinstance(choice, ChoiceItem) else choice or "auto",
         "tools": [_tool(item.model_dump(exclude_none=True)) for item in known_tools(body)],
         "top_logprobs": body.top_logprobs or 0,
         "top_p": body.top_p,
@@ -73,7 +71,13 @@ def head(body: ResponsesRequest, model: str) -> dict[str, Any]:
 
 
 def _tool(item: dict[str, Any]) -> dict[str, Any]:
-    return {"description": "", **item} if "tools" in item else {"parameters": None, "strict": False, **item}
+    whole = {"description": "", "tools": []} if item["type"] == "namespace" else {"parameters": None, "strict": False}
+    return whole | item
+
+
+def _choice(choice: ChoiceItem) -> dict[str, Any]:
+    whole = {"mode": "auto"} if choice.type == "allowed_tools" else {}
+    return whole | choice.model_dump(exclude_none=True)
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def listed(items: Iterable[InputItem]) -> list[dict[str, Any]]:
         if kind == "function_call":
             plain["arguments"] = plain.get("arguments") or "{}"
         if kind == "reasoning":
-            plain.setdefault("summary", [])
+            for name, said in (("content", "reasoning_text"), ("summary", "summary_text")):
+                plain[name] = [{"text": "", **_filled(part), "type": said} for part in plain.get(name, [])]
         elif plain.get("status") is None:
             plain["status"] = "completed"
         if not plain.get("id"):
@@ -77,9 +78,14 @@ def listed(items: Iterable[InputItem]) -> list[dict[str, Any]]:
 
 
 def _part_as_listed(part: dict[str, Any], said: str) -> dict[str, Any]:
+    known = _filled(part)
     if part["type"] in ("input_text", "output_text", "text"):
-        return part | {"type": said} | ({"annotations": part.get("annotations") or []} if said == "output_text" else {})
-    return part | {"detail": part.get("detail") or "auto"} if part["type"] == "input_image" else part
+        return {"text": "", **({"annotations": []} if said == "output_text" else {}), **known, "type": said}
+    return {"detail": "auto", **known} if part["type"] == "input_image" else known
+
+
+def _filled(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if value is not None}
 
 
 def image_urls(items: Iterable[InputItem]) -> list[str]:
