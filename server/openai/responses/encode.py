@@ -81,6 +81,7 @@ def _choice(choice: ChoiceItem) -> dict[str, Any]:
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
+    """Tokens as Responses has them: cached ones are part of the input. Nothing here is paid for writing to a cache."""
     return {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},

@@ -39,6 +39,7 @@ from server.anthropic import encode as anthropic_encode
 from server.anthropic import routes as anthropic_routes
 from server.openai import encode as openai_encode
 from server.openai import routes as openai_routes
+from server.openai.responses import output as responses_output
 from tests.conftest import Api
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -299,6 +300,15 @@ def tools_dropped(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Engine, "generate", lambda self, request: generate(self, replace(request, tools=())))
 
 
+def arguments_cut_in_responses(patch: pytest.MonkeyPatch) -> None:
+    add = responses_output.Call.add
+
+    def cut(self: Any, text: str, logprobs: Any) -> Any:
+        return add(self, text, logprobs) if self.pieces else add(self, text[:1], logprobs)
+
+    patch.setattr(responses_output.Call, "add", cut)
+
+
 def witness_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.golden.routes.http._witness", lambda frame, url: None)
 
@@ -339,6 +349,7 @@ FAULTS: list[tuple[Plant, tuple[str, ...], str]] = [
     (accents_lost, WORDS, "witness"),
     (cut_answers_called_whole, ("cut_off",), "witness"),
     (tools_dropped, ("tool_call_request",), "witness"),
+    (arguments_cut_in_responses, ("tool_call_request",), "routes"),
     (witness_lost, WORDS, "witness"),
     (image_tokens_miscounted, SHAPES, "witness"),
 ]
