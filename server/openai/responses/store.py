@@ -69,15 +69,15 @@ class Kept:
 class ResponseStore:
     """Any thread may use it. `path` None keeps all in memory; `limit` is in bytes, and 0 keeps nothing.
 
-    A file that cannot be read or written is said in the log and costs what would have been kept, never an answer.
+    A file that cannot be read or written is said in the log and costs what would have been kept, never an answer; only
+    deleting raises.
     """
 
     def __init__(self, path: Path | None, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
         self._db = _opened(path)
-        self._bytes = int(self._db.execute("SELECT coalesce(sum(length(json)), 0) FROM items").fetchone()[0])
-        self._bytes += int(self._db.execute(f"SELECT coalesce(sum({_SIZE}), 0) FROM responses").fetchone()[0])
+        self._bytes = self._measured()
 
     def close(self) -> None:
         """Let go of the file. What is asked later is answered as if nothing was kept."""
@@ -133,16 +133,17 @@ class ResponseStore:
         return None if row is None else json.loads(row[0])
 
     def delete(self, id: str) -> bool:
-        """Forget a response, and the items that no other holds; False if there is none."""
-        with self._lock:
-            before = self._bytes
-            try:
-                with self._db:
-                    return self._forget(id)
-            except sqlite3.Error as error:
-                self._bytes = before
-                log.warning("The response %s was not deleted: %s.", id, error)
-                return False
+        """Forget a response, and the items that no other holds; False if there is none.
+
+        Raises sqlite3.Error where a file cannot be written: nobody is told that it is gone while it is not.
+        """
+        with self._lock, self._db:
+            return self._forget(id)
+
+    def _measured(self) -> int:
+        (items,) = self._db.execute("SELECT coalesce(sum(length(json)), 0) FROM items").fetchone()
+        (rest,) = self._db.execute(f"SELECT coalesce(sum({_SIZE}), 0) FROM responses").fetchone()
+        return int(items) + int(rest)
 
     def _insert(self, id: str, body: bytes, keys: Sequence[str], held: Sequence[Piece]) -> None:
         named = json.dumps([piece.key for piece in held])
@@ -156,11 +157,11 @@ class ResponseStore:
         self._bytes += len(body) + sum(map(len, keys))
 
     def _make_room(self) -> None:
-        (count,) = self._db.execute("SELECT count(*) FROM responses").fetchone()
-        while self._bytes > self.limit or count > MOST:
-            (oldest,) = self._db.execute("SELECT id FROM responses ORDER BY kept, rowid LIMIT 1").fetchone()
-            self._forget(oldest)
-            count -= 1
+        oldest = [id for (id,) in self._db.execute("SELECT id FROM responses ORDER BY kept, rowid")]
+        for place, id in enumerate(oldest):
+            if self._bytes <= self.limit and len(oldest) - place <= MOST:
+                break
+            self._forget(id)
 
     def _forget(self, id: str) -> bool:
         row = self._db.execute(f"SELECT input, output, {_SIZE} FROM responses WHERE id = ?", (id,)).fetchone()
@@ -177,7 +178,7 @@ class ResponseStore:
 
     def _items(self, keys: str) -> list[dict[str, Any]]:
         found = dict(self._db.execute(f"SELECT key, json FROM items WHERE {_NAMED}", (keys,)))
-        return [json.loads(found[key]) for key in json.loads(keys)]
+        return [json.loads(found[key]) for key in json.loads(keys) if key in found]  # another program may delete some
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
