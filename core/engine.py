@@ -24,7 +24,7 @@ from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
 from core.calls.stream import Stream, Work
 from core.catalog import Catalog
-from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull
+from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, ended
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
@@ -232,6 +232,15 @@ class Engine:
         )
         return replace(status, models=tuple(models))
 
+    @property
+    def failure(self) -> str | None:
+        """Why the engine has died, in a sentence; None where it has not, and once it is started anew."""
+        thread = self._thread
+        if thread is None or thread.failure is None:
+            return None
+        failure = thread.failure
+        return failure.message if isinstance(failure, EngineError) else ended(f"{type(failure).__name__}: {failure}")
+
     def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
         """Call `listener` on every notice, on the MLX thread, which waits for it; returns the function that ends it.
 
@@ -273,11 +282,9 @@ class Engine:
             raise self._closed()
 
     def _closed(self) -> EngineError:
-        thread = self._thread
-        if thread is None or thread.failure is None:
+        reason = self.failure
+        if reason is None:
             return EngineClosed("The engine is not running.")
-        failure = thread.failure
-        reason = failure.message if isinstance(failure, EngineError) else f"{type(failure).__name__}: {failure}."
         again = "Start it again." if launched_rank() is None else "Launch all ranks again."
         return EngineClosed(f"The engine has died: {reason} {again}")
 
@@ -311,6 +318,7 @@ class Engine:
     def _died(self) -> None:
         self._publish(replace(self._status, alive=False, models=()))
         self._abandon()
+        self._notify(Notice(NoticeKind.ENGINE_DIED, message=self.failure or ""))
 
     def _unfinished(self) -> list[Work]:
         with self._lock:

@@ -66,6 +66,7 @@ class NoticeKind(StrEnum):
     MODEL_FAILED = "model_failed"
     MODEL_UNLOADED = "model_unloaded"
     STATUS = "status"  # numbers have changed: worth a redraw
+    ENGINE_DIED = "engine_died"  # nothing goes on until it is started anew; `message` says why
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from core.calls.requests import (
@@ -33,6 +34,7 @@ from server.openai.schema import (
     SamplingFields,
     TemplateKwargs,
 )
+from server.reading import MAX_VALUES, count_values
 
 REFUSED = {
     "audio": "this server makes text only",
@@ -55,10 +57,11 @@ ROLES = {
 }
 
 
-def image_urls(body: ChatRequest) -> list[str]:
-    """The http(s) image addresses of a request, each once, for someone else to fetch before `decode_chat`."""
-    urls = [part.image_url.url for message in body.messages for part in message.content if part.image_url]
-    return list(dict.fromkeys(url for url in urls if remote_image(url)))
+def image_urls(body: ChatRequest) -> tuple[bool, list[str]]:
+    """Whether a request holds images, and their http(s) addresses, each once, for someone else to fetch first."""
+    parts = (part for message in body.messages for part in message.content if part.type == "image_url")
+    urls = [part.image_url.url for part in parts if part.image_url]
+    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
 
 
 def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
@@ -68,6 +71,14 @@ def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
     """
     warnings = ineffective(unknown_fields(body))
     refuse(body)
+    check_arguments(
+        (
+            (f"messages[{place}]", call.function.arguments)
+            for place, message in enumerate(body.messages)
+            for call in message.tool_calls or ()
+        ),
+        "messages",
+    )
     schema = _response_schema(body)
     request = GenerationRequest(
         model=body.model,
@@ -199,11 +210,25 @@ def _message(message: ChatMessage, path: str, images: Mapping[str, ImageData], w
     return Message(role, tuple(parts))
 
 
+def check_arguments(arguments: Iterable[tuple[str, str]], param: str) -> None:
+    """Raise InvalidRequest for arguments of calls, each with its path, that hold more than a body may, all together:
+    they are JSON, too."""
+    counted = 0
+    for path, text in arguments:
+        with suppress(InvalidRequest):  # they are passed on as a string
+            counted += count_values(text.encode())
+        if counted > MAX_VALUES:
+            raise InvalidRequest(
+                f"The arguments of the calls up to {path} hold more than {MAX_VALUES:,} values.", param
+            )
+
+
 def call_arguments(text: str, path: str, warnings: list[str]) -> dict[str, Any]:
     """A call's arguments. What a small model wrote wrongly comes back here: the conversation must go on with it."""
     try:
+        count_values(text.encode())
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, InvalidRequest):
         value = None
     if isinstance(value, dict):
         return value

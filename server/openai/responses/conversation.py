@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidRequest
+from server.body import MAX_MESSAGES
 from server.openai.responses.items import listed
 from server.openai.responses.schema import InputItem, ResponsesRequest
 from server.openai.responses.store import Piece, ResponseStore, pieces
@@ -34,7 +35,7 @@ class Conversation:
 def gathered(body: ResponsesRequest, store: ResponseStore) -> Conversation:
     """The conversation of a request. May read the disk: not for the event loop.
 
-    Raises PreviousNotFound, and InvalidRequest for an item that is named and not kept.
+    Raises PreviousNotFound, and InvalidRequest for an item that is named and not kept, or too many of them.
     """
     items: list[tuple[str, InputItem]] = []
     plain: list[dict[str, Any]] = []
@@ -63,4 +64,10 @@ def gathered(body: ResponsesRequest, store: ResponseStore) -> Conversation:
             plain.append(kept)
             item = InputItem.model_validate(kept)
         items.append((path, item))
+    if len(items) > MAX_MESSAGES:
+        raise InvalidRequest(
+            f"The conversation has {len(items):,} items with those of the responses before; at most {MAX_MESSAGES:,} "
+            "are read.",
+            "previous_response_id",
+        )
     return Conversation(tuple(items), tuple(plain), tuple(pieces(plain)))

@@ -10,7 +10,7 @@ from core.errors import InvalidRequest
 from core.media.images import ImageData
 from server.body import unknown_fields
 from server.decoded import Decoded, ineffective
-from server.openai.decode import REFUSED, refuse, sampling, thinking
+from server.openai.decode import REFUSED, check_arguments, refuse, sampling, thinking
 from server.openai.responses.items import full_name, turns
 from server.openai.responses.schema import ChoiceItem, FunctionItem, InputItem, NamedItem, ResponsesRequest
 
@@ -53,6 +53,7 @@ def decode_response(
     Raises InvalidRequest, InvalidImage or UnsupportedInput, with the field's path as `param`.
     """
     _refuse(body)
+    check_arguments(((path, item.arguments) for path, item in items if item.arguments), "input")
     warnings = ineffective([*unknown_fields(body), *_without_effect(body)])
     messages: list[Message] = []
     if body.instructions:

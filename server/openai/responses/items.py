@@ -88,10 +88,10 @@ def _filled(part: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in part.items() if value is not None}
 
 
-def image_urls(items: Iterable[InputItem]) -> list[str]:
-    """The http(s) image addresses of items, each once, for someone else to fetch before `turns`."""
+def image_urls(items: Iterable[InputItem]) -> tuple[bool, list[str]]:
+    """Whether items hold images, and their http(s) addresses, each once, for someone else to fetch before `turns`."""
     urls = [part.image_url for item in items for part in (*item.content, *item.output) if part.image_url]
-    return list(dict.fromkeys(url for url in urls if remote_image(url)))
+    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
 
 
 def turns(

@@ -7,37 +7,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
-from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from core.errors import ContextOverflow, InvalidRequest
-from core.media.images import ImageData
 from core.settings import Settings
-from server.answer import answer, count, fetch_images
+from server.answer import answer, count, read_request
 from server.body import to_json, warning_header
 from server.decoded import Decoded
 from server.errors import ApiError, Protocol, error_response
-from server.follow import while_connected
-from server.models import find_model
 from server.openai.responses.conversation import Conversation, gathered
 from server.openai.responses.decode import PARAMS, decode_response
 from server.openai.responses.encode import ResponseStream
 from server.openai.responses.items import image_urls
 from server.openai.responses.schema import CountRequest, ResponsesRequest
 from server.openai.responses.store import ResponseStore
+from server.reading import JsonRoute
 from server.wire import WireCall
 
 MB = 2**20
 FILE = "responses.sqlite"
 LONGEST_PAGE = 100
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class Live:
     """A response that is being made; `call` can stop it."""
 
@@ -52,10 +49,25 @@ class Responses:
     def __init__(self, settings: Settings) -> None:
         path = settings.data_dir / FILE if settings.responses_on_disk and settings.responses_mb else None
         self.kept = ResponseStore(path, int(settings.responses_mb * MB))
-        self.live: WeakValueDictionary[str, Live] = WeakValueDictionary()
-        """Each belongs to its request, and goes with it."""
+        self._live: dict[str, Live] = {}
+
+    def begin(self, live: Live) -> None:
+        """Let a response be found while it is made; those whose clients have left are forgotten."""
+        for id, other in list(self._live.items()):
+            if other.call.entry.state.over:
+                self.end(id)
+        self._live[live.stream.id] = live
+
+    def end(self, id: str) -> None:
+        self._live.pop(id, None)
+
+    def running(self, id: str) -> Live | None:
+        """The response of that id, if it is being made."""
+        live = self._live.get(id)
+        return live if live is not None and not live.call.entry.state.over else None
 
     def close(self) -> None:
+        """Let go of what is kept."""
         self.kept.close()
 
 
@@ -75,13 +87,12 @@ async def create(request: Request, body: ResponsesRequest) -> Response:
             decoded = replace(decoded, warnings=(*decoded.warnings, warning))
 
         def keep(response: dict[str, Any]) -> None:
-            responses.live.pop(response["id"], None)
+            responses.end(response["id"])
             if keeping:
-                kept.put(response, conversation.pieces)
+                kept.put_soon(response, conversation.pieces)
 
         stream = ResponseStream(body, decoded.request.model, keep, stored=keeping)
-        live = request.state.live = Live(stream, request.state.call, conversation)
-        responses.live[stream.id] = live
+        responses.begin(Live(stream, request.state.call, conversation))
         return await answer(
             request,
             request.app.state.engine,
@@ -112,7 +123,7 @@ async def retrieve(request: Request, response_id: str, stream: bool = False) -> 
             "stream out to get the response as it stands.",
             "stream",
         )
-    live = responses.live.get(response_id)
+    live = responses.running(response_id)
     if live is not None:
         return _json(live.stream.response())
     kept = await asyncio.to_thread(responses.kept.get, response_id)
@@ -132,7 +143,7 @@ async def delete(request: Request, response_id: str) -> Response:
 async def cancel(request: Request, response_id: str) -> Response:
     """Stop a response that is being made; one that has ended comes back as it is."""
     responses: Responses = request.app.state.responses
-    live = responses.live.get(response_id)
+    live = responses.running(response_id)
     if live is not None and live.call.kill():
         return _json(live.stream.response() | {"status": "cancelled"})
     kept = await asyncio.to_thread(responses.kept.get, response_id)
@@ -149,7 +160,7 @@ async def input_items(
 ) -> Response:
     """A page of the items that a response answered, those of the responses before it included."""
     responses: Responses = request.app.state.responses
-    live = responses.live.get(response_id)
+    live = responses.running(response_id)
     if live is not None:
         items = list(live.conversation.listed)
     else:
@@ -177,17 +188,15 @@ async def input_items(
 
 async def _decoded(request: Request, body: ResponsesRequest) -> tuple[Conversation, Decoded]:
     """The conversation and what is asked of it, for a model of the catalog, with what it points to fetched."""
-    engine, settings = request.app.state.engine, request.app.state.settings
     responses: Responses = request.app.state.responses
     conversation = await asyncio.to_thread(gathered, body, responses.kept)
-    urls = image_urls(item for _, item in conversation.items)
-    images: dict[str, ImageData] = await while_connected(request, fetch_images(urls, settings))
-
-    def decode() -> Decoded:
-        decoded = decode_response(body, conversation.items, images)
-        return decoded.for_model(find_model(engine, settings, body.model, images=bool(decoded.request.images)).id)
-
-    return conversation, await asyncio.to_thread(decode)
+    decoded = await read_request(
+        request,
+        body.model,
+        lambda: image_urls(item for _, item in conversation.items),
+        lambda images: decode_response(body, conversation.items, images),
+    )
+    return conversation, decoded
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from server.body import Body
+from server.body import MAX_MESSAGES, MAX_PARTS, MAX_TOOLS, Body, Items, Name
 from server.openai.schema import JsonSchemaSpec, SamplingFields, TemplateKwargs
 
 
@@ -27,28 +27,28 @@ def _as_parts(value: Any) -> Any:
 class InputPart(Body):
     """A piece of a message, of a tool's result, or of what a model thought."""
 
-    type: str
+    type: Name
     text: str | None = None
     refusal: str | None = None
     image_url: str | None = None
 
 
-Parts = Annotated[list[InputPart], BeforeValidator(_as_parts)]
+Parts = Annotated[Items[InputPart], Field(max_length=MAX_PARTS), BeforeValidator(_as_parts)]
 
 
 class InputItem(Body):
     """An item of any type; which fields it needs is for `items` to say."""
 
-    type: str | None = None
-    id: str | None = None
-    status: str | None = None
-    role: str | None = None
+    type: Name | None = None
+    id: Name | None = None
+    status: Name | None = None
+    role: Name | None = None
     content: Parts = Field(default=[])
     summary: Parts = Field(default=[])
     encrypted_content: str | None = None
-    call_id: str | None = None
-    name: str | None = None
-    namespace: str | None = None
+    call_id: Name | None = None
+    name: Name | None = None
+    namespace: Name | None = None
     arguments: str | None = None
     output: Parts = Field(default=[])
 
@@ -61,29 +61,29 @@ class InputItem(Body):
 class FunctionItem(Body):
     """A tool. Of those that are no functions, nothing but the type is looked at."""
 
-    type: str
-    name: str | None = None
+    type: Name
+    name: Name | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
-    tools: list[FunctionItem] | None = None
+    tools: Annotated[Items[FunctionItem], Field(max_length=MAX_TOOLS)] | None = None
     """Of a namespace."""
 
 
 class NamedItem(Body):
-    type: str
-    name: str | None = None
+    type: Name
+    name: Name | None = None
 
 
 class ChoiceItem(NamedItem):
     """One tool that must be called, or those that may be."""
 
     mode: Literal["auto", "required"] | None = None
-    tools: list[NamedItem] | None = None
+    tools: Annotated[Items[NamedItem], Field(max_length=MAX_TOOLS)] | None = None
 
 
 class TextFormat(JsonSchemaSpec):
-    type: str
+    type: Name
     description: str | None = None
 
 
@@ -93,7 +93,7 @@ class TextFields(Body):
 
 
 class ReasoningFields(Body):
-    effort: str | None = None
+    effort: Name | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     generate_summary: Literal["auto", "concise", "detailed"] | None = None
 
@@ -103,15 +103,15 @@ class StreamOptions(Body):
 
 
 class ResponsesRequest(SamplingFields):
-    input: Annotated[list[InputItem], BeforeValidator(_as_items), Field(min_length=1)]
+    input: Annotated[Items[InputItem], BeforeValidator(_as_items), Field(min_length=1, max_length=MAX_MESSAGES)]
     instructions: str | None = None
-    previous_response_id: str | None = None
+    previous_response_id: Name | None = None
     store: bool | None = None
     stream_options: StreamOptions | None = None
-    include: list[str] | None = None
+    include: Annotated[Items[Name], Field(max_length=MAX_PARTS)] | None = None
     max_output_tokens: int | None = None
     top_logprobs: int | None = None
-    tools: list[FunctionItem] | None = None
+    tools: Annotated[Items[FunctionItem], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChoiceItem | None = None
     parallel_tool_calls: bool | None = None
     text: TextFields | None = None
@@ -120,13 +120,13 @@ class ResponsesRequest(SamplingFields):
     metadata: dict[str, str] | None = None
     truncation: Literal["auto", "disabled"] | None = None
     background: bool | None = None
-    user: str | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
-    service_tier: str | None = None
+    user: Name | None = None
+    safety_identifier: Name | None = None
+    prompt_cache_key: Name | None = None
+    service_tier: Name | None = None
 
 
 class CountRequest(ResponsesRequest):
     """A body of /v1/responses/input_tokens, where a model may be left out."""
 
-    model: str = "default"
+    model: Name = "default"

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,15 @@ class ResponseStore:
     def __init__(self, path: Path | None, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(1, "assay-responses")
+        self._last: Future[None] | None = None
+        """The newest that is being written: one thread writes them in their order."""
         self._db = _opened(path)
         self._bytes = self._measured()
 
     def close(self) -> None:
         """Let go of the file. What is asked later is answered as if nothing was kept."""
+        self._writer.shutdown()
         with self._lock:
             self._db.close()
 
@@ -107,8 +112,16 @@ class ResponseStore:
                 self._bytes = before
                 log.warning("A response was not kept: %s.", error)
 
+    def put_soon(self, response: dict[str, Any], conversation: Sequence[Piece]) -> None:
+        """The same on a thread, which costs an event loop nothing. Who asks for what is not yet there waits for it."""
+        try:
+            self._last = self._writer.submit(self.put, response, conversation)
+        except RuntimeError:
+            log.warning("A response was not kept: the API is being switched off.")
+
     def get(self, id: str) -> Kept | None:
         """A response by its id."""
+        self._settle()
         with self._lock:
             try:
                 found = "SELECT body, input, output FROM responses WHERE id = ?"
@@ -123,6 +136,7 @@ class ResponseStore:
 
     def item(self, id: str) -> dict[str, Any] | None:
         """The newest item of that id, of whichever response."""
+        self._settle()
         with self._lock:
             try:
                 found = "SELECT json FROM items WHERE id = ? ORDER BY rowid DESC LIMIT 1"
@@ -137,8 +151,13 @@ class ResponseStore:
 
         Raises sqlite3.Error where a file cannot be written: nobody is told that it is gone while it is not.
         """
+        self._settle()
         with self._lock, self._db:
             return self._forget(id)
+
+    def _settle(self) -> None:
+        if self._last is not None:
+            wait([self._last])
 
     def _measured(self) -> int:
         (items,) = self._db.execute("SELECT coalesce(sum(length(json)), 0) FROM items").fetchone()

@@ -104,7 +104,7 @@ def test_images_keep_their_place_whether_inline_or_fetched() -> None:
     decoded = decode(input=[{"role": "user", "content": content}])
     assert [type(part) for part in decoded.request.messages[0].parts] == [ImagePart, TextPart, ImagePart]
     assert decoded.warnings == ("no effect: input[].content[].detail",)
-    assert image_urls([InputItem.model_validate({"role": "user", "content": content})]) == [WEB]
+    assert image_urls([InputItem.model_validate({"role": "user", "content": content})]) == (True, [WEB])
 
 
 @pytest.mark.parametrize(

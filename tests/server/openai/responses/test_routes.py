@@ -72,6 +72,17 @@ def test_an_item_is_named_instead_of_sent(stage: Staged) -> None:
     assert "Send the item itself" in error["message"]
 
 
+def test_a_conversation_that_grows_by_responses_is_bounded_too(stage: Staged) -> None:
+    one = stage()
+    many = [{"role": "user", "content": "x"}] * 5_000
+    first = ask(one, input=many)
+    answer = one.http.post(PATH, json=HI | {"input": many, "previous_response_id": first["id"]})
+    assert answer.status_code == 400
+    error = error_of(answer)
+    assert "has 10,001 items" in error["message"]
+    assert error["param"] == "previous_response_id"
+
+
 def test_a_tools_result_finds_the_call_of_the_response_before(stage: Staged) -> None:
     def play(play: Play) -> None:
         end = Finished(FinishReason.TOOL_CALLS, Usage(5, 5), Timing())
@@ -226,6 +237,12 @@ def test_failures_before_the_first_byte_have_their_status_and_our_names(stage: S
         (b'{"model": "toy", "input": "x", "metadata": {"a": 1}}', "metadata.a must be a text"),
         (b'{"model": "toy", "input": "x", "truncation": "some"}', "truncation must be"),
         (b'{"model": "toy", "input": "x", "tools": [{}]}', "tools[0].type is missing"),
+        (
+            b'{"model": "toy", "input": [' + b"{}," * 10_000 + b"{}]}",
+            "input must have at most 10,000 items, not 10,001",
+        ),
+        (b'{"model": "toy", "input": "x", "user": "' + b"u" * 513 + b'"}', "user must have at most 512 characters"),
+        (b'{"model": "toy", "input": ' + b"[" * 101, "nested too deeply"),
     ],
 )
 def test_bodies_that_cannot_be_read_are_400_with_the_field(stage: Staged, body: bytes, says: str) -> None:

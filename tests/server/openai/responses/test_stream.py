@@ -152,16 +152,18 @@ FAILURES: list[tuple[EngineError, str, str]] = [
 def test_a_stream_that_fails_says_so_and_ends(error: EngineError, status: str, code: str, events: list[Event]) -> None:
     kept: list[dict[str, Any]] = []
     stream = stream_of(kept)
-    frames = [*fed(stream, events), *stream.fail(from_engine(error))]
+    told = from_engine(error, "req_1")
+    frames = [*fed(stream, events), *stream.fail(told)]
     response = check_response(encoded(frames))
-    assert (response["status"], response["error"]) == (status, {"code": code, "message": error.message})
+    assert (response["status"], response["error"]) == (status, {"code": code, "message": told.message})
     assert stream.feed(TextDelta("late")) == []
     assert kept == [response]
 
 
 def test_a_failure_names_the_field_as_it_is_called_here() -> None:
     stream = stream_of([])
-    *_, error, _ = encoded([*stream.feed(Prefill(0, 9)), *stream.fail(from_engine(ContextOverflow("Long.", 9, 5)))])
+    told = from_engine(ContextOverflow("Long.", 9, 5), "req_1")
+    *_, error, _ = encoded([*stream.feed(Prefill(0, 9)), *stream.fail(told)])
     assert error.data["param"] == "input"
 
 
