@@ -292,6 +292,15 @@ def test_items_are_listed_as_openai_lists_them_with_ids_that_stay() -> None:
     assert listed(map(InputItem.model_validate, once)) == once
 
 
+def test_arguments_of_calls_are_counted_as_the_body_is() -> None:
+    many = "[" + "0," * 60_000 + "0]"
+    calls = [{"type": "function_call", "call_id": id, "name": "f", "arguments": many} for id in ("c", "d")]
+    with pytest.raises(InvalidRequest) as refused:
+        decode(input=calls)
+    assert refused.value.message.startswith("The arguments of the calls up to input[1] hold more than 100,000 values")
+    assert refused.value.param == "input"
+
+
 def test_an_item_of_no_known_type_is_refused() -> None:
     with pytest.raises(UnsupportedInput, match="item_reference"):
         decode(input=[{"type": "compaction_trigger"}])

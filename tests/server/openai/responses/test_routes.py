@@ -199,6 +199,27 @@ def test_a_client_that_leaves_leaves_nothing_behind(stage: Staged) -> None:
     wait_for(lambda: one.http.get(f"{PATH}/{id}").status_code == 404)
 
 
+def test_a_server_that_ends_tells_its_streams(stage: Staged) -> None:
+    said = threading.Event()
+
+    def play(play: Play) -> None:
+        play.say(Prefill(5, 5), TextDelta("Hel"))
+        said.set()
+        play.until_cancelled()
+
+    one = stage(play)
+    told: list[bytes] = []
+    reader = threading.Thread(target=lambda: told.append(one.http.post(PATH, json=HI | {"stream": True}).content))
+    reader.start()
+    assert said.wait(20)
+    wait_for(lambda: [entry.state for entry in one.server.record.live] == [WireState.STREAMING])
+    one.server.stop()
+    reader.join(20)
+    response = check_response(heard(told[0]))
+    assert response["status"] == "cancelled"
+    assert response["output"][0]["content"][0]["text"] == "Hel"
+
+
 def test_a_stream_of_what_was_streamed_is_refused(stage: Staged) -> None:
     one = stage()
     refused = one.http.get(f"{PATH}/{ask(one)['id']}", params={"stream": "true"})
