@@ -8,10 +8,13 @@ signal                   SIGTERM, given to another thread than the main one
 toggle                   the API is switched off and on, on the same port
 pin, unpin, unload ID    of a model
 stats                    what the process says of itself
+trim                     memory that is free goes back to the system, where the C library can do that
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import resource
 import signal
@@ -136,6 +139,10 @@ class Faults:
                 engine.unpin(rest).result(PATIENCE_S)
             case "unload":
                 engine.unload(rest, cancel=True).result(PATIENCE_S)
+            case "trim":
+                gc.collect()
+                if sys.platform == "linux":
+                    ctypes.CDLL(None).malloc_trim(0)
             case "stats":
                 return self._stats(engine, server)
             case _:

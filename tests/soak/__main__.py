@@ -63,6 +63,7 @@ class Soak:
             self.faults.stop()
             self.load.stop()
             self._settle()
+            self.watch.trim()
         finally:
             self.watch.stop()
             self.place.end()

@@ -231,6 +231,8 @@ def _of_route(error: str) -> Answer:
     """What a golden prompt's route says of an answer."""
     if "ended its stream before" in error:
         return Answer(200, error, cut=True)
+    if error.startswith("The server broke off: "):  # an error event, with its words
+        return Answer(200, error)
     if re.search("broke off|reach|onnect", error) and "HTTP" not in error:
         return Answer(0, error, cut=True)
     return Answer(429 if "queue holds" in error else 500 if error else 200, error)

@@ -166,7 +166,8 @@ class Place:
             if not told:
                 raise Gone(line)
             answer = json.loads(told)
-        if "error" in answer:
+        dead = "engine has died" in answer.get("error", "") and self.happened("die", began)
+        if "error" in answer and not dead:
             self.broken.append(f"{line}: {answer['error']}")
         return answer.get("told")
 

@@ -96,6 +96,11 @@ def report(place: Place, tally: Tally, load: Load, watch: Watch) -> int:
         f"max {max(took, default=0.0):.0f} ms"
     )
     memory(watch.samples)
+    before, after = watch.trimmed
+    say(
+        f"At the end the C library gave {(before - after) / MB:.0f} MB of RSS back that were free and that it had kept "
+        f"for later ({before / MB:.0f} → {after / MB:.0f})."
+    )
     broken = Counter([*place.broken, *growth(watch.samples)])
     if not broken:
         say("", "Nothing broke.")

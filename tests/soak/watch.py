@@ -78,6 +78,7 @@ class Watch:
         self._answers: list[float] = []
         self._lock = threading.Lock()
         self.samples: list[Sample] = []
+        self.trimmed = 0, 0
         self.health: list[float] = []
         """Seconds that each answer of /health took, while the server was there."""
         self._probe = subprocess.Popen(PROBE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -89,6 +90,12 @@ class Watch:
         assert self._probe.stdin is not None
         self._probe.stdin.write(f"{self._place.url}\n")
         self._probe.stdin.flush()
+
+    def trim(self) -> None:
+        """Have the server give back what is free, and remember its size in bytes before and after."""
+        before = self._place.seen.memory_info().rss
+        self._place.fault("trim")
+        self.trimmed = before, self._place.seen.memory_info().rss
 
     def stop(self) -> None:
         """Ask no more. Blocks."""

@@ -143,6 +143,7 @@ class ScriptedEngine:
 
     def __post_init__(self) -> None:
         self.settings = Settings()
+        self.figures = None
         self.requests: list[GenerationRequest] = []
         self.generations: list[Generation] = []
         self.closed = False

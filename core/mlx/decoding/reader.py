@@ -18,6 +18,7 @@ from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
 from core.mlx.kv.prefix_cache import PrefixCache
+from core.mlx.meter import Meter
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.precision import precision
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler, resolve
@@ -43,11 +44,13 @@ class RequestReader:
         loaded: LoadedWeights,
         prefixes: PrefixCache,
         snapshots: bool,
+        meter: Meter,
         failure: Callable[[Exception], EngineError],
     ) -> None:
         self._loaded = loaded
         self._prefixes = prefixes
         self._snapshots = snapshots
+        self._meter = meter
         self._failure = failure
         self._grammar_tokenizer: Any = None
         self._precision = precision(loaded.model)
@@ -78,6 +81,7 @@ class RequestReader:
             image_tokens=inputs.image_tokens,
             key=inputs.key,
         )
+        row.measured = partial(self._meter.end, self._meter.begin(generation))
         row.sampling = resolve(request.sampling, loaded.defaults)
         row.sampler = loaded.ranks.agreed(make_sampler(row.sampling))
         schemas = prompt.schema is not None or prompt.call_schema is not None

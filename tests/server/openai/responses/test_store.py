@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import ResponsesError
 from server.openai.responses import store as module
 from server.openai.responses.store import ResponseStore, pieces
 
@@ -37,7 +38,8 @@ def test_a_response_is_found_with_its_conversation_in_order() -> None:
     assert store.item("msg_out-a") == item("out-a")
     assert (store.get("resp_x"), store.item("msg_x"), store.delete("resp_x")) == (None, None, False)
     store.close()
-    assert store.get("resp_a") is None
+    with pytest.raises(ResponsesError, match="The file of kept responses memory cannot be read"):
+        store.get("resp_a")
 
 
 def test_a_deleted_response_takes_along_what_no_other_holds() -> None:
@@ -98,7 +100,7 @@ def test_a_file_that_cannot_be_used_costs_no_answer(tmp_path: Path, caplog: pyte
     path = tmp_path / "responses.sqlite"
     path.write_text("no database, but long enough to be looked at" * 100)
     store = ResponseStore(path, 10_000)
-    assert "kept in memory" in caplog.text
+    assert "Responses are kept in memory" in caplog.text
     put(store, "a")
     assert store.get("resp_a") is not None
     store.close()
