@@ -106,9 +106,10 @@ async def _ask_over_the_api(app: AssayApp) -> None:
     key = app._services.server.key if app._services else ""
     headers = {"Authorization": f"Bearer {key}"}
     body = {"model": "pocket/qwen3", "max_tokens": 64, "messages": [{"role": "user", "content": "Hello!"}]}
+    other = {"model": "pocket/qwen3", "max_output_tokens": 64, "input": "Hello!"}
     async with httpx.AsyncClient(base_url=app.state.api_url, headers=headers, timeout=60) as client:
-        for path in ("/v1/chat/completions", "/v1/messages"):
-            (await client.post(path, json=body)).raise_for_status()
+        for path, asked in (("chat/completions", body), ("responses", other), ("messages", body)):
+            (await client.post(f"/v1/{path}", json=asked)).raise_for_status()
 
 
 async def take(target: Path) -> None:
@@ -136,7 +137,7 @@ async def take(target: Path) -> None:
             _keep(app, target, "golden")
             await _ask_over_the_api(app)
             await pilot.press("f5")
-            await _until(pilot, lambda: app.wire.table.rows.row_count == 2)
+            await _until(pilot, lambda: app.wire.table.rows.row_count == 3)
             _keep(app, target, "wire")
             await pilot.resize_terminal(*NARROW)
             await pilot.press("f2")
