@@ -187,6 +187,7 @@ class PrefillStage:
             row.prompt_tokens, row.image_tokens = inputs.length, inputs.image_tokens
         row.prefilled = work.done
         row.cached = min(row.cached, work.done)  # a model that cannot go on from there has begun anew
-        row.generation.feed(Prefill(work.done, row.prompt_tokens, row.cached))
+        if work.done != before or task.finished:  # else it has looked at an image
+            row.generation.feed(Prefill(work.done, row.prompt_tokens, row.cached))
         passed = max(before, work.indivisible - 1)
         self._reuse.store_snapshots(row, passed, work.done, lambda: copy.deepcopy(work.cache))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
 
 from core.errors import UnsupportedInput
+from core.mlx.decoding.image_tower import see_each, seen
 from core.mlx.decoding.scratch import release_scratch
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.vision_decoder import RopeOffset, VisionDecoder, part
@@ -50,17 +52,20 @@ class VisionPrefill:
         self._tokens = as_array(inputs.tokens)
         self._embeddings: mx.array | None = None
         self._more: dict[str, Any] = {}
+        self._encoding: Generator[None, None, None] | None = self._encode()
         self._undivided = False  # the last token is prefilled with them, because every token sees every other one
 
     def step(self, chunk: int, boundary: int = 0) -> bool:
-        """Encode the images on the first call, process `chunk` tokens on each later one; True when nothing is left.
+        """Encode the images on the first calls, process `chunk` tokens on each later one; True when nothing is left.
 
         It never goes beyond `boundary`, so that the cache can be copied there.
         """
         length = self._tokens.shape[1]
         last = length - 1
-        if self._embeddings is None:
-            self._encode()
+        if self._encoding is not None:
+            for _ in self._encoding:
+                return False
+            self._encoding = self.inputs.pixels = None
             return self.done == last
         if self._undivided:
             self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, 0, length)
@@ -75,13 +80,20 @@ class VisionPrefill:
         release_scratch()
         return self.done == last
 
-    def _encode(self) -> None:
+    def _encode(self) -> Generator[None, None, None]:
+        """Yields between images that the model may be shown one by one."""
         features = dict(self.inputs.features or {})
         pixels = features.pop("pixel_values", None)
         mask = features.pop("attention_mask", None)
         known = self._known_rows()
         if known is not None:
             extra = self._assemble(known, features, mask)
+        elif self.inputs.pixels is not None:
+            names = [name for name, _ in self.inputs.images]
+            output = yield from see_each(self._model, self.inputs.pixels, names, self._known_images())
+            with seen(self._model, output):
+                extra = self._through_the_tower(mx.zeros((1,)), mask, features)
+            self._keep_rows(extra, features, mask)
         else:
             extra = self._through_the_tower(pixels, mask, features)
             if pixels is not None:
@@ -95,7 +107,7 @@ class VisionPrefill:
         self.cache[-1] = RopeOffset(None if deltas is None else mx.array(deltas).reshape(-1).astype(mx.int32), beside)
         self._more = {**features, **extra}
         mx.eval(self._embeddings, self.cache[-1].state)
-        self._plan()
+        yield from self._plan()
 
     def _through_the_tower(self, pixels: Any, mask: Any, features: dict[str, Any]) -> dict[str, Any]:
         """What `get_input_embeddings` returns, and the positions that some models leave in their language model."""
@@ -174,7 +186,7 @@ class VisionPrefill:
             for start, own in rows:
                 self._rows.put(self._name, self.inputs.key[start], own)
 
-    def _plan(self) -> None:
+    def _plan(self) -> Generator[None, None, None]:
         """Find out whether the prompt may be cut into chunks, and where it may not."""
         rest = {
             name: part(name, value, self._tokens.shape[1], self.done, self._tokens.shape[1])
@@ -189,7 +201,7 @@ class VisionPrefill:
         if self.done:  # what masks images does so for whole prompts alone
             self.cache[:] = self._decoder.make_cache()
             self.done = self.reused = 0
-            self._encode()
+            yield from self._encode()
             return
         self.indivisible = self.inputs.runs[-1][1] if self.inputs.runs else self._tokens.shape[1] - 1
 
@@ -218,6 +230,18 @@ class VisionPrefill:
                 return None
             found.append((start, rows))
         return found if not found or self._decoder.assembles.get(len(self.inputs.images) > 1) else None
+
+    def _known_images(self) -> dict[str, mx.array]:
+        """The rows of images that were seen in other prompts, by their names."""
+        images, runs = self.inputs.images, self.inputs.runs
+        if len(images) != len(runs) or not self._decoder.assembles.get(len(images) > 1):
+            return {}
+        found: dict[str, mx.array] = {}
+        for (image, _), (start, end) in zip(images, runs, strict=True):
+            rows = self._rows.get(self._name, self.inputs.key[start])
+            if rows is not None and rows.shape[0] == end - start:
+                found[image] = rows
+        return found
 
     def _assemble(self, known: list[tuple[int, mx.array]], features: dict[str, Any], mask: Any) -> dict[str, Any]:
         """What `get_input_embeddings` would return, without a run of the vision tower."""

@@ -13,6 +13,7 @@ from typing import Any
 from core.errors import InvalidImage, ended
 from core.media.images import ImageData
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.prompt.pixels import Pixels, one_by_one, pixels_later
 
 MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")
 """Names under which configurations keep the token that an image's embeddings replace."""
@@ -24,11 +25,15 @@ SIZES = 8
 
 @dataclass(frozen=True)
 class Seen:
-    """What a processor made of a prompt with images. `places` are those of the image tokens, in order."""
+    """What a processor made of a prompt with images. `places` are those of the image tokens, in order.
+
+    `pixels` are those that can be shown to the model one image at a time; others are among the features.
+    """
 
     tokens: list[int]
     features: dict[str, Any]
     places: list[int]
+    pixels: Pixels | None = None
 
 
 def see(text: str, images: Sequence[ImageData], pictures: list[Any], loaded: LoadedWeights, *, special: bool) -> Seen:
@@ -39,17 +44,22 @@ def see(text: str, images: Sequence[ImageData], pictures: list[Any], loaded: Loa
     Raises InvalidImage for images that it refuses.
     """
     try:
-        features = _processed(text, pictures, loaded, special)
+        with pixels_later(loaded) as measure:
+            features = _processed(text, pictures, loaded, special)
     except InvalidImage:
         raise
     except Exception as error:  # processors raise what they like on images or counts they cannot place
         raise InvalidImage(_refusal(loaded.info.id, images, str(error) or type(error).__name__)) from error
     tokens = [int(token) for token in features.pop("input_ids").reshape(-1).tolist()]
     features = {name: value for name, value in features.items() if value is not None}
+    pixels = measure.pixels if measure is not None else None
+    if pixels is None and one_by_one(loaded.model) and {"pixel_values", "image_grid_thw"} <= features.keys():
+        pixels = Pixels.made(features.pop("pixel_values"), features["image_grid_thw"])
     markers = [features["image_token_index"]] if "image_token_index" in features else _markers(loaded)
     marker = next((marker for marker in markers if marker in tokens), None)
     # Phi-3.5-vision's processor numbers its images -1, -2, ... instead of giving them a token.
-    return Seen(tokens, features, [place for place, token in enumerate(tokens) if token == marker or token < 0])
+    places = [place for place, token in enumerate(tokens) if token == marker or token < 0]
+    return Seen(tokens, features, places, pixels)
 
 
 def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:

@@ -21,6 +21,7 @@ from core.mlx.models.vision_decoder import crossing_layers
 from core.mlx.prompt.chat_template import Prompt, rendering
 from core.mlx.prompt.image_counts import count_image
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
+from core.mlx.prompt.pixels import Pixels
 
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""
@@ -51,6 +52,8 @@ class Inputs:
     key: list[int] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
     """(start, end) of each run of image tokens; key[start] names its image."""
+    pixels: Pixels | None = None
+    """Those of images that the vision tower may see one by one; else they are among the features."""
 
     @property
     def length(self) -> int:
@@ -132,14 +135,15 @@ def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeigh
                 f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
             )
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
-        return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, _as_a_whole(seen.tokens, images))
+        key = _as_a_whole(seen.tokens, images)
+        return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, key, pixels=seen.pixels)
     counts = yield from _counts(seen.places, images, loaded)
     key, runs = name_images(seen, images, counts)
     if not _cut_anywhere(loaded):
         key = _as_a_whole(key, images)
     elif crossing_layers(loaded.model.language_model):  # tokens before an image attend to it as well, to all alike
         key = [_as_a_whole([], images)[0], *key[1:]]
-    return Inputs(prompt, seen.tokens, seen.features, _named(images, counts), count, key, runs)
+    return Inputs(prompt, seen.tokens, seen.features, _named(images, counts), count, key, runs, seen.pixels)
 
 
 def _refuse_too_many(prompt: Prompt, images: Sequence[ImageData], loaded: LoadedWeights) -> Generator[None, None, None]:
