@@ -67,6 +67,7 @@ class VisionPrefill:
                 return False
             self._encoding = self.inputs.pixels = None
             return self.done == last
+        assert self._embeddings is not None
         if self._undivided:
             self._decoder.prefill(self._tokens, self._embeddings, self.cache, self._more, 0, length)
             trim_prompt_cache(self.cache, 1)  # the batch reads the last token once more, for its logits

@@ -60,7 +60,7 @@ class Pixels:
     @classmethod
     def made(cls, patches: mx.array, grids: mx.array) -> Pixels:
         """Patches of shape (patches of all images, ...) and grids of shape (images, 3)."""
-        pixels = cls(grids.tolist())
+        pixels = cls(np.array(grids).tolist())
         pixels._patches = patches
         return pixels
 
