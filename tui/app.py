@@ -193,8 +193,7 @@ class AssayApp(Frame):
         """Let what was typed reach the chat, and the chat's file be open for it, be the engine up or not."""
         try:
             async with asyncio.timeout(TYPED_WITHIN_S):
-                if self._typed_ahead.waiting:
-                    await self._typed_in.wait()
+                await self._typed_ahead.through()
                 if "chat" in self._panes:
                     await self._take_what_was_sent()
                     await self.chat.prepare_to_end(self._settings_read)

@@ -38,6 +38,7 @@ from tui.chat.turn_view import TurnView
 from tui.foreign import plain, short_name
 from tui.services import Services
 from tui.state import WorkbenchState
+from tui.typed_ahead import TURNS_THE_PAGE
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -101,7 +102,7 @@ class KeptChat(Vertical):
             self._saver = ChatSaver(history_file(settings.data_dir), unsaved)  # notify may be called on any thread
             self._taking_up = self._take_up(self._saver)
 
-    @work(exclusive=True, group="saved-chats")
+    @work(exclusive=True, group=TURNS_THE_PAGE)
     async def _take_up(self, saver: ChatSaver) -> None:
         """Go on with what was written for a new chat when the workbench was left."""
         try:
@@ -231,7 +232,7 @@ class KeptChat(Vertical):
         self._show_title()
         self.focus_main()
 
-    @work(exclusive=True, group="saved-chats")
+    @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_new_chat(self) -> None:
         """Begin a new chat, with what was written for it; a new one in which something is written becomes a draft."""
         self._end_answer()
@@ -249,7 +250,7 @@ class KeptChat(Vertical):
                 self.notify(error.message, title="Drafts are not read", severity="warning")
         await self._go_to(Opened(Conversation(), self.defaults, written))
 
-    @work(exclusive=True, group="saved-chats")
+    @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_saved_chats(self) -> None:
         if self._saver is None:
             self.notify("The engine is still starting.")
