@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from core.status import Notice
 from tui.actions import ACTIONS, PLACES, STOPS, Action
 from tui.background import off_loop
 from tui.frame import Frame
-from tui.services import Services, open_services
+from tui.gone import names_one_gone, without_gone
+from tui.services import Services, open_services, usual_models
 from tui.state import ApiPhase, Phase
 from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 OPENS = {"keys": "KeysScreen", "api_panel": "ApiPanel"}
 """Actions, and the screens that they open: never twice."""
+QUESTIONS = ("Confirm", "Unsaved", "DeleteScreen")
+"""Screens over which nothing opens: they are answered first."""
 
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
@@ -241,10 +244,28 @@ class AssayApp(Frame):
         self.action_face("chat")
 
     def on_models_pane_listed(self, event: ModelsPane.Listed) -> None:
-        self.chat.bar.show_models(event.models)
+        there = {info.id for info in event.models}
+        if names_one_gone(self.state, there):
+            self._stand_in(there)
+        if gone := self.chat.bar.show_models(event.models):
+            why = "cannot be loaded" if gone in there else "is not on this disk"
+            instead = f"The {self.chat.bar.chosen} tier answers the chat now."
+            self.notify(f"{gone} {why} any more. {instead}", severity="warning", timeout=10)
         if self._memory is not None:
             self._memory.models_listed()
         self._when_settled()
+
+    @work(exclusive=True, group="tiers")
+    async def _stand_in(self, there: Container[str]) -> None:
+        """Give the tiers whose models have gone from the disk those that stand for them now."""
+        services = self._services
+        if services is None:
+            return
+        usual = await off_loop(lambda: usual_models(services.engine.catalog, services.settings), "tiers")
+        self._services = replace(services, quick=usual.quick, full=usual.full, text=usual.text)
+        self.state, told = without_gone(self.state, there, usual)
+        for sentence in told:
+            self.notify(sentence, severity="warning", timeout=10)
 
     def on_golden_pane_suite_read(self) -> None:
         self._when_settled()
@@ -284,7 +305,7 @@ class AssayApp(Frame):
     @work(group="api")
     async def action_toggle_api(self) -> None:
         services, phase = self._services, self.state.api
-        if type(self.screen).__name__ == "Confirm" or self.state.phase is Phase.CLOSING:
+        if type(self.screen).__name__ in ("Confirm", "DeleteScreen") or self.state.phase is Phase.CLOSING:
             return  # the question comes first
         if services is None:
             self.notify("The engine is still starting.")
@@ -320,7 +341,7 @@ class AssayApp(Frame):
             return self._stoppable(str(parameters[0]))
         if action == "jump":
             return not isinstance(self.screen, ModalScreen)
-        return action not in OPENS or type(self.screen).__name__ not in ("Confirm", "Unsaved", OPENS[action])
+        return action not in OPENS or type(self.screen).__name__ not in (*QUESTIONS, OPENS[action])
 
     def _stoppable(self, face: str) -> bool:
         """Whether a pane does something that can be stopped."""

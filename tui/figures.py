@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from core.calls.events import RATE_TOKENS
@@ -62,6 +63,12 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes}:{rest:02d}"
+
+
+def when(moment: float, now: float) -> str:
+    """A moment in seconds since the epoch as a person says it: the hour today, the day before that."""
+    then = time.localtime(moment)
+    return time.strftime("today %H:%M" if then[:3] == time.localtime(now)[:3] else "%Y-%m-%d", then)
 
 
 def golden_rate(attempt: Attempt) -> str:

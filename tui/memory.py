@@ -14,6 +14,7 @@ from core.errors import EngineError
 from tui.background import off_loop
 from tui.chat.settings_screen import BadSetting, read_tools, write_tools
 from tui.faces import FACES
+from tui.models.order import Order
 from tui.remembered import ChatChoice, Remembered, read_remembered, remembered_file, write_remembered
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Memory:
         self._file = remembered_file(data_dir)
         self._kept = Remembered()
         self._ready = False
+        self._listed = False
 
     async def recall(self) -> None:
         """Read the file; apply the theme, the pane, the suite and the settings of new chats."""
@@ -55,6 +57,8 @@ class Memory:
                 app.golden.open_suite(Path(kept.suite))
             else:
                 notes.append(f"The suite {kept.suite} is not there any more.")
+        if kept.models_by and not app.models.order.column:
+            app.models.order = Order.read(kept.models_by)
         if kept.run:
             app.golden.show_run(self._file.parent, kept.run)
         for sentence in notes:
@@ -77,8 +81,12 @@ class Memory:
         self._ready = True
 
     def models_listed(self) -> None:
-        """The chat can offer models now: choose the one that answered last time."""
-        self._app.chat.bar.choose(self._kept.answers)
+        """The chat can offer models now: choose the one that answered last time, and say it if that is not there."""
+        bar, answers = self._app.chat.bar, self._kept.answers
+        bar.choose(answers)
+        if answers and bar.chosen != answers and not self._listed:
+            self._app.notify(f"{answers} does not answer any more: it is not here, or broken.", severity="warning")
+        self._listed = True
 
     def _now(self) -> Remembered:
         app = self._app
@@ -91,6 +99,7 @@ class Memory:
             answers=app.chat.bar.chosen,
             suite=app.golden.suite_folder,
             run=app.golden.last_run or self._kept.run,
+            models_by=str(app.models.order),
             chat=chat,
             **chosen,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 import tempfile
 import time
@@ -29,6 +30,8 @@ WIDE, MIDDLE, NARROW = (160, 45), (120, 36), (80, 24)
 EVERY_SIZE = (NARROW, (120, 40), WIDE, (220, 60))
 DEADLINE_S = 120.0
 
+CACHED = "someone/qwen3"
+"""A model that the pictures of every face show in the cache."""
 QUESTION = "What does this picture show, and how would I draw it?"
 ANSWER = """## A picture of one shape
 
@@ -185,6 +188,25 @@ def _save_a_chat(data_dir: Path, image: Path) -> None:
         history.add(chat, Turn(Message.text(Role.ASSISTANT, ANSWER), "pocket/qwen2-vl"))
 
 
+def _put_into_cache(cache: Path) -> None:
+    """A pocket model as if it had been downloaded, in two revisions that differ in the model's card."""
+    from core.hub.cache import publish, repository_folder
+    from core.hub.repository import RemoteFile
+    from core.pocket import POCKET_MODELS
+
+    source = next(model.folder for model in POCKET_MODELS if model.id == "pocket/qwen3")
+    blobs = repository_folder(cache, CACHED) / "blobs"
+    blobs.mkdir(parents=True)
+    whole = {file.name: file.read_bytes() for file in source.iterdir() if file.is_file()}
+    for revision, card in (("old", b"A card."), ("main", b"A longer card.")):
+        files = []
+        for name, data in (whole | {"README.md": card}).items():
+            digest = hashlib.sha256(data).hexdigest()
+            (blobs / digest).write_bytes(data)
+            files.append(RemoteFile(name, len(data), digest))
+        publish(cache, CACHED, hashlib.sha1(card).hexdigest(), tuple(files), revision)
+
+
 async def _faces(camera: Camera, image: Path) -> None:
     """Every face of a workbench that has just started, one after the other."""
     from tui.widgets.rows import Rows
@@ -210,6 +232,11 @@ async def _faces(camera: Camera, image: Path) -> None:
     await camera.keep_opened("palette", "ctrl+p")
     await pilot.press("f2")
     await camera.keep("models")
+    app.models.table.select(CACHED)
+    while app.models.order.column != "size":
+        await pilot.press("s")
+    await camera.keep("models-sorted")
+    await camera.keep_opened("models-delete", "x")
 
     board = app.golden._board
     await pilot.press("f4")
@@ -244,6 +271,7 @@ async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str])
         await asyncio.to_thread(_draw, image)
         await asyncio.to_thread(_save_a_chat, folder / "data", image)
         app = _new_app(folder)
+        await asyncio.to_thread(_put_into_cache, folder / "cache")
         async with app.run_test(size=size) as pilot:
             await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
             await _faces(Camera(app, pilot, target, themes), image)

@@ -32,7 +32,8 @@ class Remembered:
     """What was chosen; "" and None where nothing was.
 
     `quick` and `full` are models picked by hand, `answers` is who answers in the chat (a tier or a model), `suite` the
-    folder of golden prompts, `run` the last run of them.
+    folder of golden prompts, `run` the last run of them; `models_by` is the column that models are sorted by, with a
+    "-" before it where the greatest comes first.
     """
 
     theme: str = ""
@@ -43,6 +44,7 @@ class Remembered:
     suite: str = ""
     run: str = ""
     chat: ChatChoice | None = None
+    models_by: str = ""
 
 
 def remembered_file(data_dir: Path) -> Path:

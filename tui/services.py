@@ -10,6 +10,7 @@ from core.errors import EngineError
 from tui.state import WorkbenchState
 
 if TYPE_CHECKING:
+    from core.catalog import Catalog
     from core.engine import Engine
     from core.golden.models import Chooser
     from core.golden.routes import Route
@@ -59,20 +60,37 @@ def open_services(settings: Settings) -> Services:
     Raises EngineError when the engine cannot start; nothing is left running then.
     """
     from core.engine import Engine
-    from core.tiers import Tier, resolve_tier
     from server.lifecycle import ApiServer
 
     engine = Engine(settings).start()
     try:
-        chosen: dict[Tier, str | None] = {}
-        text: dict[str, str] = {}
-        for tier in Tier:
-            try:
-                chosen[tier] = resolve_tier(engine.catalog, settings, tier).model.id
-                text[tier.value] = resolve_tier(engine.catalog, settings, tier, images=False).model.id
-            except EngineError:
-                chosen[tier] = None  # nothing can stand in: the panes say so where it matters
+        usual = usual_models(engine.catalog, settings)
     except BaseException:
         engine.close()
         raise
-    return Services(settings, engine, ApiServer(engine, settings), chosen[Tier.QUICK], chosen[Tier.FULL], text)
+    return Services(settings, engine, ApiServer(engine, settings), usual.quick, usual.full, usual.text)
+
+
+@dataclass(frozen=True)
+class Usual:
+    """The models that stand for the tiers where nobody picks others; None where nothing can stand in. `text` has those
+    for conversations without images."""
+
+    quick: str | None
+    full: str | None
+    text: Mapping[str, str]
+
+
+def usual_models(catalog: Catalog, settings: Settings) -> Usual:
+    """Look for the models that stand for the tiers now."""
+    from core.tiers import Tier, resolve_tier
+
+    chosen: dict[Tier, str | None] = {}
+    text: dict[str, str] = {}
+    for tier in Tier:
+        try:
+            chosen[tier] = resolve_tier(catalog, settings, tier).model.id
+            text[tier.value] = resolve_tier(catalog, settings, tier, images=False).model.id
+        except EngineError:
+            chosen[tier] = None  # nothing can stand in: the panes say so where it matters
+    return Usual(chosen[Tier.QUICK], chosen[Tier.FULL], text)

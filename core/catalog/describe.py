@@ -101,7 +101,7 @@ def describe(
     except ValueError as error:
         return _unusable(found, size, f"{error}; download the model again")
     if config is None:
-        partial = found.partial_downloads > 0
+        partial = found.partial_downloads > 0 or (found.source == "cache" and found.revision is None)
         return _unusable(found, size, _without_config(found, listing), foreign=not partial)
     verdict = judge(config, sentence_transformer="modules.json" in listing.sizes)
     return _described(found, listing, config, verdict, allow_code, prefill_chunk, float32)

@@ -18,7 +18,8 @@ from huggingface_hub.file_download import are_symlinks_supported, repo_folder_na
 from huggingface_hub.utils import WeakFileLock
 
 from core.atomic import write_atomically
-from core.hub.repository import COMMIT, RemoteFile
+from core.hub.layout import COMMIT
+from core.hub.repository import RemoteFile
 
 WORK = ".assay"
 """A folder of a repository's in which snapshots are put together; readers of the layout look past it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from core.catalog import Catalog, ModelInfo
 from core.catalog.in_use import is_held
 from core.catalog.places import cache_folder
 from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound, ended
-from core.hub.disk import Stored, read_disk
+from core.hub.disk import Disk, Stored, read_disk
 from core.hub.records import is_running, read_records, remove_record
 from core.settings import Settings
 
@@ -29,6 +30,8 @@ class Deletion:
     commits: tuple[str, ...] = ()
     downloads: tuple[str, ...] = ()
     """Keys of unfinished downloads whose records go as well."""
+    stays: int = 0
+    """Bytes of it that other revisions use, and that stay."""
 
 
 def plan_deletion(catalog: Catalog, model_id: str, revision: str | None = None, own_folder: bool = False) -> Deletion:
@@ -39,16 +42,32 @@ def plan_deletion(catalog: Catalog, model_id: str, revision: str | None = None, 
     """
     settings = catalog.settings
     stored = read_disk(settings).model(model_id)
-    downloads = tuple(
-        record.key
-        for record in read_records(settings)
-        if record.id == model_id and revision in (None, record.revision, record.commit)
-    )
+    downloads = _downloads(settings, model_id, revision)
     if stored is not None:
         return _of_cache(stored, revision, downloads)
     if downloads:
         return Deletion(model_id, cache_folder(settings) / "nothing", 0, "a download that has not begun", (), downloads)
     return _of_folder(catalog.get(model_id), revision, own_folder)
+
+
+def plan_deletions(catalog: Catalog, disk: Disk, model_id: str) -> tuple[Deletion, ...]:
+    """What can be deleted of a model: all of it first, then each revision where there are several. `disk` is as it was
+    just read. Raises ModelNotFound and InvalidRequest."""
+    stored = disk.model(model_id)
+    if stored is None:
+        return (plan_deletion(catalog, model_id),)
+    single = [one.commit for one in stored.revisions] if len(stored.revisions) > 1 else []
+    settings = catalog.settings
+    return tuple(_of_cache(stored, one, _downloads(settings, model_id, one)) for one in (None, *single))
+
+
+def _downloads(settings: Settings, model_id: str, revision: str | None) -> tuple[str, ...]:
+    """Keys of the unfinished downloads of a model, or of a revision of it."""
+    return tuple(
+        record.key
+        for record in read_records(settings)
+        if record.id == model_id and revision in (None, record.revision, record.commit)
+    )
 
 
 def _of_cache(stored: Stored, revision: str | None, downloads: tuple[str, ...]) -> Deletion:
@@ -59,17 +78,27 @@ def _of_cache(stored: Stored, revision: str | None, downloads: tuple[str, ...]) 
             what = "what has been downloaded of it"
         elif stored.unfinished:
             what += " and an unfinished download"
-        return Deletion(stored.id, stored.folder, stored.size_bytes, what, (), downloads)
+        return Deletion(stored.id, stored.folder, stored.size_bytes - _linked(stored), what, (), downloads)
     meant = [one for one in stored.revisions if one.commit.startswith(revision) or revision in one.refs]
     if len(meant) != 1:
         there = ", ".join(one.commit[:8] for one in stored.revisions) or "none"
         raise HubNotFound(f"{stored.id} has no revision {revision!r} on this disk, or several. There are: {there}.")
+    one = meant[0]
     if len(stored.revisions) == 1:
-        return Deletion(
-            stored.id, stored.folder, stored.size_bytes, "the model: it has no other revision", (), downloads
-        )
-    what = f"revision {meant[0].commit[:8]}; what other revisions use stays"
-    return Deletion(stored.id, stored.folder, meant[0].frees, what, (meant[0].commit,), downloads)
+        frees = stored.size_bytes - _linked(stored)
+        return Deletion(stored.id, stored.folder, frees, "the model: it has no other revision", (), downloads)
+    refs = f" ({', '.join(one.refs)})" if one.refs else ""
+    what = f"revision {one.commit[:8]}{refs}"
+    stays = one.size_bytes - one.frees
+    return Deletion(stored.id, stored.folder, one.frees, what, (one.commit,), downloads, stays)
+
+
+def _linked(stored: Stored) -> int:
+    """Bytes of a model's files that other folders hold as well, by hard links: deleting them here frees nothing."""
+    files = [file.lstat() for file in stored.folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    here = Counter((status.st_dev, status.st_ino) for status in files)
+    found = {(s.st_dev, s.st_ino): s.st_size for s in files if s.st_nlink > here[s.st_dev, s.st_ino]}
+    return sum(found.values())
 
 
 def _of_folder(info: ModelInfo, revision: str | None, own_folder: bool) -> Deletion:
@@ -84,8 +113,8 @@ def _of_folder(info: ModelInfo, revision: str | None, own_folder: bool) -> Delet
         )
     if not own_folder:
         raise InvalidRequest(
-            f"{info.id} lies in a folder of your own, {info.path}, which other programs may use. --own-folder deletes "
-            "it."
+            f"{info.id} lies in a folder of your own, {info.path}, which other programs may use. "
+            f"`assay models delete {info.id} --own-folder` deletes it."
         )
     if info.path.is_symlink():
         raise InvalidRequest(f"{info.path} is a link to another folder. Remove it yourself.")
@@ -98,7 +127,7 @@ def delete(settings: Settings, deletion: Deletion, loaded: frozenset[str] = froz
     Raises ModelInUse for a model that is among the `loaded`, or that another program has loaded or is downloading;
     InvalidRequest where files cannot be removed.
     """
-    _refuse_in_use(settings, deletion, loaded)
+    refuse_in_use(settings, deletion, loaded)
     try:
         if deletion.commits:
             scan_cache_dir(cache_folder(settings)).delete_revisions(*deletion.commits).execute()
@@ -114,7 +143,8 @@ def delete(settings: Settings, deletion: Deletion, loaded: frozenset[str] = froz
     return deletion.frees
 
 
-def _refuse_in_use(settings: Settings, deletion: Deletion, loaded: frozenset[str]) -> None:
+def refuse_in_use(settings: Settings, deletion: Deletion, loaded: frozenset[str] = frozenset()) -> None:
+    """Raise ModelInUse for a model that is among the `loaded`, or in use by any program of this machine."""
     commits = deletion.commits or ("*",)
     snapshots = [place for commit in commits for place in deletion.folder.glob(f"snapshots/{commit}")]
     if deletion.id in loaded or any(map(is_held, (deletion.folder, *snapshots))):

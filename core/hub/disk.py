@@ -13,7 +13,7 @@ from huggingface_hub import scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 
 from core.catalog.places import cache_folder
-from core.hub.repository import SHA256
+from core.hub.layout import SHA256
 from core.settings import Settings
 
 
@@ -50,10 +50,12 @@ class Duplicate:
     name: str
     size_bytes: int
     models: tuple[str, ...]
+    copies: int
+    """How often it lies on the disk; fewer than models where some are hard links to one file."""
 
     @property
     def wasted(self) -> int:
-        return self.size_bytes * (len(self.models) - 1)
+        return self.size_bytes * (self.copies - 1)
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,13 @@ class Disk:
     models: tuple[Stored, ...]
     duplicates: tuple[Duplicate, ...]
     free: int
+    linked: int = 0
+    """Bytes of files of several models that are hard links to one file: they take room once."""
 
     @property
     def size_bytes(self) -> int:
-        return sum(model.size_bytes for model in self.models)
+        """What all of it takes."""
+        return sum(model.size_bytes for model in self.models) - self.linked
 
     def model(self, model_id: str) -> Stored | None:
         return next((model for model in self.models if model.id == model_id), None)
@@ -78,9 +83,16 @@ def read_disk(settings: Settings) -> Disk:
     cache = cache_folder(settings)
     scanned = {repository.repo_path: repository for repository in _scan(cache)}
     models = [_stored(folder, scanned.get(folder)) for folder in _repositories(cache)]
-    free = shutil.disk_usage(next(place for place in (cache, *cache.parents) if place.exists())).free
     ordered = tuple(sorted(models, key=lambda model: (-model.size_bytes, model.id)))
-    return Disk(cache, ordered, tuple(_duplicates(scanned.values())), free)
+    same = list(_duplicates(scanned.values()))
+    linked = sum(twice.size_bytes * (len(twice.models) - twice.copies) for twice in same)
+    duplicates = sorted((twice for twice in same if twice.copies > 1), key=lambda twice: (-twice.wasted, twice.digest))
+    return Disk(cache, ordered, tuple(duplicates), free_room(cache), linked)
+
+
+def free_room(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder, which need not be there yet."""
+    return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
 
 
 def _scan(cache: Path) -> Iterator[Any]:
@@ -131,18 +143,16 @@ def _size(file: Path) -> int:
 
 
 def _duplicates(repositories: Any) -> Iterator[Duplicate]:
-    """Large files that lie in several repositories: their blobs are named by their content."""
+    """Large files that lie in several repositories, in copies or linked: their blobs are named by their content."""
     holders: Mapping[str, dict[Path, Any]] = defaultdict(dict)
     for repository in repositories:
         for revision in repository.revisions:
             for file in revision.files:
                 if SHA256.fullmatch(file.blob_path.name):
                     holders[file.blob_path.name].setdefault(repository.repo_path, file)
-    found = []
     for digest, files in holders.items():
-        apart = {(status.st_dev, status.st_ino) for status in (file.blob_path.stat() for file in files.values())}
-        if len(files) > 1 and len(apart) > 1:
+        if len(files) > 1:
+            apart = {(status.st_dev, status.st_ino) for status in (file.blob_path.stat() for file in files.values())}
             one = next(iter(files.values()))
             models = tuple(sorted(model_of(folder) for folder in files))
-            found.append(Duplicate(digest, one.file_name, one.size_on_disk, models))
-    yield from sorted(found, key=lambda duplicate: (-duplicate.wasted, duplicate.digest))
+            yield Duplicate(digest, one.file_name, one.size_on_disk, models, len(apart))

@@ -21,7 +21,9 @@ from core.atomic import write_atomically
 from core.errors import HubError, ModelInUse
 from core.hub.cache import repository_folder
 from core.hub.fetch import draft_of
-from core.hub.repository import COMMIT, SHA256, RemoteFile, check_id, check_revision, is_safe
+from core.hub.layout import COMMIT, SHA256
+from core.hub.repository import RemoteFile, check_id, check_revision, is_safe
+from core.hub.unfinished import RECORDS
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ class Record:
 
 
 def records_folder(settings: Settings) -> Path:
-    return settings.data_dir / "downloads"
+    return settings.data_dir / RECORDS
 
 
 def _file(settings: Settings, key: str) -> Path:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from core.errors import HubBroken, HubNotFound
 from core.hub.client import api, asking
+from core.hub.layout import COMMIT, SHA256
 from core.text_safety import clean
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
-SHA256 = re.compile(r"[0-9a-f]{64}")
 MOST_FILES = 20_000
 MOST_BYTES = 1 << 50
 """What no file has; a size beyond it is a lie."""

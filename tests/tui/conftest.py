@@ -42,6 +42,13 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _own_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A disk with as much room on every machine; the cache is an empty one unless a test names its own."""
+    monkeypatch.setattr("core.hub.disk.free_room", lambda folder: 412_000_000_000)
+    monkeypatch.setenv("ASSAY_HF_CACHE", str(tmp_path / "no-cache"))
+
+
 @pytest.fixture
 def scripted() -> ScriptedEngine:
     return ScriptedEngine()

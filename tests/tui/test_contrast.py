@@ -17,10 +17,13 @@ from textual.widgets import Input, TextArea
 
 import tui
 from core.calls.events import Prefill, ThinkingDelta
+from core.hub.delete import Deletion
+from core.hub.disk import Duplicate
 from server.wire import WireState
 from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, ScriptedServer, answer, finished, golden_answers, red_square
 from tui.app import AssayApp
+from tui.models.delete_screen import DeleteScreen
 from tui.theme import DARK, LIGHT
 
 TEXT, BORDER = 4.5, 3.0
@@ -124,7 +127,15 @@ async def beginning_of_chat(pilot: Pilot[None], app: AssayApp) -> None:
 
 
 async def models(pilot: Pilot[None], app: AssayApp) -> None:
-    await pilot.press("f2", "end")
+    await pilot.press("f2", "end", "s", "s")
+
+
+async def delete(pilot: Pilot[None], app: AssayApp) -> None:
+    whole = Deletion("me/model", Path("/models/me"), 5, "the model in 2 revisions")
+    one = replace(whole, what="revision 12345678 (main)", commits=("1" * 40,), stays=3)
+    twice = Duplicate("1" * 64, "model.safetensors", 4, ("me/model", "you/model"), 2)
+    app.push_screen(DeleteScreen([whole, one], 10, [twice]))
+    await until(pilot, lambda: "Elsewhere stay" in screen_text(app))
 
 
 async def golden(pilot: Pilot[None], app: AssayApp) -> None:
@@ -173,6 +184,7 @@ FACES: dict[str, tuple[Act, str]] = {
     "chat": (chat, ""),
     "beginning of a chat": (beginning_of_chat, ""),
     "models": (models, ""),
+    "delete": (delete, ""),
     "golden": (golden, ""),
     "wire": (wire, ""),
     "notices": (notices, ""),

@@ -98,6 +98,18 @@ async def test_what_is_gone_is_said(start: Start, tmp_path: Path) -> None:
         assert (app.theme, app.state.full) == (DARK.name, FULL)
 
 
+async def test_who_answered_and_is_gone_is_said_once(start: Start, tmp_path: Path) -> None:
+    write_remembered(remembered_file(tmp_path / "data"), Remembered(answers="someone/deleted"))
+    app = start()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(app) and "someone/deleted does not answer any more" in notices(app))
+        assert app.chat.bar.chosen == "quick"
+        app.clear_notifications()
+        await pilot.press("f2", "r")
+        await until(pilot, lambda: "models on disk" in notices(app))
+        assert "someone/deleted" not in notices(app)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

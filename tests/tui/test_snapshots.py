@@ -33,6 +33,7 @@ def shows(snap_compare: Compare, workbench: AssayApp) -> Callable[[tuple[int, in
     def compare(size: tuple[int, int], act: Act) -> bool:
         async def run_before(pilot: Pilot[None]) -> None:
             await until(pilot, lambda: workbench.state.phase == "ready" and workbench.models.table.selected)
+            await until(pilot, lambda: workbench.models._on_disk is not None)
             await until(pilot, lambda: workbench.golden.table.selected)
             await until(pilot, lambda: any(cell.model for cell in workbench.golden._board.cells.values()))
             await act(pilot)

@@ -58,10 +58,12 @@ class ChatBar(Horizontal):
     def on_mount(self) -> None:
         self._show_settings()
 
-    def show_models(self, models: Sequence[ModelInfo]) -> None:
-        """The catalog was read: offer its models."""
+    def show_models(self, models: Sequence[ModelInfo]) -> str:
+        """The catalog was read: offer its models. Returns the chosen one if it is not among them any more, else ""."""
+        before = self.chosen
         self._models = list(models)
         self._offer_models()
+        return before if before != self.chosen else ""
 
     def watch_state(self) -> None:
         if self.is_mounted:

@@ -16,6 +16,7 @@ from core.chats.history import Hit
 from core.errors import EngineError
 from tui.actions import bindings
 from tui.chat.saver import ChatSaver
+from tui.figures import when
 from tui.foreign import one_line, plain, short_name
 from tui.screens.confirm import Confirm
 from tui.widgets.footer import KeyFooter
@@ -31,12 +32,6 @@ COLUMNS = (
 
 
 FOUND = "bold $background on $warning"
-
-
-def when(updated: float, now: float) -> str:
-    """A time as a person says it: the hour today, the day before that."""
-    then = time.localtime(updated)
-    return time.strftime("today %H:%M" if then[:3] == time.localtime(now)[:3] else "%Y-%m-%d", then)
 
 
 def _found(hit: Hit, cells: int) -> Content:

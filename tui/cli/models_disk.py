@@ -94,7 +94,8 @@ def _agreed(plan: Deletion) -> bool:
     from core.sizes import readable_size
     from core.text_safety import clean
 
-    question = f"Delete {clean(plan.id)}: {clean(plan.what)}? It frees {readable_size(plan.frees)}"
+    stays = f" {readable_size(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
+    question = f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {readable_size(plan.frees)}"
     if not sys.stdin.isatty():
         fail(f"{question}. Say --yes to do it: nobody can be asked here.", WRONG_USAGE)
     return typer.confirm(question, err=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.content import Content
 from textual.widgets import Static
 
-from core.catalog import ModelInfo
+from core.catalog import ModelInfo, ModelKind
 from core.status import EngineStatus, LoadedModel, ModelState
 from tui.figures import number, size_in_words
 from tui.foreign import plain
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
+from tui.models.on_disk import OnDisk, disk_fields
 from tui.waiting import coming, progress
 from tui.widgets.redraw import redraw
 
@@ -22,14 +25,15 @@ def abilities(info: ModelInfo) -> str:
     return ", ".join(named)
 
 
-def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None, width: int) -> Content:
+def kind_name(info: ModelInfo) -> str:
+    """The kind of a model, "" where its files do not tell."""
+    return "" if info.kind is ModelKind.UNKNOWN else str(info.kind)
+
+
+def detail_content(
+    info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None, width: int, on_disk: OnDisk | None = None
+) -> Content:
     """The lines of the panel in `width` cells; a field that is not known is left out."""
-    memory = ""
-    if info.memory:
-        verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
-        need, float32 = predicted(info, status)
-        memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
-        memory += f" · {verdict}" if verdict and not info.problem else ""
     state = ""
     if loaded is not None:
         on_its_way = coming(status, info.id)
@@ -43,15 +47,16 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         parts += [f"{loaded.running} running, {loaded.waiting} waiting" if loaded.running or loaded.waiting else ""]
         state = " · ".join(part for part in parts if part)
     count = f"{number(info.parameters)} parameters" if info.parameters else ""
-    weights = (count, info.quantisation or "not quantised", size_in_words(info.size_bytes))
+    packed = info.quantisation or ("not quantised" if count else "")
+    weights = (count, packed, size_in_words(info.size_bytes))
     fields = [
-        ("kind", " · ".join(part for part in (str(info.kind), info.family) if part)),
+        ("kind", " · ".join(part for part in (kind_name(info), info.family) if part)),
         ("weights", " · ".join(part for part in weights if part)),
         ("context", f"{info.context_length:,} tokens" if info.context_length else ""),
         ("takes", abilities(info)),
-        ("memory", memory),
+        ("memory", memory_words(info, status)),
         ("now", state),
-        ("revision", (info.revision or "")[:12]),
+        *(disk_fields(info, on_disk) if on_disk is not None else [("revision", (info.revision or "")[:12])]),
         ("from", {"pocket": "built in", "cache": "Hugging Face cache"}.get(info.source, str(info.path))),
     ]
     lines = [plain(info.id, "bold")]
@@ -59,13 +64,29 @@ def detail_content(info: ModelInfo, status: EngineStatus | None, loaded: LoadedM
         lines.append(plain(info.problem, "$error"))
     if info.summary:
         lines.append(plain(info.summary, "$foreground 80%"))
+    return Content("\n").join([*lines, *laid_out(fields, width)])
+
+
+def memory_words(info: ModelInfo, status: EngineStatus | None) -> str:
+    """What a model takes of the memory, and whether it fits; "" where nothing tells."""
+    if not info.memory:
+        return ""
+    verdict = "" if (found := fit(info, status)) is Fit.UNKNOWN else found.in_words
+    need, float32 = predicted(info, status)
+    memory = f"{size_in_words(need)} at {CHAT_TOKENS:,} tokens{' in float32' if float32 else ''}"
+    return f"{memory} · {verdict}" if verdict and not info.problem else memory
+
+
+def laid_out(fields: Iterable[tuple[str, str]], width: int) -> list[Content]:
+    """Lines of `width` cells, each value behind its label; a field without a value is left out."""
+    lines = []
     for label, value in fields:
         told = plain(value)
         room = max(width - LABEL_CELLS, LABEL_CELLS)
         for at, line in enumerate(told.wrap(room) if told.cell_length > room else [told] if value else []):
             start = ("" if at else label).ljust(LABEL_CELLS)
             lines.append(Content.assemble((start, "$dim"), line))
-    return Content("\n").join(lines)
+    return lines
 
 
 class ModelDetail(Static):
@@ -73,15 +94,21 @@ class ModelDetail(Static):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None] = (None, None, None)
+        self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None, OnDisk | None] = (None,) * 4
 
-    def show(self, info: ModelInfo | None, status: EngineStatus | None, loaded: LoadedModel | None) -> None:
+    def show(
+        self,
+        info: ModelInfo | None,
+        status: EngineStatus | None,
+        loaded: LoadedModel | None,
+        on_disk: OnDisk | None = None,
+    ) -> None:
         """Show one model, or the hint that belongs to an empty list."""
-        self._shown = (info, status, loaded)
+        self._shown = (info, status, loaded, on_disk)
         if info is None:
             redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
-            redraw(self, detail_content(info, status, loaded, self.content_size.width))
+            redraw(self, detail_content(info, status, loaded, self.content_size.width, on_disk))
 
     def on_resize(self) -> None:
         self.call_after_refresh(lambda: self.show(*self._shown))

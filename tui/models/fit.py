@@ -42,6 +42,19 @@ _IN_WORDS = {
     Fit.BROKEN: "cannot be loaded",
     Fit.UNKNOWN: "not known",
 }
+FIT_STYLE = {
+    Fit.OK: "$success",
+    Fit.LOADED: "$success",
+    Fit.LOADING: "$warning",
+    Fit.QUEUED: "$warning",
+    Fit.STOPPING: "$warning",
+    Fit.TIGHT: "$warning",
+    Fit.EVICTS: "$warning",
+    Fit.NO: "$error",
+    Fit.BROKEN: "$error",
+    Fit.UNKNOWN: "$dim",
+}
+"""The colours of the words."""
 
 
 def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:

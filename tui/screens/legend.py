@@ -7,9 +7,13 @@ from textual.content import Content
 from tui.golden.verdicts import SIGNS, WORDS
 from tui.lamp import LOADED, LOADING, NOT_LOADED
 from tui.models.fit import Fit
+from tui.models.on_disk import TWICE, UNFINISHED
 
 _SHORT = {
     f"{LOADED} {LOADING} {NOT_LOADED}": "A model in memory, on its way there, not there",
+    UNFINISHED: "A download of the model has not ended",
+    "+1": "So many other revisions of the model are on disk",
+    TWICE: "Files of the model are on disk twice, in another one too",
     "TTFT": "Time to the first token",
     "131 → 24": "Tokens of the prompt, and of the answer",
     "≤1024": "The most tokens that an answer may have",

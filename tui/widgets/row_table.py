@@ -67,6 +67,37 @@ def row_content(cells: Sequence[tuple[Content, int, bool]]) -> Content:
     return Content(text, spans)
 
 
+class RowHead(Static):
+    """The names of the columns; a click tells the table where it was."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, clicked: Callable[[int], None]) -> None:
+        super().__init__(classes="row-head")
+        self._clicked = clicked
+
+    def on_click(self, event: events.Click) -> None:
+        self._clicked(event.x)
+
+
+def head_content(layout: Sequence[tuple[Column, int]], by: str, descending: bool) -> Content:
+    """The names of the columns, an arrow at that by which the rows are sorted.
+
+    An arrow that finds no room beside a name stands in the gap behind it.
+    """
+    text, spans, borrowed = "", [], 0
+    for column, cells in layout:
+        text += " " * (GAP - borrowed if text else 0)
+        sorts = bool(by) and column.key == by
+        label = column.label + ("▼" if descending else "▲") * sorts
+        borrowed = max(0, len(label) - cells)
+        space = " " * (cells - len(label))
+        start = len(text) + (len(space) if column.right else 0)
+        spans.append(Span(start, start + len(label), "bold $primary" if sorts else "$dim"))
+        text += space + label if column.right else label + space
+    return Content(text, spans)
+
+
 class RowTable(Vertical):
     """Shows the rows named by `show`; asks `cell(key, column, width)` for the content of each cell.
 
@@ -81,6 +112,18 @@ class RowTable(Vertical):
             super().__init__()
             self.table = table
             self.key = key
+
+        @property
+        def control(self) -> RowTable:
+            return self.table
+
+    class HeadClicked(Message):
+        """Somebody has clicked on the name of a column."""
+
+        def __init__(self, table: RowTable, column: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
 
         @property
         def control(self) -> RowTable:
@@ -111,9 +154,11 @@ class RowTable(Vertical):
         self._order: list[str] = []
         """All rows when it was shown last."""
         self.widest = 0
+        self.sorted_by = ("", False)
+        """The column that the rows are sorted by, and whether the greatest is first: an arrow in the head says so."""
 
     def compose(self) -> ComposeResult:
-        yield Static(classes="row-head")
+        yield RowHead(self._head_clicked)
         yield Rows(self._row)
         yield Static(self._empty, classes="row-empty", markup=False)
 
@@ -122,6 +167,24 @@ class RowTable(Vertical):
         """The key of the row under the cursor."""
         index = self.rows.highlighted if self.is_mounted else None
         return self._keys[index] if index is not None and index < len(self._keys) else None
+
+    @property
+    def keys(self) -> list[str]:
+        """The rows that are shown, in their order."""
+        return self._keys
+
+    @property
+    def columns(self) -> list[str]:
+        """The keys of the columns that are shown at this width."""
+        return [column.key for column, _ in self._layout]
+
+    def _head_clicked(self, x: int) -> None:
+        end = 0
+        for column, cells in self._layout:
+            end += cells + GAP
+            if x < end:
+                self.post_message(self.HeadClicked(self, column.key))
+                return
 
     def show(self, keys: Sequence[str]) -> None:
         """Show these rows in this order. The cursor stays on its row, or goes to the nearest while that is not among
@@ -174,9 +237,7 @@ class RowTable(Vertical):
         if layout != self._layout:
             self._layout = layout
             self.rows.forget()
-        dim = "$dim"
-        head = row_content([(Content.styled(column.label, dim), cells, column.right) for column, cells in layout])
-        redraw(self.query_one(".row-head", Static), head)
+        redraw(self.query_one(RowHead), head_content(layout, *self.sorted_by))
         self.rows.redraw()
 
     def _row(self, index: int) -> Content:

@@ -16,7 +16,7 @@ from core.chats.history import FILE, History
 from core.chats.tree import Turn
 from core.engine import Engine
 from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound
-from core.hub.delete import delete, plan_deletion
+from core.hub.delete import delete, plan_deletion, plan_deletions
 from core.hub.disk import read_disk
 from core.hub.downloads import Downloads
 from core.hub.records import read_records
@@ -136,6 +136,37 @@ def test_the_same_file_in_two_models_is_a_duplicate(hub: Hub, hub_settings: Sett
     ]
     assert disk.duplicates[0].wasted == files["model.safetensors"].size
     assert disk.size_bytes == on_disk(hub_settings)
+
+
+def test_a_file_that_two_models_share_by_a_link_takes_room_once(hub: Hub, hub_settings: Settings) -> None:
+    files = hub.repositories[MODEL].commits[0]
+    hub.add(Repository("me/copy", [files]))
+    downloads = Downloads(hub_settings)
+    for model in (MODEL, "me/copy"):
+        downloads.wait(downloads.add(model), 30)
+    assert hub_settings.hf_cache is not None
+    weights = files["model.safetensors"]
+    one, other = hub_settings.hf_cache.rglob(f"blobs/{weights.sha256}")
+    other.unlink()
+    other.hardlink_to(one)
+    disk = read_disk(hub_settings)
+    assert disk.size_bytes == on_disk(hub_settings) - weights.size
+    assert [twice.name for twice in disk.duplicates] == ["tokenizer.json"]
+    plan = plan_deletion(Catalog(hub_settings), MODEL)
+    before = disk.size_bytes
+    assert delete(hub_settings, plan) == before - read_disk(hub_settings).size_bytes
+
+
+def test_all_that_can_be_deleted_of_a_model_is_told_at_once(hub_settings: Settings, two_revisions: Catalog) -> None:
+    disk = read_disk(hub_settings)
+    everything, newest, oldest = plan_deletions(two_revisions, disk, MODEL)
+    assert everything == plan_deletion(two_revisions, MODEL)
+    assert newest.what.endswith("(main)")
+    for plan, revision in ((newest, disk.models[0].revisions[0]), (oldest, disk.models[0].revisions[1])):
+        assert plan == plan_deletion(two_revisions, MODEL, revision.commit)
+        assert plan.frees + plan.stays == revision.size_bytes
+    with pytest.raises(InvalidRequest, match="built in"):
+        plan_deletions(two_revisions, disk, "pocket/qwen3")
 
 
 def test_the_users_own_folders_and_built_in_models_stay(hub_settings: Settings, tmp_path: Path) -> None:

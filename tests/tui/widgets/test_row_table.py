@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.content import Content
 
-from tui.models.pane import COLUMNS as MODELS
+from tui.models.columns import COLUMNS as MODELS
 from tui.widgets.row_table import GAP, Column, fitted, row_content
 from tui.wire.pane import COLUMNS as WIRE
 
