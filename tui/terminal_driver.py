@@ -99,8 +99,8 @@ class TerminalText:
     def feed(self, data: bytes, quiet: bool = False) -> list[str | events.Key | events.Paste]:
         """What some bytes mean: text is for a parser of keys; `quiet` says that no more come, so that what is begun is
         not waited for."""
-        begun, self._begun = self._begun, ""
-        text = begun + self._decoder.decode(data, final=quiet)
+        held, self._begun = self._begun, ""
+        text = held + self._decoder.decode(data, final=quiet)
         self._quiets = self._quiets + 1 if quiet else 0
         if not text.isascii():
             self.dropped += bytes(ord(letter) - 0xDC00 for letter in text if "\udc80" <= letter <= "\udcff")
@@ -110,7 +110,7 @@ class TerminalText:
                 text = self._told + text
             self._told = ""
         come: list[str | events.Key | events.Paste] = []
-        if begun == ESC and self._paste is None and ALT.match(text):
+        if held == ESC and self._paste is None and ALT.match(text):
             come.append(events.Key("escape", ESC))
             text = text[1:]
         while text or self._paste is not None:

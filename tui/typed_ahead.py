@@ -109,8 +109,11 @@ async def take_and_wait(event: events.Event, take: Callable[[events.Event], Awai
             for _ in range(2):
                 for node in (app.focused or app.screen).ancestors_with_self:
                     await _caught_up(node)
-            while len(app.screen_stack) == 1 and any(worker.group == TURNS_THE_PAGE for worker in app.workers):
-                await asyncio.sleep(LOOK_EVERY_S)  # noqa: ASYNC110  # waiting for a worker may cancel it
+            # To wait for a worker would cancel it when the time is over.
+            while len(app.screen_stack) == 1 and any(  # noqa: ASYNC110
+                worker.group == TURNS_THE_PAGE for worker in app.workers
+            ):
+                await asyncio.sleep(LOOK_EVERY_S)
 
 
 def moves(event: events.Event, app: App[None]) -> TypeGuard[events.Key | events.Paste]:
