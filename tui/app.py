@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual import events, work
 from textual.app import SystemCommand
@@ -31,6 +31,7 @@ from tui.theme import DARK, LIGHT
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
     from core.settings import Settings
+    from tui.chat.settings_screen import ChatSettingsScreen
     from tui.memory import Memory
     from tui.models.pane import ModelsPane
     from tui.widgets.picture import Picture
@@ -151,6 +152,19 @@ class AssayApp(Frame):
             self.state = replace(self.state, status=self._services.engine.status())
 
     async def action_quit(self) -> None:
+        """Leave, after the question what is to become of changes if some were made in a dialogue that is open."""
+        shown = type(self.screen).__name__ if self.state.phase is not Phase.CLOSING else ""
+        if shown == "ChatSettingsScreen":
+            self._quit_when_settled()
+        elif shown != "Unsaved":  # the question comes first
+            await self.end()
+
+    @work(exclusive=True, group="quit")
+    async def _quit_when_settled(self) -> None:
+        if await cast("ChatSettingsScreen", self.screen).settled():
+            await self.end()
+
+    async def end(self) -> None:
         """Keep what is written, stop what runs, the API and the engine, then leave; asked twice, leave at once."""
         self.left_behind = self.left_behind or self.state.phase is Phase.STARTING or self._files_safe
         nothing_there = self._services is None and "chat" not in self._panes and not self._typed_ahead.waiting
