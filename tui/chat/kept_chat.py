@@ -212,7 +212,7 @@ class KeptChat(Vertical):
         self._mark_put_off()
         await self.input.put(draft)
         asked = [step for step in self.conversation.above(node) if step.turn.message.role is not Role.ASSISTANT]
-        what = f"your message {len(asked)}{', as you left it' if again else ''}"
+        what = f"{'your draft of' if again else 'your'} message {len(asked)}"
         self.input.composer.show_edit(f"editing {what} · ⏎ sends a new version · esc leaves it")
         self._say_what_comes_next()
 
