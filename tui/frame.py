@@ -175,7 +175,10 @@ class Frame(App[None]):
         await self._typed_ahead.go_on(self._take)
 
     async def _take(self, event: events.Event) -> None:
-        await take_and_wait(event, super().on_event, self)
+        if self._typed_ahead.repeated:  # a key that is held down: it is drawn once, however often it came
+            await super().on_event(event)
+        else:
+            await take_and_wait(event, super().on_event, self)
 
     @work(exclusive=True, group="panes")
     async def _furnish(self) -> None:

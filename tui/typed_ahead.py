@@ -7,12 +7,14 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import TypeGuard
 
 from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
+SCROLLING = frozenset({"up", "down", "pageup", "pagedown"})
 EDITING = frozenset({"backspace", "delete", "left", "right", "home", "end", "space"})
 
 
@@ -31,6 +33,12 @@ class TypedAhead:
     def waiting(self) -> bool:
         """Whether something has come that nobody has taken."""
         return bool(self._waiting)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the first of what waits is a key that scrolls or moves a cursor, and comes once more behind it."""
+        keys = [event.key if isinstance(event, events.Key) else "" for event in islice(self._waiting, 2)]
+        return len(keys) == 2 and keys[0] == keys[1] and keys[0] in SCROLLING
 
     def holds(self, event: events.Event, leaves: str) -> bool:
         """Keep an event for later if its time has not come; the key that `leaves` the program never waits."""

@@ -46,7 +46,9 @@ async def test_a_wording_that_was_left_waits_at_its_message_over_a_restart(
         await pilot.press("e")  # from one edit to another: both stay
         await until(pilot, lambda: composer.text == "one and more")
         assert [image.name for image in attachments.images] == ["red_square.png"]
-        await until(pilot, lambda: "editing your draft of message 1 · ⏎ sends a new version · esc leaves it" in screen_text(app))
+        await until(
+            pilot, lambda: "editing your draft of message 1 · ⏎ sends a new version · esc leaves it" in screen_text(app)
+        )
         await pilot.press("escape")
         await until(pilot, lambda: composer.text == "a draft" and screen_text(app).count("you  draft") == 2)
         await leave(pilot, app)
