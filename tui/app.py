@@ -47,7 +47,7 @@ STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
 SENT_WITHIN_S = 1.0
 TYPED_WITHIN_S = 4.0
-"""How long leaving waits for what has been typed to reach the chat and the disk."""
+"""How long leaving waits for a key that has been typed to be handled, and for what was written to reach the disk."""
 
 
 class AssayApp(Frame):
@@ -153,11 +153,21 @@ class AssayApp(Frame):
 
     async def action_quit(self) -> None:
         """Leave, after the question what is to become of changes if some were made in a dialogue that is open."""
+        if self.furnished and self._typed_ahead.waiting and self.state.phase is not Phase.CLOSING:
+            self._quit_when_typed()
+            return
         shown = type(self.screen).__name__ if self.state.phase is not Phase.CLOSING else ""
         if shown == "ChatSettingsScreen":
             self._quit_when_settled()
         elif shown != "Unsaved":  # the question comes first
             await self.end()
+
+    @work(group="quit")
+    async def _quit_when_typed(self) -> None:
+        """The key that leaves overtakes those before it: see what they do first."""
+        with contextlib.suppress(TimeoutError):
+            await self._typed_ahead.through(TYPED_WITHIN_S)
+        await (self.end() if self._typed_ahead.waiting else self.action_quit())
 
     @work(exclusive=True, group="quit")
     async def _quit_when_settled(self) -> None:
@@ -209,8 +219,8 @@ class AssayApp(Frame):
     async def _keep_what_was_typed(self) -> None:
         """Let what was typed reach the chat, and the chat's file be open for it, be the engine up or not."""
         try:
+            await self._typed_ahead.through(TYPED_WITHIN_S)
             async with asyncio.timeout(TYPED_WITHIN_S):
-                await self._typed_ahead.through()
                 if "chat" in self._panes:
                     await self._take_what_was_sent()
                     await self.chat.prepare_to_end(self._settings_read)

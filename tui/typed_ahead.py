@@ -27,7 +27,7 @@ class TypedAhead:
         self._closed = True
         self._text_only = True
         self._passing = asyncio.Lock()
-        self._all_through = asyncio.Event()
+        self._one_through = asyncio.Event()
 
     @property
     def waiting(self) -> bool:
@@ -55,7 +55,6 @@ class TypedAhead:
     def hold(self, event: events.Key | events.Paste) -> None:
         """Keep an event for later, with what comes behind it."""
         self._waiting.append(event)
-        self._all_through.clear()
 
     async def let_through(self, take: Callable[[events.Event], Awaitable[None]], text_only: bool = False) -> None:
         """Give what has waited to `take`; with `text_only`, up to the first key that is none."""
@@ -68,10 +67,12 @@ class TypedAhead:
         async with self._passing:
             await self._pass(take)
 
-    async def through(self) -> None:
-        """Wait until nothing waits any more."""
+    async def through(self, within_s: float) -> None:
+        """Wait until nothing waits any more. Raises TimeoutError when for so long nothing gets through."""
         while self._waiting:
-            await self._all_through.wait()
+            self._one_through.clear()
+            async with asyncio.timeout(within_s):
+                await self._one_through.wait()
 
     async def _pass(self, take: Callable[[events.Event], Awaitable[None]]) -> None:
         self._closed = False
@@ -81,8 +82,7 @@ class TypedAhead:
                 break
             await take(self._waiting[0])
             self._waiting.popleft()  # only now: what comes meanwhile waits behind it
-        if not self._waiting:
-            self._all_through.set()
+            self._one_through.set()
 
 
 def _is_text(event: events.Event) -> bool:

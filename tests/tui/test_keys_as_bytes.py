@@ -69,3 +69,20 @@ def test_what_is_typed_behind_a_new_chat_is_written_there(terminal: PseudoTermin
     assert terminal.exit_code() == 0
     assert drafts(tmp_path) == ["second thought"]
     assert remembered(tmp_path)["answers"] == "full"
+
+
+def test_leaving_in_one_packet_with_a_change_of_settings_asks(terminal: PseudoTerminal, tmp_path: Path) -> None:
+    terminal.write(CTRL_S + b"Be brief." + CTRL_Q)
+    terminal.wait_for(b"not applied")
+    terminal.write(b"a")
+    assert terminal.exit_code() == 0
+    assert remembered(tmp_path)["chat"]["system"] == "Be brief."
+
+
+def test_a_terminal_that_hangs_up_keeps_settings_that_are_being_changed(
+    terminal: PseudoTerminal, tmp_path: Path
+) -> None:
+    terminal.write(CTRL_S + b"Be brief.")
+    terminal.wait_for(b"brief.")
+    assert terminal.hang_up() == 129
+    assert remembered(tmp_path)["chat"]["system"] == "Be brief."

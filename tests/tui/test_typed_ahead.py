@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from textual import events
 
 from tui.typed_ahead import TypedAhead
@@ -85,4 +86,8 @@ async def test_a_key_that_is_held_down_is_one_that_waits_twice() -> None:
 
     await ahead.let_through(take)
     assert repeated == [True, False, False, False, False]
-    await ahead.through()
+    await ahead.through(0.1)
+    ahead.holds(key("a"), "ctrl+q")
+    ahead.hold(key("b"))
+    with pytest.raises(TimeoutError):
+        await ahead.through(0.001)
