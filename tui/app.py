@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from core.errors import EngineError
-from core.status import Notice
+from core.status import Notice, NoticeKind
 from tui.actions import ACTIONS, PLACES, STOPS, Action
 from tui.background import off_loop
 from tui.frame import Frame
@@ -112,14 +112,20 @@ class AssayApp(Frame):
         await self._remember(settings, services)
         for pane in self._panes.values():
             pane.attach(services)
+        self.set_interval(STATUS_EVERY_S, self._refresh_status)
+        if await self._up(services, services.wait_until_up):
+            self._when_settled()
+
+    async def _up(self, services: Services, wait: Callable[[], None]) -> bool:
+        """Show the engine once it answers; returns whether it does."""
         try:
-            await off_loop(services.wait_until_up, "wait")
+            await off_loop(wait, "wait")
         except EngineError as error:
             self._failed(error)
-            return
+            return False
         self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
-        self.set_interval(STATUS_EVERY_S, self._refresh_status)
-        self._when_settled()
+        self.refresh_bindings()
+        return True
 
     async def _settings_read(self) -> Settings:
         """The settings, read once, whoever asks first. Raises EngineError and OSError."""
@@ -140,16 +146,32 @@ class AssayApp(Frame):
         log.error("The engine did not start.", exc_info=error)
         self.state = replace(self.state, phase=Phase.FAILED)
         self.notify(str(error), title="The engine did not start", severity="error", timeout=60)
+        self.refresh_bindings()
 
     def _pass_on(self, notice: Notice) -> None:
         self.post_message(self.Noticed(notice))
 
-    def on_assay_app_noticed(self) -> None:
+    def on_assay_app_noticed(self, event: Noticed) -> None:
         self._refresh_status()
+        if event.notice.kind is NoticeKind.ENGINE_DIED and self.state.phase is Phase.READY:
+            again = "^] starts it anew. What is written and what came of answers is kept."
+            self.notify(f"{event.notice.message} {again}", title="The engine has died", severity="error", timeout=60)
+            self.refresh_bindings()
 
     def _refresh_status(self) -> None:
         if self._services is not None and self.state.phase is Phase.READY:
             self.state = replace(self.state, status=self._services.engine.status())
+
+    @work(exclusive=True, group="engine")
+    async def action_start_engine(self) -> None:
+        """Start an engine anew that has died, or did not start: what asks for a model then loads it."""
+        services = self._services
+        self.state = replace(self.state, phase=Phase.STARTING, status=None)
+        self.refresh_bindings()
+        if services is None:
+            self._open()
+        elif await self._up(services, services.start_anew):
+            self.notify("The engine is up again. Models are loaded when they are asked for.")
 
     async def action_quit(self) -> None:
         """Leave, after the question what is to become of changes if some were made in a dialogue that is open."""
@@ -363,6 +385,8 @@ class AssayApp(Frame):
         """Nothing opens twice, nor over a question: keys of the whole workbench reach it through any screen."""
         if action == "stop_pane":
             return self._stoppable(str(parameters[0]))
+        if action == "start_engine":
+            return self.state.down
         if action == "jump":
             return not isinstance(self.screen, ModalScreen)
         return action not in OPENS or type(self.screen).__name__ not in (*QUESTIONS, OPENS[action])
