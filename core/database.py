@@ -39,21 +39,24 @@ class Kind:
 
 
 class Database:
-    """One connection, for any thread, one at a time; every method waits for the disk.
+    """One connection, for any thread, one at a time; every method waits for the disk. `path` None is a place in memory.
 
     `migrations` holds an entry for each schema version (PRAGMA user_version), each a tuple of statements. Every method
     raises the error of its kind when the file cannot be read or written; a write that fails changes nothing.
     """
 
-    def __init__(self, path: Path, kind: Kind, migrations: Sequence[tuple[str, ...]]) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, kind: Kind, migrations: Sequence[tuple[str, ...]]) -> None:
+        self.path = path or "memory"
         self._kind = kind
         self._migrations = migrations
         self._lock = threading.RLock()
         with self._errors("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log the same permissions
-            self._connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log the same permissions
+            self._connection = sqlite3.connect(
+                path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False
+            )
             try:
                 for setting in PRAGMAS:
                     self._connection.execute(f"PRAGMA {setting}")

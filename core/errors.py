@@ -136,6 +136,12 @@ class FiguresError(EngineError):
     code = "figures_error"
 
 
+class ResponsesError(EngineError):
+    """The file of responses that the API keeps cannot be read or written."""
+
+    code = "responses_error"
+
+
 class PortInUse(EngineError):
     """The API's port is taken. `free_port` is one that was free when this was raised."""
 

@@ -96,6 +96,14 @@ class Settings(BaseSettings):
     load_on_request: bool = True
     """Whether a request over the API may load a model that is on disk; False answers with the loaded ones alone."""
 
+    responses_mb: float = Field(default=64.0, ge=0, le=MOST)
+    """For responses of the API that are kept for clients who go on from them by previous_response_id; the oldest go
+    first, and 0 keeps none. An item of a conversation counts once, however many responses hold it."""
+
+    responses_on_disk: bool = False
+    """Whether they outlive the API, in data_dir/responses.sqlite, which is its owner's alone; what people asked and got
+    can be read there. False keeps them in memory until the API is switched off."""
+
     max_queue: int = Field(default=256, ge=1)
     """Requests that may wait; one more is refused with QueueFull."""
 

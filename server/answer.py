@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from core.calls.events import Finished, GenerationResult, Loading, Prefill, Queued
+from core.calls.events import Finished, GenerationResult, Loading, Prefill, PromptCount, Queued
 from core.calls.generation_checks import check_sight
 from core.calls.requests import GenerationRequest
 from core.calls.witness import ASKS, FIELD
@@ -122,9 +122,12 @@ async def answer(
     *,
     encoder: StreamEncoder | None,
     whole: Callable[[list[GenerationResult]], dict[str, Any]],
+    collector: Callable[[], GenerationResult] = GenerationResult,
     choices: int = 1,
 ) -> Response:
     """Generate, and answer with `encoder`'s stream, or with the `whole` body when there is no encoder.
+
+    The whole body is made, on a thread, of results that `collector` began, one for each choice.
 
     Raises EngineError for what fails before the first byte.
     """
@@ -148,7 +151,7 @@ async def answer(
     events = follow(generations, PATIENCE_S, one_call=decoded.one_call)
     try:
         if encoder is None:
-            results = await while_connected(request, _collect(events, choices, call))
+            results = await while_connected(request, _collect(events, [collector() for _ in range(choices)], call))
 
             def written() -> bytes:
                 told = _witnesses([result.finished for result in results]) if witnessed else {}
@@ -175,8 +178,20 @@ def _witnesses(ends: Sequence[Finished | None]) -> dict[str, Any]:
     return {FIELD: told}
 
 
-async def _collect(events: AsyncGenerator[Item, None], choices: int, call: WireCall) -> list[GenerationResult]:
-    results = [GenerationResult() for _ in range(choices)]
+async def count(request: Request, engine: Engine, decoded: Decoded) -> PromptCount:
+    """The tokens of a prompt, for as long as the client waits for them. Raises EngineError."""
+    counting = await asyncio.to_thread(engine.count_tokens, decoded.request)
+
+    async def counted() -> PromptCount:
+        # Shielded: the engine will answer its future, and must not find it cancelled.
+        return await asyncio.shield(asyncio.wrap_future(counting))
+
+    return await while_connected(request, counted())
+
+
+async def _collect(
+    events: AsyncGenerator[Item, None], results: list[GenerationResult], call: WireCall
+) -> list[GenerationResult]:
     async for item in events:
         if item is not None:
             event, choice = item

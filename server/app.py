@@ -19,6 +19,7 @@ from server.errors import ApiError, error_response, from_engine
 from server.follow import ClientLeft
 from server.invalid import invalid_body
 from server.openai import routes as openai
+from server.openai.responses.routes import Responses
 from server.security import Guard, check_exposure
 from server.wire import WireRecord, WireState
 
@@ -33,6 +34,7 @@ def create_app(engine: Engine, settings: Settings, *, key: str | None, record: W
     app = FastAPI(title="Assay", docs_url=None, redoc_url=None)
     app.state.engine = engine
     app.state.settings = settings
+    app.state.responses = Responses(settings)
     for router in (admin.router, openai.router, anthropic.router):
         app.include_router(router)
     app.add_middleware(Guard, key=key, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)

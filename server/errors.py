@@ -25,6 +25,7 @@ from core.errors import (
     OutOfMemory,
     QueueFull,
     RequestCancelled,
+    ResponsesError,
     UnsupportedInput,
 )
 from server.body import to_json
@@ -88,6 +89,7 @@ _KINDS: dict[type[EngineError], tuple[int, bool]] = {
 _INTERNAL: dict[type[EngineError], str] = {
     GenerationFailed: "The model failed on this request.",
     LoadFailed: "The model could not be loaded.",
+    ResponsesError: "The responses that are kept here cannot be read or written.",
 }
 """Kinds whose words come out of libraries, and what clients are told instead."""
 

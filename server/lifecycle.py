@@ -142,6 +142,7 @@ class _Running:
             http=partial(Connection, Crowd(max_queue)),  # type: ignore[arg-type]
             backlog=ACCEPTED,
         )
+        self._app = app
         self._listener = listener
         self._server = uvicorn.Server(config)
         self._ready = threading.Event()
@@ -209,6 +210,7 @@ class _Running:
                 transport.abort()
         self._server.force_exit = True
         self._listener.close()
+        self._app.state.responses.close()
 
 
 def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

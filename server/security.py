@@ -31,6 +31,9 @@ OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("HEAD", "/")}
 FORM_ROUTES = {"/v1/audio/transcriptions", "/v1/audio/translations"}
 """Where a file is sent, as multipart/form-data. A web page may send such without asking, but not without its Origin."""
 
+BARE_ROUTES = re.compile(r"/v1/responses/[^/]+/cancel")
+"""Where nothing need be sent, and clients then name no type. A web page that posts so sends its Origin, too."""
+
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
@@ -58,6 +61,11 @@ def protocol_of(path: str, headers: Headers) -> Protocol:
     if path.startswith("/v1/messages") or "anthropic-version" in headers:
         return Protocol.ANTHROPIC
     return Protocol.OPENAI
+
+
+def face_of(path: str, protocol: Protocol) -> str:
+    """What the record calls a request's protocol: OpenAI has two ways to converse."""
+    return "responses" if path.startswith("/v1/responses") else protocol.value
 
 
 def host_name(header: str) -> str | None:
@@ -94,7 +102,7 @@ class Guard:
             call = self._record.open(
                 request_id,
                 client=headers.get("user-agent", ""),
-                protocol=protocol.value,
+                protocol=face_of(scope["path"], protocol),
                 method=scope["method"],
                 path=scope["path"],
             )
@@ -174,7 +182,7 @@ class Guard:
                 )
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             wanted = "multipart/form-data" if path in FORM_ROUTES else "application/json"
-            if media_type != wanted:
+            if media_type != wanted and not (media_type == "" and BARE_ROUTES.fullmatch(path)):
                 return ApiError(
                     415,
                     f"The Content-Type is {media_type[:100] or 'missing'}; send "

@@ -14,7 +14,8 @@ WEB = {"fastapi", "uvicorn", "starlette"}
 
 AT_LEISURE = {
     *("numpy", "PIL", "textual_image", "markdown_it", "pygments", "pydantic", "pydantic_settings", "regex", "typer"),
-    *("tui.panes", "tui.chat", "tui.golden", "tui.models", "tui.wire", "core.catalog", "core.golden", "core.settings"),
+    *("tui.panes", "tui.chat", "tui.golden", "tui.models", "tui.wire", "tui.hub"),
+    *("core.catalog", "core.golden", "core.hub", "core.settings"),
 }
 """What the workbench has no use for until its first frame is on the screen."""
 FIRST_FRAME = """
@@ -45,7 +46,7 @@ def imported(statement: str) -> set[str]:
         ("import server.lifecycle", MLX | WEB | {"textual"}),
         ("import tui.cli.main, tui.run, tui.app", MLX | WEB | AT_LEISURE),
         (FIRST_FRAME, MLX | WEB | AT_LEISURE),
-        ("import tui.panes", MLX | WEB | {"numpy", "textual_image"}),
+        ("import tui.panes", MLX | WEB | {"numpy", "textual_image", "huggingface_hub"}),
         ("import tui.cli.main, tui.cli.chat, tui.cli.golden, tui.cli.models", MLX | WEB | {"textual"}),
         ("from core.settings import load_settings; from core.engine import Engine; Engine()", MLX | WEB),
     ],

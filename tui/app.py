@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import events, work
 from textual.app import SystemCommand
@@ -31,7 +31,7 @@ from tui.theme import DARK, LIGHT
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
     from core.settings import Settings
-    from tui.chat.settings_screen import ChatSettingsScreen
+    from tui.hub.downloads_panel import DownloadsPanel
     from tui.memory import Memory
     from tui.models.pane import ModelsPane
     from tui.widgets.picture import Picture
@@ -76,6 +76,7 @@ class AssayApp(Frame):
         self.failure: Exception | None = None
         self.left_behind = False
         """Whether the engine was not waited for: it was starting, which takes seconds, or did not end in time."""
+        self._asked_to_leave = False
         self._files_safe = False
         """Whether everything that shall outlive the app is on the disk."""
         self._read_settings = read_settings
@@ -174,30 +175,30 @@ class AssayApp(Frame):
             self.notify("The engine is up again. Models are loaded when they are asked for.")
 
     async def action_quit(self) -> None:
-        """Leave, after the question what is to become of changes if some were made in a dialogue that is open."""
-        if self.furnished and self._typed_ahead.waiting and self.state.phase is not Phase.CLOSING:
-            self._quit_when_typed()
-            return
-        shown = type(self.screen).__name__ if self.state.phase is not Phase.CLOSING else ""
-        if shown == "ChatSettingsScreen":
-            self._quit_when_settled()
-        elif shown != "Unsaved":  # the question comes first
+        """Leave; asked first about changes that are not applied, and while downloads go on unless one says it twice."""
+        closing, shown = self.state.phase is Phase.CLOSING, type(self.screen).__name__
+        if shown == "Unsaved" and not closing:
+            return  # the question comes first
+        asks = self._typed_ahead.waiting or shown == "ChatSettingsScreen" or self.state.downloads
+        if asks and not (closing or self._asked_to_leave):
+            self._ask_to_leave()
+        else:
             await self.end()
 
-    @work(group="quit")
-    async def _quit_when_typed(self) -> None:
-        """The key that leaves overtakes those before it: see what they do first."""
-        with contextlib.suppress(TimeoutError):
-            await self._typed_ahead.through(TYPED_WITHIN_S)
-        await (self.end() if self._typed_ahead.waiting else self.action_quit())
+    @work(exclusive=True, group="leave")
+    async def _ask_to_leave(self) -> None:
+        from tui.leaving import may_leave
 
-    @work(exclusive=True, group="quit")
-    async def _quit_when_settled(self) -> None:
-        if await cast("ChatSettingsScreen", self.screen).settled():
+        self._asked_to_leave = True
+        try:
+            leaves = await may_leave(self, self._typed_ahead.through(TYPED_WITHIN_S))
+        finally:
+            self._asked_to_leave = False
+        if leaves:
             await self.end()
 
     async def end(self) -> None:
-        """Keep what is written, stop what runs, the API and the engine, then leave; asked twice, leave at once."""
+        """Keep what is written, stop what runs, the API and the engine, then leave; told twice, leave at once."""
         self.left_behind = self.left_behind or self.state.phase is Phase.STARTING or self._files_safe
         nothing_there = self._services is None and "chat" not in self._panes and not self._typed_ahead.waiting
         if nothing_there or self.state.phase is Phase.CLOSING:
@@ -225,6 +226,7 @@ class AssayApp(Frame):
             if self._memory is not None:
                 self._memory.keep()
             self.golden.stop()
+        hub = self.models.hub if "models" in self._panes else None
         chat = self.chat if "chat" in self._panes else None
         if chat is not None:
             chat.end()
@@ -233,8 +235,10 @@ class AssayApp(Frame):
             if chat is not None:
                 chat.close()
             self._files_safe = True
+            waits = hub is not None and hub.close()
             if services is not None and not self.left_behind:
                 services.close()
+            self.left_behind = self.left_behind or waits  # at the usual end those threads would be waited for
 
         await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
 
@@ -312,6 +316,9 @@ class AssayApp(Frame):
         self.state, told = without_gone(self.state, there, usual)
         for sentence in told:
             self.notify(sentence, severity="warning", timeout=10)
+
+    def on_downloads_panel_changed(self, event: DownloadsPanel.Changed) -> None:
+        self.state = replace(self.state, downloads=event.now)
 
     def on_golden_pane_suite_read(self) -> None:
         self._when_settled()
@@ -419,7 +426,9 @@ class AssayApp(Frame):
             self.chat.input.composer if place == "composer" else self if place == "app" else self.query_one(f"#{place}")
         )
         if place != "app":
-            self.face = "chat" if place == "composer" else place
+            self.face = {"composer": "chat", "hub": "models"}.get(place, place)
+        if place in ("models", "hub") and action != "show_hub":
+            self.models.show_view(hub=place == "hub")
         if not await self.run_action(action, node):
             self.notify("There is nothing to do this to now.", timeout=3)
 
@@ -428,4 +437,4 @@ def _has_entry(place: str, action: Action) -> bool:
     """Whether the palette lists an action: not one that means something only while writing or on a message, nor the
     same thing under another key."""
     twin = action.id == "app.help" or (place != "app" and action.run.startswith(STOPS))
-    return place not in ("text", "message", "settings", "saved") and not twin and action.id != "chat.newline"
+    return place not in ("text", "message", "settings", "saved", "card") and not twin and action.id != "chat.newline"

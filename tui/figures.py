@@ -71,6 +71,11 @@ def when(moment: float, now: float) -> str:
     return time.strftime("today %H:%M" if then[:3] == time.localtime(now)[:3] else "%Y-%m-%d", then)
 
 
+def counted(downloads: int) -> str:
+    """1 download, 2 downloads."""
+    return f"{downloads} download{'' if downloads == 1 else 's'}"
+
+
 def golden_rate(attempt: Attempt) -> str:
     """The tokens per second of an answer to a golden prompt; "" where it was too short to tell."""
     value = attempt.perf.get("decode_tps")

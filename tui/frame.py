@@ -134,13 +134,14 @@ class Frame(App[None]):
         await self.leave()
 
     async def leave(self) -> None:
-        """Leave as ctrl+q does, however often one is told: a terminal that hangs up tells it in several ways."""
+        """Leave as ctrl+q does, but ask nothing, however often one is told: a terminal that hangs up tells it in
+        several ways."""
         if self.state.phase is not Phase.CLOSING:
             await self.end()
 
     async def end(self) -> None:
-        """Leave whatever the screen shows."""
-        await self.action_quit()
+        """End in order what runs, and leave."""
+        self.exit()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return colours_for(self.current_theme)

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.figures import size, size_in_words
+from tui.figures import counted, size, size_in_words
 from tui.foreign import short_name, shorten
 from tui.lamp import LOADED, LOADING, NOT_LOADED, lamp, lamp_style
 from tui.state import ApiPhase, Phase, WorkbenchState
@@ -64,6 +64,7 @@ def header_content(state: WorkbenchState, width: int) -> Content:
         ApiPhase.ON: f"{LOADED} {state.api_url.removeprefix('http://')}",
     }[state.api]
     right = Content.assemble(
+        (_downloads(state, width), "$secondary"),
         Content.assemble(("!engine stopped ", "bold $error"), ("^]  ", "$primary")) if state.down else "",
         (memory, dim),
         "  ",
@@ -92,6 +93,15 @@ def header_content(state: WorkbenchState, width: int) -> Content:
     joined = Content("").join(left)
     gap = max(1, width - joined.cell_length - right.cell_length)
     return Content.assemble(joined, " " * gap, right)
+
+
+def _downloads(state: WorkbenchState, width: int) -> str:
+    """The downloads that go on, and two blanks."""
+    now = state.downloads
+    if now is None:
+        return ""
+    percent = "" if now.percent is None else f" {now.percent} %"
+    return f"{counted(now.count) if width >= SPELLED_FROM else f'↓{now.count}'}{percent}  "
 
 
 class HeaderLine(Widget):

@@ -12,7 +12,7 @@ from tui.golden.pane import GoldenPane
 from tui.models.pane import ModelsPane
 from tui.wire.pane import WirePane
 
-STYLESHEETS = tuple(Path(__file__).parent / face / f"{face}.tcss" for face in FACES)
+STYLESHEETS = tuple(Path(__file__).parent / folder / f"{folder}.tcss" for folder in (*FACES, "hub"))
 
 Pane = ModelsPane | ChatPane | GoldenPane | WirePane
 

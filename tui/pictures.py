@@ -3,7 +3,8 @@
 Nothing in them is made up: the engine is real, and so are the answers, the verdicts and the requests over the API.
 
 `python -m tui.pictures FOLDER --faces --size 80x24 --theme assay-light` draws every face of the workbench instead, for
-somebody who wants to look at them all; --size and --theme may be repeated. One of the chats is written for that.
+somebody who wants to look at them all; --size and --theme may be repeated. One of the chats is written for that, and
+the Hub is that of the tests, with pocket models (so it needs the repository, not only the package).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ os.environ["ASSAY_HALF_CELLS"] = "1"  # an SVG has no Kitty graphics; set before
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
+    from tests.hub import Hub
     from tui.app import AssayApp
 
 WIDE, MIDDLE, NARROW = (160, 45), (120, 36), (80, 24)
@@ -78,7 +80,8 @@ def _new_app(folder: Path) -> AssayApp:
 
     cache = folder / "cache"
     cache.mkdir(exist_ok=True)
-    return AssayApp(lambda: load_settings(data_dir=folder / "data", hf_cache=cache, port=0))
+    own = {"data_dir": folder / "data", "cache_dir": folder / "kept", "hf_cache": cache}
+    return AssayApp(lambda: load_settings(**own, port=0))
 
 
 def _keep(app: AssayApp, target: Path, name: str) -> None:
@@ -103,9 +106,10 @@ async def _ask_over_the_api(app: AssayApp) -> None:
     key = app._services.server.key if app._services else ""
     headers = {"Authorization": f"Bearer {key}"}
     body = {"model": "pocket/qwen3", "max_tokens": 64, "messages": [{"role": "user", "content": "Hello!"}]}
+    other = {"model": "pocket/qwen3", "max_output_tokens": 64, "input": "Hello!"}
     async with httpx.AsyncClient(base_url=app.state.api_url, headers=headers, timeout=60) as client:
-        for path in ("/v1/chat/completions", "/v1/messages"):
-            (await client.post(path, json=body)).raise_for_status()
+        for path, asked in (("chat/completions", body), ("responses", other), ("messages", body)):
+            (await client.post(f"/v1/{path}", json=asked)).raise_for_status()
 
 
 async def take(target: Path) -> None:
@@ -133,7 +137,7 @@ async def take(target: Path) -> None:
             _keep(app, target, "golden")
             await _ask_over_the_api(app)
             await pilot.press("f5")
-            await _until(pilot, lambda: app.wire.table.rows.row_count == 2)
+            await _until(pilot, lambda: app.wire.table.rows.row_count == 3)
             _keep(app, target, "wire")
             await pilot.resize_terminal(*NARROW)
             await pilot.press("f2")
@@ -263,7 +267,80 @@ async def _faces(camera: Camera, image: Path) -> None:
     await camera.keep_opened("api", "f6")
 
 
-async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str]) -> None:
+def _new_hub() -> Hub:
+    """A Hub on loopback with pocket models, one of them gated, and one that fits nowhere."""
+    import json
+
+    from tests.hub import File, Hub, Repository, pocket_repository
+
+    small = pocket_repository("qwen3", downloads=1_234_567, likes=777, licence="apache-2.0")
+    small.commits[0]["README.md"] = File(f"---\nlicense: mit\n---\n{ANSWER}".encode())
+    gated = pocket_repository("gemma3", downloads=90_000, likes=70, licence="gemma", gated="manual")
+    config = json.loads(small.commits[0]["config.json"].content) | {"num_hidden_layers": 500_000, "head_dim": 512}
+    huge = small.commits[0] | {"config.json": File(json.dumps(config).encode())}
+    others = [
+        Repository(f"mlx-community/Some-Model-{number}B-Instruct-4bit", small.commits, downloads=8_000 - number)
+        for number in range(1, 60)
+    ]
+    return Hub(
+        [
+            small,
+            pocket_repository("qwen2-vl", downloads=45_678, likes=99, licence="mit"),
+            gated,
+            Repository("mlx-community/Far-Too-Large-8bit", [huge], downloads=9_000),
+            *others,
+        ]
+    )
+
+
+async def _hub_faces(camera: Camera, hub: Hub) -> None:
+    """The Hub view of the Models pane, from before the first search to downloads that are paused and stopped."""
+    from tests.hub import Fault
+    from tui.hub.card_view import CardView
+
+    app, pilot, view = camera.app, camera.pilot, camera.app.models.hub
+
+    def looked_at() -> bool:
+        return view._search is not None and bool(view._search.known) and not view._search.looking
+
+    await pilot.press("f2")
+    await camera.keep("models-first-run")
+    await pilot.press("h")
+    await camera.keep("hub-before")
+    await pilot.press("slash", *"nothing like it", "enter")
+    await _until(pilot, lambda: view._search is not None and view._search.complete)
+    await camera.keep("hub-nothing")
+    await pilot.press("slash", "ctrl+u", "enter")
+    await _until(pilot, looked_at)
+    await camera.keep("hub-found")
+    await camera.keep_opened("hub-card", "enter", lambda: app.screen.query_one(CardView).virtual_size.height > 20)
+    view.table.select("mlx-community/Far-Too-Large-8bit")
+    await camera.keep("hub-does-not-fit")
+    await camera.keep_opened("hub-does-not-fit-asked", "d")
+    hub.faults["model.safetensors"] = slow = Fault(pace=(1 << 12, 0.05))
+    view.table.select("mlx-community/qwen3")
+    await pilot.press("d")
+    view.table.select("mlx-community/qwen2-vl")
+    await pilot.press("d")
+    await _until(pilot, lambda: sum(one.done > 200_000 for one in view.downloads.all) == 2)
+    await camera.keep("hub-downloads")
+    await camera.keep_opened("hub-leaving", "ctrl+q")
+    await camera.keep_opened("hub-keys", "f1")
+    await pilot.press("p")
+    view.table.select("mlx-community/gemma3")
+    await pilot.press("d")
+    await _until(pilot, lambda: {one.stage for one in view.downloads.all} >= {"paused", "failed"})
+    await camera.keep("hub-stopped")
+    await pilot.press("h")
+    await camera.keep("models-with-downloads")
+    await pilot.press("h", "t", "t")
+    await _until(pilot, looked_at)
+    await camera.keep("hub-filtered")
+    await pilot.press("escape", "h")
+    slow.pace = None
+
+
+async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str], hub: Hub) -> None:
     """Take a picture of every face at a size, in every theme."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -274,8 +351,10 @@ async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str])
         await asyncio.to_thread(_put_into_cache, folder / "cache")
         async with app.run_test(size=size) as pilot:
             await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
+            await _hub_faces(Camera(app, pilot, target, themes), hub)
+            await pilot.press("f3")
             await _faces(Camera(app, pilot, target, themes), image)
-            await pilot.press("ctrl+q")
+            await pilot.press("ctrl+q", "ctrl+q")
             await _until(pilot, lambda: app._exit)
 
 
@@ -296,8 +375,10 @@ def main() -> None:
     if asked.faces:
         from tui.theme import DARK, LIGHT
 
-        for size in asked.size or EVERY_SIZE:
-            asyncio.run(take_faces(asked.folder, size, asked.theme or (DARK.name, LIGHT.name)))
+        with _new_hub() as hub:
+            os.environ["HF_ENDPOINT"] = hub.url  # read when huggingface_hub is imported
+            for size in asked.size or EVERY_SIZE:
+                asyncio.run(take_faces(asked.folder, size, asked.theme or (DARK.name, LIGHT.name), hub))
     else:
         asyncio.run(take(asked.folder))
 

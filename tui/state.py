@@ -35,6 +35,14 @@ class ApiPhase(StrEnum):
 
 
 @dataclass(frozen=True)
+class Downloading:
+    """Downloads that move: how many, and how much of them is there in per cent; None while no size is known."""
+
+    count: int
+    percent: int | None
+
+
+@dataclass(frozen=True)
 class WorkbenchState:
     """`quick` and `full` are model ids, or None where no model of the catalog can take the role.
 
@@ -50,6 +58,7 @@ class WorkbenchState:
     text: tuple[tuple[str, str], ...] = ()
     api: ApiPhase = ApiPhase.OFF
     api_url: str = ""
+    downloads: Downloading | None = None
 
     @property
     def down(self) -> bool:

@@ -110,13 +110,13 @@ async def take_and_wait(event: events.Event, take: Callable[[events.Event], Awai
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(HANDLED_WITHIN_S):
-            await _caught_up(app.focused or app.screen)
+            await caught_up(app.focused or app.screen)
     await take(event)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(HANDLED_WITHIN_S):
             for _ in range(2):
                 for node in (app.focused or app.screen).ancestors_with_self:
-                    await _caught_up(node)
+                    await caught_up(node)
             # To wait for a worker would cancel it when the time is over.
             while len(app.screen_stack) == 1 and any(  # noqa: ASYNC110
                 worker.group == TURNS_THE_PAGE for worker in app.workers
@@ -132,7 +132,7 @@ def moves(event: events.Event, app: App[None]) -> TypeGuard[events.Key | events.
     return app.focused is None or not app.focused.check_consume_key("", character)
 
 
-async def _caught_up(node: MessagePump) -> None:
+async def caught_up(node: MessagePump) -> None:
     """Wait until a widget has seen to the messages that it has now."""
     reached = asyncio.Event()
     if node.is_running and node.call_later(reached.set):

@@ -94,6 +94,7 @@ class XfailTable(_Table):
     full: Known = None
     in_process: Known = Field(default=None, alias="in-process")
     openai: Known = None
+    responses: Known = None
     anthropic: Known = None
 
 
@@ -148,8 +149,8 @@ class GateTable(_Table):
 
 
 class ParityTable(_Table):
-    routes: list[Literal["in-process", "openai", "anthropic"]] = Field(
-        default=["in-process", "openai", "anthropic"], min_length=2
+    routes: list[Literal["in-process", "openai", "responses", "anthropic"]] = Field(
+        default=["in-process", "openai", "responses", "anthropic"], min_length=2
     )
     level: Literal["tokens", "text", "checks"] = "text"
 

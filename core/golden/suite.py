@@ -16,7 +16,7 @@ from core.tiers import Tier
 BUILTIN = Path(__file__).parent / "builtin"
 """The suite that a run takes when none is named."""
 
-ROUTES = ("in-process", "openai", "anthropic")
+ROUTES = ("in-process", "openai", "responses", "anthropic")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from core.catalog.places import cache_folder
 from core.errors import EngineError, HubError, HubNotFound, ModelInUse, ended
 from core.hub.job import Job, Stopped, throw_away
 from core.hub.progress import Progress, Stage
-from core.hub.records import Record, alone, read_records, remove_record, write_record
+from core.hub.records import Record, alone, is_running, read_records, remove_record, write_record
 from core.hub.repository import check_id, check_revision
 from core.settings import Settings
 
@@ -29,11 +29,16 @@ Listener = Callable[[Progress], None]
 
 
 class Downloads:
-    """The queue of one program. Safe to call from any thread."""
+    """The queue of one program. Safe to call from any thread.
 
-    def __init__(self, settings: Settings, at_once: int = AT_ONCE) -> None:
+    `goes_on` is for a program that people open again: what moves or waits when it ends goes on with `restore`, unless
+    another program is at it by then.
+    """
+
+    def __init__(self, settings: Settings, at_once: int = AT_ONCE, goes_on: bool = False) -> None:
         self.settings = settings
         self._at_once = at_once
+        self._goes_on = goes_on
         self._jobs: dict[str, Job] = {}
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -46,13 +51,18 @@ class Downloads:
         return lambda: self._listeners.remove(listener)
 
     def restore(self) -> tuple[Progress, ...]:
-        """Find the unfinished downloads of earlier days, as paused ones. Reads the disk."""
-        found = read_records(self.settings)
+        """Find the unfinished downloads of earlier days, as paused ones but for those that go on. Reads the disk."""
+        found, moved = read_records(self.settings), []
         with self._lock:
             for record in found:
                 if record.key not in self._jobs:
                     job = self._jobs[record.key] = Job(record, self._tell)
                     job.stage = Stage.FAILED if record.problem else Stage.PAUSED
+                    if self._goes_on and record.goes_on and not record.problem:
+                        moved.append(record.key)
+        for key in moved:
+            if not is_running(self.settings, key):
+                self.resume(key)
         return self.all()
 
     def add(self, model_id: str, revision: str | None = None, everything: bool = False) -> str:
@@ -87,6 +97,8 @@ class Downloads:
             winding_down = job.stage.moves and job.stop.is_set()
             if self._closed or (job.stage.moves and not winding_down) or job.stage is Stage.DONE:
                 return
+            if job.thread is None:
+                self._note(job, goes_on=True)
             job.become(Stage.QUEUED)
             self._start_next()
 
@@ -141,6 +153,8 @@ class Downloads:
                 job.thread = threading.Thread(target=self._throw_away, args=(job,), name="cancel", daemon=True)
                 job.thread.start()
                 return
+            if not self._closed:
+                self._note(job, goes_on=False)
         job.become(then)
 
     def _start_next(self) -> None:
@@ -184,7 +198,16 @@ class Downloads:
             self._fail(job, HubError(f"{key} could not be downloaded: {type(error).__name__}: {ended(error)}"))
 
     def _keep(self, record: Record) -> None:
-        write_record(self.settings, dataclasses.replace(record, problem=""))
+        write_record(self.settings, dataclasses.replace(record, problem="", goes_on=self._goes_on))
+
+    def _note(self, job: Job, goes_on: bool) -> None:
+        """Write down whether a download that nobody is at goes on by itself, where that is asked for."""
+        if not self._goes_on:
+            return
+        try:
+            write_record(self.settings, dataclasses.replace(job.record, goes_on=goes_on))
+        except OSError as error:
+            log.info("the record of %s: %s", job.record.key, error)
 
     def _fail(self, job: Job, failure: EngineError) -> None:
         """A download of which nothing has come leaves nothing behind: there is nothing to go on with."""
@@ -215,6 +238,8 @@ class Downloads:
         with self._lock:
             again = job.stage is Stage.QUEUED and stage is Stage.PAUSED
             job.thread = None
+            if stage is Stage.PAUSED and not again and not self._closed:
+                self._note(job, goes_on=False)
         if not again:
             job.look_at_disk()
             job.become(stage, failure.message if failure else "", failure.code if failure else "")

@@ -42,6 +42,8 @@ class Record:
     added: float = field(default_factory=time.time)
     problem: str = ""
     """Why it stopped; "" where somebody paused it or the program ended."""
+    goes_on: bool = False
+    """Whether a program that is opened again goes on with it by itself: nobody has paused it."""
 
     @property
     def key(self) -> str:
@@ -83,6 +85,7 @@ def write_record(settings: Settings, record: Record) -> None:
         "files": [[file.name, file.size, file.digest] for file in record.files],
         "added": record.added,
         "problem": record.problem,
+        "goes_on": record.goes_on,
     }
     records_folder(settings).mkdir(parents=True, exist_ok=True)
     write_atomically(_file(settings, record.key), json.dumps(about, indent=1).encode())
@@ -122,6 +125,7 @@ def _read(about: dict[str, object]) -> Record:
         files,
         float(str(about["added"])),
         str(about["problem"]),
+        about.get("goes_on") is True,
     )
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.calls.events import PromptCount
-from server.answer import answer, read_request
+from server.answer import answer, count, read_request
 from server.anthropic.decode import decode_count, decode_messages, image_urls, thinking_shown
 from server.anthropic.encode import MessageStream, message_body, message_id
 from server.anthropic.schema import CountRequest, MessagesRequest
 from server.body import to_json, warning_header
-from server.follow import while_connected
 from server.reading import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
@@ -43,12 +39,6 @@ async def count_tokens(request: Request, body: CountRequest) -> Response:
     decoded = await read_request(
         request, body.model, lambda: image_urls(body), lambda images: decode_count(body, images)
     )
-    counting = await asyncio.to_thread(request.app.state.engine.count_tokens, decoded.request)
-
-    async def counted() -> PromptCount:
-        # Shielded: the engine will answer its future, and must not find it cancelled.
-        return await asyncio.shield(asyncio.wrap_future(counting))
-
-    count = await while_connected(request, counted())
-    headers = warning_header([*decoded.warnings, *count.notes])
-    return Response(to_json({"input_tokens": count.tokens}), headers=headers, media_type="application/json")
+    counted = await count(request, request.app.state.engine, decoded)
+    headers = warning_header([*decoded.warnings, *counted.notes])
+    return Response(to_json({"input_tokens": counted.tokens}), headers=headers, media_type="application/json")

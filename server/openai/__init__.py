@@ -1,1 +1,1 @@
-"""The OpenAI protocol: chat completions, plain completions, embeddings, speech and transcriptions."""
+"""The OpenAI protocol: chat completions, Responses, plain completions, embeddings, speech and transcriptions."""

@@ -26,7 +26,14 @@ from core.errors import InvalidRequest, UnsupportedInput
 from core.media.images import ImageData, image_from_data_uri
 from server.body import unknown_fields
 from server.decoded import Decoded, ineffective, remote_image
-from server.openai.schema import ChatMessage, ChatRequest, CompletionRequest, ContentPart, SamplingFields
+from server.openai.schema import (
+    ChatMessage,
+    ChatRequest,
+    CompletionRequest,
+    ContentPart,
+    SamplingFields,
+    TemplateKwargs,
+)
 from server.reading import MAX_VALUES, count_values
 
 REFUSED = {
@@ -41,7 +48,7 @@ REFUSED = {
 }
 """Fields whose absence a caller would not notice from the answer: they are refused rather than left without effect."""
 
-_ROLES = {
+ROLES = {
     "system": Role.SYSTEM,
     "developer": Role.SYSTEM,
     "user": Role.USER,
@@ -63,8 +70,15 @@ def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
     Raises InvalidRequest, InvalidImage or UnsupportedInput, with the field's path as `param`.
     """
     warnings = ineffective(unknown_fields(body))
-    _refuse(body)
-    _check_arguments(body.messages)
+    refuse(body)
+    check_arguments(
+        (
+            (f"messages[{place}]", call.function.arguments)
+            for place, message in enumerate(body.messages)
+            for call in message.tool_calls or ()
+        ),
+        "messages",
+    )
     schema = _response_schema(body)
     request = GenerationRequest(
         model=body.model,
@@ -73,8 +87,8 @@ def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
         ),
         tools=_tools(body),
         tool_choice=_tool_choice(body),
-        sampling=_sampling(body, body.max_completion_tokens or body.max_tokens, _logprobs(body)),
-        thinking=_thinking(body),
+        sampling=sampling(body, body.max_completion_tokens or body.max_tokens, _logprobs(body)),
+        thinking=thinking(body.chat_template_kwargs, body.reasoning_effort),
         json_schema=schema,
         source="openai",
     )
@@ -83,24 +97,25 @@ def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
 
 def decode_completion(body: CompletionRequest) -> Decoded:
     """A plain completion: the prompt goes to the model as it is, without a chat template."""
-    _refuse(body)
+    refuse(body)
     request = GenerationRequest(
         model=body.model,
         prompt=body.prompt[0],
-        sampling=_sampling(body, body.max_tokens, body.logprobs),
+        sampling=sampling(body, body.max_tokens, body.logprobs),
         source="openai",
     )
     return Decoded(request, tuple(ineffective(unknown_fields(body))))
 
 
-def _refuse(body: SamplingFields) -> None:
+def refuse(body: SamplingFields, refused: Mapping[str, str] = REFUSED) -> None:
+    """Raises InvalidRequest for a field of `refused` that holds something."""
     for name, value in (body.model_extra or {}).items():
         harmless = value in (None, [], {}, "") or (name == "modalities" and value == ["text"])
-        if name in REFUSED and not harmless:
-            raise InvalidRequest(f"{name} is not supported: {REFUSED[name]}.", name)
+        if name in refused and not harmless:
+            raise InvalidRequest(f"{name} is not supported: {refused[name]}.", name)
 
 
-def _sampling(body: SamplingFields, max_tokens: int | None, logprobs: int | None) -> Sampling:
+def sampling(body: SamplingFields, max_tokens: int | None, logprobs: int | None) -> Sampling:
     return Sampling(
         temperature=body.temperature,
         top_p=body.top_p,
@@ -123,10 +138,11 @@ def _logprobs(body: ChatRequest) -> int | None:
     return (body.top_logprobs or 0) if body.logprobs else None
 
 
-def _thinking(body: ChatRequest) -> bool | None:
-    if body.chat_template_kwargs is not None and body.chat_template_kwargs.enable_thinking is not None:
-        return body.chat_template_kwargs.enable_thinking
-    return None if body.reasoning_effort is None else body.reasoning_effort != "none"
+def thinking(switch: TemplateKwargs | None, effort: str | None) -> bool | None:
+    """Whether the model thinks: by the template's own switch, else by the effort, of which "none" alone says no."""
+    if switch is not None and switch.enable_thinking is not None:
+        return switch.enable_thinking
+    return None if effort is None else effort != "none"
 
 
 def _response_schema(body: ChatRequest) -> Mapping[str, Any] | None:
@@ -174,11 +190,9 @@ def _tool_choice(body: ChatRequest) -> ToolChoice:
 
 
 def _message(message: ChatMessage, path: str, images: Mapping[str, ImageData], warnings: list[str]) -> Message:
-    role = _ROLES.get(message.role)
+    role = ROLES.get(message.role)
     if role is None:
-        raise InvalidRequest(
-            f"{path} has the role {message.role!r}; the roles are {', '.join(_ROLES)}.", f"{path}.role"
-        )
+        raise InvalidRequest(f"{path} has the role {message.role!r}; the roles are {', '.join(ROLES)}.", f"{path}.role")
     content = [_part(part, f"{path}.content[{index}]", images) for index, part in enumerate(message.content)]
     if role is Role.TOOL:
         if not message.tool_call_id:
@@ -190,25 +204,26 @@ def _message(message: ChatMessage, path: str, images: Mapping[str, ImageData], w
     parts += content
     if role is Role.ASSISTANT:
         for index, call in enumerate(message.tool_calls or ()):
-            arguments = _arguments(call.function.arguments, f"{path}.tool_calls[{index}]", warnings)
+            where = f"{path}.tool_calls[{index}].function.arguments"
+            arguments = call_arguments(call.function.arguments, where, warnings)
             parts.append(ToolCallPart(call.id, call.function.name, arguments))
     return Message(role, tuple(parts))
 
 
-def _check_arguments(messages: Iterable[ChatMessage]) -> None:
-    """Raise InvalidRequest for arguments of calls that hold more than a body may, all together: they are JSON, too."""
+def check_arguments(arguments: Iterable[tuple[str, str]], param: str) -> None:
+    """Raise InvalidRequest for arguments of calls, each with its path, that hold more than a body may, all together:
+    they are JSON, too."""
     counted = 0
-    for place, message in enumerate(messages):
-        for call in message.tool_calls or ():
-            with suppress(InvalidRequest):  # they are passed on as a string
-                counted += count_values(call.function.arguments.encode())
+    for path, text in arguments:
+        with suppress(InvalidRequest):  # they are passed on as a string
+            counted += count_values(text.encode())
         if counted > MAX_VALUES:
             raise InvalidRequest(
-                f"The arguments of the calls up to messages[{place}] hold more than {MAX_VALUES:,} values.", "messages"
+                f"The arguments of the calls up to {path} hold more than {MAX_VALUES:,} values.", param
             )
 
 
-def _arguments(text: str, path: str, warnings: list[str]) -> dict[str, Any]:
+def call_arguments(text: str, path: str, warnings: list[str]) -> dict[str, Any]:
     """A call's arguments. What a small model wrote wrongly comes back here: the conversation must go on with it."""
     try:
         count_values(text.encode())
@@ -217,8 +232,13 @@ def _arguments(text: str, path: str, warnings: list[str]) -> dict[str, Any]:
         value = None
     if isinstance(value, dict):
         return value
-    warnings.append(f"{path}.function.arguments is not a JSON object and was passed on as a string")
+    warnings.append(f"{path} is not a JSON object and was passed on as a string")
     return {"arguments": text}
+
+
+def image_part(url: str, images: Mapping[str, ImageData]) -> ImagePart:
+    """The image of an address: one of `images`, which were fetched, or a data URI. Raises InvalidImage."""
+    return ImagePart(images[url] if remote_image(url) else image_from_data_uri(url))
 
 
 def _part(part: ContentPart, path: str, images: Mapping[str, ImageData]) -> TextPart | ImagePart:
@@ -228,8 +248,7 @@ def _part(part: ContentPart, path: str, images: Mapping[str, ImageData]) -> Text
         case "refusal":
             return TextPart(part.refusal or "")
         case "image_url" if part.image_url is not None:
-            url = part.image_url.url
-            return ImagePart(images[url] if remote_image(url) else image_from_data_uri(url))
+            return image_part(part.image_url.url, images)
         case "image_url":
             raise InvalidRequest(f"{path} is of type image_url and has no image_url.url.", path)
         case _:

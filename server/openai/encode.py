@@ -88,11 +88,12 @@ def _all_logprobs(content: Sequence[TokenLogprob], thinking: Sequence[TokenLogpr
     """A choice's logprobs: the tokens of `content` join to it; those of the thinking are in a list of their own."""
     if not content and not thinking:
         return None
-    apart = {"reasoning_content": _logprobs(thinking)} if thinking else {}
-    return {"content": _logprobs(content) if content else None, "refusal": None, **apart}
+    apart = {"reasoning_content": logprobs(thinking)} if thinking else {}
+    return {"content": logprobs(content) if content else None, "refusal": None, **apart}
 
 
-def _logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
+def logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
+    """Tokens as both of the protocol's ways to answer have them."""
     return [{**_logprob(token), "top_logprobs": [_logprob(other) for other in token.top]} for token in tokens]
 
 

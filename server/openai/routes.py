@@ -11,11 +11,12 @@ from server.openai import audio_speech, audio_transcriptions, embeddings
 from server.openai.decode import decode_chat, decode_completion, image_urls
 from server.openai.encode import ChatStream, Head, chat_body
 from server.openai.encode_completion import CompletionStream, completion_body
+from server.openai.responses import routes as responses
 from server.openai.schema import ChatRequest, CompletionRequest
 from server.reading import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
-for part in (embeddings, audio_speech, audio_transcriptions):
+for part in (embeddings, audio_speech, audio_transcriptions, responses):
     router.include_router(part.router)
 
 

@@ -99,12 +99,10 @@ class TemplateKwargs(Body):
 
 
 class SamplingFields(Body):
-    """What both endpoints take."""
+    """What all endpoints that generate text take."""
 
     model: Name
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -113,12 +111,19 @@ class SamplingFields(Body):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[int, float] | None = None
-    n: int | None = Field(default=None, ge=1, le=16)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: Annotated[Items[str], BeforeValidator(_as_list)] | None = None
 
 
-class ChatRequest(SamplingFields):
+class CompletionFields(SamplingFields):
+    """What both endpoints of completions take."""
+
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    n: int | None = Field(default=None, ge=1, le=16)
+
+
+class ChatRequest(CompletionFields):
     messages: Items[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: int | None = None
     logprobs: bool | None = None
@@ -131,7 +136,7 @@ class ChatRequest(SamplingFields):
     chat_template_kwargs: TemplateKwargs | None = None
 
 
-class CompletionRequest(SamplingFields):
+class CompletionRequest(CompletionFields):
     prompt: Annotated[Items[str], BeforeValidator(_as_list), Field(min_length=1, max_length=1)]
     logprobs: int | None = None
     echo: bool | None = None

@@ -27,22 +27,22 @@ def p95(values: list[float]) -> float:
     return quantiles(values, n=20)[-1]
 
 
-def _until(terminal: Terminal, question: str, answer: bool) -> None:
+def until(terminal: Terminal, question: str, answer: object) -> None:
     """Ask until the answer comes. Raises TimeoutError after DEADLINE_S."""
     give_up = time.perf_counter() + DEADLINE_S
-    while terminal.ask(question) is not answer:
+    while terminal.ask(question) != answer:
         if time.perf_counter() > give_up:
             raise TimeoutError(f"{question!r} was not answered with {answer} within {DEADLINE_S:.0f} s.")
         time.sleep(0.05)
 
 
 @contextmanager
-def _workbench(folder: Path) -> Iterator[Terminal]:
+def workbench(folder: Path, **environment: str) -> Iterator[Terminal]:
     """A workbench that is up."""
     module = "tests.benchmarks.workbench_inside"
-    with Terminal(module, [str(folder)], own_environment(folder)) as terminal:
+    with Terminal(module, [str(folder)], own_environment(folder) | environment) as terminal:
         terminal.wait_for(" qwen2-vl  ")
-        _until(terminal, "up", True)
+        until(terminal, "up", True)
         terminal.wait_until_quiet()
         yield terminal
 
@@ -62,7 +62,7 @@ def _long_chat(folder: Path) -> Iterator[tuple[Terminal, dict[str, float]]]:
     """A workbench with the chat of MESSAGES messages open, and what opening it took."""
     (folder / "data").mkdir()
     _write_history(folder)
-    with _workbench(folder) as terminal:
+    with workbench(folder) as terminal:
         mark = terminal.mark()
         terminal.press(CTRL_L)
         terminal.wait_for(TITLE, mark)
@@ -83,7 +83,7 @@ def _long_chat(folder: Path) -> Iterator[tuple[Terminal, dict[str, float]]]:
         )
 
 
-def _streamed(terminal: Terminal, prefix: str) -> dict[str, float]:
+def streamed(terminal: Terminal, prefix: str) -> dict[str, float]:
     """Ask, and measure until the whole answer stands there."""
     terminal.ask(f"tokens {TOKENS}")
     terminal.press("go on")
@@ -91,8 +91,8 @@ def _streamed(terminal: Terminal, prefix: str) -> dict[str, float]:
     before, began = terminal.ask("cpu"), time.perf_counter()
     terminal.ask("begin")
     terminal.press(ENTER)
-    _until(terminal, "busy", True)
-    _until(terminal, "busy", False)
+    until(terminal, "busy", True)
+    until(terminal, "busy", False)
     probe, after, ended = terminal.ask("end"), terminal.ask("cpu"), time.perf_counter()
     return {
         f"{prefix}_lag_ms": p95(probe["lag_ms"]),
@@ -104,22 +104,22 @@ def _streamed(terminal: Terminal, prefix: str) -> dict[str, float]:
 
 def stream(folder: Path) -> Mapping[str, float]:
     """An answer of TOKENS tokens in an empty chat."""
-    with _workbench(folder) as terminal:
-        return _streamed(terminal, "stream")
+    with workbench(folder) as terminal:
+        return streamed(terminal, "stream")
 
 
 def stream_1000(folder: Path) -> Mapping[str, float]:
     """The same under MESSAGES messages."""
     with _long_chat(folder) as (terminal, _):
-        return _streamed(terminal, "stream_1000")
+        return streamed(terminal, "stream_1000")
 
 
 def key(folder: Path) -> Mapping[str, float]:
     """Letters typed while an answer streams in, from the press to the letter on the screen."""
-    with _workbench(folder) as terminal:
+    with workbench(folder) as terminal:
         terminal.ask(f"tokens {TOKENS}")
         terminal.press("go on" + ENTER)
-        _until(terminal, "busy", True)
+        until(terminal, "busy", True)
         time.sleep(1)
         waits = []
         for number in range(KEYS):

@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import chat, lists, real_engine, startup
+from tests.benchmarks import chat, hub, lists, real_engine, startup
 from tests.benchmarks.engine import Bound
 
 Figures = Mapping[str, float]
@@ -51,6 +51,9 @@ MEASURES = {
     "first_paint": Measure(lambda folder: startup.measure(lists.environment(folder), rounds=2), {"first_paint": 1.5}),
     "list": Measure(lambda folder: lists.list_s(rounds=1), {"list_s": 3, "list_again_s": 0.3}),
     "filter": Measure(lambda folder: lists.filter_ms(), {"filter_ms": 20}),
+    "hub_search": Measure(hub.search, {"hub_reply_ms": 100}),
+    "hub_scroll": Measure(hub.scroll, {"hub_scroll_5000_ms": 50}),
+    "hub_stream": Measure(hub.stream, {"hub_stream_lag_ms": 20}),
     "quit": Measure(lambda folder: real_engine.quit_s(lists.environment(folder)), {"quit_s": 1, "quit_golden_s": 2}),
 }
 """One line for each: what is added here is measured, shown and checked."""

@@ -5,6 +5,8 @@ Commands come as lines on the socket FD, and each is answered with a line of JSO
 
     cpu          {"process_s", "ui_s"}: processor seconds of the process and of the thread that the event loop runs on
     up           true when the engine is up and the panes have read what they show
+    found        how many models the search of the Hub has found, and whether these are all
+    down         bytes that the downloads have fetched
     busy         true while an answer is coming in
     tokens N     the next answers have N tokens
     begin, end   {"lag_ms": [...], "step_ms"}: how late the loop was between them, its longest step
@@ -121,7 +123,7 @@ class Inside:
         def opener(settings: Settings) -> Services:
             return Services(settings, self.engine, ScriptedServer(), QUICK, FULL)  # type: ignore[arg-type]
 
-        settings = Settings(data_dir=folder / "data")
+        settings = Settings(data_dir=folder / "data", cache_dir=folder / "kept", hf_cache=folder / "models")
         self.app = AssayApp(lambda: settings, opener, when_settled=spare_the_collector)
 
     def serve(self) -> None:
@@ -138,6 +140,11 @@ class Inside:
             case ["up"]:
                 ready = self.app.furnished and self.app.state.phase is Phase.READY
                 return ready and bool(self.app.golden._board.cases)
+            case ["found"]:
+                search = self.app.models.hub._search
+                return [len(search.found), search.complete] if search is not None else [0, False]
+            case ["down"]:
+                return sum(one.done for one in self.app.models.hub.downloads.all)
             case ["busy"]:
                 return self.app.chat.busy
             case ["tokens", count]:

@@ -32,6 +32,9 @@ from tests.soak.tally import Answer, End, Tally
 
 WORDS = ("cat", "dog", "mat", "red", "small", "stone", "bridge", "tree", "sat", "ran", "on", "the", "every", "while")
 OPENAI, ANTHROPIC, COUNT = "/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens"
+RESPONSES = "/v1/responses"
+ENDS = ("data: [DONE]", "event: message_stop", "event: response.completed", "event: response.incomplete")
+"""The last line of a whole stream that says so."""
 PATIENCE_S = 90.0
 
 
@@ -83,7 +86,7 @@ def _stream(path: str, lines: Iterator[str], most: int | None) -> Answer | None:
             return None
         if line.startswith("data: ") and '"error"' in line[:40]:
             return Answer(200, told(line.removeprefix("data: ").encode()))
-        whole = whole or line in ("data: [DONE]", "event: message_stop")
+        whole = whole or line in ENDS
     return Answer(200, cut=not whole)
 
 
@@ -102,6 +105,13 @@ def openai_stream(http: httpx.Client, size: Size) -> Answer | None:
 
 def anthropic_stream(http: httpx.Client, size: Size) -> Answer | None:
     return ask(http, ANTHROPIC, _stream_of(size))
+
+
+def responses_stream(http: httpx.Client, size: Size) -> Answer | None:
+    """A response, kept, as its client's next question would have it."""
+    asked = _stream_of(size)
+    body = {"model": asked["model"], "max_output_tokens": asked["max_tokens"], "stream": True}
+    return ask(http, RESPONSES, body | {"input": asked["messages"]})
 
 
 def _stream_of(size: Size) -> dict[str, Any]:
@@ -132,7 +142,7 @@ def count(http: httpx.Client, size: Size) -> Answer | None:
 
 
 KINDS: tuple[Callable[[httpx.Client, Size], Answer | None], ...] = (
-    *(openai_stream, openai_stream, anthropic_stream, anthropic_stream),
+    *(openai_stream, openai_stream, anthropic_stream, anthropic_stream, responses_stream),
     *(whole, images, embeddings, count),
 )
 """Streams are asked for most."""

@@ -24,7 +24,7 @@ EXCUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"switched off|stopped on the server's side|server_closing|request_cancelled", ("toggle", "restart")),
     (r"engine has died|engine is not running|engine has stopped|engine_closed", ("die", "restart")),
     (r"was unloaded|was cancelled|model_unloaded", ("unload",)),
-    (r"a fault of the test's|generation_failed|failed while generating", ("raise",)),
+    (r"a fault of the test's|generation_failed|failed while generating|The model failed on", ("raise",)),
 )
 """How an error says what ended the request, and what must have been done for that."""
 NO_ROOM = re.compile(r"out_of_memory|of the budget of")

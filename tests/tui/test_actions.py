@@ -12,6 +12,7 @@ from tui.actions import ACTIONS, PLACES, STOPS, Action, bindings
 from tui.app import AssayApp
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
+from tui.hub.card_screen import CardScreen
 from tui.screens.keys import key_names, keys_content
 
 EVERY = [action for actions in ACTIONS.values() for action in actions]
@@ -46,7 +47,7 @@ def test_the_help_shows_every_action() -> None:
         assert key_names(action) in text
 
 
-DIALOGUES: dict[str, type] = {"settings": ChatSettingsScreen, "saved": SavedChats}
+DIALOGUES: dict[str, type] = {"settings": ChatSettingsScreen, "saved": SavedChats, "card": CardScreen}
 
 
 def _owner(app: AssayApp, place: str) -> object:

@@ -27,6 +27,7 @@ class RouteName(StrEnum):
 
     IN_PROCESS = "in-process"
     OPENAI = "openai"
+    RESPONSES = "responses"
     ANTHROPIC = "anthropic"
     ALL = "all"
 

@@ -14,6 +14,7 @@ from core.golden.routes import InProcess, Route
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import Dialect, HttpRoute, list_models, model_fingerprint
 from core.golden.routes.openai import OpenAI
+from core.golden.routes.responses import Responses
 from core.golden.suite import ROUTES, SuiteError
 from core.settings import Settings
 from core.tiers import Tier
@@ -69,5 +70,5 @@ def _serve(stack: ExitStack, engine: Engine, settings: Settings) -> tuple[str, s
 
 
 def _http_routes(names: Sequence[str], url: str, key: str) -> dict[str, Route]:
-    dialects: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic()}
+    dialects: dict[str, Dialect] = {"openai": OpenAI(), "responses": Responses(), "anthropic": Anthropic()}
     return {name: HttpRoute(dialects[name], url, key) for name in names if name in dialects}

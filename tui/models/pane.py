@@ -18,8 +18,8 @@ from core.errors import EngineError
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.foreign import one_line, plain
+from tui.hub.two_views import TwoViews
 from tui.models.columns import COLUMNS, PINNED, model_cell
-from tui.models.deleting import DeletingPane
 from tui.models.detail import ModelDetail
 from tui.models.on_disk import OnDisk, read_on_disk
 from tui.models.order import LIVE, Order
@@ -37,7 +37,7 @@ TITLE_AROUND = 4
 CHAT_KINDS = (ModelKind.TEXT, ModelKind.VISION)
 
 
-class ModelsPane(DeletingPane):
+class ModelsPane(TwoViews):
     """Lists, filters, loads, unloads and pins. Roles are the app's: it is told with `RoleChosen`."""
 
     BINDINGS: ClassVar = bindings("models")
@@ -78,7 +78,7 @@ class ModelsPane(DeletingPane):
         self._order = Order()
         self._on_disk: OnDisk | None = None
 
-    def compose(self) -> ComposeResult:
+    def compose_disk(self) -> ComposeResult:
         yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
         yield Static(id="model-notes", markup=False)
         yield RowTable(COLUMNS, self._cell, empty="Looking for models…", id="model-table")
@@ -92,6 +92,7 @@ class ModelsPane(DeletingPane):
         self._services = services
         self.detail.attach(services)
         self._list(refresh=False)
+        self.hub.attach(services)
 
     @work(exclusive=True, group="catalog")
     async def _list(self, refresh: bool, quiet: bool = False) -> None:
@@ -114,6 +115,7 @@ class ModelsPane(DeletingPane):
         self._measure()
         self._filter()
         self.post_message(self.Listed(models))
+        self.disk_listed(models)
         if refresh and not quiet:
             self.notify(f"{len(models)} models on disk.")
 
@@ -188,6 +190,10 @@ class ModelsPane(DeletingPane):
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_totals)
 
+    def disk_shows(self) -> None:
+        self._show_totals()
+        self._show_detail()
+
     def _show_detail(self) -> None:
         info = self.selected
         self.detail.show(info, self.state.status, self.state.loaded(info.id) if info else None, self._on_disk)
@@ -205,6 +211,7 @@ class ModelsPane(DeletingPane):
         else:
             self.table.redraw()
             self._show_detail()
+        self.show_offers()
 
     @property
     def selected(self) -> ModelInfo | None:
@@ -246,6 +253,8 @@ class ModelsPane(DeletingPane):
 
     def clear_filter(self) -> bool:
         """Empty the filter and go back to the rows; False if there was nothing to undo."""
+        if self.hub_shows:
+            return self.hub.clear()
         if not self.filter_box.value and not self.filter_box.has_focus:
             return False
         self.filter_box.value = ""
@@ -255,13 +264,16 @@ class ModelsPane(DeletingPane):
 
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
+        if self.hub_shows:
+            return [self.other_view(), *self.hub.jump_targets()]
         return [
+            self.other_view(),
             Target("m", "models", self.table.rows),
             Target("s", "search models", self.filter_box),
         ]
 
     def focus_main(self) -> None:
-        self.screen.set_focus(self.table.rows)
+        self.screen.set_focus(self.hub.table.rows if self.hub_shows else self.table.rows)
 
     def action_filter(self) -> None:
         self.screen.set_focus(self.filter_box)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from tui.golden.verdicts import SIGNS, WORDS
+from tui.hub.marks import MARKS
 from tui.lamp import LOADED, LOADING, NOT_LOADED
 from tui.models.fit import Fit
 from tui.models.on_disk import TWICE, UNFINISHED
@@ -27,6 +28,6 @@ def legend() -> list[Content]:
     lines = [Content.styled("Signs and short words", "bold $primary")]
     fits = {found.value: found.in_words.capitalize() for found in Fit if found not in (Fit.UNKNOWN, Fit.OK)}
     verdicts = {SIGNS[verdict]: f"A golden prompt: {words}" for verdict, words in WORDS.items()}
-    for short, words in (_SHORT | fits | verdicts).items():
+    for short, words in (_SHORT | fits | MARKS | verdicts).items():
         lines.append(Content.assemble((short.rjust(9), "$primary"), "  ", words))
     return lines

@@ -49,7 +49,8 @@ class ApiPanel(ModalScreen[None]):
                     plain(self._key or "not asked for"),
                     "\n",
                     ("speaks   ", dim),
-                    "OpenAI at /v1/chat/completions, Anthropic at /v1/messages",
+                    "OpenAI at /v1/chat/completions and /v1/responses",
+                    "\n         Anthropic at /v1/messages",
                 ),
                 markup=False,
             )

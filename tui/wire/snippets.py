@@ -26,6 +26,20 @@ for chunk in stream:
     if chunk.choices:
         print(chunk.choices[0].delta.content or "", end="", flush=True)
 ''',
+        "responses": f'''from openai import OpenAI
+
+client = OpenAI(base_url="{url}/v1", api_key="{secret}")
+first = client.responses.create(model={named}, input="Hello!")
+print(first.output_text)
+with client.responses.stream(
+    model={named},
+    input="And in French?",
+    previous_response_id=first.id,
+) as stream:
+    for event in stream:
+        if event.type == "response.output_text.delta":
+            print(event.delta, end="", flush=True)
+''',
         "anthropic": f'''from anthropic import Anthropic
 
 client = Anthropic(base_url="{url}", api_key="{secret}")

@@ -129,9 +129,10 @@ def _message(message: Message) -> dict[str, Any]:
         if isinstance(part, TextPart):
             parts.append({"type": "text", "text": part.text})
         elif isinstance(part, ImagePart):
-            parts.append({"type": "image_url", "image_url": {"url": _data_uri(part.image)}})
+            parts.append({"type": "image_url", "image_url": {"url": data_uri(part.image)}})
     return {"role": message.role.value, "content": parts}
 
 
-def _data_uri(image: ImageData) -> str:
+def data_uri(image: ImageData) -> str:
+    """An image as an address that holds it."""
     return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"

@@ -31,6 +31,7 @@ from core.golden.routes import Route, RouteError
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import Dialect, Frame, HttpRoute, list_models, root
 from core.golden.routes.openai import OpenAI
+from core.golden.routes.responses import Responses
 from core.golden.suite import BUILTIN
 from core.media.images import read_image
 
@@ -98,6 +99,54 @@ def test_an_anthropic_body_holds_all_that_was_asked() -> None:
     assert Anthropic().headers("k")["x-api-key"] == "k"
 
 
+def test_a_responses_body_holds_all_that_was_asked() -> None:
+    body = Responses().encode(REQUEST)
+    encoded = base64.b64encode(PICTURE.data).decode()
+    shown = {"type": "input_image", "image_url": f"data:image/png;base64,{encoded}"}
+    assert body == {
+        "model": "m",
+        "input": [
+            {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]},
+            {"type": "message", "role": "user", "content": [shown, {"type": "input_text", "text": "What?"}]},
+        ],
+        "tools": [
+            {
+                "type": "function",
+                "name": "get_weather",
+                "description": "The weather",
+                "parameters": WEATHER.parameters,
+                "strict": False,
+            }
+        ],
+        "temperature": 0.0,
+        "max_output_tokens": 64,
+        "seed": 7,
+        "stop": ["END"],
+        "chat_template_kwargs": {"enable_thinking": False},
+        "store": False,
+        "stream": True,
+    }
+    assert Responses().headers("k") == {"authorization": "Bearer k"}
+
+
+def test_how_a_response_ended_is_told_from_its_last_event() -> None:
+    def ended(kind: str, response: dict[str, Any]) -> Event:
+        (event,) = Responses().reader().feed(Frame("", json.dumps({"type": f"response.{kind}", "response": response})))
+        return event
+
+    cut = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    assert ended("incomplete", cut) == Finished(FinishReason.LENGTH, Usage(), Timing())
+    filtered = {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
+    assert ended("incomplete", filtered) == Finished(FinishReason.OTHER, Usage(), Timing(), said="content_filter")
+    assert ended("completed", {"status": "completed"}) == Finished(FinishReason.STOP, Usage(), Timing())
+    for kind, fields in (
+        ("response.failed", {"response": {"error": {"message": "Gone."}}}),
+        ("error", {"message": "Gone."}),
+    ):
+        with pytest.raises(RouteError, match="broke off: Gone"):
+            Responses().reader().feed(Frame("", json.dumps({"type": kind, **fields})))
+
+
 def test_thinking_is_asked_for_as_each_protocol_has_it() -> None:
     asked = {thinking: replace(REQUEST, thinking=thinking) for thinking in (None, True)}
     assert "chat_template_kwargs" not in OpenAI().encode(asked[None])
@@ -116,6 +165,27 @@ OPENAI_FRAMES = [
     {
         "choices": [],
         "usage": {"prompt_tokens": 5, "completion_tokens": 6, "prompt_tokens_details": {"cached_tokens": 2}},
+    },
+]
+RESPONSES_FRAMES = [
+    {"type": "response.created", "response": {"id": "resp_1"}},
+    {"type": "response.output_item.added", "output_index": 0, "item": {"type": "reasoning", "id": "rs_1"}},
+    {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0, "delta": "hm"},
+    {"type": "response.output_item.added", "output_index": 1, "item": {"type": "message", "id": "msg_1"}},
+    {"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": "A red"},
+    {"type": "response.output_text.done", "output_index": 1, "content_index": 0, "text": "A red"},
+    {
+        "type": "response.output_item.added",
+        "output_index": 2,
+        "item": {"type": "function_call", "call_id": "1", "name": "f", "arguments": ""},
+    },
+    {"type": "response.function_call_arguments.delta", "output_index": 2, "delta": '{"a":1}'},
+    {
+        "type": "response.completed",
+        "response": {
+            "status": "completed",
+            "usage": {"input_tokens": 5, "output_tokens": 6, "input_tokens_details": {"cached_tokens": 2}},
+        },
     },
 ]
 ANTHROPIC_FRAMES = [
@@ -149,8 +219,11 @@ def lines(frames: list[dict[str, Any]], done: bool) -> str:
     return "".join(f"data: {json.dumps(frame)}\n\n" for frame in frames) + ("data: [DONE]\n\n" if done else "")
 
 
-@pytest.mark.parametrize(("dialect", "frames"), [(OpenAI(), OPENAI_FRAMES), (Anthropic(), ANTHROPIC_FRAMES)])
-def test_both_protocols_come_back_as_the_same_events(dialect: Dialect, frames: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "frames"),
+    [(OpenAI(), OPENAI_FRAMES), (Responses(), RESPONSES_FRAMES), (Anthropic(), ANTHROPIC_FRAMES)],
+)
+def test_all_protocols_come_back_as_the_same_events(dialect: Dialect, frames: list[dict[str, Any]]) -> None:
     reader = dialect.reader()
     data = [json.dumps(frame) for frame in frames] + (["[DONE]"] if isinstance(dialect, OpenAI) else [])
     assert [event for each in data for event in reader.feed(Frame("", each))] == EVENTS
@@ -198,7 +271,11 @@ async def collect(route: Route) -> GenerationResult:
 
 
 def test_an_answer_comes_with_usage_and_the_times_of_this_side(canned: ThreadingHTTPServer) -> None:
-    for dialect, body in ((OpenAI(), lines(OPENAI_FRAMES, True)), (Anthropic(), lines(ANTHROPIC_FRAMES, False))):
+    for dialect, body in (
+        (OpenAI(), lines(OPENAI_FRAMES, True)),
+        (Responses(), lines(RESPONSES_FRAMES, False)),
+        (Anthropic(), lines(ANTHROPIC_FRAMES, False)),
+    ):
         result = ask(canned, dialect, 200, body)
         assert (result.text, result.thinking, result.tool_calls[0].parsed) == ("A red", "hm", {"a": 1})
         assert result.finished is not None

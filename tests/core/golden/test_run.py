@@ -1,4 +1,4 @@
-"""Runs with real inference: the built-in suite, three routes, and what happens when a run is stopped."""
+"""Runs with real inference: the built-in suite, four routes, and what happens when a run is stopped."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from core.golden.routes import InProcess, Route
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import HttpRoute
 from core.golden.routes.openai import OpenAI
+from core.golden.routes.responses import Responses
 from core.golden.run import GoldenRun
 from core.golden.suite import BUILTIN, ROUTES
 from core.settings import Settings
@@ -84,12 +85,13 @@ def test_the_three_routes_agree(engine: Engine, api: Api) -> None:
     routes: dict[str, Route] = {
         "in-process": InProcess(engine),
         "openai": HttpRoute(OpenAI(), api.url, api.key),
+        "responses": HttpRoute(Responses(), api.url, api.key),
         "anthropic": HttpRoute(Anthropic(), api.url, api.key),
     }
     plan = plan_of(engine, BUILTIN, routes=ROUTES)
     result = GoldenRun(plan, routes, engine).run()
     parity = compare_routes(result.attempts, plan.suite.gates)
-    assert (parity.compared, parity.witnessed, parity.claimed) == (36, 108, 0)
+    assert (parity.compared, parity.witnessed, parity.claimed) == (54, 144, 0)
     assert [str(found) for found in parity.breaks] == []
     first = {(one.case, one.tier, one.repeat, one.control): one for one in result.attempts if one.route == ROUTES[0]}
     for one in result.attempts:

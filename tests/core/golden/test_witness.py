@@ -21,6 +21,7 @@ from core.golden.routes import InProcess, Route
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import HttpRoute
 from core.golden.routes.openai import OpenAI
+from core.golden.routes.responses import Responses
 from core.golden.suite import BUILTIN, ROUTES
 from core.media.images import read_image
 from tests.conftest import Api
@@ -40,6 +41,7 @@ def routes(engine: Engine, api: Api) -> dict[str, Route]:
     return {
         "in-process": InProcess(engine),
         "openai": HttpRoute(OpenAI(), api.url, api.key),
+        "responses": HttpRoute(Responses(), api.url, api.key),
         "anthropic": HttpRoute(Anthropic(), api.url, api.key),
     }
 

@@ -267,3 +267,43 @@ def test_adding_does_not_wait_for_the_hub(hub: Hub, downloads: Downloads) -> Non
     done = threading.Event()
     threading.Thread(target=lambda: (downloads.add(MODEL), downloads.all(), done.set())).start()
     assert done.wait(2)
+
+
+def opened_again(settings: Settings) -> Downloads:
+    """The queue of a program that people open again, at the next start of which it has found what is unfinished."""
+    again = Downloads(settings, goes_on=True)
+    again.restore()
+    return again
+
+
+def test_what_moved_or_waited_goes_on_when_the_program_is_opened_again(hub: Hub, hub_settings: Settings) -> None:
+    for number in range(4):
+        hub.add(Repository(f"me/m{number}", hub.repositories[MODEL].commits))
+    hub.faults["model.safetensors"] = Fault(pace=SLOW)
+    first = opened_again(hub_settings)
+    keys = [first.add(f"me/m{number}") for number in range(4)]
+    hub.wait_for("me/m0", 200_000)
+    first.pause(keys[1])
+    first.wait(keys[1], 30)
+    first.close()
+    hub.faults.clear()
+    later = opened_again(hub_settings)
+    assert later.get(keys[1]).stage is Stage.PAUSED, "somebody has paused it"
+    assert [later.wait(key, 30).stage for key in (keys[0], keys[2], keys[3])] == [Stage.DONE] * 3
+    later.close()
+    assert [record.key for record in read_records(hub_settings)] == [keys[1]]
+
+
+def test_the_command_leaves_its_downloads_to_whoever_asks_for_them(
+    hub: Hub, hub_settings: Settings, downloads: Downloads
+) -> None:
+    hub.faults[WEIGHTS] = Fault(pace=SLOW)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, 200_000)
+    beside = opened_again(hub_settings)
+    assert beside.get(key).stage is Stage.PAUSED
+    downloads.close()
+    later = opened_again(hub_settings)
+    assert later.get(key).stage is Stage.PAUSED
+    for queue in (beside, later):
+        queue.close()

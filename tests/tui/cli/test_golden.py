@@ -73,11 +73,11 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - started < 120
     whole = json.loads(out.read_text())
-    assert len(whole["attempts"]) == 144
+    assert len(whole["attempts"]) == 192
     assert {attempt["status"] for attempt in whole["attempts"]} == {"ok"}
     assert whole["parity"] == []
-    assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 42}
-    assert whole["run"]["outcome"]["controls"] == {"pass": 60}
+    assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 56}
+    assert whole["run"]["outcome"]["controls"] == {"pass": 80}
     assert not any(attempt["claimed"] for attempt in whole["attempts"])
     assert {(one["tier"], one["model"]["id"]) for one in whole["attempts"]} == {
         ("quick", "pocket/qwen2-vl"),
@@ -86,14 +86,14 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
         ("full", "pocket/qwen3"),
     }
     assert "pocket/qwen3 stands for both tiers" in done.stdout
-    agree = "in-process, openai, anthropic agree in all 36 comparisons and with what the engine witnessed."
+    agree = "in-process, openai, responses, anthropic agree in all 54 comparisons and with what the engine witnessed."
     assert agree in done.stdout
     assert "prompts/sampled_story (quick): 4 of 4 held (51% to 100%)." in done.stdout
     assert "vision/describe_image#red" in done.stdout
     assert "TTFT" in done.stdout
-    assert "quick 11/11 · full 11/11 (7 of them the same answers) · controls 60/60" in done.stdout
+    assert "quick 11/11 · full 11/11 (7 of them the same answers) · controls 80/80" in done.stdout
     (kept,) = (tmp_path / "data" / "runs").iterdir()
-    assert len((kept / "attempts.jsonl").read_text().splitlines()) == 144
+    assert len((kept / "attempts.jsonl").read_text().splitlines()) == 192
     assert json.loads((kept / "run.json").read_text())["outcome"]["exit_code"] == 0
 
 

@@ -109,7 +109,7 @@ async def test_a_click_on_a_columns_head_sorts_by_it_and_a_second_one_turns_roun
     async with workbench.run_test(size=(160, 45)) as pilot:
         await opened(pilot, workbench)
         for expected in ("name", "-name"):
-            await pilot.click(RowHead, offset=(4, 0))
+            await pilot.click("#model-table RowHead", offset=(4, 0))
             await until(pilot, lambda expected=expected: str(workbench.models.order) == expected)
         assert listed(workbench)[0] == "someone/half-downloaded-7b"
         assert "model▼" in screen_text(workbench)

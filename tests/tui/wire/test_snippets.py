@@ -13,7 +13,7 @@ TEXTS = snippets("http://127.0.0.1:8484", "assay-key", "pocket/qwen3")
 
 
 def test_the_python_programs_compile() -> None:
-    for name in ("openai", "anthropic"):
+    for name in ("openai", "responses", "anthropic"):
         compile(TEXTS[name], name, "exec")
         assert '"assay-key"' in TEXTS[name]
         assert '"pocket/qwen3"' in TEXTS[name]
@@ -31,9 +31,9 @@ def test_a_name_of_a_folder_is_never_code() -> None:
 lines"""
     texts = snippets("http://127.0.0.1:8484", None, model)
     assert json.loads(shlex.split(texts["curl"])[-1])["model"] == model
-    for name in ("openai", "anthropic"):
+    for name, times in (("openai", 1), ("responses", 2), ("anthropic", 1)):
         calls = [node for node in ast.walk(ast.parse(texts[name])) if isinstance(node, ast.keyword)]
-        assert [ast.literal_eval(node.value) for node in calls if node.arg == "model"] == [model]
+        assert [ast.literal_eval(node.value) for node in calls if node.arg == "model"] == [model] * times
 
 
 def test_without_a_key_none_is_sent() -> None:

@@ -1,0 +1,120 @@
+"""The Responses half of the OpenAI protocol as a route: POST /v1/responses, streamed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from core.calls.events import (
+    Event,
+    Finished,
+    FinishReason,
+    TextDelta,
+    ThinkingDelta,
+    Timing,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+)
+from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart
+from core.golden.routes import RouteError
+from core.golden.routes.http import Frame
+from core.golden.routes.openai import data_uri
+
+
+class Responses:
+    """Fields as in OpenAI's API reference, and what local servers add: seed, stop, top_k and chat_template_kwargs."""
+
+    path = "/v1/responses"
+
+    def headers(self, key: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+    def encode(self, request: GenerationRequest) -> dict[str, Any]:
+        sampling = request.sampling
+        body = {
+            "model": request.model,
+            "input": [_item(message) for message in request.messages],
+            "tools": [
+                {
+                    "type": "function",
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": tool.parameters,
+                    "strict": False,
+                }
+                for tool in request.tools
+            ]
+            or None,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "max_output_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+            "stop": list(sampling.stop) or None,
+            "chat_template_kwargs": None if request.thinking is None else {"enable_thinking": request.thinking},
+            "store": False,
+            "stream": True,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def reader(self) -> ResponsesReader:
+        return ResponsesReader()
+
+
+class ResponsesReader:
+    """Events of the protocol to the engine's: calls are told apart by their place in the output, counted from 0."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, int] = {}
+
+    def feed(self, frame: Frame) -> list[Event]:
+        if frame.data == "[DONE]":
+            return []
+        data = json.loads(frame.data)
+        match data.get("type"):
+            case "response.output_item.added" if data["item"]["type"] == "function_call":
+                call = self._calls[data["output_index"]] = len(self._calls)
+                return [ToolCallStart(call, data["item"]["call_id"], data["item"]["name"])]
+            case "response.output_text.delta" if data["delta"]:
+                return [TextDelta(data["delta"])]
+            case "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" if data["delta"]:
+                return [ThinkingDelta(data["delta"])]
+            case "response.function_call_arguments.delta" if data["delta"]:
+                return [ToolCallDelta(self._calls[data["output_index"]], data["delta"])]
+            case "response.completed" | "response.incomplete":
+                return [self._finished(data["response"])]
+            case "response.failed":
+                raise RouteError(f"The server broke off: {data['response']['error']['message']}")
+            case "error":
+                raise RouteError(f"The server broke off: {data.get('message') or data.get('error')}")
+        return []
+
+    def _finished(self, response: dict[str, Any]) -> Finished:
+        usage = _usage(response.get("usage") or {})
+        if response["status"] == "completed":
+            return Finished(FinishReason.TOOL_CALLS if self._calls else FinishReason.STOP, usage, Timing())
+        said = (response.get("incomplete_details") or {}).get("reason") or response["status"]
+        if said == "max_output_tokens":
+            return Finished(FinishReason.LENGTH, usage, Timing())
+        return Finished(FinishReason.OTHER, usage, Timing(), said=said)
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    return Usage(
+        prompt_tokens=usage.get("input_tokens") or 0,
+        completion_tokens=usage.get("output_tokens") or 0,
+        cached_tokens=(usage.get("input_tokens_details") or {}).get("cached_tokens") or 0,
+        thinking_tokens=(usage.get("output_tokens_details") or {}).get("reasoning_tokens") or 0,
+    )
+
+
+def _item(message: Message) -> dict[str, Any]:
+    """A system or user turn; a suite has no others. Parts keep their order."""
+    parts: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            parts.append({"type": "input_text", "text": part.text})
+        elif isinstance(part, ImagePart):
+            parts.append({"type": "input_image", "image_url": data_uri(part.image)})
+    return {"type": "message", "role": message.role.value, "content": parts}
