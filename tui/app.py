@@ -21,11 +21,10 @@ from core.errors import EngineError
 from core.status import Notice, NoticeKind
 from tui.actions import ACTIONS, PLACES, STOPS, Action
 from tui.background import off_loop
-from tui.figures import counted
 from tui.frame import Frame
 from tui.gone import names_one_gone, without_gone
 from tui.services import Services, open_services, usual_models
-from tui.state import ApiPhase, Downloading, Phase
+from tui.state import ApiPhase, Phase
 from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
 
@@ -48,7 +47,7 @@ STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
 SENT_WITHIN_S = 1.0
 TYPED_WITHIN_S = 4.0
-"""How long leaving waits for what has been typed to reach the chat and the disk."""
+"""How long leaving waits for a key that has been typed to be handled, and for what was written to reach the disk."""
 
 
 class AssayApp(Frame):
@@ -176,21 +175,23 @@ class AssayApp(Frame):
             self.notify("The engine is up again. Models are loaded when they are asked for.")
 
     async def action_quit(self) -> None:
-        """Leave; asked first while downloads go on, unless one says it twice."""
-        if self.state.downloads is None or self._asked_to_leave or self.state.phase is Phase.CLOSING:
-            await self.end()
+        """Leave; asked first about changes that are not applied, and while downloads go on unless one says it twice."""
+        closing, shown = self.state.phase is Phase.CLOSING, type(self.screen).__name__
+        if shown == "Unsaved" and not closing:
+            return  # the question comes first
+        asks = self._typed_ahead.waiting or shown == "ChatSettingsScreen" or self.state.downloads
+        if asks and not (closing or self._asked_to_leave):
+            self._ask_to_leave()
         else:
-            self._ask_to_leave(self.state.downloads)
+            await self.end()
 
     @work(exclusive=True, group="leave")
-    async def _ask_to_leave(self, now: Downloading) -> None:
-        from tui.screens.confirm import Confirm
+    async def _ask_to_leave(self) -> None:
+        from tui.leaving import may_leave
 
         self._asked_to_leave = True
         try:
-            go_on = f"{counted(now.count)} {'goes' if now.count == 1 else 'go'} on"
-            question = f"{go_on}. Pause and leave? The next start goes on with what is missing."
-            leaves = await self.push_screen_wait(Confirm(question, "Pause and leave", "Stay"))
+            leaves = await may_leave(self, self._typed_ahead.through(TYPED_WITHIN_S))
         finally:
             self._asked_to_leave = False
         if leaves:
@@ -244,9 +245,8 @@ class AssayApp(Frame):
     async def _keep_what_was_typed(self) -> None:
         """Let what was typed reach the chat, and the chat's file be open for it, be the engine up or not."""
         try:
+            await self._typed_ahead.through(TYPED_WITHIN_S)
             async with asyncio.timeout(TYPED_WITHIN_S):
-                if self._typed_ahead.waiting:
-                    await self._typed_in.wait()
                 if "chat" in self._panes:
                     await self._take_what_was_sent()
                     await self.chat.prepare_to_end(self._settings_read)
