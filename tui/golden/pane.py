@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events, getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -144,7 +145,7 @@ class GoldenPane(Vertical):
             return
         self._suite = suite
         self._board = Board.of(suite.cases)
-        self.table.widest = max(map(len, self._board.cases), default=0)
+        self.table.widest = max(map(cell_len, self._board.cases), default=0)
         self.table.show(list(self._board.cases))
         self._redraw()
         self._suite_read.set()
@@ -189,7 +190,7 @@ class GoldenPane(Vertical):
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         match column.key:
             case "case":
-                fits = all(len(case_id) <= cells for case_id in self._board.cases)
+                fits = all(cell_len(case_id) <= cells for case_id in self._board.cases)
                 return plain(shorten(key if fits else key.rsplit("/", 1)[-1], cells))
             case "difference":
                 difference = self._board.difference(key)
