@@ -22,7 +22,7 @@ from textual.widgets import Static
 
 from core.errors import EngineError
 from core.golden.plan import RunOptions, answering, make_plan
-from core.golden.progress import AttemptFinished, ModelLoading, RunEvent, RunWarning
+from core.golden.progress import AttemptFinished, AttemptStarted, ModelLoading, ModelReady, RunEvent, RunWarning
 from core.golden.reading import load_suite
 from core.golden.results import RunFolder, Verdict
 from core.golden.run import GoldenRun, RunResult
@@ -30,7 +30,7 @@ from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.foreign import plain, short_name, shorten
+from tui.foreign import one_line, plain, short_name, shorten
 from tui.golden.answer import STYLES
 from tui.golden.bar import bar_content
 from tui.golden.board import ONE, Board, Cell, Progress
@@ -90,8 +90,8 @@ class GoldenPane(Vertical):
         """Whether a run has been asked for that has not begun."""
         self._run: GoldenRun | None = None
         self._events: deque[RunEvent] = deque()
-        self._loading = ""
-        """The model that the run waits for."""
+        self._loading: list[str] = []
+        """The models that the run waits for, in the order in which it asked for them."""
         self._suite_read = asyncio.Event()
         self.last_run = ""
         """The name of the last run that is kept on disk whole; where there is none, of one that has an answer."""
@@ -205,14 +205,17 @@ class GoldenPane(Vertical):
         while self._events:
             event = self._events.popleft()
             self._board.add(event)
-            if isinstance(event, ModelLoading):
-                self._loading = event.model
-            elif isinstance(event, RunWarning):
-                self.notify(event.message, severity="warning")
-            else:
-                self._loading = ""
-            if isinstance(event, AttemptFinished):
-                self.last_run = self.last_run or self._keeps
+            match event:
+                case ModelLoading(model):
+                    self._loading.append(model)
+                case ModelReady(model):
+                    self._loading = [other for other in self._loading if other != model]
+                case RunWarning(message):
+                    self.notify(message, severity="warning")
+                case AttemptStarted():  # whatever could not be loaded is not waited for any more
+                    self._loading.clear()
+                case AttemptFinished():
+                    self.last_run = self.last_run or self._keeps
         self.table.redraw()
         self.detail.show(self._board, self.table.selected)
         self._redraw_bar()
@@ -227,10 +230,12 @@ class GoldenPane(Vertical):
         redraw(bar, bar_content(self._board, name, running, bar.size.width))
 
     def _waits_for(self) -> str:
-        """The load that the run waits for, in the chat's words."""
+        """The load that the run waits for, in the chat's words: of several the one that is read now."""
         if not self._loading or self._services is None:
             return ""
-        return load_ahead(self._services.engine.status(), self._loading) or f"loading {short_name(self._loading)}"
+        status = self._services.engine.status()
+        first = next((load.id for load in status.loads if load.id in self._loading), self._loading[0])
+        return load_ahead(status, first) or f"loading {one_line(short_name(first))}"
 
     def on_resize(self, event: events.Resize) -> None:
         width = event.size.width
@@ -287,6 +292,7 @@ class GoldenPane(Vertical):
     def _give_up(self) -> None:
         """No run goes on: what was expected of it will not come."""
         self._planning = False
+        self._loading.clear()
         self._board.give_up()
         self.refresh_bindings()
         self._redraw()
