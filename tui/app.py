@@ -19,7 +19,7 @@ from textual.screen import ModalScreen, Screen
 
 from core.errors import EngineError
 from core.status import Notice
-from tui.actions import ACTIONS, PLACES, STOPS, Action
+from tui.actions import ACTIONS, DIALOGUES, PLACES, STOPS, Action
 from tui.background import off_loop
 from tui.frame import Frame
 from tui.gone import names_one_gone, without_gone
@@ -37,10 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPENS = {"keys": "KeysScreen", "api_panel": "ApiPanel"}
-"""Actions, and the screens that they open: never twice."""
-QUESTIONS = ("Confirm", "Unsaved", "DeleteScreen")
-"""Screens over which nothing opens: they are answered first."""
+NOT_OVER_DIALOGUES = ("face", "jump", "api_panel", "command_palette")
+"""Actions that would change what is behind a dialogue, or put something over it: it is answered or left first."""
 
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
@@ -282,7 +280,8 @@ class AssayApp(Frame):
 
     def on_paste(self, event: events.Paste) -> None:
         """A file dropped while no text field has the focus lands in the chat."""
-        self.action_face("chat")
+        if not isinstance(self.screen, ModalScreen):
+            self.action_face("chat")
         self.chat.input.composer.take_paste(event.text)
 
     def action_stop_pane(self, face: str) -> None:
@@ -337,12 +336,12 @@ class AssayApp(Frame):
     # -- help, palette, theme -----------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing opens twice, nor over a question: keys of the whole workbench reach it through any screen."""
+        """Keys of the whole workbench reach it through any screen: a dialogue lets few of them through."""
         if action == "stop_pane":
             return self._stoppable(str(parameters[0]))
-        if action == "jump":
+        if action in NOT_OVER_DIALOGUES:
             return not isinstance(self.screen, ModalScreen)
-        return action not in OPENS or type(self.screen).__name__ not in (*QUESTIONS, OPENS[action])
+        return action != "keys" or type(self.screen).__name__ != "KeysScreen"
 
     def _stoppable(self, face: str) -> bool:
         """Whether a pane does something that can be stopped."""
@@ -362,7 +361,7 @@ class AssayApp(Frame):
         """A palette entry for every action of the list, and Textual's own choice of themes."""
         yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
         for place, actions in ACTIONS.items():
-            for action in actions:
+            for action in () if place in DIALOGUES else actions:
                 if _has_entry(place, action):
                     title = action.label if place == "app" else f"{PLACES[place].split(',')[0]}: {action.label}"
                     yield SystemCommand(title, action.help, partial(self._run_from_palette, place, action.run))

@@ -95,6 +95,8 @@ class GoldenPane(Vertical):
         self._suite_read = asyncio.Event()
         self.last_run = ""
         """The name of the last run that is kept on disk whole; where there is none, of one that has an answer."""
+        self._offered = (False, False)
+        """Whether there are disagreements to go to, and images of the row to look at."""
         self._keeps = ""
         """The name of the run that goes on, if it is kept."""
 
@@ -219,6 +221,19 @@ class GoldenPane(Vertical):
         self.table.redraw()
         self.detail.show(self._board, self.table.selected)
         self._redraw_bar()
+        self._refresh_keys()
+
+    def _refresh_keys(self) -> None:
+        case = self._board.cases.get(self.table.selected or "")
+        if (offers := (bool(self._board.disagreements()), case is not None and bool(case.images))) != self._offered:
+            self._offered = offers
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        if action == "view_picture":
+            return self._offered[1]
+        return action not in ("next_disagreement", "previous_disagreement") or self._offered[0]
 
     def _redraw_bar(self) -> None:
         if self._suite is None:
@@ -252,6 +267,7 @@ class GoldenPane(Vertical):
     def _row_moved(self, event: RowTable.Moved) -> None:
         event.stop()
         self.detail.show(self._board, event.key)
+        self._refresh_keys()
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -347,9 +363,6 @@ class GoldenPane(Vertical):
 
     def _step(self, by: int) -> None:
         places = self._board.disagreements()
-        if not places:
-            self.notify("The tiers agree wherever both have answered.")
-            return
         order = list(self._board.cases)
         here = order.index(self.table.selected) if self.table.selected in order else -1
         ahead = [place for place in (places if by > 0 else reversed(places)) if (order.index(place) - here) * by > 0]
@@ -364,8 +377,6 @@ class GoldenPane(Vertical):
     def action_view_picture(self) -> None:
         if self.detail.images:
             self.post_message(Picture.Wanted(self.detail.images[0], self.detail.images))
-        else:
-            self.notify("This prompt has no image.")
 
 
 def verdict_content(cell: Cell, cells: int) -> Content:
