@@ -200,7 +200,25 @@ class AssayApp(Frame):
                     await self._take_what_was_sent()
                     await self.chat.prepare_to_end(self._settings_read)
         except TimeoutError:
-            log.error("What was typed did not reach the chat within %.0f s.", TYPED_WITHIN_S)
+            log.warning("What was typed did not reach the chat within %.0f s: it is kept as a draft.", TYPED_WITHIN_S)
+            await self._keep_typed_text()
+        except (EngineError, OSError) as error:
+            self.failure = error
+
+    async def _keep_typed_text(self) -> None:
+        """Write down what no part of the chat has taken in time, as what is written for a new chat."""
+        text = self._typed_ahead.text.strip()
+        if not text:
+            return
+        from core.chats.history import FILE, Draft, History
+
+        def keep(file: Path) -> None:
+            with History(file) as history:
+                history.set_new_draft(Draft(text), None)
+
+        try:
+            settings = await self._settings_read()
+            await off_loop(lambda: keep(settings.data_dir / FILE), "keep")
         except (EngineError, OSError) as error:
             self.failure = error
 

@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from textual import events
 
+from tui.pasted import cleaned
+
+BREAKS = ("enter", "ctrl+j", "shift+enter")
 EDITING = frozenset({"backspace", "delete", "left", "right", "home", "end", "space"})
 
 
@@ -22,6 +25,23 @@ class TypedAhead:
     def waiting(self) -> bool:
         """Whether something has come that nobody has taken."""
         return bool(self._waiting)
+
+    @property
+    def text(self) -> str:
+        """What waits, as text: up to the first key that is neither text nor breaks a line."""
+        text = ""
+        for event in self._waiting:
+            if isinstance(event, events.Paste):
+                text += cleaned(event.text).text
+            elif event.key in BREAKS:
+                text += "\n"
+            elif event.key == "backspace":
+                text = text[:-1]
+            elif event.is_printable and event.character is not None:
+                text += event.character
+            else:
+                break
+        return text
 
     def holds(self, event: events.Event, leaves: str) -> bool:
         """Keep an event for later if its time has not come; the key that `leaves` the program never waits."""

@@ -15,6 +15,11 @@ from tests.pseudo_terminal import ANSWERS, PseudoTerminal
 ASSAY = "import sys; sys.argv = ['assay']; from tui.cli.main import main; main()"
 SLOW_ASSAY = f"import time, tui.services; tui.services.open_services = lambda settings: time.sleep(60); {ASSAY}"
 """Its engine takes its time."""
+NO_PANES = (
+    "import time, tui.app, tui.frame; tui.app.TYPED_WITHIN_S = 0.2; read = tui.frame.Frame._read_panes; "
+    f"tui.frame.Frame._read_panes = lambda app: time.sleep(20) or read(app); {ASSAY}"
+)
+"""It has panes only when it is much too late."""
 ALT_SCREEN, ALT_SCREEN_LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 CTRL_Q = b"\x11"
 
@@ -220,3 +225,17 @@ def test_what_is_typed_before_the_engine_is_up_keeps_its_order(
         terminal.wait_for(lambda seen: b"ghi" in seen.partition(b"starting engine")[2])
         assert left(terminal) == 0
     assert drafts(tmp_path) == ["abc\ndef\nghi"]
+
+
+def test_what_is_typed_before_there_is_a_chat_is_kept_however_slow_the_machine(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    for number in b"12":
+        with PseudoTerminal(NO_PANES, environment) as terminal:
+            terminal.wait_for(b"starting engine")
+            terminal.write(b"agann\x7f\x7fin " + bytes([number]) + b"\r" + CTRL_Q)
+            assert terminal.exit_code() == 0
+            assert b"Traceback" not in terminal.seen
+    assert drafts(tmp_path) == ["again 2"]
+    with History(tmp_path / "data" / "history.sqlite3") as history:
+        assert [chat.title for chat in history.chats()] == ["again 1"]

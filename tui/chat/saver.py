@@ -60,6 +60,9 @@ class ChatSaver:
         self._said: set[str] = set()
         self._deleted: set[int] = set()
         """Chats of which nothing is to be written any more."""
+        self._own: Draft | None = None
+        """What is in the file for the next new chat, as far as this program has read or written it: another workbench
+        on the same folder may have written there since."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._history: History | None = None
         self._thread = threading.Thread(target=self._work, name="assay-history", daemon=True)
@@ -80,7 +83,7 @@ class ChatSaver:
             history = self._open()
             if new and conversation.chat is None:
                 conversation.chat = history.start(title, model, settings).id
-                history.set_drafts(None, [])  # they were those of this chat
+                self._clear_new_draft(history)  # it was that of this chat
             if conversation.chat is None:
                 return
             for node, turn in new:
@@ -127,8 +130,15 @@ class ChatSaver:
             if written.edit is not None:
                 node, draft = written.edit
                 drafts.append(Draft(draft.text, draft.images, node.id))
-            if drafts or self._history is not None or self._path.exists():
-                self._open().set_drafts(conversation.chat, drafts)
+            if not drafts and self._history is None and not self._path.exists():
+                return
+            history = self._open()
+            if conversation.chat is None:
+                own, self._own = self._own, drafts[0] if drafts else None
+                conversation.chat = history.set_new_draft(self._own, own, title_of)
+            if conversation.chat is not None:
+                self._own = None
+                history.set_drafts(conversation.chat, drafts)
 
         self._put(write)
 
@@ -139,7 +149,7 @@ class ChatSaver:
             history = self._open()
             chat = history.start(title_of(written.new.text), model, settings)
             history.set_drafts(chat.id, [written.new])
-            history.set_drafts(None, [])
+            self._clear_new_draft(history)
 
         self._put(write)
 
@@ -148,6 +158,7 @@ class ChatSaver:
 
         def read() -> Written:
             drafts = self._open().drafts(None) if self._path.exists() else []
+            self._own = drafts[0] if drafts else None
             return Written(drafts[0]) if drafts else Written()
 
         return await self._ask(read)
@@ -212,6 +223,13 @@ class ChatSaver:
         if self._history is None:
             self._history = History(self._path)
         return self._history
+
+    def _clear_new_draft(self, history: History) -> None:
+        """What was written for a new chat has become one. Another workbench's draft stays."""
+        aside = history.set_new_draft(None, self._own)
+        self._own = None
+        if aside is not None:
+            history.set_drafts(aside, [])  # the other one had made a chat of it
 
     def _put(self, work: Callable[[], None]) -> None:
         self._jobs.put(lambda: self._quietly(work))
