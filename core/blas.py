@@ -202,6 +202,15 @@ def _processor() -> str:
     return "".join(sorted(named))
 
 
+def processor_name() -> str:
+    """The processor's name as the system has it; "" where nothing tells."""
+    for line in _processor().splitlines():
+        field, _, value = line.partition(":")
+        if field.strip() == "model name":
+            return value.strip()
+    return platform.processor()
+
+
 def _name(library: ctypes.CDLL) -> str:
     try:
         library.openblas_get_config.restype = library.openblas_get_corename.restype = ctypes.c_char_p

@@ -25,7 +25,8 @@ from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
 from core.calls.stream import Stream, Work
 from core.catalog import Catalog
-from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull
+from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, ended
+from core.figures.recorder import Recorder
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, GiveUpLoad, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
@@ -38,6 +39,9 @@ T = TypeVar("T")
 
 CLOSE_WITHIN_S = 3.0
 """Seconds in which an engine that closes can be expected to end what it is at: a step, or a piece of a load."""
+
+FIGURES_WITHIN_S = 2.0
+"""Seconds in which the last figures can be expected on the disk."""
 
 _started: weakref.WeakSet[Engine] = weakref.WeakSet()
 _left_behind: list[MlxThread] = []
@@ -79,6 +83,8 @@ class Engine:
         """Each load that is asked for has its own."""
         self._stopping: set[str] = set()
         """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
+        self.figures = Recorder(self.catalog) if self.settings.keep_figures and self.rank == 0 else None
+        """Keeps what requests and loads say of their models; None where the settings want none, and for other ranks."""
 
     def start(self) -> Self:
         """Start the MLX thread (which imports MLX there). Idempotent; `with Engine() as engine` does it too.
@@ -123,6 +129,8 @@ class Engine:
         with self._lock:
             self._thread = None
             _started.discard(self)
+        if self.figures is not None:
+            self.figures.close(FIGURES_WITHIN_S)
 
     def follow(self) -> None:
         """On a rank above 0: do what rank 0 does until it closes its engine. Blocks; raises EngineClosed if it dies."""
@@ -157,7 +165,7 @@ class Engine:
         """
         for request in requests:
             check_request(request, self.catalog)
-        generations = [Generation(request, self._cancel) for request in requests]
+        generations = [Generation(request, self._cancel, self._answered) for request in requests]
         self._submit(*generations)
         return generations
 
@@ -241,6 +249,15 @@ class Engine:
         )
         return replace(status, models=tuple(models))
 
+    @property
+    def failure(self) -> str | None:
+        """Why the engine has died, in a sentence; None where it has not, and once it is started anew."""
+        thread = self._thread
+        if thread is None or thread.failure is None:
+            return None
+        failure = thread.failure
+        return failure.message if isinstance(failure, EngineError) else ended(f"{type(failure).__name__}: {failure}")
+
     def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
         """Call `listener` on every notice, on the MLX thread, which waits for it; returns the function that ends it.
 
@@ -282,11 +299,9 @@ class Engine:
             raise self._closed()
 
     def _closed(self) -> EngineError:
-        thread = self._thread
-        if thread is None or thread.failure is None:
+        reason = self.failure
+        if reason is None:
             return EngineClosed("The engine is not running.")
-        failure = thread.failure
-        reason = failure.message if isinstance(failure, EngineError) else f"{type(failure).__name__}: {failure}."
         again = "Start it again." if launched_rank() is None else "Launch all ranks again."
         return EngineClosed(f"The engine has died: {reason} {again}")
 
@@ -301,6 +316,10 @@ class Engine:
         thread = self._thread
         if thread is not None:
             thread.post(Cancel(work, told=waits))
+
+    def _answered(self, request: GenerationRequest, finished: Finished) -> None:
+        if self.figures is not None:
+            self.figures.answered(request, finished, self._status)
 
     def _track(self, future: Future[T]) -> Future[T]:
         """Remember a future until it is done, so that the engine's end answers it."""
@@ -320,12 +339,15 @@ class Engine:
     def _died(self) -> None:
         self._publish(replace(self._status, alive=False, models=()))
         self._abandon()
+        self._notify(Notice(NoticeKind.ENGINE_DIED, message=self.failure or ""))
 
     def _unfinished(self) -> list[Work]:
         with self._lock:
             return [work for work in self._open if not work.done]
 
     def _notify(self, notice: Notice) -> None:
+        if notice.loaded is not None and self.figures is not None:
+            self.figures.loaded(notice.loaded, self._status.machine)
         for listener in self._listeners:
             try:
                 listener(notice)

@@ -130,6 +130,12 @@ class HistoryError(EngineError):
     code = "history_error"
 
 
+class FiguresError(EngineError):
+    """The file of figures cannot be read or written. What was in it before is untouched."""
+
+    code = "figures_error"
+
+
 class PortInUse(EngineError):
     """The API's port is taken. `free_port` is one that was free when this was raised."""
 

@@ -135,6 +135,15 @@ class Settings(BaseSettings):
     the engine has been idle for half a minute, on unloading and at the end, and read when nothing in memory serves a
     prompt as well. No effect under mlx.launch with several ranks: what they found on their disks would part them."""
 
+    keep_figures: bool = True
+    """Whether uses of models leave times, rates and memory in data_dir/figures.sqlite3, for `assay models show`, the
+    workbench and expectations of other models. They hold no text, and stay on this machine."""
+
+    @property
+    def figures_file(self) -> Path:
+        """Where uses of models leave their figures."""
+        return self.data_dir / "figures.sqlite3"
+
     @property
     def own_models(self) -> Path:
         """Where `assay models import` puts models, if no folder of models is named: it is looked into in any case."""

@@ -26,6 +26,9 @@ class LoadedModel:
     precision: str = ""
     """The type in which it computes, such as "bfloat16"; float32 on a Linux processor, where the memory allows it."""
     load_s: float = 0.0
+    """From when it was asked for."""
+    read_s: float = 0.0
+    """From its turn on; 0 where requests to other models were worked on meanwhile."""
     loads: int = 0
     """How often this process has loaded it: 1 while faces share it."""
     running: int = 0
@@ -51,6 +54,8 @@ class EngineStatus:
     """Bytes of KV in data_dir/kv, as last seen."""
     blas: str = ""
     """Who multiplies float32 matrices, where that is a choice."""
+    machine: str = ""
+    """What computes here, by name: see core.mlx.machine."""
 
     @property
     def loads(self) -> tuple[LoadedModel, ...]:
@@ -66,6 +71,7 @@ class NoticeKind(StrEnum):
     MODEL_FAILED = "model_failed"
     MODEL_UNLOADED = "model_unloaded"
     STATUS = "status"  # numbers have changed: worth a redraw
+    ENGINE_DIED = "engine_died"  # nothing goes on until it is started anew; `message` says why
 
 
 @dataclass(frozen=True)
@@ -75,3 +81,5 @@ class Notice:
     kind: NoticeKind
     model: str | None = None
     message: str = ""
+    loaded: LoadedModel | None = None
+    """The model that is ready."""

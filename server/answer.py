@@ -16,20 +16,23 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from core.calls.events import Finished, GenerationResult, Loading, Prefill, Queued
+from core.calls.generation_checks import check_sight
 from core.calls.requests import GenerationRequest
 from core.calls.witness import ASKS, FIELD
 from core.errors import EngineError, GenerationFailed, InvalidRequest, RequestCancelled
 from core.media.fetch import fetch_image
 from core.media.images import ImageData
-from server.body import to_json, warning_header
+from server.body import to_json_by_pieces, warning_header
 from server.decoded import Decoded
-from server.errors import from_exception
+from server.errors import SWITCHED_OFF, from_exception
 from server.follow import Item, follow, while_connected
 from server.frames import Frame, StreamEncoder
+from server.models import find_model
 from server.wire import WireCall, WireState
 
 if TYPE_CHECKING:
     from core.calls.generation import Generation
+    from core.catalog import ModelInfo
     from core.engine import Engine
     from core.settings import Settings
 
@@ -41,10 +44,33 @@ PATIENCE_S = 4.0
 PING_S = 3.5
 """Silence on a stream after which a ping is due, looked at every PATIENCE_S: no client waits 10 s for a byte."""
 
-STALL_S = 60.0
-"""How long a client may leave a full buffer unread before it is given up."""
-
 MAX_IMAGE_URLS = 16
+
+
+async def read_request(
+    request: Request,
+    name: str,
+    images: Callable[[], tuple[bool, list[str]]],
+    decode: Callable[[Mapping[str, ImageData]], Decoded],
+) -> Decoded:
+    """What `decode` makes of a body, for the model that `name` means; all of it off the event loop.
+
+    `images` tells whether there are any, and which addresses have to be fetched: that is done once it is known that
+    the model is there and sees. Raises as `find_model`, `fetch_images` and `decode` do.
+    """
+    engine, settings = request.app.state.engine, request.app.state.settings
+
+    def find() -> tuple[ModelInfo, list[str]]:
+        some, addresses = images()
+        info = find_model(engine, settings, name, images=some)
+        if addresses:
+            check_sight(info, len(addresses))
+        return info, addresses
+
+    info, addresses = await asyncio.to_thread(find)
+    fetched = await while_connected(request, fetch_images(addresses, settings)) if addresses else {}
+    decoded = await asyncio.to_thread(decode, fetched)
+    return decoded.for_model(info.id)
 
 
 async def fetch_images(urls: Sequence[str], settings: Settings) -> dict[str, ImageData]:
@@ -73,6 +99,22 @@ def submit(engine: Engine, request: GenerationRequest, choices: int) -> list[Gen
     return engine.generate_all(requests)
 
 
+async def _submitted(engine: Engine, request: GenerationRequest, choices: int) -> list[Generation]:
+    """`submit`, on a thread: that is where schemas are looked through. What nobody waits for any more is cancelled."""
+
+    def forget(submitting: asyncio.Future[list[Generation]]) -> None:
+        if not submitting.cancelled() and submitting.exception() is None:
+            for generation in submitting.result():
+                generation.cancel()
+
+    submitting = asyncio.ensure_future(asyncio.to_thread(submit, engine, request, choices))
+    try:
+        return await asyncio.shield(submitting)
+    except asyncio.CancelledError:
+        submitting.add_done_callback(forget)
+        raise
+
+
 async def answer(
     request: Request,
     engine: Engine,
@@ -87,7 +129,7 @@ async def answer(
     Raises EngineError for what fails before the first byte.
     """
     call: WireCall = request.state.call
-    generations = submit(engine, decoded.request, choices)
+    generations = await _submitted(engine, decoded.request, choices)
 
     def kill() -> None:
         for generation in generations:
@@ -107,16 +149,25 @@ async def answer(
     try:
         if encoder is None:
             results = await while_connected(request, _collect(events, choices, call))
-            body = whole(results)
-            if witnessed:
-                body |= _witnesses([result.finished for result in results])
-            return Response(to_json(body), headers=headers(), media_type="application/json")
+
+            def written() -> bytes:
+                told = _witnesses([result.finished for result in results]) if witnessed else {}
+                return to_json_by_pieces(whole(results) | told)
+
+            return Response(await asyncio.to_thread(written), headers=headers(), media_type="application/json")
         begun = await while_connected(request, _opening(events, call))
     except BaseException:
         await stop()
         raise
     frames = _frames(begun, events, encoder, call, choices if witnessed else 0)
-    return _EventStream(frames, stop, {"cache-control": "no-cache", **headers()})
+
+    def last_words() -> bytes:
+        if call.entry.state.over:
+            return b""
+        call.end(WireState.CANCELLED, error=SWITCHED_OFF.message)
+        return _encoded(encoder.fail(SWITCHED_OFF))
+
+    return _EventStream(frames, stop, last_words, {"cache-control": "no-cache", **headers()})
 
 
 def _witnesses(ends: Sequence[Finished | None]) -> dict[str, Any]:
@@ -197,10 +248,10 @@ async def _frames(
             yield _encoded(frames)
     except Exception as error:
         if not isinstance(error, EngineError):
-            log.exception("A stream failed.")
-        failure = from_exception(error)
+            log.exception("The stream of %s failed.", call.entry.id)
+        failure = from_exception(error, call.entry.id)
         state = WireState.CANCELLED if isinstance(error, RequestCancelled) else WireState.FAILED
-        call.end(state, error=failure.message)
+        call.end(state, error=failure.details or failure.message)
         if unfinished:
             yield _encoded(encoder.fail(failure))
 
@@ -210,24 +261,37 @@ def _encoded(frames: Iterable[Frame]) -> bytes:
 
 
 class _EventStream(EventSourceResponse):
-    """A stream that ends its generations however it ends, and gives up a client that no longer reads."""
+    """A stream that ends its generations however it ends.
+
+    `last_words` are what is said to the client of a stream that is cancelled; nothing where the end has been said.
+    """
 
     def __init__(
-        self, content: AsyncGenerator[bytes, None], stop: Callable[[], Awaitable[None]], headers: Mapping[str, str]
+        self,
+        content: AsyncGenerator[bytes, None],
+        stop: Callable[[], Awaitable[None]],
+        last_words: Callable[[], bytes],
+        headers: Mapping[str, str],
     ) -> None:
         super().__init__(content, headers=headers)
         self._content = content
         self._stop = stop
+        self._last_words = last_words
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(STALL_S):
-                await send(message)
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            await send(message)
+            started = True
 
         try:
-            await super().__call__(scope, receive, send_in_time)
-        except* TimeoutError:
-            log.warning("A client left its stream unread for %.0f s and was given up.", STALL_S)
+            await super().__call__(scope, receive, send_on)
+        except asyncio.CancelledError:  # by the server's end, which waits no longer for the engine
+            if started:
+                await send({"type": "http.response.body", "body": self._last_words(), "more_body": False})
+            raise
         finally:
             # Starlette cancels the task that sends: a generator that is not running then would stay open.
             await self._content.aclose()

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
-from core.errors import EngineError, InvalidRequest, RequestCancelled
+from core.errors import EngineError, RequestCancelled
 from server import admin
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
@@ -23,8 +25,6 @@ from server.wire import WireRecord, WireState
 if TYPE_CHECKING:
     from core.engine import Engine
     from core.settings import Settings
-
-UNREADABLE = "The request body cannot be read: its JSON is nested too deeply, or its text is not UTF-8."
 
 
 def create_app(engine: Engine, settings: Settings, *, key: str | None, record: WireRecord) -> FastAPI:
@@ -45,22 +45,29 @@ def create_app(engine: Engine, settings: Settings, *, key: str | None, record: W
 
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, EngineError)
-    return _answer(request, from_engine(error), isinstance(error, RequestCancelled))
+    return _answer(request, from_engine(error, request.state.request_id), isinstance(error, RequestCancelled))
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _answer(request, from_engine(invalid_body(error)))
+    faults = [{**fault, "loc": fault["loc"][1:]} for fault in error.errors()]  # the first says where: "query"
+    return _answer(request, from_engine(invalid_body(faults), request.state.request_id))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = request.scope["path"]
     told = {
-        404: ApiError(404, f"There is no {request.method} {request.url.path} here.", "not_found"),
-        405: ApiError(405, f"{request.url.path} does not take {request.method}.", "method_not_allowed"),
-        400: from_engine(InvalidRequest(UNREADABLE)),  # FastAPI's, for whatever its JSON reader raises
+        404: ApiError(404, f"There is no {request.method} {path} here.", "not_found"),
+        405: ApiError(405, f"{path} does not take {request.method}.", "method_not_allowed", headers=_allow(request)),
     }.get(error.status_code, ApiError(error.status_code, str(error.detail), "http_error"))
     return _answer(request, told)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """All methods that the address takes; Starlette's own Allow is of one route of several."""
+    matching = [r for r in iter_route_contexts(request.app.routes) if r.matches(request.scope)[0] is not Match.NONE]
+    return {"allow": ", ".join(sorted(set[str]().union(*(route.methods or () for route in matching))))}
 
 
 async def _left(request: Request, error: Exception) -> Response:
@@ -71,5 +78,5 @@ async def _left(request: Request, error: Exception) -> Response:
 def _answer(request: Request, error: ApiError, cancelled: bool = False) -> Response:
     call = getattr(request.state, "call", None)
     if call is not None:
-        call.end(WireState.CANCELLED if cancelled else WireState.FAILED, error.status, error.message)
+        call.end(WireState.CANCELLED if cancelled else WireState.FAILED, error.status, error.details or error.message)
     return error_response(error, request.state.protocol, request.state.request_id)

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from itertools import islice
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.invalid import cut
 
 MAX_HEADER = 2000
 """Bytes of the warning header; some clients refuse long ones."""
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+MAX_MESSAGES = 10_000
+MAX_PARTS = 10_000
+"""Of one message, or of a system prompt."""
+MAX_TOOLS = 1_024
+MAX_NAME = 512
+"""Characters of a model's name, a role, a type, an id: what is repeated in errors and answers."""
+MAX_NOTES = 100
+"""Sentences, and unknown fields, that are reported; the header has room for fewer."""
 
 _LINE_BREAKS = {0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}
+
+_LEVELS = 5
+"""Lists and objects in one another in which the many things of an answer lie: choices[].logprobs.content[]."""
+
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+
+Item = TypeVar("Item")
+Items = Annotated[list[Item], Field(fail_fast=True)]
+"""A list that is refused with its first fault: a million of them would be a million errors."""
 
 
 class Body(BaseModel):
@@ -29,14 +47,27 @@ def to_json(value: Any) -> bytes:
     return text.translate(_LINE_BREAKS).encode("utf-8", "replace")
 
 
-def mended(body: bytes) -> bytes:
-    """`body` without escaped halves of surrogate pairs, which are JSON but no text; what is no JSON stays as it is."""
-    if _SURROGATE.search(body) is None:
-        return body
-    try:
-        return to_json(json.loads(body))
-    except (ValueError, RecursionError):
-        return body
+def to_json_by_pieces(value: Any) -> bytes:
+    """The same for what may be large, as logprobs and vectors are, made on a thread: others run between the pieces."""
+    pieces: list[bytes] = []
+
+    def write(value: Any, levels: int) -> None:
+        if not levels or not isinstance(value, dict | list):
+            pieces.append(to_json(value))
+            return
+        begin, end = (b"{", b"}") if isinstance(value, dict) else (b"[", b"]")
+        pieces.append(begin)
+        for place, item in enumerate(value):
+            if place:
+                pieces.append(b",")
+            if isinstance(value, dict):
+                pieces.append(to_json(item) + b":")
+                item = value[item]
+            write(item, levels - 1)
+        pieces.append(end)
+
+    write(value, _LEVELS)
+    return b"".join(pieces)
 
 
 def unknown_fields(body: BaseModel) -> list[str]:
@@ -44,26 +75,31 @@ def unknown_fields(body: BaseModel) -> list[str]:
 
     Items of a list share one path: `messages[].cache_control`.
     """
-    return list(dict.fromkeys(_unknown(body, "")))
+    found: dict[str, None] = {}
+    for path in _unknown(body, ""):
+        if path not in found and len(found) == MAX_NOTES:
+            return [*found, "..."]
+        found[path] = None
+    return list(found)
 
 
 def _unknown(body: BaseModel, prefix: str) -> Iterator[str]:
     for name, value in (body.model_extra or {}).items():
         if value is not None:
-            yield prefix + name
-    for name in type(body).model_fields:
-        value = getattr(body, name)
+            yield prefix + cut(name)
+    for name, value in vars(body).items():
         if isinstance(value, BaseModel):
             yield from _unknown(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
+        elif isinstance(value, list) and value:
+            inner = f"{prefix}{name}[]."
             for item in value:
                 if isinstance(item, BaseModel):
-                    yield from _unknown(item, f"{prefix}{name}[].")
+                    yield from _unknown(item, inner)
 
 
 def warning_header(warnings: Iterable[str]) -> dict[str, str]:
     """The x-assay-warnings header that reports `warnings`, as printable ASCII; no header when there are none."""
-    text = "; ".join(dict.fromkeys(warnings))
+    text = "; ".join(islice(dict.fromkeys(warnings), MAX_NOTES))[: 2 * MAX_HEADER]
     if not text:
         return {}
     safe = text.encode("ascii", "backslashreplace").decode()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from fastapi.exceptions import RequestValidationError
 
 from core.errors import InvalidRequest, ended
 
@@ -26,21 +24,20 @@ _KINDS = {
 
 _TYPE_FAULTS = ("type", "parsing", "from_float", "attributes_type")
 
+_WRITER = json.JSONEncoder(ensure_ascii=False, default=str)
+
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
-def invalid_body(error: RequestValidationError) -> InvalidRequest:
-    """The first fault, with the field's path as `param`."""
-    first: Mapping[str, Any] = error.errors()[0]
-    if first["type"] == "json_invalid":
-        reason = first.get("ctx", {}).get("error", "it ends too early").removesuffix(" at")
-        return InvalidRequest(f"The request body is not JSON: {reason} at character {first['loc'][-1]}.")
+def invalid_body(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """The first of pydantic's errors, with the field's path as `param`."""
+    first = errors[0]
     path = ""
-    for step in first["loc"][1:]:
+    for step in first["loc"]:
         if isinstance(step, int):
             path += f"[{step}]"
         elif not _is_type_tag(step):
-            path += f".{step}" if path else str(step)
+            path += f".{cut(step)}" if path else cut(step)
     if not path:
         return InvalidRequest("The request body is missing or is not a JSON object.")
     return InvalidRequest(f"{path} {_fault(first)}", path)
@@ -49,7 +46,7 @@ def invalid_body(error: RequestValidationError) -> InvalidRequest:
 def _fault(error: Mapping[str, Any]) -> str:
     """The rest of the sentence that begins with the field. Types of errors are those of pydantic-core."""
     kind, bounds = error["type"], error.get("ctx", {})
-    value = _shown(error.get("input"))
+    value = shown(error.get("input"))
     first, _, rest = kind.partition("_")
     if kind == "missing":
         return "is missing: the request cannot be understood without it."
@@ -60,7 +57,9 @@ def _fault(error: Mapping[str, Any]) -> str:
     if kind == "too_short":
         return f"must have at least {bounds['min_length']} item{'s' * (bounds['min_length'] != 1)}, not {value}."
     if kind == "too_long":
-        return f"must have at most {bounds['max_length']} items, not {bounds['actual_length']}."
+        return f"must have at most {bounds['max_length']:,} items, not {len(error['input']):,}."
+    if kind == "string_too_long":
+        return f"must have at most {bounds['max_length']:,} characters, not {len(error['input']):,}."
     for name, words in _BOUNDS.items():
         if name in bounds:
             return f"must be {words} {bounds[name]}, not {value}."
@@ -68,8 +67,18 @@ def _fault(error: Mapping[str, Any]) -> str:
     return f"cannot be {value}: {reason[:1].lower()}{ended(reason[1:])}"
 
 
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+def shown(value: Any) -> str:
+    """A value as JSON, of which the beginning is repeated: what is large is never written out."""
+    text = ""
+    for piece in _WRITER.iterencode(value[: SHOWN + 1] if isinstance(value, str) else value):
+        text += piece[: SHOWN + 1]
+        if len(text) > SHOWN:
+            return cut(text)
+    return text
+
+
+def cut(text: str) -> str:
+    """The beginning of what a client sent, for a sentence."""
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 

@@ -12,6 +12,7 @@ import logging
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.errors import EngineClosed, PortInUse, SettingsError
@@ -27,8 +28,26 @@ log = logging.getLogger(__name__)
 GRACE_S = 2.0
 """What a request gets, after it was told to stop, to send its last event."""
 
+LAST_WORDS_S = 1.0
+"""What a request that heard of nothing gets after that, to say that the server has ended."""
+
 GIVE_UP_S = 15.0
-"""After the drain; only a thread that hangs in the system (a name look-up, say) takes longer than GRACE_S."""
+"""After all that; only a thread that hangs in the system (a name look-up, say) takes so long."""
+
+LOOK_S = 0.1
+"""How often it is looked, while requests end, whether they have ended."""
+
+BACKLOG = 2048
+"""Connections that the system keeps until they are accepted."""
+
+ACCEPTED = 16
+"""Connections that are accepted before the others have their turn: as many as have one (server/turns.py)."""
+
+SYSTEM_BUFFER = 256 * 1024
+"""Bytes that the system holds for a connection in either direction: of itself it lets them grow to megabytes."""
+
+KEEP_ALIVE_S = 30
+"""How long a connection may be open without a request."""
 
 LOOK_AHEAD = 50
 """Ports after a taken one that are tried before the system is asked for any."""
@@ -77,7 +96,7 @@ class ApiServer:
             app = create_app(self._engine, self._settings, key=self.key, record=self.record)
             listener = bind(self._settings.host, self._settings.port if port is None else port)
             try:
-                running = _Running(app, listener)
+                running = _Running(app, listener, self._settings.max_queue)
                 running.start()
             except BaseException:
                 listener.close()
@@ -86,11 +105,14 @@ class ApiServer:
             log.info("The API listens on %s.", running.url)
             return running.url
 
-    def stop(self, drain_s: float = 0.0) -> None:
-        """Refuse new requests, let running ones go on for `drain_s` seconds, end the rest with an error event."""
+    def stop(self, drain_s: float = 0.0, hurry: threading.Event | None = None) -> None:
+        """Refuse new requests, let running ones go on for `drain_s` seconds, end the rest with an error event.
+
+        `hurry`, once it is set, cuts the drain short.
+        """
         with self._lock:
             if self._running is not None:
-                self._running.stop(drain_s, self.record)
+                self._running.stop(drain_s, self.record, hurry or threading.Event())
                 self._running = None
                 log.info("The API is off.")
 
@@ -98,8 +120,11 @@ class ApiServer:
 class _Running:
     """One uvicorn server on its thread, from start to stop."""
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
+    def __init__(self, app: Any, listener: socket.socket, max_queue: int) -> None:
         import uvicorn
+
+        from server.connection import Connection
+        from server.crowd import Crowd
 
         for name in ("uvicorn", "server"):
             quiet = logging.getLogger(name)
@@ -113,11 +138,14 @@ class _Running:
             ws="none",
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=30,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            http=partial(Connection, Crowd(max_queue)),  # type: ignore[arg-type]
+            backlog=ACCEPTED,
         )
         self._listener = listener
         self._server = uvicorn.Server(config)
         self._ready = threading.Event()
+        self._cut = asyncio.Event()
         self.url = _url(listener)
         self.thread = threading.Thread(target=self._run, name="assay-api", daemon=True)
 
@@ -128,15 +156,18 @@ class _Running:
             self.thread.join()
             raise EngineClosed("The API could not be started; the log has the details.")
 
-    def stop(self, drain_s: float, record: WireRecord) -> None:
-        # uvicorn takes whole seconds in its signature and any number in fact.
-        self._server.config.timeout_graceful_shutdown = drain_s + GRACE_S  # type: ignore[assignment]
+    def stop(self, drain_s: float, record: WireRecord, hurry: threading.Event) -> None:
         self._server.should_exit = True
-        self.thread.join(drain_s)
-        give_up = time.monotonic() + GIVE_UP_S
-        while self.thread.is_alive() and time.monotonic() < give_up:
+        drained, killed = time.monotonic() + drain_s, GRACE_S
+        while self.thread.is_alive() and time.monotonic() < drained and not hurry.is_set():
+            self.thread.join(min(drain_s, LOOK_S))
+        while self.thread.is_alive() and killed > 0:
             record.kill_all()  # again and again: a request may begin to generate after the first time
-            self.thread.join(0.1)
+            self.thread.join(LOOK_S)
+            killed -= LOOK_S
+        with contextlib.suppress(RuntimeError):  # it has ended, and its loop with it
+            self._loop.call_soon_threadsafe(self._cut.set)
+        self.thread.join(GIVE_UP_S)
         if self.thread.is_alive():
             log.error("The API's thread did not end within %.0f s; it is left behind.", GIVE_UP_S)
 
@@ -149,23 +180,35 @@ class _Running:
             self._ready.set()
 
     async def _serve(self) -> None:
-        asyncio.get_running_loop().set_exception_handler(_log_loop_error)
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_log_loop_error)
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
         while not self._server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(0.005)
+        self._listener.listen(BACKLOG)  # asyncio has cut it to what it accepts at once
         self._ready.set()
+        cut = asyncio.ensure_future(self._cut.wait())
         try:
-            await serving
+            await asyncio.wait((serving, cut), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks = self._server.server_state.tasks
-            if tasks:  # cancelled by uvicorn, and about to send their last words
-                await asyncio.wait(tasks, timeout=1)
-            for connection in list(self._server.server_state.connections):
-                # A client that does not read would keep its half-sent answer, and the socket, for ever.
-                transport = getattr(connection, "transport", None)
-                if transport is not None:
-                    transport.abort()
-            self._listener.close()
+            await self._end()
+        await serving
+
+    async def _end(self) -> None:
+        """Cancel the requests that heard of nothing, since the engine reads a model, say, and let the listener go."""
+        state = self._server.server_state
+        tasks = set(state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WORDS_S)
+        for connection in list(state.connections):
+            # A client that does not read would keep its half-sent answer, and the socket, for ever.
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        self._server.force_exit = True
+        self._listener.close()
 
 
 def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -183,11 +226,14 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError(f"The API cannot listen on {host!r}: {error.strerror}. Set host to 127.0.0.1.") from error
     if port and _answers(family, address):
         raise _port_in_use(host, family, address)
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, since asyncio takes Nagle's delay, 40 ms for each answer, from sockets alone that say that they are TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or an old connection would hold the port
+        for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # of all connections, which inherit it
+            listener.setsockopt(socket.SOL_SOCKET, which, SYSTEM_BUFFER)
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -19,17 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import SettingsError
 from core.settings import Settings
-from server.body import mended
-from server.errors import ApiError, Protocol, error_response, from_exception
+from server.errors import SWITCHED_OFF, ApiError, Protocol, error_response, from_exception
+from server.intake import Intake
 from server.wire import WireCall, WireRecord, WireState
 
 log = logging.getLogger(__name__)
-
-MAX_BODY = 32 * 1024 * 1024
-"""Bytes of a request body, as at Anthropic."""
-
-DISCARD_BODY = 4 * MAX_BODY
-"""Bytes read and thrown away before a refusal, so that a client that is still sending gets to read the answer."""
 
 OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("HEAD", "/")}
 """Liveness probes: they tell nothing but that something listens, and need no key."""
@@ -84,6 +78,7 @@ class Guard:
         if host not in ("0.0.0.0", "::", ""):
             self._hosts.add(host.lower().strip("[]"))
         self._record = record
+        self._intake = Intake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -105,15 +100,16 @@ class Guard:
             )
             scope["state"]["call"] = call
         reply = _Reply(send, protocol, request_id, call)
+        held = 0
         try:
             refusal = self._refusal(scope["method"], scope["path"], headers, needs_key=not probe)
-            body = b""
             if refusal is None and scope["method"] in ("POST", "PUT", "PATCH"):
-                found = await _read_body(headers, receive)
+                found = await self._intake.read(headers, receive)
                 if found is None:
                     return  # the client left while it was still sending
                 refusal, body = found
-                receive = _replay(mended(body), receive)
+                held = len(body)
+                receive, found, body = _replay(body, receive), None, b""  # its reader alone holds it
             if refusal is not None:
                 if call is not None:
                     call.end(WireState.FAILED, refusal.status, refusal.message)
@@ -122,15 +118,15 @@ class Guard:
             await self._app(scope, receive, reply)
         except asyncio.CancelledError:
             if not reply.started:
-                closing = ApiError(503, "The server was switched off before it could answer.", "server_closing")
-                await error_response(closing, protocol, request_id)(scope, receive, reply)
+                await error_response(SWITCHED_OFF, protocol, request_id)(scope, receive, reply)
             raise
         except Exception as error:
             if reply.started:
                 raise  # uvicorn cuts the connection, which is all that can be said now
-            log.exception("A request failed.")
-            await error_response(from_exception(error), protocol, request_id)(scope, receive, reply)
+            log.exception("%s failed.", request_id)
+            await error_response(from_exception(error, request_id), protocol, request_id)(scope, receive, reply)
         finally:
+            self._intake.release(held)
             if call is not None:
                 call.end(WireState.CANCELLED)  # has no effect on an entry that has ended
 
@@ -143,11 +139,12 @@ class Guard:
                 "localhost, or add the name to allowed_hosts in settings.toml.",
                 "host_not_allowed",
             )
-        origin = headers.get("origin")
-        if origin is not None and origin.lower() not in (f"http://{hosts[0].lower()}", f"https://{hosts[0].lower()}"):
+        own = (f"http://{hosts[0].lower()}", f"https://{hosts[0].lower()}")
+        foreign = next((origin for origin in headers.getlist("origin") if origin.lower() not in own), None)
+        if foreign is not None:
             return ApiError(
                 403,
-                f"Requests from the web page {origin[:200]!r} are refused: only programs and pages of this server's "
+                f"Requests from the web page {foreign[:200]!r} are refused: only programs and pages of this server's "
                 "own address may use the API.",
                 "origin_not_allowed",
             )
@@ -158,7 +155,23 @@ class Guard:
                 "Assay shows the key where it shows the API's address.",
                 "invalid_api_key",
             )
+        expected = headers.get("expect", "100-continue")
+        if expected.lower() != "100-continue":
+            return ApiError(
+                417,
+                f"The request expects {expected[:100]!r}, which this server does not know. Send it without Expect.",
+                "expectation_failed",
+            )
         if method in ("POST", "PUT", "PATCH"):
+            coding = headers.get("content-encoding", "identity").strip().lower()
+            if coding != "identity":
+                return ApiError(
+                    415,
+                    f"The body is compressed (Content-Encoding: {coding[:100]}), which this server does not read. Send "
+                    "it as it is.",
+                    "unsupported_media_type",
+                    headers={"accept-encoding": "identity"},
+                )
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             wanted = "multipart/form-data" if path in FORM_ROUTES else "application/json"
             if media_type != wanted:
@@ -183,7 +196,7 @@ class _Reply:
 
     def __init__(self, send: Send, protocol: Protocol, request_id: str, call: WireCall | None) -> None:
         self._send = send
-        self._header = "request-id" if protocol is Protocol.ANTHROPIC else "x-request-id"
+        self._header = protocol.id_header
         self._request_id = request_id
         self._call = call
         self._status = 0
@@ -202,46 +215,14 @@ class _Reply:
             self._call.end(state, self._status)
 
 
-async def _read_body(headers: Headers, receive: Receive) -> tuple[ApiError | None, bytes] | None:
-    """The whole body, or why it is refused; None when the client has left."""
-    length = headers.get("content-length", "")
-    announced = int(length) if length.isdecimal() else 0
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        size += len(message.get("body", b""))
-        if max(size, announced) <= MAX_BODY:
-            chunks.append(message.get("body", b""))
-        else:
-            chunks.clear()
-        more = message.get("more_body", False) and size <= DISCARD_BODY
-    if max(size, announced) > MAX_BODY:
-        return (
-            ApiError(
-                413,
-                f"The request body is larger than the limit of {MAX_BODY // 2**20} MB "
-                f"(at least {max(size, announced) / 2**20:.1f} MB). Send fewer or smaller images.",
-                "request_too_large",
-                headers={"connection": "close"},
-            ),
-            b"",
-        )
-    return None, b"".join(chunks)
-
-
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives `body` at once and then what else comes, which can only be the client's leaving."""
-    given = False
+    kept = [body]
+    del body
 
     async def replayed() -> Message:
-        nonlocal given
-        if not given:
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+        if kept:
+            return {"type": "http.request", "body": kept.pop(), "more_body": False}
         return await receive()
 
     return replayed

@@ -21,6 +21,7 @@ from tests import ROOT, outside
 
 DEADLINE_S = 240
 SHORTENED = {
+    "uv run assay bench pocket/qwen3": " --prompts 32 --rows 1 --tokens 16 --repeats 1",
     "uv run pytest -q": " --collect-only",
     "uv run pytest -q tests/core/mlx": " --collect-only",
     "uv run python -m tests.lint": " --list",

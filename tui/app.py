@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from core.errors import EngineError
-from core.status import Notice
+from core.status import Notice, NoticeKind
 from tui.actions import ACTIONS, DIALOGUES, PLACES, STOPS, Action
 from tui.background import off_loop
 from tui.frame import Frame
@@ -109,14 +109,20 @@ class AssayApp(Frame):
         await self._remember(settings, services)
         for pane in self._panes.values():
             pane.attach(services)
+        self.set_interval(STATUS_EVERY_S, self._refresh_status)
+        if await self._up(services, services.wait_until_up):
+            self._when_settled()
+
+    async def _up(self, services: Services, wait: Callable[[], None]) -> bool:
+        """Show the engine once it answers; returns whether it does."""
         try:
-            await off_loop(services.wait_until_up, "wait")
+            await off_loop(wait, "wait")
         except EngineError as error:
             self._failed(error)
-            return
+            return False
         self.state = replace(self.state, phase=Phase.READY, status=services.engine.status())
-        self.set_interval(STATUS_EVERY_S, self._refresh_status)
-        self._when_settled()
+        self.refresh_bindings()
+        return True
 
     async def _settings_read(self) -> Settings:
         """The settings, read once, whoever asks first. Raises EngineError and OSError."""
@@ -137,16 +143,32 @@ class AssayApp(Frame):
         log.error("The engine did not start.", exc_info=error)
         self.state = replace(self.state, phase=Phase.FAILED)
         self.notify(str(error), title="The engine did not start", severity="error", timeout=60)
+        self.refresh_bindings()
 
     def _pass_on(self, notice: Notice) -> None:
         self.post_message(self.Noticed(notice))
 
-    def on_assay_app_noticed(self) -> None:
+    def on_assay_app_noticed(self, event: Noticed) -> None:
         self._refresh_status()
+        if event.notice.kind is NoticeKind.ENGINE_DIED and self.state.phase is Phase.READY:
+            again = "^] starts it anew. What is written and what came of answers is kept."
+            self.notify(f"{event.notice.message} {again}", title="The engine has died", severity="error", timeout=60)
+            self.refresh_bindings()
 
     def _refresh_status(self) -> None:
         if self._services is not None and self.state.phase is Phase.READY:
             self.state = replace(self.state, status=self._services.engine.status())
+
+    @work(exclusive=True, group="engine")
+    async def action_start_engine(self) -> None:
+        """Start an engine anew that has died, or did not start: what asks for a model then loads it."""
+        services = self._services
+        self.state = replace(self.state, phase=Phase.STARTING, status=None)
+        self.refresh_bindings()
+        if services is None:
+            self._open()
+        elif await self._up(services, services.start_anew):
+            self.notify("The engine is up again. Models are loaded when they are asked for.")
 
     async def action_quit(self) -> None:
         """Keep what is written, stop what runs, the API and the engine, then leave; asked twice, leave at once."""
@@ -357,6 +379,8 @@ class AssayApp(Frame):
         """Keys of the whole workbench reach it through any screen: a dialogue lets few of them through."""
         if action == "stop_pane":
             return self._stoppable(str(parameters[0]))
+        if action == "start_engine":
+            return self.state.down
         if action in NOT_OVER_DIALOGUES:
             return not isinstance(self.screen, ModalScreen)
         return action != "keys" or type(self.screen).__name__ != "KeysScreen"

@@ -43,7 +43,7 @@ def header_content(state: WorkbenchState, width: int) -> Content:
     if state.phase is not Phase.READY:
         says = {
             Phase.STARTING: "starting engine…",
-            Phase.FAILED: "the engine did not start",
+            Phase.FAILED: "the engine did not start: ^] tries again",
             Phase.CLOSING: "closing…",
         }[state.phase]
         style = "$error" if state.phase is Phase.FAILED else "$warning"
@@ -65,7 +65,7 @@ def header_content(state: WorkbenchState, width: int) -> Content:
         ApiPhase.ON: f"{LOADED} {state.api_url.removeprefix('http://')}",
     }[state.api]
     right = Content.assemble(
-        ("!engine stopped  ", "bold $error") if status and not status.alive else "",
+        Content.assemble(("!engine stopped ", "bold $error"), ("^]  ", "$primary")) if state.down else "",
         (memory, dim),
         "  ",
         ("API ", dim),

@@ -34,6 +34,11 @@ class Services:
         """Block until MLX has been imported and the engine answers. Raises EngineClosed with the reason if it dies."""
         self.engine.ready().result()
 
+    def start_anew(self) -> None:
+        """Start an engine that has died, without its models. Blocks and raises as `wait_until_up`."""
+        self.engine.start()
+        self.wait_until_up()
+
     def chooser(self, state: WorkbenchState) -> Chooser:
         """Which model answers a golden prompt: those that the person put into a role, else the usual ones."""
         from core.golden.models import from_disk

@@ -51,6 +51,12 @@ class WorkbenchState:
     api: ApiPhase = ApiPhase.OFF
     api_url: str = ""
 
+    @property
+    def down(self) -> bool:
+        """Whether the engine did not start, or has died."""
+        died = self.phase is Phase.READY and self.status is not None and not self.status.alive
+        return died or self.phase is Phase.FAILED
+
     def loaded(self, model_id: str | None) -> LoadedModel | None:
         """The engine's entry for a model, if it is in memory or on its way."""
         models = self.status.models if self.status else ()

@@ -142,6 +142,19 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What an answer took of the machine. `memory` is how many bytes more MLX held meanwhile than before, at most.
+
+    `rows` is the largest number of requests that were worked on together with it in its model, itself among them;
+    `alone` says that no other model was at work or being loaded meanwhile.
+    """
+
+    memory: int
+    rows: int
+    alone: bool
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event. `stop_sequence` is the caller's stop string that ended it, if one did."""
 
@@ -153,6 +166,8 @@ class Finished:
     """What was done for it; None for what is no answer of a model here, or ended before its prompt was read."""
     said: str = ""
     """The reason in a server's own words, with `FinishReason.OTHER`."""
+    footprint: Footprint | None = field(default=None, compare=False)
+    """None for what is no answer of a model here, or ended before its prompt was read."""
 
 
 Event = Queued | Loading | Prefill | TextDelta | ThinkingDelta | ToolCallStart | ToolCallDelta | Finished

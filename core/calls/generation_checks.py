@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
@@ -27,8 +28,12 @@ from core.errors import InvalidRequest, UnsupportedInput
 MAX_STOPS = 64
 MAX_STOP_CHARACTERS = 1_000
 """Every piece of every answer is compared with every stop string."""
+NAMED = 8
+"""Calls that an error names."""
 LARGEST_BIAS = 1e4
 """OpenAI's limit is 100. Infinity forbids a token where it is negative; else it leaves no probabilities to draw by."""
+MAX_BIASES = 10_000
+"""Tokens in `logit_bias`: all of them are looked after at every step."""
 MAX_SCHEMA_BYTES = 128 * 1024
 """JSON of a schema: it is compiled between two steps, which all models wait for."""
 
@@ -62,7 +67,11 @@ def check_request(request: GenerationRequest, catalog: Catalog) -> None:
 
 def check_images(request: GenerationRequest, info: ModelInfo) -> None:
     """Raises UnsupportedInput for images to a model that cannot see them."""
-    count = len(request.images)
+    check_sight(info, len(request.images))
+
+
+def check_sight(info: ModelInfo, count: int) -> None:
+    """Raises UnsupportedInput for so many images to a model that cannot see them."""
     if count and not info.images:
         raise UnsupportedInput(
             f"{info.id} is a {info.kind.value} model and cannot see images. "
@@ -91,6 +100,11 @@ def check_sampling(sampling: Sampling) -> None:
     if sampling.max_tokens == 0:
         raise InvalidRequest("max_tokens is 0; it must be at least 1.", "max_tokens")
     _expect(sampling.logit_bias, (Mapping, NoneType), "logit_bias", "a mapping of tokens to numbers", "logit_bias")
+    if len(sampling.logit_bias or ()) > MAX_BIASES:
+        raise InvalidRequest(
+            f"logit_bias names {len(sampling.logit_bias or ()):,} tokens; at most {MAX_BIASES:,} are looked after.",
+            "logit_bias",
+        )
     for token, bias in (sampling.logit_bias or {}).items():
         if not isinstance(token, int) or isinstance(token, bool) or not _is_number(bias) or not bias <= LARGEST_BIAS:
             raise InvalidRequest(
@@ -138,11 +152,11 @@ def _check_types(request: GenerationRequest) -> None:
 
 def _check_results(messages: Sequence[Message]) -> None:
     """Each call must have one result after it, by its id, and each result a call before it."""
-    waiting: dict[str, list[str]] = {}
+    waiting: dict[str, deque[str]] = {}
     answered: set[str] = set()
     for part in (part for message in messages for part in message.parts):
         if isinstance(part, ToolCallPart):
-            waiting.setdefault(part.id, []).append(part.name)
+            waiting.setdefault(part.id, deque()).append(part.name)
         elif isinstance(part, ToolResultPart) and not waiting.get(part.call_id):
             fault = (
                 "a second result for the call" if part.call_id in answered else "a result for a call that nobody made,"
@@ -152,13 +166,14 @@ def _check_results(messages: Sequence[Message]) -> None:
                 "messages",
             )
         elif isinstance(part, ToolResultPart):
-            waiting[part.call_id].pop(0)
+            waiting[part.call_id].popleft()
             answered.add(part.call_id)
     open_calls = [f"{id!r} ({name})" for id, names in waiting.items() for name in names]
     if open_calls:
+        more = f" and {len(open_calls) - NAMED:,} more" if len(open_calls) > NAMED else ""
         raise InvalidRequest(
             f"The messages hold no result for {'the call' if len(open_calls) == 1 else 'the calls'} "
-            f"{', '.join(open_calls)}. Send one for each call, with its id.",
+            f"{', '.join(open_calls[:NAMED])}{more}. Send one for each call, with its id.",
             "messages",
         )
 

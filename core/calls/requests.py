@@ -155,7 +155,8 @@ class GenerationRequest:
 
     `thinking` True/False sets the template's switch, None leaves the model's default. `json_schema` constrains the
     answer to a JSON value of that schema. `prompt` instead of `messages` skips the chat template (plain completion).
-    `source` says who asks ("chat", "golden", "openai", "anthropic"), for the eyes of a person.
+    `source` says who asks ("chat", "golden", "openai", "anthropic"), for the eyes of a person. With `ignore_eos` the
+    answer goes on to `max_tokens` where the model would end its turn, as a benchmark wants it.
     """
 
     model: str
@@ -167,6 +168,7 @@ class GenerationRequest:
     thinking: bool | None = None
     json_schema: Mapping[str, Any] | None = None
     source: str = "api"
+    ignore_eos: bool = False
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property

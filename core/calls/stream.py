@@ -75,8 +75,14 @@ class Stream(Generic[Request, Item, Result]):
     empty: type[Result]
     """Makes what `result` begins with."""
 
-    def __init__(self, request: Request, on_cancel: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        on_cancel: Callable[[Any], None],
+        on_end: Callable[[Request, Finished], None] | None = None,
+    ) -> None:
         self.request = request
+        self._on_end = on_end
         self._folded = self.empty()
         self._on_cancel = on_cancel
         self._mailbox: Mailbox[Item] = Mailbox()
@@ -138,6 +144,8 @@ class Stream(Generic[Request, Item, Result]):
 
     def feed(self, event: Item) -> None:
         """Append an event; `Finished` ends the stream. Ignored after the end."""
+        if isinstance(event, Finished) and self._on_end is not None and not self.done:
+            self._on_end(self.request, event)
         self._mailbox.put(event, last=isinstance(event, Finished))
 
     def fail(self, error: EngineError) -> None:

@@ -10,6 +10,11 @@ from typing import Any
 
 from core.catalog.bounds import read_file
 
+CHOSEN_EXPERTS = (
+    *("num_experts_per_tok", "num_experts_per_token", "moe_topk", "top_k_experts", "moe_top_k", "moe_k"),
+    "experts_per_token",
+)
+"""The fields that say how many experts work on a token."""
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config")
 
 

@@ -153,6 +153,8 @@ def _described(
         kind=kind,
         family=verdict.family,
         parameters=weights.parameters if weights else None,
+        active_parameters=weights.active_parameters if weights else None,
+        active_bytes=weights.active_bytes if weights else None,
         quantisation=weights.quantisation if weights else None,
         context_length=context_length(config) if kind is not ModelKind.UNKNOWN else None,
         size_bytes=sum(listing.sizes.values()),

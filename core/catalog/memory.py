@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.catalog.config import model_type, number, text_part
+from core.catalog.config import CHOSEN_EXPERTS, model_type, number, text_part
 from core.catalog.libraries import declared_default
 from core.catalog.model_info import MemoryEstimate
 
@@ -84,7 +84,7 @@ def estimate(
     full, sliding, state = _layer_counts(text, layers, library_file)
     window = field("sliding_window", "sliding_window_size", "attention_window_size", "attention_chunk_size") or 4096
     intermediate = field("intermediate_size", "n_inner", "ffn_dim", "hidden_dim") or 4 * hidden
-    if experts := number(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"):
+    if experts := number(text, *CHOSEN_EXPERTS):
         intermediate = max(intermediate, experts * (number(text, "moe_intermediate_size") or intermediate))
     vocabulary = field("vocab_size") or 0
     activations = prefill_chunk * (4 * hidden + 3 * intermediate) * float_bytes * 2

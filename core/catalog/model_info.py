@@ -72,6 +72,10 @@ class ModelInfo:
     summary: str = ""
     foreign: bool = False
     """Not a model that MLX could run once repaired (PyTorch pickles, GGUF, diffusers, …): hidden unless asked for."""
+    active_parameters: int | None = None
+    """Of `parameters`, those that take part in a token of text: fewer where experts are chosen, or something sees."""
+    active_bytes: int | None = None
+    """What these take in the model's files: all of it is read for every token that one answer alone gets."""
 
     def loaded_into(self, free: int) -> tuple[Float32 | None, MemoryEstimate | None]:
         """How the model is loaded where `free` bytes are free, None as it is stored, and what it then takes.

@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.catalog.active import Activity, sees
 from core.catalog.apple_double import is_apple_double
 from core.catalog.config import number, read_json
 from core.catalog.packing import mended_quantisation
@@ -36,6 +36,9 @@ class Weights:
     """Whether any tensor holds several parameters in a number, as quantised weights do."""
     vision_tensors: bool
     """Whether any tensor belongs to something that sees: text-only conversions keep a vision model's config."""
+    active_parameters: int
+    """Of `parameters`, those that take part in a token of text, and of `nbytes` theirs: see core.catalog.active."""
+    active_bytes: int
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -94,14 +97,17 @@ def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
     tensors = read_headers(files)
     mended = mended_quantisation(config, tensors)
     packing = _packing(config if mended is None else {"quantization": mended})
-    parameters = 0
+    activity = Activity(config, tensors)
+    parameters, active, active_bytes = 0, 0.0, 0.0
     seen_bits: Counter[float] = Counter()
     floats: Counter[str] = Counter()
     for name, tensor in tensors.items():
         if tensor.dtype in ("F32", "BF16", "F16"):
             floats[tensor.dtype] += tensor.nbytes
         count, bits = _unpacked(name, tensor, tensors, packing)
+        share = activity.share(name)
         parameters += count
+        active, active_bytes = active + share * count, active_bytes + share * tensor.nbytes
         if bits is not None:
             seen_bits[bits] += count
     widest = max(floats, key=lambda dtype: floats[dtype], default="BF16")
@@ -112,17 +118,10 @@ def read_weights(files: list[Path], config: Mapping[str, Any]) -> Weights:
         float_bytes=4 if widest == "F32" else 2,
         half_bytes=floats["F16"] + floats["BF16"],
         packed=any(seen_bits.values()),
-        vision_tensors=any(map(_sees, tensors)),
+        vision_tensors=any(map(sees, tensors)),
+        active_parameters=int(active),
+        active_bytes=int(active_bytes),
     )
-
-
-_SEES = re.compile(r"vision|visual|image|img_|patch_embed|\bvit\b|siglip|\bvpm\b|mm_projector", re.IGNORECASE)
-
-
-@lru_cache(maxsize=1 << 16)
-def _sees(name: str) -> bool:
-    """Whether a tensor of that name belongs to something that sees. Models of a family share their names."""
-    return _SEES.search(name) is not None
 
 
 @dataclass(frozen=True)

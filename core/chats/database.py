@@ -1,23 +1,11 @@
-"""The SQLite file of past chats: opened, migrated, read and written in transactions, its errors as sentences."""
+"""The SQLite file of past chats: its tables, version by version, and what is said when it fails."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import HistoryError, ended
-
-PRAGMAS = (
-    "journal_mode = WAL",
-    "synchronous = FULL",  # an acknowledged turn outlives a power cut too
-    "fullfsync = ON",  # on macOS it takes this for that
-    "foreign_keys = ON",
-    "secure_delete = ON",
-)
+from core.database import Database, Kind
+from core.errors import HistoryError
 
 # One entry a schema version (PRAGMA user_version), each a tuple of statements. Entries are never changed once released:
 # a new version is a new entry.
@@ -65,94 +53,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
-
-class Database:
-    """One connection, for any thread, one at a time; every method waits for the disk.
-
-    Every method raises HistoryError when the file cannot be read or written; a write that fails changes nothing.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()
-        with self._errors("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log the same permissions
-            self._connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-            try:
-                for setting in PRAGMAS:
-                    self._connection.execute(f"PRAGMA {setting}")
-                self._migrate()
-            except BaseException:
-                self._connection.close()
-                raise
-
-    def close(self) -> None:
-        """Fold the write-ahead log into the file and let go of it."""
-        with self._lock, self._errors("closed"):
-            self._connection.close()
-
-    @contextmanager
-    def read(self, done: str = "read") -> Iterator[sqlite3.Connection]:
-        """The connection, to ask it something; `done` is what a failure's sentence says that cannot be."""
-        with self._lock, self._errors(done):
-            yield self._connection
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is on disk afterwards, or none."""
-        with self._lock, self._errors("written"):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _migrate(self) -> None:
-        with self.write() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version > len(MIGRATIONS):
-                raise HistoryError(
-                    f"{self.path} was written by a newer Assay (schema {version}, this one knows {len(MIGRATIONS)}). "
-                    "Update Assay, or set data_dir to another folder."
-                )
-            for statements in MIGRATIONS[version:]:
-                for statement in statements:
-                    db.execute(statement)
-            if version < len(MIGRATIONS):
-                db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-    @contextmanager
-    def _errors(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.IntegrityError as error:
-            raise HistoryError(
-                f"The chat is not in {self.path} any more; it may have been deleted elsewhere."
-            ) from error
-        except sqlite3.Error as error:
-            raise HistoryError(f"The chat history {self.path} cannot be {done}: {_reason(error)}") from error
-        except OSError as error:
-            raise HistoryError(f"The chat history {self.path} cannot be {done}: {error.strerror or error}.") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise HistoryError(f"A turn in {self.path} cannot be {done}: {ended(error)}") from error
+KIND = Kind(
+    name="The chat history",
+    what="history",
+    entry="A turn",
+    gone="The chat is not in {path} any more; it may have been deleted elsewhere.",
+    kept="earlier chats are whole, and this one goes on unsaved",
+    error=HistoryError,
+)
 
 
-def _reason(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return "the disk is full. Free some space; earlier chats are whole, and this one goes on unsaved."
-    if code == sqlite3.SQLITE_IOERR:
-        return f"the disk failed or is full ({error}). Earlier chats are whole, and this one goes on unsaved."
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return "another program has kept it locked for 5 s. Close that one, or try again."
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-        return (
-            f"its folder or file is not writable ({error}). Check its permissions, or set data_dir to another folder."
-        )
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return f"it is damaged or no history at all ({error}). Move it away to start a new one."
-    return ended(error)
+def open_history(path: Path) -> Database:
+    """The file of past chats. It, and what it opens, raise HistoryError."""
+    return Database(path, KIND, MIGRATIONS)

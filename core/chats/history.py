@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from core.calls.events import Finished, FinishReason, Timing, Usage
 from core.calls.requests import ImagePart, Message, Part, Role, TextPart, ThinkingPart, ToolResultPart
 from core.calls.witness import Witness
-from core.chats.database import Database
+from core.chats.database import open_history
 from core.chats.parts import parts_from_json, parts_to_json
 from core.chats.settings import ChatSettings
 from core.chats.tree import Node, Place, Tree, Turn
@@ -82,7 +82,7 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = Database(path)
+        self._db = open_history(path)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""

@@ -9,6 +9,7 @@ import io
 import math
 import os
 import re
+import string
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -74,6 +75,7 @@ of one pixel take ten times the memory of their pixels."""
 
 _STRIP = 512  # rows that are converted together, about
 _ORIENTATION = 0x0112
+_BASE64, _SPACE = bytes.maketrans(b"-_", b"+/"), string.whitespace.encode()
 _DATA_URI = re.compile(r"data:([\w.+/-]*)((?:;[\w.+=-]+)*?)(;base64)?,", re.IGNORECASE)
 
 
@@ -181,9 +183,9 @@ def image_from_data_uri(uri: str, name: str = "") -> ImageData:
         raise InvalidImage(
             f"{label} is {len(encoded) * 3 / 4e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB. Shrink it first."
         )
-    compact = "".join(encoded.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        data = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+        compact = encoded.encode("ascii").translate(_BASE64, _SPACE).rstrip(b"=")
+        data = base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidImage(f"The base64 data of {label[0].lower() + label[1:]} is broken ({error}).") from error
     return check_image(data, name)

@@ -34,6 +34,10 @@ class _Load:
     fraction: float = 0.0
     memory: int = 0
     """Bytes that its pieces took so far; others prefill and decode between them."""
+    begun: float = 0.0
+    """When its first piece was; 0 means not yet."""
+    alone: bool = True
+    """Nothing else was worked on since."""
     waiters: list[tuple[Ready, object]] = field(default_factory=list)
     """What waits, and for whom."""
 
@@ -127,7 +131,9 @@ class Loads:
             return
         active = mx.get_active_memory()
         try:
+            load.alone = load.alone and not busy
             if load.steps is None:
+                load.begun = time.monotonic()
                 load.steps = self._begin(load, busy)
                 active = mx.get_active_memory()
             load.fraction = next(load.steps)
@@ -173,11 +179,21 @@ class Loads:
     def _loaded(self, load: _Load, resident: Resident) -> None:
         resident.loaded_at = resident.runtime.last_used = time.monotonic()
         resident.load_s = resident.loaded_at - load.began
+        resident.read_s = resident.loaded_at - load.begun if load.alone else 0.0
         resident.memory_bytes = max(load.memory, 0)
         resident.loads = self._counts[load.model_id] = self._counts.get(load.model_id, 0) + 1
         self._pool.residents[load.model_id] = resident
         del self._loads[load.model_id]
-        self._notify(Notice(NoticeKind.MODEL_READY, load.model_id))
+        ready = LoadedModel(
+            load.model_id,
+            ModelState.READY,
+            memory_bytes=resident.memory_bytes,
+            precision=resident.precision,
+            load_s=resident.load_s,
+            read_s=resident.read_s,
+            loads=resident.loads,
+        )
+        self._notify(Notice(NoticeKind.MODEL_READY, load.model_id, loaded=ready))
         _finish(load, resident)
         self._changed()
 

@@ -28,6 +28,7 @@ class Resident:
     """How its weights are held, in words; "" where nothing tells."""
     loaded_at: float = 0.0
     load_s: float = 0.0
+    read_s: float = 0.0
     memory_bytes: int = 0
     loads: int = 0
 

@@ -20,6 +20,7 @@ from core.catalog import Catalog
 from core.compute import on_linux_cpu
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.loads import Loads, Ready, give_memory_back
+from core.mlx.machine import machine_name
 from core.mlx.models.loading import quiet_transformers
 from core.mlx.models.offline import stay_offline
 from core.mlx.models.templates import renderers
@@ -70,6 +71,7 @@ class Scheduler:
         self._leaving: dict[str, list[Future[None]]] = {}
         self._published = 0.0
         self._blas = str(blas.install())
+        self._machine = machine_name(ranks.size)
         if mx.metal.is_available():  # once for the process: BatchGenerators then restore the value they found
             mx.set_wired_limit(int(mx.device_info()["max_recommended_working_set_size"]))
         self.publish()
@@ -186,6 +188,8 @@ class Scheduler:
 
     def step(self) -> None:
         """One step of every busy model, then one piece of the first load."""
+        if bool(self._loads) + sum(resident.runtime.busy for resident in self._pool.residents.values()) > 1:
+            self._pool.store.meter.crowd()
         for model_id, resident in list(self._pool.residents.items()):
             if resident.runtime.busy:
                 resident.runtime.step()
@@ -266,12 +270,13 @@ class Scheduler:
                 alive=alive,
                 device=str(mx.default_device()),
                 blas=self._blas,
+                machine=self._machine,
                 models=tuple(models),
                 running=sum(model.running for model in models),
                 waiting=sum(model.waiting for model in models),
                 active_memory=mx.get_active_memory(),
                 cache_memory=mx.get_cache_memory(),
-                peak_memory=mx.get_peak_memory(),
+                peak_memory=self._pool.store.meter.peak,
                 memory_budget=self._pool.budget,
                 kept_memory=self._pool.store.nbytes,
                 kept_on_disk=disk.nbytes if (disk := self._pool.store.prefixes.disk) is not None else 0,
@@ -287,6 +292,7 @@ class Scheduler:
             memory_bytes=resident.memory_bytes,
             precision=resident.precision,
             load_s=resident.load_s,
+            read_s=resident.read_s,
             loads=resident.loads,
             running=resident.runtime.running,
             waiting=resident.runtime.waiting,

@@ -170,10 +170,12 @@ def _clear_streams() -> None:
 def _connect(settings: Settings) -> Ranks:
     """The other ranks, if there are any. First comes what has to be in place before MLX and transformers are."""
     from core import blas
+    from core.mlx import open_files
     from core.mlx.models import lazy_tables
 
     blas.install(settings.cpu_openblas, settings.cache_dir)
     lazy_tables.install(settings.cache_dir / "tables")
+    open_files.keep_limit()
     from core.mlx.ranks.distributed import connect
 
     return connect(launched_rank())

@@ -32,15 +32,11 @@ BILLING_HEADER = "x-anthropic-billing-header:"
 _MODES = {"auto": ToolMode.AUTO, "any": ToolMode.REQUIRED, "tool": ToolMode.REQUIRED, "none": ToolMode.NONE}
 
 
-def image_urls(body: CountRequest) -> list[str]:
-    """The http(s) image addresses of a request, each once, for someone else to fetch before decoding."""
-    urls = [
-        block.source.url
-        for message in body.messages
-        for block in _flat(message.content)
-        if block.type == "image" and isinstance(block.source, Source) and block.source.url
-    ]
-    return list(dict.fromkeys(url for url in urls if remote_image(url)))
+def image_urls(body: CountRequest) -> tuple[bool, list[str]]:
+    """Whether a request holds images, and their http(s) addresses, each once, for someone else to fetch first."""
+    blocks = (block for message in body.messages for block in _flat(message.content) if block.type == "image")
+    urls = [block.source.url or "" for block in blocks if isinstance(block.source, Source)]
+    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
 
 
 def decode_messages(body: MessagesRequest, images: Mapping[str, ImageData]) -> Decoded:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from server.body import Body
+from server.body import MAX_MESSAGES, MAX_PARTS, MAX_TOOLS, Body, Items, Name
 
 
 def _as_blocks(content: Any) -> Any:
@@ -22,8 +22,8 @@ def _as_blocks(content: Any) -> Any:
 class Source(Body):
     """Of an image or a document."""
 
-    type: str
-    media_type: str | None = None
+    type: Name
+    media_type: Name | None = None
     data: str | None = None
     url: str | None = None
 
@@ -31,31 +31,31 @@ class Source(Body):
 class Block(Body):
     """A content block of any type; `decode` says which fields a type needs."""
 
-    type: str
+    type: Name
     text: str | None = None
     source: Source | str | None = None
     title: str | None = None
     thinking: str | None = None
     signature: str | None = None
-    id: str | None = None
-    name: str | None = None
+    id: Name | None = None
+    name: Name | None = None
     input: dict[str, Any] | None = None
-    tool_use_id: str | None = None
-    tool_name: str | None = None
+    tool_use_id: Name | None = None
+    tool_name: Name | None = None
     is_error: bool | None = None
-    content: Annotated[list[Block], BeforeValidator(_as_blocks)] = Field(default=[])
+    content: Annotated[Items[Block], Field(max_length=MAX_PARTS), BeforeValidator(_as_blocks)] = Field(default=[])
 
 
 class MessageItem(Body):
-    role: str
-    content: Annotated[list[Block], BeforeValidator(_as_blocks)]
+    role: Name
+    content: Annotated[Items[Block], Field(max_length=MAX_PARTS), BeforeValidator(_as_blocks)]
 
 
 class ToolItem(Body):
     """A tool of the client's own; those that Anthropic runs or defines have a `type` and no `input_schema`."""
 
-    name: str = ""
-    type: str | None = None
+    name: Name = ""
+    type: Name | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
     strict: bool | None = None
@@ -68,17 +68,17 @@ class ToolItem(Body):
 
 class ToolChoiceItem(Body):
     type: Literal["auto", "any", "tool", "none"]
-    name: str | None = None
+    name: Name | None = None
     disable_parallel_tool_use: bool | None = None
 
 
 class Thinking(Body):
-    type: str
-    display: str | None = None
+    type: Name
+    display: Name | None = None
 
 
 class OutputFormat(Body):
-    type: str
+    type: Name
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
@@ -89,10 +89,10 @@ class OutputConfig(Body):
 class CountRequest(Body):
     """What decides how many tokens a prompt takes: the body of count_tokens, and the heart of a message's."""
 
-    model: str
-    messages: list[MessageItem] = Field(min_length=1)
-    system: Annotated[list[Block], BeforeValidator(_as_blocks)] = Field(default=[])
-    tools: list[ToolItem] | None = None
+    model: Name
+    messages: Items[MessageItem] = Field(min_length=1, max_length=MAX_MESSAGES)
+    system: Annotated[Items[Block], Field(max_length=MAX_PARTS), BeforeValidator(_as_blocks)] = Field(default=[])
+    tools: Annotated[Items[ToolItem], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: ToolChoiceItem | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
@@ -102,7 +102,7 @@ class CountRequest(Body):
 class MessagesRequest(CountRequest):
     max_tokens: int
     stream: bool | None = None
-    stop_sequences: list[str] | None = None
+    stop_sequences: Items[str] | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from core.calls.audio import Speech
 from core.calls.audio_events import AudioDelta, SpeechResult
@@ -19,12 +19,12 @@ from core.catalog import Catalog, ModelInfo
 from core.catalog.audio_tasks import AudioTask, voices
 from core.errors import EngineError, InvalidRequest, RequestCancelled
 from core.media.wav import to_wav
-from server.answer import STALL_S
-from server.body import Body, unknown_fields, warning_header
+from server.body import Body, Name, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.errors import from_exception
 from server.follow import while_connected
 from server.models import find_other_model
+from server.reading import JsonRoute
 from server.wire import WireCall, WireState
 
 PCM_RATE = 24_000
@@ -49,19 +49,19 @@ OPENAI_VOICES = {
 }
 """Names that OpenAI's clients must send and that few models here know: the model's own default stands in for them."""
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 class SpeechBody(Body):
     """Fields as in OpenAI's API reference, as far as they have an effect here."""
 
-    model: str
+    model: Name
     input: str
-    voice: str | None = None
-    response_format: str | None = None
+    voice: Name | None = None
+    response_format: Name | None = None
     speed: float | None = None
     instructions: str | None = None
-    stream_format: str | None = None
+    stream_format: Name | None = None
 
 
 def decode(body: SpeechBody, info: ModelInfo) -> tuple[SpeechRequest, list[str]]:
@@ -153,12 +153,13 @@ async def _bytes(
         call.end(WireState.DONE)
     except EngineError as error:
         state = WireState.CANCELLED if isinstance(error, RequestCancelled) else WireState.FAILED
-        call.end(state, error=from_exception(error).message)
+        failure = from_exception(error, call.entry.id)
+        call.end(state, error=failure.details or failure.message)
         raise
 
 
 class _SoundStream(StreamingResponse):
-    """PCM that stops being made when its client leaves, or no longer reads."""
+    """PCM that stops being made when its client leaves."""
 
     def __init__(self, content: AsyncGenerator[bytes, None], handle: Speech, headers: Mapping[str, str]) -> None:
         super().__init__(content, headers=headers, media_type="audio/pcm")
@@ -166,12 +167,8 @@ class _SoundStream(StreamingResponse):
         self._handle = handle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(STALL_S):
-                await send(message)
-
         try:
-            await super().__call__(scope, receive, send_in_time)
+            await super().__call__(scope, receive, send)
         finally:
             await self._content.aclose()
             if not self._handle.done:

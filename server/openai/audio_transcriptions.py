@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive
 
 from core.calls.audio import Transcription
 from core.calls.audio_events import Segment, TranscriptionResult
@@ -21,13 +21,17 @@ from core.calls.requests import TranscriptionRequest
 from core.catalog import Catalog
 from core.catalog.audio_tasks import AudioTask
 from core.errors import InvalidRequest, RequestCancelled
-from server.body import Body, to_json, unknown_fields, warning_header
+from server.body import Body, Items, Name, to_json, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.follow import while_connected
+from server.invalid import invalid_body
 from server.models import find_other_model
+from server.reading import LARGE, off_loop
 from server.wire import WireCall
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+
+_PIECE = 1 << 16
 
 router = APIRouter()
 
@@ -35,12 +39,12 @@ router = APIRouter()
 class TranscriptionForm(Body):
     """The form's fields besides the file, as in OpenAI's API reference, as far as they have an effect here."""
 
-    model: str
-    language: str | None = None
+    model: Name
+    language: Name | None = None
     prompt: str | None = None
-    response_format: str = "json"
+    response_format: Name = "json"
     temperature: float | None = None
-    granularities: list[str] = Field(default=[], alias="timestamp_granularities[]")
+    granularities: Items[Name] = Field(default=[], alias="timestamp_granularities[]")
     stream: bool | None = None
 
 
@@ -106,7 +110,28 @@ def _clock(seconds: float, point: str) -> str:
 
 
 async def read_form(request: Request) -> tuple[TranscriptionForm, bytes]:
-    """The form and the file's bytes. Raises InvalidRequest, and RequestValidationError for a field's wrong type."""
+    """The form and the file's bytes, a large one read off the event loop. Raises InvalidRequest."""
+    pieces = [piece async for piece in request.stream()]
+    size = sum(map(len, pieces))
+    given = Request(request.scope, _giving(b"".join(pieces)))
+    pieces.clear()
+    if size < LARGE:
+        return await _parsed(given)
+    return await off_loop(size, lambda: asyncio.run(_parsed(given)))
+
+
+def _giving(body: bytes) -> Receive:
+    """A `receive` that gives a body piece by piece, as it came."""
+    starts = iter(range(0, len(body), _PIECE))
+
+    async def receive() -> Message:
+        start = next(starts, len(body))
+        return {"type": "http.request", "body": body[start : start + _PIECE], "more_body": start + _PIECE < len(body)}
+
+    return receive
+
+
+async def _parsed(request: Request) -> tuple[TranscriptionForm, bytes]:
     try:
         async with request.form(max_files=1, max_fields=32) as parts:
             file = parts.get("file")
@@ -123,8 +148,7 @@ async def read_form(request: Request) -> tuple[TranscriptionForm, bytes]:
     try:
         return TranscriptionForm.model_validate(fields), audio
     except ValidationError as error:
-        first = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
-        raise RequestValidationError(first) from error
+        raise invalid_body(error.errors(include_url=False)) from error
 
 
 async def _transcribe(request: Request, *, translate: bool) -> Response:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from core.calls.requests import (
@@ -26,6 +27,7 @@ from core.media.images import ImageData, image_from_data_uri
 from server.body import unknown_fields
 from server.decoded import Decoded, ineffective, remote_image
 from server.openai.schema import ChatMessage, ChatRequest, CompletionRequest, ContentPart, SamplingFields
+from server.reading import MAX_VALUES, count_values
 
 REFUSED = {
     "audio": "this server makes text only",
@@ -48,10 +50,11 @@ _ROLES = {
 }
 
 
-def image_urls(body: ChatRequest) -> list[str]:
-    """The http(s) image addresses of a request, each once, for someone else to fetch before `decode_chat`."""
-    urls = [part.image_url.url for message in body.messages for part in message.content if part.image_url]
-    return list(dict.fromkeys(url for url in urls if remote_image(url)))
+def image_urls(body: ChatRequest) -> tuple[bool, list[str]]:
+    """Whether a request holds images, and their http(s) addresses, each once, for someone else to fetch first."""
+    parts = (part for message in body.messages for part in message.content if part.type == "image_url")
+    urls = [part.image_url.url for part in parts if part.image_url]
+    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
 
 
 def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
@@ -61,6 +64,7 @@ def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
     """
     warnings = ineffective(unknown_fields(body))
     _refuse(body)
+    _check_arguments(body.messages)
     schema = _response_schema(body)
     request = GenerationRequest(
         model=body.model,
@@ -191,11 +195,25 @@ def _message(message: ChatMessage, path: str, images: Mapping[str, ImageData], w
     return Message(role, tuple(parts))
 
 
+def _check_arguments(messages: Iterable[ChatMessage]) -> None:
+    """Raise InvalidRequest for arguments of calls that hold more than a body may, all together: they are JSON, too."""
+    counted = 0
+    for place, message in enumerate(messages):
+        for call in message.tool_calls or ():
+            with suppress(InvalidRequest):  # they are passed on as a string
+                counted += count_values(call.function.arguments.encode())
+        if counted > MAX_VALUES:
+            raise InvalidRequest(
+                f"The arguments of the calls up to messages[{place}] hold more than {MAX_VALUES:,} values.", "messages"
+            )
+
+
 def _arguments(text: str, path: str, warnings: list[str]) -> dict[str, Any]:
     """A call's arguments. What a small model wrote wrongly comes back here: the conversation must go on with it."""
     try:
+        count_values(text.encode())
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, InvalidRequest):
         value = None
     if isinstance(value, dict):
         return value

@@ -20,16 +20,17 @@ from core.calls.embedding_audio_checks import embeddings_models
 from core.calls.events import Finished, FinishReason, Usage
 from core.calls.requests import EmbeddingRequest
 from core.errors import RequestCancelled
-from server.body import Body, to_json, unknown_fields, warning_header
+from server.body import Body, Items, Name, to_json_by_pieces, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.follow import while_connected
 from server.models import find_other_model
+from server.reading import JsonRoute
 from server.wire import WireCall
 
 DIGITS = 9
 """Decimals of a number in JSON: a float32 of a vector of length 1 holds no more; base64 holds it exactly."""
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 
 
 def _as_texts(value: Any) -> Any:
@@ -48,8 +49,8 @@ def _as_texts(value: Any) -> Any:
 class EmbeddingsBody(Body):
     """Fields as in OpenAI's API reference, as far as they have an effect here."""
 
-    model: str
-    input: Annotated[list[str], BeforeValidator(_as_texts)]
+    model: Name
+    input: Annotated[Items[str], BeforeValidator(_as_texts)]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
 
@@ -102,7 +103,7 @@ async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
         future.cancel()
     call.event(Finished(FinishReason.STOP, Usage(prompt_tokens=result.prompt_tokens), result.timing))
     as_base64 = body.encoding_format == "base64"
-    data = await asyncio.to_thread(lambda: to_json(encode(result, model, as_base64=as_base64)))
+    data = await asyncio.to_thread(lambda: to_json_by_pieces(encode(result, model, as_base64=as_base64)))
     headers = warning_header(ineffective(unknown_fields(body)))
     return Response(data, headers=headers, media_type="application/json")
 

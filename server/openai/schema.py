@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from server.body import Body
+from server.body import MAX_MESSAGES, MAX_PARTS, MAX_TOOLS, Body, Items, Name
 
 
 def _as_parts(content: Any) -> Any:
@@ -33,60 +33,60 @@ class ImageUrl(Body):
 
 
 class ContentPart(Body):
-    type: str
+    type: Name
     text: str | None = None
     refusal: str | None = None
     image_url: Annotated[ImageUrl, BeforeValidator(_as_image)] | None = None
 
 
 class CalledFunction(Body):
-    name: str
+    name: Name
     arguments: str = ""
 
 
 class ToolCallItem(Body):
-    id: str = ""
-    type: str = "function"
+    id: Name = ""
+    type: Name = "function"
     function: CalledFunction
 
 
 class ChatMessage(Body):
-    role: str
-    content: Annotated[list[ContentPart], BeforeValidator(_as_parts)] = Field(default=[])
+    role: Name
+    content: Annotated[Items[ContentPart], Field(max_length=MAX_PARTS), BeforeValidator(_as_parts)] = Field(default=[])
     reasoning_content: str | None = None
-    tool_calls: list[ToolCallItem] | None = None
-    tool_call_id: str | None = None
+    tool_calls: Annotated[Items[ToolCallItem], Field(max_length=MAX_PARTS)] | None = None
+    tool_call_id: Name | None = None
 
 
 class FunctionSpec(Body):
-    name: str = Field(min_length=1)
+    name: Name = Field(min_length=1)
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
 class ToolItem(Body):
-    type: str = "function"
+    type: Name = "function"
     function: FunctionSpec | None = None
 
 
 class NamedFunction(Body):
-    name: str
+    name: Name
 
 
 class NamedTool(Body):
-    type: str
+    type: Name
     function: NamedFunction | None = None
 
 
 class JsonSchemaSpec(Body):
-    name: str | None = None
+    name: Name | None = None
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     strict: bool | None = None
 
 
 class ResponseFormat(Body):
-    type: str
+    type: Name
     json_schema: JsonSchemaSpec | None = None
 
 
@@ -101,7 +101,7 @@ class TemplateKwargs(Body):
 class SamplingFields(Body):
     """What both endpoints take."""
 
-    model: str
+    model: Name
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
@@ -115,23 +115,23 @@ class SamplingFields(Body):
     logit_bias: dict[int, float] | None = None
     n: int | None = Field(default=None, ge=1, le=16)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: Annotated[list[str], BeforeValidator(_as_list)] | None = None
+    stop: Annotated[Items[str], BeforeValidator(_as_list)] | None = None
 
 
 class ChatRequest(SamplingFields):
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: Items[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
-    tools: list[ToolItem] | None = None
+    tools: Annotated[Items[ToolItem], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
-    reasoning_effort: str | None = None
+    reasoning_effort: Name | None = None
     chat_template_kwargs: TemplateKwargs | None = None
 
 
 class CompletionRequest(SamplingFields):
-    prompt: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=1)]
+    prompt: Annotated[Items[str], BeforeValidator(_as_list), Field(min_length=1, max_length=1)]
     logprobs: int | None = None
     echo: bool | None = None

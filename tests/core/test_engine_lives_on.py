@@ -15,7 +15,7 @@ from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.engine import Engine
 from core.errors import EngineClosed, EngineError, ModelNotFound
 from core.settings import Settings
-from core.status import Notice
+from core.status import Notice, NoticeKind
 from tests import ROOT
 
 TEXT, VISION = "pocket/qwen3", "pocket/qwen2-vl"
@@ -55,11 +55,16 @@ def test_an_engine_that_has_died_can_be_started_again(settings: Settings, monkey
 
     engine = Engine(settings).start()
     engine.ready().result(timeout=60)
+    told: list[Notice] = []
+    engine.listen(told.append)
     with monkeypatch.context() as patch:
         patch.setattr(Scheduler, "step", lambda scheduler: 1 / 0)
         with pytest.raises(EngineClosed, match="Start it again"):
             engine.generate(hello()).result()
+        assert engine.failure == "ZeroDivisionError: division by zero."
     with engine.start():
+        assert engine.failure is None
+        assert Notice(NoticeKind.ENGINE_DIED, message="ZeroDivisionError: division by zero.") in told
         assert engine.generate(hello()).result().finished is not None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 from core.calls.events import Event, Finished, FinishReason, Prefill, PromptCount, TextDelta, Timing, Usage
@@ -51,6 +52,10 @@ class ScriptedCatalog:
         return list(self.infos.values())
 
     refresh = list
+
+    def see(self, model_id: str) -> None:
+        """Make it a model that takes images."""
+        self.infos[model_id] = replace(self.infos[model_id], kind=ModelKind.VISION, images=True)
 
     def get(self, model_id: str) -> ModelInfo:
         if model_id not in self.infos:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
+from tests import ROOT
+
 SERVE = (sys.executable, "-c", "from tui.cli.main import main; main()", "serve", "--port", "0")
+FAULTY = (sys.executable, "-m", "tests.server.faulty_serve")
 
 
 class Server:
-    """A running server: `http` has the key and speaks to it."""
+    """A running server: `http` has the key and speaks to it. What it writes to standard error is in `stderr`."""
 
-    def __init__(self, process: subprocess.Popen[str], http: httpx.Client) -> None:
+    def __init__(self, process: subprocess.Popen[str], http: httpx.Client, stderr: Path) -> None:
         self.process = process
         self.http = http
+        self._stderr = stderr
         self._seen = psutil.Process(process.pid)
+
+    @property
+    def stderr(self) -> str:
+        """All that it has written there so far."""
+        return self._stderr.read_text()
+
+    def fault(self, line: str) -> Any:
+        """Have a fault of faulty_serve.py, and return what it says of it."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        told = json.loads(self.process.stdout.readline())
+        assert "error" not in told, told
+        return told["told"]
 
     def growth(self, work: Callable[[], None]) -> int:
         """By how many bytes the process is larger at most while `work` is done, looked at a hundred times a second."""
@@ -95,25 +115,62 @@ def chat(model: str, text: str, *images: str, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(folder: Path, *models: str, **settings: str) -> Iterator[Server]:
-    """A server with these models loaded. Its data lie in `folder`; `settings` are more ASSAY_ variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
-    own = {"ASSAY_CONFIG": folder / "none.toml", "ASSAY_DATA_DIR": folder / "data", "ASSAY_HF_CACHE": folder / "cache"}
-    environment = kept | {name: str(value) for name, value in own.items()} | settings
-    process = subprocess.Popen(
-        SERVE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=Path.cwd()
-    )
+def serving(
+    folder: Path,
+    *models: str,
+    arguments: Sequence[str] = (),
+    faulty: bool = False,
+    before: Sequence[str] = (),
+    **settings: str,
+) -> Iterator[Server]:
+    """A server with these models loaded. Its data lie in `folder`; `settings` are more ASSAY_ variables.
+
+    One that is `faulty` can be told to have faults; `before` is a program that starts it.
+    """
+    process = start(folder, *arguments, faulty=faulty, before=before, **settings)
     try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url.startswith("http://")
-        key = (folder / "data" / "api_key").read_text().strip()
-        with httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=120) as http:
+        with connected(process, folder) as server:
             for model in models:
-                http.post("/v1/chat/completions", json=chat(model, "Hi")).raise_for_status()
-            yield Server(process, http)
+                server.http.post("/v1/chat/completions", json=chat(model, "Hi")).raise_for_status()
+            yield server
     finally:
         process.kill()
         process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+
+def start(
+    folder: Path, *arguments: str, faulty: bool = False, before: Sequence[str] = (), **settings: str
+) -> subprocess.Popen[str]:
+    """The process, of which nobody knows yet whether it will answer."""
+    with (folder / "stderr").open("w") as stderr:
+        return subprocess.Popen(
+            [*before, *(FAULTY if faulty else SERVE), *arguments],
+            env=environment(folder, **settings),
+            stdin=subprocess.PIPE if faulty else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=ROOT,
+        )
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """That of a server whose data lie in `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    own = {"ASSAY_CONFIG": folder / "none.toml", "ASSAY_DATA_DIR": folder / "data", "ASSAY_HF_CACHE": folder / "cache"}
+    return kept | {name: str(value) for name, value in own.items()} | settings
+
+
+@contextmanager
+def connected(process: subprocess.Popen[str], folder: Path) -> Iterator[Server]:
+    """The server once it has said where it is."""
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert url.startswith("http://"), (folder / "stderr").read_text()
+    key = (folder / "data" / "api_key").read_text().strip()
+    with httpx.Client(base_url=url, headers={"x-api-key": key}, timeout=120) as http:
+        yield Server(process, http, folder / "stderr")

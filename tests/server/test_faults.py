@@ -15,6 +15,8 @@ import openai
 import pytest
 
 import server.answer
+import server.connection
+import server.crowd
 from core.calls.events import (
     Finished,
     FinishReason,
@@ -32,6 +34,7 @@ from core.errors import (
     EngineError,
     GenerationFailed,
     LoadFailed,
+    ModelUnloaded,
     OutOfMemory,
     QueueFull,
     UnsupportedInput,
@@ -68,6 +71,7 @@ def fails(error: EngineError, *before: Any) -> Any:
 )
 def test_what_fails_before_the_first_byte_has_a_status_of_its_own(
     stage: Staged,
+    caplog: pytest.LogCaptureFixture,
     error: EngineError,
     status: int,
     code: str,
@@ -80,7 +84,13 @@ def test_what_fails_before_the_first_byte_has_a_status_of_its_own(
     answer = one.http.post(PATHS[0], json=CHAT | {"stream": stream})
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
-    assert answer.json()["error"]["message"] == error.message
+    if isinstance(error, LoadFailed | GenerationFailed):  # a library's words: they are in the log, under the id
+        told = answer.json()["error"]["message"]
+        assert error.message not in told
+        assert told.endswith(f"under {answer.headers['x-request-id']}.")
+        assert f"{answer.headers['x-request-id']}: {error.message}" in caplog.text
+    else:
+        assert answer.json()["error"]["message"] == error.message
     assert answer.headers.get("x-should-retry") == retry
     assert answer.headers["x-request-id"].startswith("req_")
     answer = one.http.post(PATHS[1], json=CHAT | {"stream": stream})
@@ -107,19 +117,19 @@ def test_a_full_queue_asks_to_come_back(stage: Staged) -> None:
 
 
 def test_a_failure_in_mid_stream_is_an_event_and_the_end(stage: Staged) -> None:
-    one = stage(fails(GenerationFailed("It broke."), Prefill(7, 7), TextDelta("Hel")))
+    one = stage(fails(ModelUnloaded("It broke."), Prefill(7, 7), TextDelta("Hel")))
     raws = [one.http.post(path, json=CHAT | {"stream": True}).content for path in PATHS]
     assert check_openai(heard(raws[0])) == [
-        {"error": {"message": "It broke.", "type": "server_error", "param": None, "code": "generation_failed"}}
+        {"error": {"message": "It broke.", "type": "server_error", "param": None, "code": "model_unloaded"}}
     ]
     message = check_anthropic(heard(raws[1]))
     assert message["content"] == [{"type": "text", "text": "Hel"}]
     assert message["error"] == {"type": "api_error", "message": "It broke."}
-    assert one.http.post(PATHS[0], json=CHAT).status_code == 500, "the next request is served"
+    assert one.http.post(PATHS[0], json=CHAT).status_code == 503, "the next request is served"
 
 
 def test_official_clients_raise_on_a_failure_in_mid_stream(stage: Staged) -> None:
-    one = stage(fails(GenerationFailed("It broke."), Prefill(7, 7), TextDelta("Hel")))
+    one = stage(fails(ModelUnloaded("It broke."), Prefill(7, 7), TextDelta("Hel")))
     with (
         openai.OpenAI(base_url=one.url + "/v1", api_key=one.key, max_retries=0) as client,
         pytest.raises(openai.APIError, match="It broke"),
@@ -276,7 +286,8 @@ def test_silence_is_filled_with_pings(stage: Staged, monkeypatch: pytest.MonkeyP
 def test_a_reader_that_stops_reading_is_given_up_and_delays_nobody(
     stage: Staged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.answer, "STALL_S", 1.0)
+    monkeypatch.setattr(server.connection, "STALL_S", 1.0)
+    monkeypatch.setattr(server.crowd, "LOOK_S", 0.2)
     sent = threading.Event()
 
     def script(play: Play) -> None:

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+import server.answer
+import server.lifecycle
 from core.calls.events import Prefill, TextDelta
+from core.catalog import ModelKind
 from core.errors import EngineError, PortInUse, SettingsError
 from core.settings import load_settings
+from server.errors import SWITCHED_OFF
 from server.lifecycle import ApiServer, bind
-from tests.server.conftest import Staged
+from tests.server.conftest import Stage, Staged
 from tests.server.scripted import END, Play, ScriptedEngine
 from tests.server.streams import check_anthropic, check_openai, heard
 from tests.server.waiting import wait_for
 
+PATHS = ("/v1/chat/completions", "/v1/messages")
 CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "stream": True, "max_tokens": 9}
 
 
@@ -73,6 +84,20 @@ def test_a_hundred_toggles_leak_nothing(tmp_path: Path) -> None:
     after = held()
     assert after[0] <= threads
     assert after[1] <= files
+
+
+def test_the_end_of_an_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, hf_cache=tmp_path, port=0)
+    server = ApiServer(ScriptedEngine(settings), settings)  # type: ignore[arg-type]
+    took = []
+    with contextlib.closing(http.client.HTTPConnection(httpx.URL(server.start()).netloc.decode())) as connection:
+        for _ in range(30):  # on one connection: its first answers are acknowledged at once
+            began = time.monotonic()
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            took.append(time.monotonic() - began)
+    server.stop()
+    assert min(took[5:]) < 0.025, "Nagle's algorithm holds the second packet back for 40 ms"
 
 
 def test_a_port_in_use_is_named_and_a_free_one_offered(tmp_path: Path) -> None:
@@ -162,6 +187,100 @@ def test_a_request_that_hears_no_cancel_cannot_hold_the_server(stage: Staged) ->
     assert not one.server.running
     assert answers[0].status_code == 503
     assert answers[0].json()["error"]["code"] == "server_closing"
+
+
+def test_a_stream_whose_engine_hears_no_cancel_ends_with_an_error_event(
+    stage: Staged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while the engine reads a model for longer than the drain."""
+    monkeypatch.setattr(server.lifecycle, "GRACE_S", 0.3)
+    held = threading.Event()
+
+    def script(play: Play) -> None:
+        play.say(Prefill(0, 7), TextDelta("Hel"))
+        held.wait(30)
+
+    one = stage(script)
+    bodies = stopped(one, PATHS, lambda: len(one.server.record.live) == 2 and "queued" not in states(one))
+    held.set()
+    assert check_openai(heard(bodies[PATHS[0]].content))[0]["error"]["code"] == "server_closing"
+    message = check_anthropic(heard(bodies[PATHS[1]].content))
+    assert message["error"] == {"type": "api_error", "message": SWITCHED_OFF.message}
+    assert message["content"] == [{"type": "text", "text": "Hel"}]
+    assert [entry.state for entry in one.server.record.entries()] == ["cancelled", "cancelled"]
+
+
+def test_a_request_whose_image_is_being_fetched_is_told(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetching = threading.Semaphore(0)
+
+    async def fetch(*_: object) -> None:
+        fetching.release()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(server.lifecycle, "GRACE_S", 0.3)
+    monkeypatch.setattr(server.answer, "fetch_image", fetch)
+    one = stage()
+    infos = one.engine.catalog.infos
+    infos["toy"] = replace(infos["toy"], kind=ModelKind.VISION, images=True)  # or the address is not looked up
+    address = "https://example.com/a.png"
+    parts = {
+        PATHS[0]: {"type": "image_url", "image_url": {"url": address}},
+        PATHS[1]: {"type": "image", "source": {"type": "url", "url": address}},
+    }
+    bodies = {path: CHAT | {"messages": [{"role": "user", "content": [part]}]} for path, part in parts.items()}
+    answers = stopped(one, PATHS, lambda: fetching.acquire() and fetching.acquire(), bodies)
+    assert {answer.status_code for answer in answers.values()} == {503}
+    assert answers[PATHS[0]].json()["error"]["code"] == "server_closing"
+    assert answers[PATHS[1]].json()["error"] == {"type": "api_error", "message": SWITCHED_OFF.message}
+
+
+def test_a_drain_can_be_cut_short(stage: Staged) -> None:
+    def script(play: Play) -> None:
+        play.say(Prefill(0, 7), TextDelta("Hel"))
+        play.until_cancelled()
+
+    one = stage(script)
+    hurry = threading.Event()
+    began = time.monotonic()
+    answers = stopped(one, PATHS[:1], lambda: states(one) == ["streaming"], drain_s=60.0, hurry=hurry)
+    assert time.monotonic() - began < 20
+    assert check_openai(heard(answers[PATHS[0]].content))[0]["error"]["code"] == "request_cancelled"
+
+
+def states(one: Stage) -> list[str]:
+    return [entry.state.value for entry in one.server.record.live]
+
+
+def stopped(
+    one: Stage,
+    paths: Sequence[str],
+    begun: Callable[[], bool],
+    bodies: Mapping[str, Any] | None = None,
+    drain_s: float = 0.0,
+    hurry: threading.Event | None = None,
+) -> dict[str, httpx.Response]:
+    """What clients of these paths hear from a server that is stopped once they have `begun`."""
+    answers: dict[str, httpx.Response] = {}
+
+    def ask(path: str) -> None:
+        answers[path] = one.http.post(path, json=bodies[path] if bodies else CHAT)
+
+    readers = [threading.Thread(target=ask, args=(path,)) for path in paths]
+    for reader in readers:
+        reader.start()
+    wait_for(begun)
+    if hurry is not None:
+        stopper = threading.Thread(target=one.server.stop, args=(drain_s, hurry))
+        stopper.start()
+        wait_for(lambda: refuses(one.url))
+        hurry.set()
+        stopper.join(20)
+    else:
+        one.server.stop(drain_s)
+    assert not one.server.running
+    for reader in readers:
+        reader.join(20)
+    return answers
 
 
 def refuses(url: str) -> bool:

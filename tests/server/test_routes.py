@@ -38,7 +38,7 @@ CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "max_to
         ),
         (b'{"model": "toy", "messages": [{"role": "user", "content": ""}], "tool_choice": {"x": 1}}', "tool_choice"),
         (b'{"model": 7, "messages": [{"role": "user"}]}', "model must be a text, not 7."),
-        (b'{"model": "' + b"\xff" + b'"}', "its text is not UTF-8"),
+        (b'{"model": "' + b"\xff" + b'"}', "not UTF-8: byte 0xff at place 11"),
         (b'{"model": ' + b"[" * 100_000, "nested too deeply"),
     ],
 )
@@ -116,7 +116,10 @@ def test_unknown_fields_are_accepted_and_reported(stage: Staged) -> None:
     assert answer.headers["x-assay-warnings"] == "no effect: user, x?y"
     assert "x-assay-warnings" not in one.http.post(PATHS[0], json=CHAT).headers
     many = {f"field_{number}": 1 for number in range(1000)}
-    assert len(one.http.post(PATHS[0], json=CHAT | many).headers["x-assay-warnings"]) == 2000
+    told = one.http.post(PATHS[0], json=CHAT | many).headers["x-assay-warnings"]
+    assert told.endswith("field_99, ...")
+    long = {f"{'field' * 10}{number}": 1 for number in range(99)}
+    assert len(one.http.post(PATHS[0], json=CHAT | long).headers["x-assay-warnings"]) == 2000
 
 
 def test_unknown_routes_and_methods_answer_in_the_protocol_s_words(stage: Staged) -> None:
@@ -153,6 +156,11 @@ def test_a_special_name_in_another_case_is_suggested(stage: Staged, path: str, n
 
 def test_image_addresses_reach_nothing_inside_and_are_counted(stage: Staged) -> None:
     one = stage()
+    content = [{"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/"}}]
+    body = CHAT | {"messages": [{"role": "user", "content": content}]}
+    assert one.http.post(PATHS[0], json=body).json()["error"]["code"] == "unsupported_input"
+    assert one.http.post(PATHS[0], json=body | {"model": "none"}).json()["error"]["code"] == "model_not_found"
+    one.engine.catalog.see("toy")
     inside = [f"http://127.0.0.1:{httpx.URL(one.url).port}/health", "http://169.254.169.254/latest", "http://[::1]/"]
     for url in inside:
         content = [{"type": "image_url", "image_url": {"url": url}}]

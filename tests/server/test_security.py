@@ -9,8 +9,9 @@ import pytest
 
 from core.errors import SettingsError
 from core.settings import load_settings
+from server.intake import MAX_BODY
 from server.lifecycle import ApiServer
-from server.security import MAX_BODY, is_loopback
+from server.security import is_loopback
 from tests.server.conftest import Staged
 from tests.server.scripted import ScriptedEngine
 

@@ -22,7 +22,7 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.errors import GenerationFailed
+from core.errors import ModelUnloaded
 from server.anthropic.encode import MessageStream
 from server.errors import from_engine
 from server.openai.encode import ChatStream, Head
@@ -73,7 +73,7 @@ def test_an_anthropic_stream_is_whole_and_in_order(events: list[Event], end: Fin
 def test_an_anthropic_stream_that_fails_ends_with_one_error(events: list[Event]) -> None:
     stream = MessageStream("msg_1", "m", "req_1")
     begun = [frame for event in [Prefill(0, 5), *events] for frame in stream.feed(event)]
-    frames = begun + stream.fail(from_engine(GenerationFailed("It broke.")))
+    frames = begun + stream.fail(from_engine(ModelUnloaded("It broke."), "req_1"))
     message = check_anthropic(encoded(frames))
     assert message["error"] == {"type": "api_error", "message": "It broke."}
     assert stream.feed(TextDelta("late")) == []

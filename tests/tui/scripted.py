@@ -23,7 +23,7 @@ from core.calls.events import (
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
 from core.catalog import MemoryEstimate, ModelInfo, ModelKind
-from core.errors import EngineError, ModelNotFound, UnsupportedInput
+from core.errors import EngineClosed, EngineError, ModelNotFound, UnsupportedInput
 from core.media.images import ImageData, check_image
 from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
@@ -143,9 +143,12 @@ class ScriptedEngine:
 
     def __post_init__(self) -> None:
         self.settings = Settings()
+        self.figures = None
         self.requests: list[GenerationRequest] = []
         self.generations: list[Generation] = []
         self.closed = False
+        self.alive = True
+        self.starts = 0
         self._waiting: dict[str, list[Event]] = {}
         self._errors: dict[str, EngineError] = {}
         self._models: dict[str, LoadedModel] = {}
@@ -153,7 +156,18 @@ class ScriptedEngine:
         self._lock = threading.Lock()
 
     def start(self) -> ScriptedEngine:
+        self.starts += 1
+        self.alive = True
         return self
+
+    def die(self, why: str) -> None:
+        """End as an engine does whose thread has died."""
+        self.alive = False
+        self._models.clear()
+        for generation in self.generations:
+            generation.fail(EngineClosed(f"The engine has died: {why} Start it again."))
+        for listener in list(self._listeners):
+            listener(Notice(NoticeKind.ENGINE_DIED, message=why))
 
     def close(self, drain_s: float = 0.0) -> None:
         self.closed = True
@@ -169,7 +183,7 @@ class ScriptedEngine:
         used = sum(entry.memory_bytes for entry in models)
         running = sum(not generation.done for generation in self.generations)
         return EngineStatus(
-            True, "cpu", models, running=running, active_memory=used, peak_memory=used, memory_budget=24_000 * MB
+            self.alive, "cpu", models, running=running, active_memory=used, peak_memory=used, memory_budget=24_000 * MB
         )
 
     def _tell(self, kind: NoticeKind, model_id: str | None = None) -> None:

@@ -106,6 +106,7 @@ _AS_THE_GUIDE_WRITES = {
     "slash": "/",
     "question_mark": "?",
     "ctrl+backslash": "ctrl+\\",
+    "ctrl+right_square_bracket": "ctrl+]",
     "left": "←",
     "right": "→",
     "down": "↓",

@@ -151,7 +151,8 @@ class ChatPane(KeptChat):
     def _sent_too_early(self, event: Composer.SentTooEarly) -> None:
         event.stop()
         if self.state.phase is Phase.FAILED:
-            self.notify("The engine did not start. What is written stays here, and is kept.", severity="warning")
+            said = "The engine did not start: ^] tries again. What is written stays here, and is kept."
+            self.notify(said, severity="warning")
         else:
             self.notify("The engine is still starting. What is written waits here: ⏎ sends it once the engine is up.")
 

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tui.cli.bench import bench
 from tui.cli.chat import chat
 from tui.cli.common import WRONG_USAGE, fail
 from tui.cli.golden import app as golden_app
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(chat)
+app.command()(bench)
 app.command()(key)
 app.add_typer(golden_app, name="golden")
 for command in (search, download, show, delete):

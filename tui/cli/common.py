@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from core.errors import EngineError
     from core.settings import Settings
 
-WRONG_USAGE, INFRASTRUCTURE = 2, 4
+WRONG_USAGE, INFRASTRUCTURE, ENGINE_DIED = 2, 4, 5
+INTERRUPTED = 130
+"""What a shell says of a program that ctrl+c ended."""
 USAGE_CODES = frozenset(
     {
         *("settings_error", "model_not_found", "invalid_request", "unsupported_input", "invalid_image"),

@@ -148,44 +148,45 @@ def print_rows(
     problems: Sequence[str],
     columns: Sequence[str] = COLUMNS,
     least_dear_first: Sequence[str] = LEAST_DEAR_FIRST,
+    first: str = "model",
 ) -> None:
-    """A row for each model: its cells by column, and what stands against it or ""."""
+    """A row for each model, or whatever stands `first`: its cells by column, and what stands against it or ""."""
     from tui.cli.console import new_console
 
     console = new_console()
     if console.is_terminal:
-        console.print(_table(rows, problems, fitting(rows, console.width, columns, least_dear_first)))
+        console.print(_table(rows, problems, fitting(rows, console.width, columns, least_dear_first, first), first))
     else:
-        print("\n".join(_lines(rows, problems, columns)))  # noqa: T201
+        print("\n".join(_lines(rows, problems, columns, first)))  # noqa: T201
 
 
-def _table(rows: Sequence[Mapping[str, str]], problems: Sequence[str], labels: Sequence[str]) -> Table:
+def _table(rows: Sequence[Mapping[str, str]], problems: Sequence[str], labels: Sequence[str], first: str) -> Table:
     """For a terminal: a problem stands under the model's id, and what is too long goes on in the next line."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("model", overflow="fold")
+    table.add_column(first, overflow="fold")
     for label in labels:
         table.add_column(label, justify="right" if label in NUMBERS else "left", no_wrap=True)
     for row, problem in zip(rows, problems, strict=True):
-        name = Text(row["model"], style="dim" if problem else "")
+        name = Text(row[first], style="dim" if problem else "")
         if problem:
             name.append(f"\n{problem}", style="red")
         table.add_row(name, *(Text(row[label]) for label in labels))
     return table
 
 
-def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str], columns: Sequence[str]) -> list[str]:
+def _lines(rows: Sequence[Mapping[str, str]], problems: Sequence[str], columns: Sequence[str], first: str) -> list[str]:
     """For a pipe: one line for the columns' names and one for each model, in columns as wide as they have to be.
 
     Written here because rich takes as long for a table of thousands as reading the models does.
     """
     from rich.cells import cell_len
 
-    labels = ["model", *columns, *(["problem"] if any(problems) else [])]
-    cells = [[row[label] for label in ("model", *columns)] for row in rows]
+    labels = [first, *columns, *(["problem"] if any(problems) else [])]
+    cells = [[row[label] for label in (first, *columns)] for row in rows]
     for row, problem in zip(cells, problems, strict=True):
         row += [problem] if any(problems) else []
     filled = [[label, *column] for label, column in zip(labels, zip(*cells, strict=True), strict=True)]
@@ -218,6 +219,7 @@ def fitting(
     width: int,
     columns: Sequence[str] = COLUMNS,
     least_dear_first: Sequence[str] = LEAST_DEAR_FIRST,
+    first: str = "model",
 ) -> list[str]:
     """The columns beside the id for which a terminal of `width` cells has room, the dearest kept longest."""
     from rich.cells import cell_len
@@ -225,7 +227,7 @@ def fitting(
     def cells(label: str) -> int:
         return max(cell_len(row[label]) for row in [*rows, {label: label}])
 
-    left = width - 2 - min(cells("model"), ID_CELLS)
+    left = width - 2 - min(cells(first), ID_CELLS)
     kept = list(columns)
     for label in least_dear_first:
         if sum(cells(one) + GAP for one in kept) <= left:

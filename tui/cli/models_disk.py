@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from tui.cli.models_search import record as record_of
 
 if TYPE_CHECKING:
     from core.catalog import ModelInfo
+    from core.figures.expect import Expected
+    from core.figures.summary import Summary
     from core.hub.delete import Deletion
     from core.hub.disk import Disk, Stored
     from core.hub.look import Remote
@@ -62,6 +65,9 @@ def delete(
     own_folder: Annotated[
         bool, typer.Option("--own-folder", help="Delete it from a folder of your own, too; else only from the cache.")
     ] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Forget the figures that its uses left; the model itself stays.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was freed as JSON.")] = False,
 ) -> None:
@@ -73,6 +79,11 @@ def delete(
     from core.sizes import readable_size
 
     settings = settings_with()
+    if figures:
+        if revision is not None or own_folder:
+            fail("--figures deletes no files: leave --revision and --own-folder out.", WRONG_USAGE)
+        _forget_figures(settings, model, yes, as_json)
+        return
     try:
         plan = plan_deletion(Catalog(settings), model, revision, own_folder)
         if not yes and not _agreed(plan):
@@ -95,10 +106,36 @@ def _agreed(plan: Deletion) -> bool:
     from core.text_safety import clean
 
     stays = f" {readable_size(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
-    question = f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {readable_size(plan.frees)}"
+    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {readable_size(plan.frees)}")
+
+
+def _answered(question: str) -> bool:
     if not sys.stdin.isatty():
         fail(f"{question}. Say --yes to do it: nobody can be asked here.", WRONG_USAGE)
     return typer.confirm(question, err=True)
+
+
+def _forget_figures(settings: Settings, model: str, yes: bool, as_json: bool) -> None:
+    from core.errors import EngineError
+    from core.figures.store import forget_figures, read_figures
+    from core.text_safety import clean
+
+    try:
+        count = len(read_figures(settings.figures_file, model))
+        if not count:
+            fail(f"There are no figures of {model} on this machine.", WRONG_USAGE)
+        if not yes and not _answered(f"Forget the {count} figures of {clean(model)}? The model stays"):
+            say("Nothing was deleted.")
+            return
+        forgotten = forget_figures(settings.figures_file, model)
+    except EngineError as error:
+        fail_with(error)
+    if as_json:
+        import json
+
+        print(json.dumps({"id": model, "forgotten_figures": forgotten}))  # noqa: T201
+    else:
+        say(f"{forgotten} figures of {model} are forgotten.")
 
 
 def _show_card(settings: Settings, model: str, revision: str | None) -> None:
@@ -136,12 +173,32 @@ def _show_model(settings: Settings, model: str, revision: str | None, here: bool
         raise absent
     about = _about(local, remote, read_disk(settings).model(model), last_used(settings).get(model))
     about["downloads"] = [_unfinished(record) for record in read_records(settings) if record.id == model]
+    info = local or (remote.info if remote is not None else None)
+    measured, expected = _figures(settings, model, info)
     if as_json:
         import json
 
+        about["figures"] = measured.record() if measured else None
+        about["expected"] = expected.record() if expected else None
         print(json.dumps(about, indent=2))  # noqa: T201
     else:
-        _print_about(about)
+        from tui.models.figure_lines import known_lines
+
+        _print_about(about, known_lines(measured, expected))
+
+
+def _figures(settings: Settings, model: str, info: ModelInfo | None) -> tuple[Summary | None, Expected | None]:
+    """What was measured of a model on this machine; where nothing was, what is expected of it. Says what is broken."""
+    from core.errors import FiguresError
+    from core.figures.expect import known_figures, this_machine
+
+    if not settings.figures_file.is_file():
+        return None, None
+    try:
+        return known_figures(settings.figures_file, model, info, this_machine(), machine().memory_budget)
+    except FiguresError as error:
+        say(error.message)
+        return None, None
 
 
 def _unfinished(record: Record) -> dict[str, Any]:
@@ -181,7 +238,7 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
     return about
 
 
-def _print_about(about: dict[str, Any]) -> None:
+def _print_about(about: dict[str, Any], figures: Iterable[tuple[str, str]]) -> None:
     """A line for each thing known: of the model as it is here, or else on the Hub; then what only the Hub says."""
     from rich.table import Table
     from rich.text import Text
@@ -220,6 +277,8 @@ def _print_about(about: dict[str, Any]) -> None:
         there = f"{size(one['done_bytes'])} of {size(one['total_bytes'])}"
         named = f" --revision {one['revision']}" if one["revision"] else ""
         line("download", f"stopped at {there}: assay models download {one['id']}{named}")
+    for name, value in figures:
+        line(name, value)
     new_console().print(table, soft_wrap=True)
 
 

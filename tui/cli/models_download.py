@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from tui.cli.common import exit_code_of, fail_with, say, settings_with
+from tui.cli.common import INTERRUPTED, exit_code_of, fail_with, say, settings_with
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from core.hub.downloads import Downloads
     from core.hub.progress import Progress
 
-INTERRUPTED = 130
-"""What a shell says of a program that ctrl+c ended."""
 LOOK_S = 0.1
 FILES_SHOWN = 4
 BAR_CELLS = 24

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.common import fail_with, leave_to_rank_0, settings_with
+from tui.cli.common import ENGINE_DIED, fail, fail_with, leave_to_rank_0, settings_with
 
 
 def serve(
@@ -17,13 +17,20 @@ def serve(
     ] = None,
     drain: Annotated[float, typer.Option(min=0, help="Seconds that running requests get when it is stopped.")] = 10.0,
 ) -> None:
-    """Serve the OpenAI and the Anthropic protocol without the workbench, until ctrl+c."""
-    from core.errors import EngineError
+    """Serve the OpenAI and the Anthropic protocol without the workbench, until ctrl+c.
+
+    The address is printed once it answers, and an engine that dies is started anew, twice at most. Exit codes: 0 when
+    it was stopped, 2 when what was asked for is wrong, 4 when the machine is at fault (a port that is taken, a model
+    that does not load), 5 when the engine could not start or died once more.
+    """
+    from core.errors import EngineClosed, EngineError
     from tui.cli.serve_loop import serve_until_stopped
 
     leave_to_rank_0()
     changed: dict[str, object] = {"host": host, "port": port}
     try:
         serve_until_stopped(settings_with(**changed), model or [], drain)
+    except EngineClosed as error:
+        fail(error.message, ENGINE_DIED)
     except EngineError as error:
         fail_with(error)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
+from textual import work
 from textual.content import Content
 from textual.widgets import Static
 
 from core.catalog import ModelInfo, ModelKind
 from core.status import EngineStatus, LoadedModel, ModelState
+from tui.background import off_loop
 from tui.figures import number, size_in_words
 from tui.foreign import plain
+from tui.models.figure_reader import FigureReader
 from tui.models.fit import CHAT_TOKENS, Fit, fit, predicted
 from tui.models.on_disk import OnDisk, disk_fields
+from tui.services import Services
 from tui.waiting import coming, progress
 from tui.widgets.redraw import redraw
 
 LABEL_CELLS = 9
+LOOK_S = 0.5
+"""How often it is looked whether there are new figures."""
+REST_S = 0.1
+"""How long the cursor stays on a model before its figures are read: lists are passed through quicker."""
 
 
 def abilities(info: ModelInfo) -> str:
@@ -31,9 +40,14 @@ def kind_name(info: ModelInfo) -> str:
 
 
 def detail_content(
-    info: ModelInfo, status: EngineStatus | None, loaded: LoadedModel | None, width: int, on_disk: OnDisk | None = None
+    info: ModelInfo,
+    status: EngineStatus | None,
+    loaded: LoadedModel | None,
+    width: int,
+    on_disk: OnDisk | None = None,
+    figures: Iterable[tuple[str, str]] = (),
 ) -> Content:
-    """The lines of the panel in `width` cells; a field that is not known is left out."""
+    """The lines of the panel in `width` cells, figures with their labels among them; what is not known is left out."""
     state = ""
     if loaded is not None:
         on_its_way = coming(status, info.id)
@@ -56,6 +70,7 @@ def detail_content(
         ("takes", abilities(info)),
         ("memory", memory_words(info, status)),
         ("now", state),
+        *figures,
         *(disk_fields(info, on_disk) if on_disk is not None else [("revision", (info.revision or "")[:12])]),
         ("from", {"pocket": "built in", "cache": "Hugging Face cache"}.get(info.source, str(info.path))),
     ]
@@ -95,6 +110,11 @@ class ModelDetail(Static):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._shown: tuple[ModelInfo | None, EngineStatus | None, LoadedModel | None, OnDisk | None] = (None,) * 4
+        self._figures: FigureReader | None = None
+
+    def attach(self, services: Services) -> None:
+        """Show figures as well, from now on."""
+        self._figures = FigureReader(services)
 
     def show(
         self,
@@ -104,11 +124,35 @@ class ModelDetail(Static):
         on_disk: OnDisk | None = None,
     ) -> None:
         """Show one model, or the hint that belongs to an empty list."""
-        self._shown = (info, status, loaded, on_disk)
+        before, self._shown = self._shown[0], (info, status, loaded, on_disk)
         if info is None:
             redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
-            redraw(self, detail_content(info, status, loaded, self.content_size.width, on_disk))
+            figures = self._figures.lines(info.id) if self._figures else ()
+            redraw(self, detail_content(info, status, loaded, self.content_size.width, on_disk, figures))
+            if before is None or before.id != info.id:
+                self._look(again=True)
+
+    def on_mount(self) -> None:
+        self.set_interval(LOOK_S, self._look)
+
+    def _look(self, again: bool = False) -> None:
+        """Have the figures of the shown model read where some may be new: they are written after an answer."""
+        info, status, *_ = self._shown
+        figures = self._figures
+        if figures is None or info is None or status is None or not status.machine:
+            return
+        if again or figures.is_stale(info.id):
+            figures.ask(info.id)
+            self._read_figures(figures, info, status)
+
+    @work(exclusive=True, group="figures")
+    async def _read_figures(self, figures: FigureReader, info: ModelInfo, status: EngineStatus) -> None:
+        """Read what is known of a model on which the cursor rests."""
+        await asyncio.sleep(REST_S)
+        await off_loop(lambda: figures.read(info, status), "figures")
+        if self._shown[0] is not None and self._shown[0].id == info.id:
+            self.show(*self._shown)
 
     def on_resize(self) -> None:
         self.call_after_refresh(lambda: self.show(*self._shown))

@@ -70,13 +70,13 @@ def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:
     need = info.memory.total(CHAT_TOKENS)
     if need > status.memory_budget:
         return Fit.NO
-    free = _free(status)
-    if need > free:
+    left = free(status)
+    if need > left:
         return Fit.EVICTS
-    return Fit.TIGHT if free - need < (1 - TIGHT) * status.memory_budget else Fit.OK
+    return Fit.TIGHT if left - need < (1 - TIGHT) * status.memory_budget else Fit.OK
 
 
-def _free(status: EngineStatus) -> int:
+def free(status: EngineStatus) -> int:
     """Bytes of the budget that are free; what is kept for later turns gives way."""
     return status.memory_budget - status.active_memory + status.kept_memory
 
@@ -84,5 +84,5 @@ def _free(status: EngineStatus) -> int:
 def predicted(info: ModelInfo, status: EngineStatus | None) -> tuple[int, bool]:
     """Bytes that the model would take if it were loaded now, with CHAT_TOKENS, and whether in float32 instead of as it
     is stored; 0 where nothing tells."""
-    way, memory = info.loaded_into(_free(status) if status else 0)
+    way, memory = info.loaded_into(free(status) if status else 0)
     return memory.total(CHAT_TOKENS) if memory else 0, way is not None

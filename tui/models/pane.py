@@ -90,6 +90,7 @@ class ModelsPane(DeletingPane):
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
+        self.detail.attach(services)
         self._list(refresh=False)
 
     @work(exclusive=True, group="catalog")

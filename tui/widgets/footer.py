@@ -13,14 +13,17 @@ from tui.actions import STOPS
 AROUND = 3
 """Cells around a key and its label."""
 
+FIRST = (STOPS, "start_engine")
+"""How actions begin whose keys come first: they are there only while something runs, or has died."""
+
 
 class KeyFooter(Footer):
     """Textual's footer, in an order of its own."""
 
     def compose(self) -> ComposeResult:
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
-        keys.sort(key=lambda key: not key.action.startswith(STOPS))
-        needed = [key for key in keys if key.action.startswith(STOPS) or key.action == "keys"]
+        keys.sort(key=lambda key: not key.action.startswith(FIRST))
+        needed = [key for key in keys if key.action.startswith(FIRST) or key.action == "keys"]
         room = self.app.size.width - sum(map(_cells, needed))
         shown = []
         for key in keys:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.generate import BatchGenerator
+from mlx_lm.generate import BatchGenerator, StopSequences
 
 from core.calls.events import FinishReason, Prefill
 from core.calls.generation import Generation
@@ -43,8 +43,8 @@ class Batch:
         self._loaded = loaded
         self._reuse = reuse
         self._budget = budget
+        self._ends, self._endless = StopSequences([[token] for token in loaded.eos_ids]), StopSequences()
         self._options = {
-            "stop_tokens": [[token] for token in loaded.eos_ids],
             "completion_batch_size": rows,
             "prefill_batch_size": joint_rows,
             "prefill_step_size": chunk,
@@ -88,6 +88,7 @@ class Batch:
             all_tokens=[tokens[: work.done]],
             samplers=[row.sampler],
             logits_processors=[row.processors],
+            stop_sequences=[self._endless if row.generation.request.ignore_eos else self._ends],
         )
         row.uid = uids[0]
         self._rows[uids[0]] = row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer
@@ -17,10 +18,12 @@ from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
 from core.mlx.kv.prefix_cache import PrefixCache
+from core.mlx.meter import Meter
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.precision import precision
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler, resolve
-from core.mlx.models.templates import finished
+from core.mlx.models.templates import aside, finished
+from core.mlx.prompt.chat_template import Prompt
 from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
 from core.mlx.prompt.snapshot_points import snapshot_points
 
@@ -41,11 +44,13 @@ class RequestReader:
         loaded: LoadedWeights,
         prefixes: PrefixCache,
         snapshots: bool,
+        meter: Meter,
         failure: Callable[[Exception], EngineError],
     ) -> None:
         self._loaded = loaded
         self._prefixes = prefixes
         self._snapshots = snapshots
+        self._meter = meter
         self._failure = failure
         self._grammar_tokenizer: Any = None
         self._precision = precision(loaded.model)
@@ -76,9 +81,13 @@ class RequestReader:
             image_tokens=inputs.image_tokens,
             key=inputs.key,
         )
+        row.measured = partial(self._meter.end, self._meter.begin(generation))
         row.sampling = resolve(request.sampling, loaded.defaults)
         row.sampler = loaded.ranks.agreed(make_sampler(row.sampling))
-        row.processors = self._processors(row, inputs)
+        schemas = prompt.schema is not None or prompt.call_schema is not None
+        held = (yield from self._held(inputs)) if schemas else []
+        processors = [*make_processors(row.sampling, loaded.vocabulary), *held]
+        row.processors = [row.guarded(processor, self._failure) for processor in processors]
         row.end_ids = loaded.eos_ids
         row.witness = self._witness(request, inputs)
         if self._snapshots:
@@ -118,12 +127,16 @@ class RequestReader:
             self._grammar_tokenizer = grammar_tokenizer(self._loaded.tokenizer._tokenizer, self._loaded.markup)
         return self._grammar_tokenizer
 
-    def _processors(self, row: Row, inputs: Inputs) -> list[LogitsProcessor]:
-        loaded = self._loaded
-        processors = make_processors(row.sampling, loaded.vocabulary)
-        prompt = inputs.prompt
+    def _held(self, inputs: Inputs) -> Generator[None, None, list[LogitsProcessor]]:
+        """What holds the answer to its schemas. Compiling a large one takes seconds, in which others can run."""
+        work = partial(self._constraints, inputs.prompt)
+        # Ranks stay in step, so that these wait.
+        return work() if self._loaded.ranks.size > 1 else (yield from aside(work))
+
+    def _constraints(self, prompt: Prompt) -> list[LogitsProcessor]:
+        tokenizer, made = self._loaded.tokenizer, list[LogitsProcessor]()
         if prompt.schema is not None:
-            ends = loaded.tokenizer.think_end_tokens if prompt.initial == "reasoning" else None
+            ends = tokenizer.think_end_tokens if prompt.initial == "reasoning" else None
             constraint = JsonConstraint(
                 self._grammar(),
                 prompt.schema,
@@ -131,15 +144,15 @@ class RequestReader:
                 open_end=prompt.initial == "tool",
                 param=prompt.schema_param,
             )
-            processors.append(constraint)
+            made.append(constraint)
         if prompt.call_schema is not None:
-            marker = loaded.tokenizer.encode(loaded.markers.tool_start or "", add_special_tokens=False)
+            marker = tokenizer.encode(self._loaded.markers.tool_start or "", add_special_tokens=False)
             if len(marker) == 1:
                 held = JsonConstraint(
                     self._grammar(), prompt.call_schema, wait_for=marker[0], open_end=True, param="tools", again=True
                 )
-                processors.append(held)
-        return [row.guarded(processor, self._failure) for processor in processors]
+                made.append(held)
+        return made
 
 
 def _detokenizer(inputs: Inputs, loaded: LoadedWeights) -> Any:

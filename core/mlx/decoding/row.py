@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from core.calls.clock import Clock
-from core.calls.events import Finished, FinishReason, GenerationResult, Timing, TokenLogprob, Usage
+from core.calls.events import Finished, FinishReason, Footprint, GenerationResult, Timing, TokenLogprob, Usage
 from core.calls.generation import Generation
 from core.calls.requests import Sampling
 from core.calls.witness import Witness, calls_sha256, text_sha256, tokens_sha256
@@ -59,6 +59,8 @@ class Row:
     """Tokens that end the model's turn."""
     said: GenerationResult = field(default_factory=GenerationResult)
     """What has been made of them."""
+    measured: Callable[[], Footprint] | None = None
+    """Tells, at its end, what it took."""
 
     def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
         """`processor` so that what it raises ends this row after the step, and no other row of the batch."""
@@ -132,7 +134,8 @@ class Row:
         if reason is FinishReason.STOP and self.parser.calls and self.parser.stop_sequence is None:
             reason = FinishReason.TOOL_CALLS
         timing = self.timing()
-        self.generation.feed(Finished(reason, self.usage, timing, self.parser.stop_sequence, self._told(timing)))
+        stop, footprint = self.parser.stop_sequence, self.measured() if self.measured is not None else None
+        self.generation.feed(Finished(reason, self.usage, timing, stop, self._told(timing), footprint=footprint))
 
     def _told(self, timing: Timing) -> Witness | None:
         """The witness of what was done, told from the tokens themselves and not from `usage` or the finish reason."""

@@ -63,7 +63,7 @@ class Runtime:
         self._prefill = PrefillStage(
             loaded, decoder, self._batch, reuse, store.images, budget, stream, joint_rows, self._failure
         )
-        reader = RequestReader(loaded, store.prefixes, reuse.snapshots, self._failure)
+        reader = RequestReader(loaded, store.prefixes, reuse.snapshots, store.meter, self._failure)
         self._queue = AdmissionQueue(loaded, reader, store, rows, self._failure)
         self._counting = Counting(loaded)
 

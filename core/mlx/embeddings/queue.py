@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from core.calls.clock import Clock
 from core.calls.embedding import Embedding, EmbeddingResult
 from core.errors import ContextOverflow, EngineError, InvalidRequest
 from core.mlx.embeddings.loading import LoadedEmbedder
+from core.mlx.models.too_long import tokens_beyond
 
 TOKENIZED_AT_ONCE = 32
 """Texts that are tokenized together, ahead of the batch: the tokenizer spreads them over the cores."""
+CHARACTERS_AT_ONCE = 131_072
+"""Of those texts: the others' steps wait meanwhile."""
 
 
 @dataclass(eq=False)
@@ -100,10 +104,11 @@ class TextQueue:
         """The tokens of one text; the next few of the same request are tokenized with it."""
         if place not in job.tokens:
             self._admit(job)
-            places = list(job.todo)[:TOKENIZED_AT_ONCE]
             inputs = job.embedding.request.inputs
-            rows = self._loaded.tokenizer([inputs[other] for other in places], padding=False, truncation=False)
-            for other, row in zip(places, rows["input_ids"], strict=True):
+            places = _first(job.todo, inputs)
+            for other in places:
+                self._refuse_hopeless(other, inputs[other])
+            for other, row in zip(places, self._rows([inputs[other] for other in places]), strict=True):
                 self._check(other, row)
                 job.tokens[other] = list(row)
         return job.tokens[place]
@@ -119,14 +124,34 @@ class TextQueue:
                 f"dimensions is {size}; the vectors of {info.id} have {self._loaded.size} numbers.", "dimensions"
             )
 
+    def _rows(self, texts: list[str]) -> list[list[int]]:
+        rows: list[list[int]] = self._loaded.tokenizer(texts, padding=False, truncation=False)["input_ids"]
+        return rows
+
+    def _refuse_hopeless(self, place: int, text: str) -> None:
+        counted = tokens_beyond([text], self._loaded.context_length, lambda piece: self._rows([piece])[0])
+        if counted is not None:
+            raise self._overflow(place, f"more than {counted}", counted)
+
     def _check(self, place: int, row: list[int]) -> None:
-        info, limit = self._loaded.info, self._loaded.context_length
         if not row:
             raise InvalidRequest(f"input[{place}] comes to no tokens, which have no meaning to embed.", "input")
-        if len(row) > limit:
-            raise ContextOverflow(
-                f"input[{place}] has {len(row)} tokens and {info.id} reads at most {limit}. Split it.",
-                len(row),
-                limit,
-                "input",
-            )
+        if len(row) > self._loaded.context_length:
+            raise self._overflow(place, str(len(row)), len(row))
+
+    def _overflow(self, place: int, tokens: str, counted: int) -> ContextOverflow:
+        limit = self._loaded.context_length
+        told = f"input[{place}] has {tokens} tokens and {self._loaded.info.id} reads at most {limit}. Split it."
+        return ContextOverflow(told, counted, limit, "input")
+
+
+def _first(places: Iterable[int], inputs: Sequence[str]) -> list[int]:
+    """The next places whose texts are tokenized together: one at least."""
+    found: list[int] = []
+    characters = 0
+    for place in islice(places, TOKENIZED_AT_ONCE):
+        characters += len(inputs[place])
+        if found and characters > CHARACTERS_AT_ONCE:
+            break
+        found.append(place)
+    return found

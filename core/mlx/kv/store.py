@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlx.core as mx
@@ -10,6 +10,7 @@ import mlx.core as mx
 from core.mlx.kv.disk import KvDisk
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.kv.prefix_cache import PrefixCache
+from core.mlx.meter import Meter
 from core.settings import Settings
 
 IMAGE_SHARE = 8
@@ -29,6 +30,8 @@ class KvStore:
     prefixes: PrefixCache
     images: ImageEmbeddings
     memory: int
+    meter: Meter = field(default_factory=Meter)
+    """What requests take beside it."""
 
     @property
     def nbytes(self) -> int:

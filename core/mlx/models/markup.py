@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -144,7 +145,7 @@ def _broken(texts: Sequence[str], spans: Iterable[tuple[int, int]]) -> list[str]
     start = 0
     ordered = sorted(places)
     for text, end in zip(texts, ends, strict=True):
-        inside = [place - start for place in ordered if start <= place < end]
+        inside = [place - start for place in ordered[bisect_left(ordered, start) : bisect_left(ordered, end)]]
         cuts = [0, *inside, len(text)]
         made.append(" ".join(text[a:b] for a, b in itertools.pairwise(cuts)))
         start = end

@@ -16,6 +16,7 @@ from core.errors import ContextOverflow, EngineError, InvalidRequest, Unsupporte
 from core.media.images import ImageData, decode, together
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import aside
+from core.mlx.models.too_long import tokens_beyond
 from core.mlx.models.vision_decoder import crossing_layers
 from core.mlx.prompt.chat_template import Prompt, rendering
 from core.mlx.prompt.image_counts import count_image
@@ -24,10 +25,8 @@ from core.mlx.prompt.image_inputs import image_number, name_images, run_count, s
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""
 
-
-HOPELESS_CHARACTERS = 12
-"""Characters for each token of the window beyond which a text is looked at in pieces; English has about four."""
-PIECE = 16_384
+LONG = 65_536
+"""Characters of a text from which it is tokenized while the others go on."""
 FEW = 4
 """Images that are decoded without a look at their sizes first."""
 PLACEHOLDER = 8
@@ -69,14 +68,16 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generat
     check_images(request, loaded.info)
     if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
         raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
+    texts = [request.prompt or "", *(message.plain_text for message in request.messages)]
+    _refuse_hopeless(texts, loaded)  # before a template has copied them
     prompt = yield from aside(rendering(request, loaded))
     bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
     if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
         prompt = replace(prompt, add_special_tokens=True)
-    _refuse_hopeless(prompt.text, loaded)
+    _refuse_hopeless([prompt.text], loaded)
     if images:
         return (yield from _with_images(prompt, request, loaded))
-    tokens = list(loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
+    tokens = yield from _tokenized(prompt, loaded)
     if not tokens:
         raise InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
     if _cut_anywhere(loaded):
@@ -94,15 +95,18 @@ def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOv
     )
 
 
-def _refuse_hopeless(text: str, loaded: LoadedWeights) -> None:
-    """Refuse a text far over the window after tokenizing a little of it: all of it would hold up every model."""
-    window, counted = loaded.context_length, 0
-    if len(text) < HOPELESS_CHARACTERS * window:
-        return
-    for start in range(0, len(text), PIECE):
-        counted += len(loaded.tokenizer.encode(text[start : start + PIECE], add_special_tokens=False))
-        if counted > 2 * window:
-            raise overflow(loaded.info.id, f"more than {counted}", counted, window)
+def _refuse_hopeless(texts: Sequence[str], loaded: LoadedWeights) -> None:
+    counted = tokens_beyond(texts, loaded.context_length, partial(loaded.tokenizer.encode, add_special_tokens=False))
+    if counted is not None:
+        raise overflow(loaded.info.id, f"more than {counted}", counted, loaded.context_length)
+
+
+def _tokenized(prompt: Prompt, loaded: LoadedWeights) -> Generator[None, None, list[int]]:
+    """The tokens of a prompt without images. A processor's tokenizer is changed for a moment where there are images."""
+    encode = partial(loaded.tokenizer.encode, prompt.text, add_special_tokens=prompt.add_special_tokens)
+    if len(prompt.text) < LONG or loaded.processor is not None:
+        return list(encode())
+    return list((yield from aside(encode)))
 
 
 def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.calls.json_schemas import IDLE, REFUSED, moved, prepare_parameters, prepare_schema
+from core.calls.json_schemas import IDLE, MAX_PATTERNS, REFUSED, moved, prepare_parameters, prepare_schema
 from core.errors import InvalidRequest
 
 TEXT = {"type": "string"}
@@ -168,3 +168,10 @@ def test_references_follow_a_schema_that_is_moved() -> None:
         "const": {"$ref": "#/x"},
         "else": {"$ref": "http://x"},
     }
+
+
+def test_names_by_patterns_are_counted_over_the_whole_schema() -> None:
+    inner = {"patternProperties": {f"^a{place}$": {} for place in range(MAX_PATTERNS // 2)}}
+    assert prepare_schema({"properties": {"a": inner, "b": inner}}, "The schema", "tools").schema
+    with pytest.raises(InvalidRequest, match=f"more than {MAX_PATTERNS} names in patternProperties"):
+        prepare_schema({"properties": {"a": inner, "b": inner, "c": inner}}, "The schema", "tools")

@@ -16,12 +16,14 @@ from core.chats.history import FILE, History
 from core.chats.tree import Turn
 from core.engine import Engine
 from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound
+from core.figures.store import Figures
 from core.hub.delete import delete, plan_deletion, plan_deletions
 from core.hub.disk import read_disk
 from core.hub.downloads import Downloads
 from core.hub.records import read_records
 from core.hub.use import last_used, memory_budget
 from core.settings import Settings
+from tests.core.figures.records import kept
 from tests.hub import Fault, File, Hub, Repository, pocket_repository
 
 MODEL = "mlx-community/qwen3"
@@ -196,6 +198,18 @@ def test_the_last_answer_of_a_chat_tells_when_a_model_was_used(hub_settings: Set
     assert began <= used[MODEL] <= time.time()
     (hub_settings.data_dir / FILE).write_bytes(b"no database" * 1000)
     assert last_used(hub_settings) == {}
+
+
+def test_figures_tell_it_too_and_the_later_of_both_counts(hub_settings: Settings) -> None:
+    with Figures(hub_settings.figures_file) as figures:
+        figures.add([kept("over/http", at=5.0), kept("over/http", at=9.0), kept(MODEL, at=7.0)])
+    assert last_used(hub_settings) == {"over/http": 9.0, MODEL: 7.0}
+    with History(hub_settings.data_dir / FILE) as history:
+        chat = history.start("hello", MODEL)
+        history.add(chat.id, Turn(Message(Role.ASSISTANT, (TextPart("hi"),)), model=MODEL))
+    assert last_used(hub_settings)[MODEL] > 7.0
+    hub_settings.figures_file.write_bytes(b"no database" * 1000)
+    assert list(last_used(hub_settings)) == [MODEL]
 
 
 def test_an_empty_machine_has_an_empty_disk(hub_settings: Settings) -> None:

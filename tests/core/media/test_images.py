@@ -250,6 +250,7 @@ def data_uri(data: bytes, head: str = "data:image/png;base64,") -> str:
         data_uri(encoded(RED)).rstrip("="),
         data_uri(encoded(RED)).replace("+", "-").replace("/", "_").replace("data:image_png", "data:image/png"),
         "data:image/png;base64,\n" + base64.encodebytes(encoded(RED)).decode(),
+        "data:image/png;base64," + " \t\r".join(base64.b64encode(encoded(RED)).decode()),
     ],
 )
 def test_data_uris_in_every_spelling(uri):

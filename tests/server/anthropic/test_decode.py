@@ -93,7 +93,7 @@ def test_images_documents_and_search_results() -> None:
     assert isinstance(parts[1], ImagePart)
     assert parts[2:] == (TextPart("T\n\nBody"), TextPart("S\ns.org\nFound"))
     inner = [{"type": "tool_result", "tool_use_id": "t", "content": content[1:2]}]
-    assert image_urls(parse(messages=[{"role": "user", "content": inner}])) == ["https://example.com/a.png"]
+    assert image_urls(parse(messages=[{"role": "user", "content": inner}])) == (True, ["https://example.com/a.png"])
 
 
 @pytest.mark.parametrize(

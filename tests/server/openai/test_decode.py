@@ -49,7 +49,7 @@ def test_images_keep_their_place_whether_inline_or_fetched() -> None:
     assert [type(part) for part in decoded.request.messages[0].parts] == [ImagePart, TextPart, ImagePart]
     assert decoded.warnings == ("no effect: messages[].content[].image_url.detail",)
     body = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": content}]})
-    assert image_urls(body) == ["https://example.com/a.png"]
+    assert image_urls(body) == (True, ["https://example.com/a.png"])
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "/etc/passwd", "ftp://example.com/a.png", ""])

@@ -121,9 +121,9 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(hub: Hub, hub_settings: Settings, e
 
 
 def test_two_programs_do_not_fetch_the_same(hub: Hub, environment: dict[str, str]) -> None:
-    hub.faults["model.safetensors"] = Fault(pace=(1 << 14, 0.03))
+    hub.faults["model.safetensors"] = Fault(pace=(1 << 12, 0.05))  # half a minute, in which two programs start
     first = begin(environment, "download", MODEL)
-    hub.wait_for(MODEL, 300_000)
+    hub.wait_for(MODEL, 30_000)
     second = assay(environment, "download", MODEL)
     assert second.returncode == 2
     assert "another program" in second.stderr

@@ -44,7 +44,7 @@ def store(settings: Settings) -> KvStore:
 
 @pytest.fixture
 def reader(weights: LoadedWeights, store: KvStore) -> RequestReader:
-    return RequestReader(weights, store.prefixes, False, lambda error: pytest.fail(repr(error)))
+    return RequestReader(weights, store.prefixes, False, store.meter, lambda error: pytest.fail(repr(error)))
 
 
 def generation(text: str, max_tokens: int = 4) -> Generation:

@@ -63,7 +63,7 @@ def test_a_prompt_over_the_window_is_refused_with_the_numbers(reader: RequestRea
 def test_where_snapshots_are_wanted_they_lie_at_the_system_prompts_end_and_before_the_answer(
     weights: LoadedWeights, store: KvStore
 ) -> None:
-    reader = RequestReader(weights, store.prefixes, True, failure)
+    reader = RequestReader(weights, store.prefixes, True, store.meter, failure)
     system = Message.text(Role.SYSTEM, "You are a helpful assistant. " * 20)
     task = read(reader, messages=(system, Message.text(Role.USER, "Hi")))
     opening, turn = task.row.snapshot_points

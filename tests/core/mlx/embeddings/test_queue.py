@@ -14,7 +14,7 @@ from core.calls.requests import EmbeddingRequest
 from core.catalog import ModelInfo, ModelKind
 from core.errors import ContextOverflow, EngineClosed, GenerationFailed, InvalidRequest
 from core.mlx.embeddings.loading import LoadedEmbedder
-from core.mlx.embeddings.queue import TOKENIZED_AT_ONCE, Job, TextQueue
+from core.mlx.embeddings.queue import CHARACTERS_AT_ONCE, TOKENIZED_AT_ONCE, Job, TextQueue
 
 INFO = ModelInfo("a/b", Path("/none"), "folder", ModelKind.EMBEDDINGS, "bert", context_length=64)
 
@@ -68,6 +68,20 @@ def test_texts_are_tokenized_some_at_a_time(queue: TextQueue, tokenizer: Tokeniz
     assert tokenizer.asked == [TOKENIZED_AT_ONCE]
     queue.batch(10_000)
     assert tokenizer.asked == [TOKENIZED_AT_ONCE, 5]
+
+
+def test_long_texts_are_tokenized_fewer_at_a_time(queue: TextQueue, tokenizer: Tokenizer) -> None:
+    add(queue, *["w" * (CHARACTERS_AT_ONCE // 2), "w" * CHARACTERS_AT_ONCE, "w"])
+    queue.batch(10_000)
+    assert [count for count in tokenizer.asked if count > 1] == [2]
+
+
+def test_a_text_far_over_the_window_is_not_tokenized_to_its_end(queue: TextQueue, tokenizer: Tokenizer) -> None:
+    embedding = add(queue, "w " * 10_000_000)
+    assert queue.batch(64) == []
+    with pytest.raises(ContextOverflow, match=r"input\[0\] has more than 8192 tokens and a/b reads at most 64"):
+        embedding.future.result()
+    assert tokenizer.asked == [1]
 
 
 def test_a_request_is_answered_in_the_order_of_its_inputs_once_all_are_done(queue: TextQueue) -> None:

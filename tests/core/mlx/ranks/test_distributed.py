@@ -165,6 +165,6 @@ def test_a_launched_server_that_loses_a_rank_leaves_with_a_sentence(launch: Laun
         second.kill()
         told = [line for line in lines if "error" in line]
     assert told
-    _, err = ended(first, code=4)
+    _, err = ended(first, code=5)
     assert "The engine has died: " in err
     assert "Launch all ranks again." in err

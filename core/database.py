@@ -1,0 +1,133 @@
+"""SQLite files: opened, migrated, read and written in transactions, their errors as sentences. The one way to them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import EngineError, ended
+
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",  # what was acknowledged outlives a power cut too
+    "fullfsync = ON",  # on macOS it takes this for that
+    "foreign_keys = ON",
+    "secure_delete = ON",
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file holds, in the words of its errors' sentences, and which error they are."""
+
+    name: str
+    """Its subject: "The chat history"."""
+    what: str
+    """What a damaged file may not be at all: "history"."""
+    entry: str
+    """What cannot be read where a value is odd: "A turn"."""
+    gone: str
+    """The sentence, with {path}, where something refers to what is not there any more."""
+    kept: str
+    """What holds when the disk is full: "earlier chats are whole, and this one goes on unsaved"."""
+    error: type[EngineError]
+
+
+class Database:
+    """One connection, for any thread, one at a time; every method waits for the disk.
+
+    `migrations` holds an entry for each schema version (PRAGMA user_version), each a tuple of statements. Every method
+    raises the error of its kind when the file cannot be read or written; a write that fails changes nothing.
+    """
+
+    def __init__(self, path: Path, kind: Kind, migrations: Sequence[tuple[str, ...]]) -> None:
+        self.path = path
+        self._kind = kind
+        self._migrations = migrations
+        self._lock = threading.RLock()
+        with self._errors("opened"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log the same permissions
+            self._connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            try:
+                for setting in PRAGMAS:
+                    self._connection.execute(f"PRAGMA {setting}")
+                self._migrate()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let go of it."""
+        with self._lock, self._errors("closed"):
+            self._connection.close()
+
+    @contextmanager
+    def read(self, done: str = "read") -> Iterator[sqlite3.Connection]:
+        """The connection, to ask it something; `done` is what a failure's sentence says that cannot be."""
+        with self._lock, self._errors(done):
+            yield self._connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on disk afterwards, or none."""
+        with self._lock, self._errors("written"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _migrate(self) -> None:
+        with self.write() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            known = len(self._migrations)
+            if version > known:
+                raise self._kind.error(
+                    f"{self.path} was written by a newer Assay (schema {version}, this one knows {known}). "
+                    "Update Assay, or set data_dir to another folder."
+                )
+            for statements in self._migrations[version:]:
+                for statement in statements:
+                    db.execute(statement)
+            if version < known:
+                db.execute(f"PRAGMA user_version = {known}")
+
+    @contextmanager
+    def _errors(self, done: str) -> Iterator[None]:
+        kind = self._kind
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise kind.error(kind.gone.format(path=self.path)) from error
+        except sqlite3.Error as error:
+            raise kind.error(f"{kind.name} {self.path} cannot be {done}: {_reason(error, kind)}") from error
+        except OSError as error:
+            raise kind.error(f"{kind.name} {self.path} cannot be {done}: {error.strerror or error}.") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise kind.error(f"{kind.entry} in {self.path} cannot be {done}: {ended(error)}") from error
+
+
+def _reason(error: sqlite3.Error, kind: Kind) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return f"the disk is full. Free some space; {kind.kept}."
+    if code == sqlite3.SQLITE_IOERR:
+        return f"the disk failed or is full ({error}). {kind.kept.capitalize()}."
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another program has kept it locked for 5 s. Close that one, or try again."
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        return (
+            f"its folder or file is not writable ({error}). Check its permissions, or set data_dir to another folder."
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return f"it is damaged or no {kind.what} at all ({error}). Move it away to start a new one."
+    return ended(error)
