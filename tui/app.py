@@ -345,7 +345,10 @@ class AssayApp(Frame):
     @work(group="api")
     async def action_toggle_api(self) -> None:
         services, phase = self._services, self.state.api
-        if type(self.screen).__name__ in ("Confirm", "DeleteScreen") or self.state.phase is Phase.CLOSING:
+        if {type(screen).__name__ for screen in self.screen_stack} & {
+            "Confirm",
+            "DeleteScreen",
+        } or self.state.phase is Phase.CLOSING:
             return  # the question comes first
         if services is None:
             self.notify("The engine is still starting.")
