@@ -136,9 +136,10 @@ class ChatSaver:
             if conversation.chat is None:
                 own, self._own = self._own, drafts[0] if drafts else None
                 conversation.chat = history.set_new_draft(self._own, own, title_of)
-            if conversation.chat is not None:
-                self._own = None
-                history.set_drafts(conversation.chat, drafts)
+                if conversation.chat is None:
+                    return
+                self._own = None  # another workbench has made a chat of it: it goes on there
+            history.set_drafts(conversation.chat, drafts)
 
         self._put(write)
 
