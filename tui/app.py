@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual import events, work
 from textual.app import SystemCommand
@@ -31,6 +31,7 @@ from tui.theme import DARK, LIGHT
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
     from core.settings import Settings
+    from tui.chat.settings_screen import ChatSettingsScreen
     from tui.memory import Memory
     from tui.models.pane import ModelsPane
     from tui.widgets.picture import Picture
@@ -44,7 +45,7 @@ STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
 SENT_WITHIN_S = 1.0
 TYPED_WITHIN_S = 4.0
-"""How long leaving waits for what has been typed to reach the chat and the disk."""
+"""How long leaving waits for a key that has been typed to be handled, and for what was written to reach the disk."""
 
 
 class AssayApp(Frame):
@@ -171,6 +172,29 @@ class AssayApp(Frame):
             self.notify("The engine is up again. Models are loaded when they are asked for.")
 
     async def action_quit(self) -> None:
+        """Leave, after the question what is to become of changes if some were made in a dialogue that is open."""
+        if self.furnished and self._typed_ahead.waiting and self.state.phase is not Phase.CLOSING:
+            self._quit_when_typed()
+            return
+        shown = type(self.screen).__name__ if self.state.phase is not Phase.CLOSING else ""
+        if shown == "ChatSettingsScreen":
+            self._quit_when_settled()
+        elif shown != "Unsaved":  # the question comes first
+            await self.end()
+
+    @work(group="quit")
+    async def _quit_when_typed(self) -> None:
+        """The key that leaves overtakes those before it: see what they do first."""
+        with contextlib.suppress(TimeoutError):
+            await self._typed_ahead.through(TYPED_WITHIN_S)
+        await (self.end() if self._typed_ahead.waiting else self.action_quit())
+
+    @work(exclusive=True, group="quit")
+    async def _quit_when_settled(self) -> None:
+        if await cast("ChatSettingsScreen", self.screen).settled():
+            await self.end()
+
+    async def end(self) -> None:
         """Keep what is written, stop what runs, the API and the engine, then leave; asked twice, leave at once."""
         self.left_behind = self.left_behind or self.state.phase is Phase.STARTING or self._files_safe
         nothing_there = self._services is None and "chat" not in self._panes and not self._typed_ahead.waiting
@@ -215,9 +239,8 @@ class AssayApp(Frame):
     async def _keep_what_was_typed(self) -> None:
         """Let what was typed reach the chat, and the chat's file be open for it, be the engine up or not."""
         try:
+            await self._typed_ahead.through(TYPED_WITHIN_S)
             async with asyncio.timeout(TYPED_WITHIN_S):
-                if self._typed_ahead.waiting:
-                    await self._typed_in.wait()
                 if "chat" in self._panes:
                     await self._take_what_was_sent()
                     await self.chat.prepare_to_end(self._settings_read)

@@ -66,6 +66,11 @@ class ChatBar(Horizontal):
         self._offer_models()
         return before if before != self.chosen else ""
 
+    @property
+    def known(self) -> list[str]:
+        """The models on the disk."""
+        return [info.id for info in self._models]
+
     def watch_state(self) -> None:
         if self.is_mounted:
             self._offer_models()

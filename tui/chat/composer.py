@@ -119,7 +119,7 @@ class Composer(TextField):
         names = clean(", ".join(tools))
         self.placeholder = plain(f"The model waits for what {names} gives: type the result here.") if tools else ASK
         if not self.editing:
-            self.border_title = plain(f"result of {names}") if tools else ""
+            self.border_title = plain(f" result of {names} ") if tools else ""
 
     def write(self, text: str) -> None:
         """Put `text` in the box, the cursor behind it."""
@@ -134,7 +134,7 @@ class Composer(TextField):
 
     def show_edit(self, title: str) -> None:
         """Say that a sent message is being edited, or, with "", that none is."""
-        self.border_title = title
+        self.border_title = f" {title} " if title else ""
         self.editing = bool(title)
         self.refresh_bindings()
 
