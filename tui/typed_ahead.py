@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from textual import events
 
+from tui.background import off_loop
 from tui.pasted import cleaned
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 BREAKS = ("enter", "ctrl+j", "shift+enter")
 EDITING = frozenset({"backspace", "delete", "left", "right", "home", "end", "space"})
@@ -64,6 +69,22 @@ class TypedAhead:
                 break
             await take(self._waiting[0])
             self._waiting.popleft()  # only now: what comes meanwhile waits behind it
+
+
+async def keep_as_draft(text: str, settings: Callable[[], Awaitable[Settings]]) -> None:
+    """Write down what no part of the chat has taken, as what is written for a new chat; one that is there becomes a
+    chat of its own. Raises EngineError and OSError."""
+    if not text.strip():
+        return
+    from core.chats.history import FILE, Draft, History
+
+    file = (await settings()).data_dir / FILE
+
+    def keep() -> None:
+        with History(file) as history:
+            history.set_new_draft(Draft(text.strip()), None)
+
+    await off_loop(keep, "keep")
 
 
 def _is_text(event: events.Event) -> bool:
