@@ -27,6 +27,7 @@ from tui.services import Services, open_services, usual_models
 from tui.state import ApiPhase, Phase
 from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
+from tui.typed_ahead import keep_as_draft
 
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
@@ -239,33 +240,28 @@ class AssayApp(Frame):
     async def _keep_what_was_typed(self) -> None:
         """Let what was typed reach the chat, and the chat's file be open for it, be the engine up or not."""
         try:
-            await self._typed_ahead.through(TYPED_WITHIN_S)
-            async with asyncio.timeout(TYPED_WITHIN_S):
-                if "chat" in self._panes:
-                    await self._take_what_was_sent()
-                    await self.chat.prepare_to_end(self._settings_read)
-        except TimeoutError:
-            log.warning("What was typed did not reach the chat within %.0f s: it is kept as a draft.", TYPED_WITHIN_S)
-            await self._keep_typed_text()
+            try:
+                await self._typed_ahead.through(TYPED_WITHIN_S)
+                async with asyncio.timeout(TYPED_WITHIN_S):
+                    if "chat" in self._panes:
+                        await self._take_what_was_sent()
+                        await self.chat.prepare_to_end(self._settings_read)
+            except TimeoutError:
+                log.warning("What was typed has not reached the chat in %.0f s: it becomes a draft.", TYPED_WITHIN_S)
+                await self._keep_what_waits(self._typed_ahead.text.rstrip())
         except (EngineError, OSError) as error:
             self.failure = error
 
-    async def _keep_typed_text(self) -> None:
-        """Write down what no part of the chat has taken in time, as what is written for a new chat."""
-        text = self._typed_ahead.text.strip()
-        if not text:
+    async def _keep_what_waits(self, text: str) -> None:
+        """Have the text that nothing has taken kept behind what is in the composer, or as a draft where there is none.
+        Raises EngineError and OSError."""
+        if "chat" not in self._panes:
+            await keep_as_draft(text, self._settings_read)
             return
-        from core.chats.history import FILE, Draft, History
-
-        def keep(file: Path) -> None:
-            with History(file) as history:
-                history.set_new_draft(Draft(text), None)
-
-        try:
-            settings = await self._settings_read()
-            await off_loop(lambda: keep(settings.data_dir / FILE), "keep")
-        except (EngineError, OSError) as error:
-            self.failure = error
+        self.chat.input.composer.insert(text)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TYPED_WITHIN_S):
+                await self.chat.prepare_to_end(self._settings_read)
 
     async def _take_what_was_sent(self) -> None:
         """The key that leaves overtakes those before it: let a message that was sent reach the chat and the disk."""

@@ -8,13 +8,17 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
+from tui.background import off_loop
 from tui.pasted import cleaned
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 BREAKS = ("enter", "ctrl+j", "shift+enter")
 SCROLLING = frozenset({"up", "down", "pageup", "pagedown"})
@@ -103,6 +107,22 @@ class TypedAhead:
             await take(self._waiting[0])
             self._waiting.popleft()  # only now: what comes meanwhile waits behind it
             self._one_through.set()
+
+
+async def keep_as_draft(text: str, settings: Callable[[], Awaitable[Settings]]) -> None:
+    """Write down what no part of the chat has taken, as what is written for a new chat; one that is there becomes a
+    chat of its own. Raises EngineError and OSError."""
+    if not text.strip():
+        return
+    from core.chats.history import FILE, Draft, History
+
+    file = (await settings()).data_dir / FILE
+
+    def keep() -> None:
+        with History(file) as history:
+            history.set_new_draft(Draft(text.strip()), None)
+
+    await off_loop(keep, "keep")
 
 
 def _is_text(event: events.Event) -> bool:

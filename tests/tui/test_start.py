@@ -16,10 +16,18 @@ ASSAY = "import sys; sys.argv = ['assay']; from tui.cli.main import main; main()
 SLOW_ASSAY = f"import time, tui.services; tui.services.open_services = lambda settings: time.sleep(60); {ASSAY}"
 """Its engine takes its time."""
 NO_PANES = (
-    "import time, tui.app, tui.frame; tui.app.TYPED_WITHIN_S = 0.2; read = tui.frame.Frame._read_panes; "
+    "import time, tui.app, tui.frame; tui.app.TYPED_WITHIN_S = 1.0; read = tui.frame.Frame._read_panes; "
     f"tui.frame.Frame._read_panes = lambda app: time.sleep(20) or read(app); {ASSAY}"
 )
 """It has panes only when it is much too late."""
+CHAT_ONLY = (
+    "import asyncio, tui.app, tui.frame; tui.app.TYPED_WITHIN_S = 1.0; mount = tui.frame.Frame._mount_pane\n"
+    "async def late(app, face, pane):\n"
+    "    await asyncio.sleep(0 if face == 'chat' else 20)\n"
+    "    await mount(app, face, pane)\n"
+    f"tui.frame.Frame._mount_pane = late; {ASSAY}"
+)
+"""Its other panes come much too late, and keys that are no text wait for them."""
 ALT_SCREEN, ALT_SCREEN_LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 CTRL_Q = b"\x11"
 
@@ -227,12 +235,13 @@ def test_what_is_typed_before_the_engine_is_up_keeps_its_order(
     assert drafts(tmp_path) == ["abc\ndef\nghi"]
 
 
-def test_what_is_typed_before_there_is_a_chat_is_kept_however_slow_the_machine(
-    environment: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize(("program", "there"), [(NO_PANES, b"starting engine"), (CHAT_ONLY, b"Ask something.")])
+def test_what_is_typed_during_the_start_is_kept_however_slow_the_machine(
+    environment: dict[str, str], tmp_path: Path, program: str, there: bytes
 ) -> None:
     for number in b"12":
-        with PseudoTerminal(NO_PANES, environment) as terminal:
-            terminal.wait_for(b"starting engine")
+        with PseudoTerminal(program, environment) as terminal:
+            terminal.wait_for(there)
             terminal.write(b"agann\x7f\x7fin " + bytes([number]) + b"\r" + CTRL_Q)
             assert terminal.exit_code() == 0
             assert b"Traceback" not in terminal.seen
