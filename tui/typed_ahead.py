@@ -14,6 +14,9 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
+from tui.pasted import cleaned
+
+BREAKS = ("enter", "ctrl+j", "shift+enter")
 SCROLLING = frozenset({"up", "down", "pageup", "pagedown"})
 EDITING = frozenset({"backspace", "delete", "left", "right", "home", "end", "space"})
 
@@ -33,6 +36,23 @@ class TypedAhead:
     def waiting(self) -> bool:
         """Whether something has come that nobody has taken."""
         return bool(self._waiting)
+
+    @property
+    def text(self) -> str:
+        """What waits, as text: up to the first key that is neither text nor breaks a line."""
+        text = ""
+        for event in self._waiting:
+            if isinstance(event, events.Paste):
+                text += cleaned(event.text).text
+            elif event.key in BREAKS:
+                text += "\n"
+            elif event.key == "backspace":
+                text = text[:-1]
+            elif event.is_printable and event.character is not None:
+                text += event.character
+            else:
+                break
+        return text
 
     @property
     def repeated(self) -> bool:

@@ -102,13 +102,8 @@ class History:
 
     def start(self, title: str, model: str, settings: ChatSettings | None = None) -> Chat:
         """A new, empty chat."""
-        now = time.time()
         with self._db.write() as db:
-            row = db.execute(
-                "INSERT INTO chats (title, model, created, updated, settings) VALUES (?, ?, ?, ?, ?)",
-                (_title(title), model, now, now, _settings(settings)),
-            )
-            return Chat(int(row.lastrowid or 0), _title(title), model, now, now, settings=settings)
+            return _start(db, title, model, settings)
 
     def add(self, chat: int, turn: Turn, after: int | None = NEWEST) -> int:
         """Put a turn behind another one, or at the beginning (None), where it is the one that is shown; returns its id.
@@ -168,13 +163,34 @@ class History:
         with self._db.write() as db:
             db.execute("DELETE FROM drafts WHERE chat IS ?", (chat,))
             for draft in drafts:
-                parts = Message.text(Role.USER, draft.text, *draft.images).parts
-                row = db.execute(
-                    "INSERT INTO drafts (chat, turn, parts, put_off) VALUES (?, ?, ?, ?)",
-                    (chat, draft.turn, _parts(parts), draft.put_off),
-                )
-                _keep_images(db, draft.images, "draft_images", int(row.lastrowid or 0))
+                _write_draft(db, chat, draft)
             _forget_images(db)
+
+    def set_new_draft(self, draft: Draft | None, own: Draft | None, title: Callable[[str], str] = str) -> int | None:
+        """Replace what is written for the chat that has not begun yet by `draft`, None for nothing.
+
+        `own` is what this program has read or written there last; what another one has written becomes a chat, whose
+        title `title` makes of its text. Where another one has made a chat of `own`, nothing is done: returns that chat.
+        """
+        known = None if own is None else _parts(Message.text(Role.USER, own.text, *own.images).parts)
+        with self._db.write() as db:
+            found = db.execute("SELECT id, parts FROM drafts WHERE chat IS NULL").fetchall()
+            if known is not None and known not in [parts for _, parts in found]:
+                moved = db.execute(
+                    "SELECT max(chat) FROM drafts WHERE chat IS NOT NULL AND turn IS NULL AND parts = ?", (known,)
+                ).fetchone()
+                if moved[0] is not None:
+                    return int(moved[0])
+            for id, parts in found if draft is not None else []:
+                if parts != known:
+                    text = Message(Role.USER, _read(parts, self._image)).plain_text
+                    chat = _start(db, title(text), "", None).id
+                    db.execute("UPDATE drafts SET chat = ? WHERE id = ?", (chat, id))
+            db.execute("DELETE FROM drafts WHERE chat IS NULL AND parts = ?", (known,))
+            if draft is not None:
+                _write_draft(db, None, draft)
+            _forget_images(db)
+        return None
 
     def rename(self, chat: int, title: str) -> None:
         """Give a chat another title."""
@@ -380,6 +396,24 @@ def _marked(snippet: str) -> tuple[str, tuple[tuple[int, int], ...]]:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _start(db: sqlite3.Connection, title: str, model: str, settings: ChatSettings | None) -> Chat:
+    now = time.time()
+    row = db.execute(
+        "INSERT INTO chats (title, model, created, updated, settings) VALUES (?, ?, ?, ?, ?)",
+        (_title(title), model, now, now, _settings(settings)),
+    )
+    return Chat(int(row.lastrowid or 0), _title(title), model, now, now, settings=settings)
+
+
+def _write_draft(db: sqlite3.Connection, chat: int | None, draft: Draft) -> None:
+    parts = Message.text(Role.USER, draft.text, *draft.images).parts
+    row = db.execute(
+        "INSERT INTO drafts (chat, turn, parts, put_off) VALUES (?, ?, ?, ?)",
+        (chat, draft.turn, _parts(parts), draft.put_off),
+    )
+    _keep_images(db, draft.images, "draft_images", int(row.lastrowid or 0))
 
 
 def _choose(db: sqlite3.Connection, chat: int, after: int | None, turn: int) -> None:

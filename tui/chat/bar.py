@@ -17,13 +17,14 @@ from core.chats.settings import ChatSettings
 from tui.chat.model_choices import TIERS, choices
 from tui.foreign import clean, plain
 from tui.state import WorkbenchState
+from tui.widgets.choice import Choice
 from tui.widgets.redraw import redraw
 
 CHOOSER_CELLS = 34
 """What the name of a model should have."""
 
 
-class ModelChooser(Select[str]):
+class ModelChooser(Choice[str]):
     """Says when it has closed, so that what is typed next goes where it was meant."""
 
     class Closed(Message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from core.calls.requests import Message, Role, TextPart, ToolResultPart
@@ -78,7 +79,7 @@ class QuestionView:
         line, column = 0, 0
         boxes = [box_of(image, COLUMNS, ROWS) for image in self.message.images]
         taken = [
-            max(columns, min(len(image.name), COLUMNS))
+            max(columns, min(cell_len(image.name), COLUMNS))
             for image, (columns, _) in zip(self.message.images, boxes, strict=True)
         ]
         for number, image in enumerate(self.message.images):

@@ -62,6 +62,9 @@ class ChatSaver:
         self._said: set[str] = set()
         self._deleted: set[int] = set()
         """Chats of which nothing is to be written any more."""
+        self._own: Draft | None = None
+        """What is in the file for the next new chat, as far as this program has read or written it: another workbench
+        on the same folder may have written there since."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._history: History | None = None
         self._thread = threading.Thread(target=self._work, name="assay-history", daemon=True)
@@ -82,7 +85,7 @@ class ChatSaver:
             history = self._open()
             if new and conversation.chat is None:
                 conversation.chat = history.start(title, model, settings).id
-                history.set_drafts(None, [])  # they were those of this chat
+                self._clear_new_draft(history)  # it was that of this chat
             elif new and first and conversation.chat is not None:
                 history.rename(conversation.chat, title)  # it began as a draft, which may have said something else
             if conversation.chat is None:
@@ -134,10 +137,18 @@ class ChatSaver:
                 node, draft = written.edit
                 drafts.append(replace(draft, turn=node.id))
             drafts += [replace(draft, turn=node.id, put_off=True) for node, draft in written.put_off]
-            if conversation.chat is not None and draft_only:
-                self._open().rename(conversation.chat, title_of(written.new.text))
-            if drafts or self._history is not None or self._path.exists():
-                self._open().set_drafts(conversation.chat, drafts)
+            if not drafts and self._history is None and not self._path.exists():
+                return
+            history = self._open()
+            if conversation.chat is None:
+                own, self._own = self._own, drafts[0] if drafts else None
+                conversation.chat = history.set_new_draft(self._own, own, title_of)
+                if conversation.chat is None:
+                    return
+                self._own = None  # another workbench has made a chat of it: it goes on there
+            if draft_only:
+                history.rename(conversation.chat, title_of(written.new.text))
+            history.set_drafts(conversation.chat, drafts)
 
         self._put(write)
 
@@ -148,7 +159,7 @@ class ChatSaver:
             history = self._open()
             chat = history.start(title_of(written.new.text), model, settings)
             history.set_drafts(chat.id, [written.new])
-            history.set_drafts(None, [])
+            self._clear_new_draft(history)
 
         self._put(write)
 
@@ -157,6 +168,7 @@ class ChatSaver:
 
         def read() -> Written:
             drafts = self._open().drafts(None) if self._path.exists() else []
+            self._own = drafts[0] if drafts else None
             return Written(drafts[0]) if drafts else Written()
 
         return await self._ask(read)
@@ -223,6 +235,13 @@ class ChatSaver:
         if self._history is None:
             self._history = History(self._path)
         return self._history
+
+    def _clear_new_draft(self, history: History) -> None:
+        """What was written for a new chat has become one. Another workbench's draft stays."""
+        aside = history.set_new_draft(None, self._own)
+        self._own = None
+        if aside is not None:
+            history.set_drafts(aside, [])  # the other one had made a chat of it
 
     def _put(self, work: Callable[[], None]) -> None:
         self._jobs.put(lambda: self._quietly(work))

@@ -18,6 +18,7 @@ from core.chats.settings import ChatSettings, tool_to_json
 from tui.actions import bindings
 from tui.foreign import plain
 from tui.screens.unsaved import Unsaved, Wish
+from tui.widgets.choice import Choice
 from tui.widgets.footer import KeyFooter
 from tui.widgets.text_fields import LineField, TextField
 
@@ -103,7 +104,7 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             with Horizontal(classes="set-row"):
                 yield Label("Thinking")
                 thinking = {True: "on", False: "off", None: "default"}[settings.thinking]
-                yield Select[str](THINKING, value=thinking, allow_blank=False, id="set-thinking", compact=True)
+                yield Choice[str](THINKING, value=thinking, allow_blank=False, id="set-thinking", compact=True)
             yield Label(Content.assemble("Tools ", ("a JSON list of name, description, parameters", "$dim")))
             yield TextField(write_tools(settings.tools), id="set-tools", compact=True, tab_behavior="focus")
             yield Static(id="set-problem", markup=False)

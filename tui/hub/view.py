@@ -264,9 +264,10 @@ class HubView(Vertical):
     @work(exclusive=True, group="figures")
     async def _read_figures(self, info: ModelInfo, status: EngineStatus) -> None:
         await asyncio.sleep(REST_S)
-        assert self._figures is not None
-        self._figures.ask(info.id)
-        await off_loop(lambda: self._figures and self._figures.read(info, status), "figures")
+        figures = self._figures
+        assert figures is not None
+        figures.ask(info.id)
+        await off_loop(lambda: figures.read(info, status), "figures")
         self._show_detail()
 
     def on_resize(self) -> None:
