@@ -22,6 +22,7 @@ from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.models import templates
 from core.mlx.models.folder_view import readable
 from core.mlx.models.formats import Markers, find_markers
+from core.mlx.models.image_bounds import told_too_much, too_much
 from core.mlx.models.image_text import find_image_text, find_template
 from core.mlx.models.markup import Markup, find_markup
 from core.mlx.models.precision import arrange
@@ -94,11 +95,13 @@ def load_steps(
         if info.kind is ModelKind.VISION:
             from mlx_vlm.utils import load_image_processor, load_model, load_processor
 
+            _refuse_images(info.id, told_too_much(folder))
             model = load_model(folder, lazy=True, trust_remote_code=allow_code)
             processor = load_processor(folder, add_detokenizer=False, trust_remote_code=allow_code)
             image_processor = load_image_processor(folder)
             if image_processor is not None:
                 processor.image_processor = image_processor
+            _refuse_images(info.id, too_much(processor))
         else:
             from mlx_lm.utils import load_model
 
@@ -143,6 +146,14 @@ def load_steps(
         markup=markup,
         image_text=image_text,
     )
+
+
+def _refuse_images(model_id: str, odd: str | None) -> None:
+    if odd is not None:
+        raise ModelBroken(
+            f"{model_id} cannot be loaded, since images would take all memory: {odd}. Its preprocessor_config.json or "
+            "processor_config.json is broken; download the model again."
+        )
 
 
 @contextmanager
