@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tui.cli.common import INFRASTRUCTURE, end_at_once_if_busy, exit_code, fail
-from tui.cli.encoding import guard_streams
+from tui.cli.encoding import OutputFailed, forget_output, guard_streams
 from tui.cli.workbench import open_workbench
 
 
@@ -32,11 +32,17 @@ def _run() -> None:
         else:
             from tui.cli.commands import app
 
-            app(prog_name="assay")
+            try:
+                app(prog_name="assay")
+            finally:
+                sys.stdout.flush()  # at the end of the program nobody could say what fails
     except EngineError as error:
         fail(error.message, exit_code(error))
     except BrokenPipeError:
         sys.exit(1)  # whoever read our output has left
+    except OutputFailed as error:
+        forget_output()
+        fail(f"What is printed cannot be written to {error.filename}: {error.strerror}.", INFRASTRUCTURE)
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         fail(f"{named}{error.strerror or error}. ASSAY_DATA_DIR names another folder for what is kept.", INFRASTRUCTURE)
