@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from core.errors import EngineError
+from core.log_file import log_file
 from core.status import Notice, NoticeKind
 from tui.actions import ACTIONS, PLACES, STOPS, Action
 from tui.background import off_loop
@@ -26,7 +27,6 @@ from tui.frame import Frame
 from tui.gone import names_one_gone, without_gone
 from tui.services import Services, open_services, usual_models
 from tui.state import ApiPhase, Downloading, Phase
-from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
 
 # What the first frame does not need is imported after it.

@@ -345,7 +345,7 @@ def test_a_cancelled_end_is_never_taken_for_an_answer(stage: Staged) -> None:
     assert one.http.post(PATHS[0], json=CHAT).status_code == 499
 
 
-@pytest.mark.parametrize("path", (*PATHS, "/v1/responses"))
+@pytest.mark.parametrize("path", [*PATHS, "/v1/responses"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_a_template_says_steers_nobody_who_reads_the_error(stage: Staged, path: str, stream: bool) -> None:
     said = "Its template says: \u202e\x9b2Jno\x1b]0;x\x07."

@@ -14,6 +14,7 @@ from typing import Any
 from core.engine import Engine
 from core.errors import EngineClosed, EngineError
 from core.launch import launched_rank
+from core.log_file import log_file
 from core.settings import Settings
 from core.status import NoticeKind
 from server.lifecycle import ApiServer
@@ -76,6 +77,7 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
                 _load(engine, model, stop)
             if not stop.is_set():
                 print(url, flush=True)  # noqa: T201
+                _say(f"Errors of requests are in {log_file(settings.data_dir)}, under their ids.")
                 _announce(url, server.key, models[0] if models else _first_model(engine))
             _keep_up(engine, models, stop, died)
             live = len(server.record.live)
