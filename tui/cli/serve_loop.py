@@ -66,6 +66,8 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     server = ApiServer(engine, settings)
     url = server.start()  # first: a wrong name or a taken port is said before MLX has been imported
     try:
+        if stop.is_set():
+            return  # to start what is then ended takes seconds
         with engine:
             # Models are not loaded then: what they are made of has to be found when they are unloaded.
             engine.ready().add_done_callback(lambda _: spare_the_collector())

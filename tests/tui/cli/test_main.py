@@ -211,6 +211,53 @@ def test_serve_answers_until_it_is_interrupted(environment: dict[str, str]) -> N
     assert key not in said
 
 
+EARLY = """
+import os, signal, sys
+
+name, number, *arguments = sys.argv[1:]
+
+class Signals:
+    def find_spec(self, found, *more):
+        if found == name:
+            os.kill(os.getpid(), int(number))
+
+sys.meta_path.insert(0, Signals())
+sys.argv[1:] = arguments
+from tui.cli.main import main
+main()
+"""
+"""The command, which gets a signal when it imports a module."""
+
+
+@pytest.mark.parametrize(
+    ("module", "number", "code", "command"),
+    [
+        *(
+            (module, number, 0, ("serve", "--port", "0"))
+            for module in ("core.errors", "typer", "core.engine", "server.lifecycle", "uvicorn")
+            for number in (signal.SIGINT, signal.SIGTERM)
+        ),
+        ("core.errors", signal.SIGINT, 130, ()),
+        ("typer", signal.SIGINT, 130, ("models", "list")),
+        ("core.catalog", signal.SIGINT, 130, ("models", "list")),
+        ("core.engine", signal.SIGINT, 130, ("chat",)),
+        ("core.settings", signal.SIGINT, 130, ("key",)),
+    ],
+)
+def test_a_signal_while_the_program_is_read_ends_it_without_a_word(
+    environment: dict[str, str], module: str, number: int, code: int, command: tuple[str, ...]
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", EARLY, module, str(int(number)), *command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (code, "", "")
+
+
 STUCK = """
 import sys, threading
 import core.engine
