@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -27,7 +28,7 @@ from core.catalog import Catalog
 from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, ended
 from core.figures.recorder import Recorder
 from core.launch import launched_rank
-from core.mlx.commands import Cancel, Command, Count, Load, Ready, Submit, Unload, Unpin
+from core.mlx.commands import Cancel, Command, Count, GiveUpLoad, Load, Ready, Submit, Unload, Unpin
 from core.mlx.thread import MlxThread
 from core.settings import Settings, load_settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
@@ -78,6 +79,8 @@ class Engine:
         self._open: list[Work] = []
         self._futures: set[Future[Any]] = set()
         self._refusing = False
+        self._numbers = itertools.count()
+        """Each load that is asked for has its own."""
         self._stopping: set[str] = set()
         """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
         self.figures = Recorder(self.catalog) if self.settings.keep_figures and self.rank == 0 else None
@@ -191,14 +194,20 @@ class Engine:
         return transcription
 
     def load(self, model_id: str, *, pin: bool = False) -> Future[LoadedModel]:
-        """Load a model, or pin one that is loaded.
+        """Load a model, or pin one that is loaded. `cancel` the future to give a load up that nobody else waits for.
 
         Raises ModelNotFound at once; the future raises ModelBroken, LoadFailed, UnsupportedInput or OutOfMemory.
         """
         self.catalog.get(model_id)
         future: Future[LoadedModel] = self._track(Future())
-        self._post(Load(model_id, pin, future))
+        number = next(self._numbers)
+        self._post(Load(model_id, pin, future, number))
+        future.add_done_callback(lambda _: self._take_back_load(number) if future.cancelled() else None)
         return future
+
+    def _take_back_load(self, number: int) -> None:
+        with contextlib.suppress(EngineClosed):  # then there is nothing to give up
+            self._post(GiveUpLoad(number))
 
     def unload(self, model_id: str, *, cancel: bool = False) -> Future[None]:
         """Free a model when its requests have ended, or at once with `cancel` (they end with ModelUnloaded).

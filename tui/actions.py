@@ -204,6 +204,49 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("saved.search", "slash", "to_search", "Search", "Search titles and everything said", True, display="/"),
         Action("saved.leave", "escape", "leave", "Leave", "Back to the chat", True),
     ),
+    "completing": (
+        Action(
+            "completing.accept", "enter,tab", "complete", "Accept", "Take the path that is marked", True, display="⏎"
+        ),
+        Action("completing.close", "escape", "close_completions", "Close list", "Close the list of paths", True),
+    ),
+    "choice": (
+        Action("choice.take", "enter", "select", "Choose", "Take the choice that is marked", True, display="⏎"),
+        Action("choice.close", "escape", "dismiss", "Close list", "Leave the choice as it was", True),
+    ),
+    "export": (
+        Action("export.markdown", "m", "choose('.md')", "Markdown", "Write the chat as Markdown", True),
+        Action("export.json", "j", "choose('.json')", "JSON", "Write the chat as JSON", True),
+        Action("export.leave", "escape", "choose('')", "Leave", "Write nothing", True),
+    ),
+    "question": (
+        Action("question.yes", "y", "answer(True)", "Yes", "Do what is asked", True),
+        Action("question.no", "escape,n", "answer(False)", "No", "Leave it as it is", True),
+    ),
+    "unsaved": (
+        Action("unsaved.apply", "a", "answer('apply')", "Apply", "Apply the changes", True),
+        Action("unsaved.discard", "d", "answer('discard')", "Discard", "Leave without the changes", True),
+        Action("unsaved.on", "escape,g", "answer('go-on')", "Go on", "Back to the settings", True),
+    ),
+    "pictures": (
+        Action("pictures.next", "right,n", "turn(1)", "Next", "The next image", True, display="→"),
+        Action("pictures.previous", "left,p", "turn(-1)", "Before", "The image before", True, display="←"),
+        Action("pictures.first", "home", "first", "First", "The first image"),
+        Action("pictures.last", "end", "last", "Last", "The last image"),
+        Action("pictures.close", "escape,enter,q,v", "close", "Close", "Close the image", True),
+    ),
+    "api": (
+        Action("api.next", "right,l", "turn(1)", "Next", "The next program", True, display="→"),
+        Action("api.previous", "left,h", "turn(-1)", "Before", "The program before", True, display="←"),
+        Action("api.copy", "c,enter", "copy('snippet')", "Copy", "Copy the program", True),
+        Action("api.address", "u", "copy('url')", "Copy address", "Copy the API's address", True),
+        Action("api.key", "k", "copy('key')", "Copy key", "Copy the API's key", True),
+        Action("api.close", "escape,q,f6", "close", "Close", "Close the panel", True),
+    ),
+    "keys": (
+        Action("keys.close", "escape,f1,q,question_mark,enter", "close", "Close", "Close the list of keys", True),
+    ),
+    "jump": (Action("jump.leave", "escape", "leave", "Leave", "Go nowhere; a letter goes to what it marks", True),),
     "golden": (
         Action("golden.run", "r", "run_case", "Run", "Run the row's prompt on both tiers", True),
         Action("golden.run_all", "R", "run_suite", "Run all", "Run the whole suite on both tiers", True, display="R"),
@@ -257,7 +300,19 @@ PLACES = {
     "golden": "Golden prompts",
     "wire": "Wire",
     "text": "In text fields",
+    "completing": "Chat, while a path is completed",
+    "choice": "In a list of choices",
+    "export": "Export of a chat",
+    "question": "A question",
+    "unsaved": "Changes that are not applied",
+    "pictures": "An image in full size",
+    "api": "The API's address and programs",
+    "keys": "This list",
+    "jump": "Jumping",
 }
+
+DIALOGUES = ("completing", "choice", "export", "question", "unsaved", "pictures", "api", "keys", "jump")
+"""Places that are open for a moment: what they do means nothing elsewhere, so that the palette has no twin of it."""
 
 STOPS = "app.stop_pane("
 """How the actions begin that stop something. They are there while it runs, and first in the footer then."""

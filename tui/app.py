@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Callable, Container, Iterable
@@ -20,14 +19,14 @@ from textual.screen import ModalScreen, Screen
 from core.errors import EngineError
 from core.log_file import log_file
 from core.status import Notice, NoticeKind
-from tui.actions import ACTIONS, PLACES, STOPS, Action
+from tui.actions import ACTIONS, DIALOGUES, PLACES, STOPS, Action
 from tui.background import off_loop
-from tui.figures import counted
 from tui.frame import Frame
 from tui.gone import names_one_gone, without_gone
 from tui.services import Services, open_services, usual_models
-from tui.state import ApiPhase, Downloading, Phase
+from tui.state import ApiPhase, Phase
 from tui.theme import DARK, LIGHT
+from tui.typed_last import TYPED_WITHIN_S, keep_what_was_typed
 
 # What the first frame does not need is imported after it.
 if TYPE_CHECKING:
@@ -39,16 +38,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPENS = {"keys": "KeysScreen", "api_panel": "ApiPanel"}
-"""Actions, and the screens that they open: never twice."""
-QUESTIONS = ("Confirm", "Unsaved", "DeleteScreen")
-"""Screens over which nothing opens: they are answered first."""
+NOT_OVER_DIALOGUES = ("face", "jump", "api_panel", "command_palette")
+"""Actions that would change what is behind a dialogue, or put something over it: it is answered or left first."""
 
 STATUS_EVERY_S = 1.0
 CLOSE_WITHIN_S = 8.0
-SENT_WITHIN_S = 1.0
-TYPED_WITHIN_S = 4.0
-"""How long leaving waits for what has been typed to reach the chat and the disk."""
+"""How long leaving waits for a key that has been typed to be handled, and for what was written to reach the disk."""
 
 
 class AssayApp(Frame):
@@ -176,21 +171,23 @@ class AssayApp(Frame):
             self.notify("The engine is up again. Models are loaded when they are asked for.")
 
     async def action_quit(self) -> None:
-        """Leave; asked first while downloads go on, unless one says it twice."""
-        if self.state.downloads is None or self._asked_to_leave or self.state.phase is Phase.CLOSING:
-            await self.end()
+        """Leave; asked first about changes that are not applied, and while downloads go on unless one says it twice."""
+        closing, shown = self.state.phase is Phase.CLOSING, type(self.screen).__name__
+        if shown == "Unsaved" and not closing:
+            return  # the question comes first
+        asks = self._typed_ahead.waiting or shown == "ChatSettingsScreen" or self.state.downloads
+        if asks and not (closing or self._asked_to_leave):
+            self._ask_to_leave()
         else:
-            self._ask_to_leave(self.state.downloads)
+            await self.end()
 
     @work(exclusive=True, group="leave")
-    async def _ask_to_leave(self, now: Downloading) -> None:
-        from tui.screens.confirm import Confirm
+    async def _ask_to_leave(self) -> None:
+        from tui.leaving import may_leave
 
         self._asked_to_leave = True
         try:
-            go_on = f"{counted(now.count)} {'goes' if now.count == 1 else 'go'} on"
-            question = f"{go_on}. Pause and leave? The next start goes on with what is missing."
-            leaves = await self.push_screen_wait(Confirm(question, "Pause and leave", "Stay"))
+            leaves = await may_leave(self, self._typed_ahead.through(TYPED_WITHIN_S))
         finally:
             self._asked_to_leave = False
         if leaves:
@@ -220,7 +217,12 @@ class AssayApp(Frame):
             self.exit()
 
     async def _close_in_order(self, services: Services | None) -> None:
-        await self._keep_what_was_typed()
+        try:
+            await keep_what_was_typed(
+                self._typed_ahead, lambda: self.chat if "chat" in self._panes else None, self._settings_read
+            )
+        except (EngineError, OSError) as error:
+            self.failure = error
         if self.furnished:
             if self._memory is not None:
                 self._memory.keep()
@@ -240,29 +242,6 @@ class AssayApp(Frame):
             self.left_behind = self.left_behind or waits  # at the usual end those threads would be waited for
 
         await asyncio.wait_for(off_loop(close, "close"), CLOSE_WITHIN_S)
-
-    async def _keep_what_was_typed(self) -> None:
-        """Let what was typed reach the chat, and the chat's file be open for it, be the engine up or not."""
-        try:
-            async with asyncio.timeout(TYPED_WITHIN_S):
-                if self._typed_ahead.waiting:
-                    await self._typed_in.wait()
-                if "chat" in self._panes:
-                    await self._take_what_was_sent()
-                    await self.chat.prepare_to_end(self._settings_read)
-        except TimeoutError:
-            log.error("What was typed did not reach the chat within %.0f s.", TYPED_WITHIN_S)
-        except (EngineError, OSError) as error:
-            self.failure = error
-
-    async def _take_what_was_sent(self) -> None:
-        """The key that leaves overtakes those before it: let a message that was sent reach the chat and the disk."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SENT_WITHIN_S):
-                for widget in (self.chat.input.composer, self.chat.input, self.chat):
-                    reached = asyncio.Event()
-                    widget.call_later(reached.set)  # behind the messages that it has already
-                    await reached.wait()
 
     def _handle_exception(self, error: Exception) -> None:
         """What trips over parts that are gone while the program ends is of no use to anybody on the screen."""
@@ -334,7 +313,8 @@ class AssayApp(Frame):
 
     def on_paste(self, event: events.Paste) -> None:
         """A file dropped while no text field has the focus lands in the chat."""
-        self.action_face("chat")
+        if not isinstance(self.screen, ModalScreen):
+            self.action_face("chat")
         self.chat.input.composer.take_paste(event.text)
 
     def action_stop_pane(self, face: str) -> None:
@@ -358,7 +338,10 @@ class AssayApp(Frame):
     @work(group="api")
     async def action_toggle_api(self) -> None:
         services, phase = self._services, self.state.api
-        if type(self.screen).__name__ in ("Confirm", "DeleteScreen") or self.state.phase is Phase.CLOSING:
+        if {type(screen).__name__ for screen in self.screen_stack} & {
+            "Confirm",
+            "DeleteScreen",
+        } or self.state.phase is Phase.CLOSING:
             return  # the question comes first
         if services is None:
             self.notify("The engine is still starting.")
@@ -389,14 +372,14 @@ class AssayApp(Frame):
     # -- help, palette, theme -----------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing opens twice, nor over a question: keys of the whole workbench reach it through any screen."""
+        """Keys of the whole workbench reach it through any screen: a dialogue lets few of them through."""
         if action == "stop_pane":
             return self._stoppable(str(parameters[0]))
         if action == "start_engine":
             return self.state.down
-        if action == "jump":
+        if action in NOT_OVER_DIALOGUES:
             return not isinstance(self.screen, ModalScreen)
-        return action not in OPENS or type(self.screen).__name__ not in (*QUESTIONS, OPENS[action])
+        return action != "keys" or type(self.screen).__name__ != "KeysScreen"
 
     def _stoppable(self, face: str) -> bool:
         """Whether a pane does something that can be stopped."""
@@ -416,7 +399,7 @@ class AssayApp(Frame):
         """A palette entry for every action of the list, and Textual's own choice of themes."""
         yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
         for place, actions in ACTIONS.items():
-            for action in actions:
+            for action in () if place in DIALOGUES else actions:
                 if _has_entry(place, action):
                     title = action.label if place == "app" else f"{PLACES[place].split(',')[0]}: {action.label}"
                     yield SystemCommand(title, action.help, partial(self._run_from_palette, place, action.run))

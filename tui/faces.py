@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
@@ -11,7 +14,7 @@ from textual.widgets import Static
 
 from core.status import ModelState
 from tui.figures import size
-from tui.foreign import short_name, shorten
+from tui.foreign import plain, short_name, shorten
 from tui.state import ApiPhase, Phase, WorkbenchState
 from tui.waiting import coming
 from tui.widgets.redraw import redraw
@@ -24,7 +27,8 @@ SHARES = {
     "golden": {"models": 2, "chat": 4, "golden": 6},
 }
 """By the chosen face, what of the width each of those side by side gets: the chosen one gets what it can use."""
-RAIL_CELLS = 18
+RAIL_CELLS = 17
+"""What a line of the rail has."""
 
 
 class FaceTab(Static):
@@ -79,21 +83,28 @@ class Faces(Container):
             for model in models:
                 ready = model.state is ModelState.READY
                 style = "$success" if ready else "$warning"
-                lines.append(
-                    Content.assemble(("● " if ready else "◐ ", style), shorten(short_name(model.id), RAIL_CELLS - 4))
+                name = shorten(short_name(model.id), RAIL_CELLS - 2)
+                lines.append(Content.assemble(("● " if ready else "◐ ", style), plain(name)))
+                notes = (
+                    "/".join(state.roles(model.id)),
+                    size(model.memory_bytes) if ready else coming(state.status, model.id) or model.state.value,
+                    "pinned" if model.pinned else "",
                 )
-                note = " · ".join(
-                    part
-                    for part in (
-                        "/".join(state.roles(model.id)),
-                        size(model.memory_bytes) if ready else coming(state.status, model.id) or model.state.value,
-                        "pinned" if model.pinned else "",
-                    )
-                    if part
-                )
-                lines.append(Content.styled("  " + note, "$dim"))
+                lines += [Content.styled(f"  {note}", "$dim") for note in _lines(notes, RAIL_CELLS - 2)]
             if not models:
                 lines.append(Content.styled("nothing yet", "$dim"))
             if state.api is ApiPhase.ON:
                 lines += [Content(""), Content.styled("API on", "$success")]
         redraw(self.query_one("#rail-models", Static), Content("\n").join(lines))
+
+
+def _lines(notes: Iterable[str], cells: int) -> list[str]:
+    """Those that say something, as many on a line as it has room for: none is broken over two."""
+    lines: list[str] = []
+    for note in filter(None, notes):
+        joined = f"{lines[-1]} · {note}" if lines else note
+        if lines and cell_len(joined) <= cells:
+            lines[-1] = joined
+        else:
+            lines.append(note)
+    return lines

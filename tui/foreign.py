@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, split_text
+
 from core.text_safety import clean
 
 if TYPE_CHECKING:
@@ -27,19 +29,22 @@ def plain(text: str, style: str = "") -> Content:
 def shorten(text: str, width: int) -> str:
     """`text` cut to `width` cells, an ellipsis in the middle so that both ends of a model's name stay readable."""
     text = one_line(text)
-    if len(text) <= width:
+    cells = cell_len(text)
+    if cells <= width:
         return text
     if width <= 1:
-        return "…"[:width]
+        return "…"[: max(width, 0)]
     head = width // 2
     tail = width - 1 - head
-    return f"{text[:head]}…{text[len(text) - tail :]}" if tail else f"{text[:head]}…"
+    first, _ = split_text(text, head)
+    _, last = split_text(text, cells - tail)  # a wide character that is cut through becomes blanks
+    return f"{first.rstrip()}…{last.lstrip()}"
 
 
 def shorten_path(text: str, width: int) -> str:
     """A name with a folder or account before it, cut to `width` cells: what comes before the last slash goes first."""
     text = one_line(text)
-    return text if len(text) <= width else shorten(text.rsplit("/", 1)[-1], width)
+    return text if cell_len(text) <= width else shorten(text.rsplit("/", 1)[-1], width)
 
 
 def short_name(model_id: str) -> str:

@@ -22,7 +22,7 @@ from tui.foreign import clean
 from tui.header_line import HeaderLine
 from tui.state import Phase, WorkbenchState
 from tui.theme import DARK, LIGHT, colours_for
-from tui.typed_ahead import TypedAhead
+from tui.typed_ahead import TypedAhead, moves, take_and_wait
 from tui.widgets.footer import KeyFooter
 
 # What the first frame does not need is imported after it.
@@ -162,8 +162,24 @@ class Frame(App[None]):
         self.call_after_refresh(self._furnish)
 
     async def on_event(self, event: events.Event) -> None:
-        if not self._typed_ahead.holds(event, LEAVES):
+        if self._typed_ahead.holds(event, LEAVES):
+            return
+        if moves(event, self) and not (isinstance(event, events.Key) and event.key == LEAVES):
+            self._typed_ahead.hold(event)
+            self._let_on()
+        else:
             await super().on_event(event)
+
+    @work(group="keys")
+    async def _let_on(self) -> None:
+        """A key waits that may move the focus: let it through, and what comes behind it when it has been handled."""
+        await self._typed_ahead.go_on(self._take)
+
+    async def _take(self, event: events.Event) -> None:
+        if self._typed_ahead.repeated:  # a key that is held down: it is drawn once, however often it came
+            await super().on_event(event)
+        else:
+            await take_and_wait(event, super().on_event, self)
 
     @work(exclusive=True, group="panes")
     async def _furnish(self) -> None:
@@ -178,7 +194,7 @@ class Frame(App[None]):
         for face, pane in waiting.items():
             await self._mount_pane(face, pane)
         self._furnished.set()
-        await self._typed_ahead.let_through(super().on_event)
+        await self._typed_ahead.let_through(self._take)
         self._typed_in.set()
 
     def open(self) -> None:

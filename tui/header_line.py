@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rich.cells import cell_len
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui.figures import counted, size, size_in_words
-from tui.foreign import short_name, shorten
+from tui.foreign import one_line, short_name, shorten
 from tui.lamp import LOADED, LOADING, NOT_LOADED, lamp, lamp_style
 from tui.state import ApiPhase, Phase, WorkbenchState
 
@@ -75,12 +76,13 @@ def header_content(state: WorkbenchState, width: int) -> Content:
     tiers = roles(state)
     if width < TEXT_FROM:  # the chat's own line names who answers
         tiers = roles(replace(state, text=()))
-    names = [short_name(model) if model else "none" for _, model, _ in tiers]
+    names = [one_line(short_name(model)) if model else "none" for _, model, _ in tiers]
+    cells_of = [cell_len(name) for name in names]
     fixed = brand.cell_length + right.cell_length + sum(len(label) + 5 for label, _, _ in tiers) + 1
     left_over = max(4 * len(names), width - fixed)
     rooms = [0] * len(names)
-    for index in sorted(range(len(names)), key=lambda index: len(names[index])):  # what short names leave, others use
-        rooms[index] = min(len(names[index]), left_over // rooms.count(0))
+    for index in sorted(range(len(names)), key=cells_of.__getitem__):  # what short names leave, others use
+        rooms[index] = min(cells_of[index], left_over // rooms.count(0))
         left_over -= rooms[index]
     left = [brand]
     for (tier, model, style), name, cells in zip(tiers, names, rooms, strict=True):
@@ -90,7 +92,7 @@ def header_content(state: WorkbenchState, width: int) -> Content:
                 "  ", (tier, style), " ", (glyph, lamp_style(glyph)), " ", (shorten(name, cells), "" if model else dim)
             )
         )
-    joined = Content("").join(left)
+    joined = Content("").join(left).truncate(max(0, width - 1 - right.cell_length))  # the API's end is never cut off
     gap = max(1, width - joined.cell_length - right.cell_length)
     return Content.assemble(joined, " " * gap, right)
 

@@ -36,6 +36,10 @@ PASTE_QUIETS = 20
 """After so many times QUIET_S without a byte a paste has ended, whether the terminal says so or not."""
 ANSWERS_WITHIN_S = 3.0
 READ_BYTES = 4096
+ESC = "\x1b"
+ALT = re.compile(f"{ESC}([^\\W_NOPX])")
+"""A letter or digit with alt held; the others begin a sequence behind escape. Both come as one: where they come apart,
+two keys were pressed."""
 
 
 class BytesDropped(Message):
@@ -95,8 +99,8 @@ class TerminalText:
     def feed(self, data: bytes, quiet: bool = False) -> list[str | events.Key | events.Paste]:
         """What some bytes mean: text is for a parser of keys; `quiet` says that no more come, so that what is begun is
         not waited for."""
-        text = self._begun + self._decoder.decode(data, final=quiet)
-        self._begun = ""
+        held, self._begun = self._begun, ""
+        text = held + self._decoder.decode(data, final=quiet)
         self._quiets = self._quiets + 1 if quiet else 0
         if not text.isascii():
             self.dropped += bytes(ord(letter) - 0xDC00 for letter in text if "\udc80" <= letter <= "\udcff")
@@ -106,6 +110,9 @@ class TerminalText:
                 text = self._told + text
             self._told = ""
         come: list[str | events.Key | events.Paste] = []
+        if held == ESC and self._paste is None and ALT.match(text):
+            come.append(events.Key("escape", ESC))
+            text = text[1:]
         while text or self._paste is not None:
             if self._paste is None:
                 keys, begins, text = text.partition(PASTE_BEGINS)
@@ -126,19 +133,20 @@ class TerminalText:
 
     def _keys(self, text: str, quiet: bool, whole: bool = False) -> list[str | events.Key | events.Paste]:
         """Text outside of pastes; `whole` if a paste follows, so that nothing in it is just begun."""
-        if "\x1b" not in text:
+        if ESC not in text:
             return [text]
         text = graphics.ANSWER.sub(self._taken, text)
+        alt, text = _with_alt(text)
         if whole:
-            return [text]
+            return [*alt, text]
         begun = _beginning(text, PASTE_BEGINS)
         if quiet and (begun <= 2 or self._quiets >= PASTE_QUIETS):  # escape and alt+[ are keys, what is longer is none
             self._told = text[len(text) - begun :]
-            return [text] if text != "\x1b" else [events.Key("escape", text)]  # the parser would wait once more
+            return [*alt, text if text != ESC else events.Key("escape", text)]  # the parser would wait once more
         if not quiet and self._wait_for_answers() and (answer := graphics.BEGINNING.search(text)):
             begun = max(begun, len(answer[0]))
         self._begun = text[len(text) - begun :]
-        return [text[: len(text) - begun]]
+        return [*alt, text[: len(text) - begun]]
 
     def _pasted(self, text: str) -> list[events.Paste]:
         text, sequences, characters = cleaned(text)
@@ -149,6 +157,21 @@ class TerminalText:
     def _taken(self, answer: re.Match[str]) -> str:
         self._on_answer(answer)
         return ""
+
+
+def _with_alt(text: str) -> tuple[list[str | events.Key | events.Paste], str]:
+    """Keys with alt held and what comes before them, and the text behind the last of them.
+
+    Textual's parser tells them only when nothing follows for a while, and with their letter as a character to write.
+    """
+    come: list[str | events.Key | events.Paste] = []
+    *pairs, rest = ALT.split(text)
+    for before, letter in zip(pairs[::2], pairs[1::2], strict=True):
+        come.append(before.removesuffix(ESC))
+        if before.endswith(ESC):
+            come.append(events.Key("escape", ESC))
+        come.append(events.Key(f"alt+{'shift+' * letter.isupper()}{letter.lower()}", None))
+    return come, rest
 
 
 def _beginning(text: str, marker: str) -> int:

@@ -1,27 +1,64 @@
-"""Keys and pastes that come before there is anything to take them: they wait, in their order, and none is lost."""
+"""Keys and pastes that come before there is anything to take them, or while the key before them may move the focus:
+they wait, in their order, and none is lost."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
+from typing import TypeGuard
 
 from textual import events
+from textual.app import App
+from textual.message_pump import MessagePump
 
+from tui.pasted import cleaned
+
+BREAKS = ("enter", "ctrl+j", "shift+enter")
+SCROLLING = frozenset({"up", "down", "pageup", "pagedown"})
 EDITING = frozenset({"backspace", "delete", "left", "right", "home", "end", "space"})
 
 
 class TypedAhead:
-    """Holds everything back at first, then all but text while only the composer is there, at last nothing."""
+    """Holds everything back at first, then all but text while only the composer is there, at last only what comes while
+    the key before it is at work."""
 
     def __init__(self) -> None:
         self._waiting: deque[events.Key | events.Paste] = deque()
         self._closed = True
         self._text_only = True
+        self._passing = asyncio.Lock()
+        self._one_through = asyncio.Event()
 
     @property
     def waiting(self) -> bool:
         """Whether something has come that nobody has taken."""
         return bool(self._waiting)
+
+    @property
+    def text(self) -> str:
+        """What waits, as text: up to the first key that is neither text nor breaks a line."""
+        text = ""
+        for event in self._waiting:
+            if isinstance(event, events.Paste):
+                text += cleaned(event.text).text
+            elif event.key in BREAKS:
+                text += "\n"
+            elif event.key == "backspace":
+                text = text[:-1]
+            elif event.is_printable and event.character is not None:
+                text += event.character
+            else:
+                break
+        return text
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the first of what waits is a key that scrolls or moves a cursor, and comes once more behind it."""
+        keys = [event.key if isinstance(event, events.Key) else "" for event in islice(self._waiting, 2)]
+        return len(keys) == 2 and keys[0] == keys[1] and keys[0] in SCROLLING
 
     def holds(self, event: events.Event, leaves: str) -> bool:
         """Keep an event for later if its time has not come; the key that `leaves` the program never waits."""
@@ -32,21 +69,91 @@ class TypedAhead:
         if not (self._closed or self._waiting) and (not self._text_only or _is_text(event)):
             return False
         self._closed = self._closed or (self._text_only and not _is_text(event))
-        self._waiting.append(event)
+        self.hold(event)
         return True
+
+    def hold(self, event: events.Key | events.Paste) -> None:
+        """Keep an event for later, with what comes behind it."""
+        self._waiting.append(event)
 
     async def let_through(self, take: Callable[[events.Event], Awaitable[None]], text_only: bool = False) -> None:
         """Give what has waited to `take`; with `text_only`, up to the first key that is none."""
-        self._closed, self._text_only = False, text_only
+        async with self._passing:
+            self._text_only = text_only
+            await self._pass(take)
+
+    async def go_on(self, take: Callable[[events.Event], Awaitable[None]]) -> None:
+        """The same as far as was let through before."""
+        async with self._passing:
+            await self._pass(take)
+
+    async def through(self, within_s: float) -> None:
+        """Wait until nothing waits any more. Raises TimeoutError when for so long nothing gets through."""
+        while self._waiting:
+            self._one_through.clear()
+            async with asyncio.timeout(within_s):
+                await self._one_through.wait()
+
+    async def _pass(self, take: Callable[[events.Event], Awaitable[None]]) -> None:
+        self._closed = False
         while self._waiting and not self._closed:
-            if text_only and not _is_text(self._waiting[0]):
+            if self._text_only and not _is_text(self._waiting[0]):
                 self._closed = True
                 break
             await take(self._waiting[0])
             self._waiting.popleft()  # only now: what comes meanwhile waits behind it
+            self._one_through.set()
 
 
 def _is_text(event: events.Event) -> bool:
     return isinstance(event, events.Paste) or (
         isinstance(event, events.Key) and (event.is_printable or event.key in EDITING)
     )
+
+
+TURNS_THE_PAGE = "saved-chats"
+"""The group of the workers that put another chat in the place of the one that shows: keys wait for them."""
+HANDLED_WITHIN_S = 2.0
+LOOK_EVERY_S = 0.005
+
+
+async def take_and_wait(event: events.Event, take: Callable[[events.Event], Awaitable[None]], app: App[None]) -> None:
+    """Give an event to `take`; for one that may move the focus, when text before it has been written, and wait until it
+    has been everywhere, with what it set going.
+
+    Textual gives a key to what has the focus when it comes. Actions, changes of the focus and screens that open follow
+    later, as messages: from the widget up to the app, and once more for what those bring about. The keys of the whole
+    program are tried first, before the widget has seen to the letters that it has.
+    """
+    if not moves(event, app):
+        await take(event)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HANDLED_WITHIN_S):
+            await caught_up(app.focused or app.screen)
+    await take(event)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HANDLED_WITHIN_S):
+            for _ in range(2):
+                for node in (app.focused or app.screen).ancestors_with_self:
+                    await caught_up(node)
+            # To wait for a worker would cancel it when the time is over.
+            while len(app.screen_stack) == 1 and any(  # noqa: ASYNC110
+                worker.group == TURNS_THE_PAGE for worker in app.workers
+            ):
+                await asyncio.sleep(LOOK_EVERY_S)
+
+
+def moves(event: events.Event, app: App[None]) -> TypeGuard[events.Key | events.Paste]:
+    """Whether an event may move the focus: a key or a paste that no text field takes as text."""
+    if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:
+        return False
+    character = event.character if isinstance(event, events.Key) else "a"
+    return app.focused is None or not app.focused.check_consume_key("", character)
+
+
+async def caught_up(node: MessagePump) -> None:
+    """Wait until a widget has seen to the messages that it has now."""
+    reached = asyncio.Event()
+    if node.is_running and node.call_later(reached.set):
+        await reached.wait()

@@ -51,6 +51,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (draft, sha)) WITHOUT ROWID""",
         "CREATE INDEX draft_images_by_sha ON draft_images (sha)",
     ),
+    # Another wording of a turn that was left waits at its turn; the one that was being written is gone on with.
+    ("ALTER TABLE drafts ADD COLUMN put_off INTEGER NOT NULL DEFAULT 0",),
 )
 
 KIND = Kind(

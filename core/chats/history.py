@@ -54,11 +54,15 @@ class Chat:
 
 @dataclass(frozen=True)
 class Draft:
-    """What is written and not sent yet: a new message, or, with a `turn`, another wording of that one."""
+    """What is written and not sent yet: a new message, or, with a `turn`, another wording of that one.
+
+    A wording that is `put_off` waits at its turn, while something else is written.
+    """
 
     text: str = ""
     images: tuple[ImageData, ...] = ()
     turn: int | None = None
+    put_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,13 +102,8 @@ class History:
 
     def start(self, title: str, model: str, settings: ChatSettings | None = None) -> Chat:
         """A new, empty chat."""
-        now = time.time()
         with self._db.write() as db:
-            row = db.execute(
-                "INSERT INTO chats (title, model, created, updated, settings) VALUES (?, ?, ?, ?, ?)",
-                (_title(title), model, now, now, _settings(settings)),
-            )
-            return Chat(int(row.lastrowid or 0), _title(title), model, now, now, settings=settings)
+            return _start(db, title, model, settings)
 
     def add(self, chat: int, turn: Turn, after: int | None = NEWEST) -> int:
         """Put a turn behind another one, or at the beginning (None), where it is the one that is shown; returns its id.
@@ -112,7 +111,6 @@ class History:
         When this returns, it is on disk. An answer's model becomes the chat's.
         """
         now = time.time()
-        details = {"finished": asdict(turn.finished)} if turn.finished else {}
         with self._db.write() as db:
             if after == NEWEST:
                 (after,) = db.execute("SELECT max(id) FROM messages WHERE chat = ?", (chat,)).fetchone()
@@ -121,7 +119,7 @@ class History:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(chat, turn.message.role, _parts(turn.message.parts), turn.model or None, turn.created),
-                    *(json.dumps(details), after, _settings(turn.settings)),
+                    *(_details(turn), after, _settings(turn.settings)),
                 ),
             )
             id = int(row.lastrowid or 0)
@@ -135,11 +133,10 @@ class History:
 
     def rewrite(self, id: int, turn: Turn) -> None:
         """Put what an answer has become in the place of what it was; nothing where it is gone."""
-        details = {"finished": asdict(turn.finished)} if turn.finished else {}
         with self._db.write() as db:
             found = db.execute(
                 "UPDATE messages SET parts = ?, created = ?, details = ? WHERE id = ?",
-                (_parts(turn.message.parts), turn.created, json.dumps(details), id),
+                (_parts(turn.message.parts), turn.created, _details(turn), id),
             )
             if found.rowcount:
                 words = clean(_words(turn.message.parts))
@@ -166,12 +163,34 @@ class History:
         with self._db.write() as db:
             db.execute("DELETE FROM drafts WHERE chat IS ?", (chat,))
             for draft in drafts:
-                parts = Message.text(Role.USER, draft.text, *draft.images).parts
-                row = db.execute(
-                    "INSERT INTO drafts (chat, turn, parts) VALUES (?, ?, ?)", (chat, draft.turn, _parts(parts))
-                )
-                _keep_images(db, draft.images, "draft_images", int(row.lastrowid or 0))
+                _write_draft(db, chat, draft)
             _forget_images(db)
+
+    def set_new_draft(self, draft: Draft | None, own: Draft | None, title: Callable[[str], str] = str) -> int | None:
+        """Replace what is written for the chat that has not begun yet by `draft`, None for nothing.
+
+        `own` is what this program has read or written there last; what another one has written becomes a chat, whose
+        title `title` makes of its text. Where another one has made a chat of `own`, nothing is done: returns that chat.
+        """
+        known = None if own is None else _parts(Message.text(Role.USER, own.text, *own.images).parts)
+        with self._db.write() as db:
+            found = db.execute("SELECT id, parts FROM drafts WHERE chat IS NULL").fetchall()
+            if known is not None and known not in [parts for _, parts in found]:
+                moved = db.execute(
+                    "SELECT max(chat) FROM drafts WHERE chat IS NOT NULL AND turn IS NULL AND parts = ?", (known,)
+                ).fetchone()
+                if moved[0] is not None:
+                    return int(moved[0])
+            for id, parts in found if draft is not None else []:
+                if parts != known:
+                    text = Message(Role.USER, _read(parts, self._image)).plain_text
+                    chat = _start(db, title(text), "", None).id
+                    db.execute("UPDATE drafts SET chat = ? WHERE id = ?", (chat, id))
+            db.execute("DELETE FROM drafts WHERE chat IS NULL AND parts = ?", (known,))
+            if draft is not None:
+                _write_draft(db, None, draft)
+            _forget_images(db)
+        return None
 
     def rename(self, chat: int, title: str) -> None:
         """Give a chat another title."""
@@ -218,7 +237,9 @@ class History:
             places: dict[int | None, Place] = {None: tree}
             for id, role, parts, model, created, details, settings, parent, _ in rows:
                 message = Message(Role(role), _read(parts, image))
-                turn = Turn(message, model or "", _finished(json.loads(details)), _read_settings(settings), created)
+                known = json.loads(details)
+                tier = known.get("tier", "")
+                turn = Turn(message, model or "", _finished(known), _read_settings(settings), created, tier)
                 places[id] = tree.add(turn, places[parent], id)
             for id, chosen in [(None, first), *((row[0], row[8]) for row in rows)]:
                 seen = places.get(chosen) if chosen else None
@@ -229,9 +250,9 @@ class History:
     def drafts(self, chat: int | None) -> list[Draft]:
         """What is written and not sent in a chat, or in the one that has not begun yet (None)."""
         with self._db.read() as db:
-            rows = db.execute("SELECT parts, turn FROM drafts WHERE chat IS ? ORDER BY id", (chat,)).fetchall()
-            messages = [(Message(Role.USER, _read(parts, self._image)), turn) for parts, turn in rows]
-        return [Draft(message.plain_text, message.images, turn) for message, turn in messages]
+            rows = db.execute("SELECT parts, turn, put_off FROM drafts WHERE chat IS ? ORDER BY id", (chat,)).fetchall()
+            messages = [(Message(Role.USER, _read(parts, self._image)), *rest) for parts, *rest in rows]
+        return [Draft(message.plain_text, message.images, turn, bool(off)) for message, turn, off in messages]
 
     def last_used(self) -> dict[str, float]:
         """By model, when it last wrote an answer that is kept: seconds since the epoch."""
@@ -317,6 +338,12 @@ def _read_settings(text: str | None) -> ChatSettings | None:
     return None if text is None else ChatSettings.from_json(json.loads(text))
 
 
+def _details(turn: Turn) -> str:
+    """What else is known of an answer, as JSON."""
+    finished = {"finished": asdict(turn.finished)} if turn.finished else {}
+    return json.dumps(finished | ({"tier": turn.tier} if turn.tier else {}))
+
+
 def _finished(details: Mapping[str, Any]) -> Finished | None:
     """How an answer ended, from its details; None where an older or foreign program wrote other ones."""
     record = details.get("finished")
@@ -369,6 +396,24 @@ def _marked(snippet: str) -> tuple[str, tuple[tuple[int, int], ...]]:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _start(db: sqlite3.Connection, title: str, model: str, settings: ChatSettings | None) -> Chat:
+    now = time.time()
+    row = db.execute(
+        "INSERT INTO chats (title, model, created, updated, settings) VALUES (?, ?, ?, ?, ?)",
+        (_title(title), model, now, now, _settings(settings)),
+    )
+    return Chat(int(row.lastrowid or 0), _title(title), model, now, now, settings=settings)
+
+
+def _write_draft(db: sqlite3.Connection, chat: int | None, draft: Draft) -> None:
+    parts = Message.text(Role.USER, draft.text, *draft.images).parts
+    row = db.execute(
+        "INSERT INTO drafts (chat, turn, parts, put_off) VALUES (?, ?, ?, ?)",
+        (chat, draft.turn, _parts(parts), draft.put_off),
+    )
+    _keep_images(db, draft.images, "draft_images", int(row.lastrowid or 0))
 
 
 def _choose(db: sqlite3.Connection, chat: int, after: int | None, turn: int) -> None:

@@ -15,7 +15,7 @@ from core.chats.settings import ChatSettings
 class Turn:
     """One message with, for an answer, who gave it, how it ended, and the settings that were in force.
 
-    `created` is in seconds since the epoch.
+    `created` is in seconds since the epoch; `tier` is the one that the model stood for, "" where it was asked by name.
     """
 
     message: Message
@@ -23,6 +23,7 @@ class Turn:
     finished: Finished | None = None
     settings: ChatSettings | None = None
     created: float = field(default_factory=time.time, compare=False)
+    tier: str = ""
 
 
 class Place:

@@ -30,6 +30,7 @@ from core.golden.record import Circumstances, adopt, answered, failed, skipped
 from core.golden.results import Attempt, RunFolder, Status
 from core.golden.verdict import weigh
 from core.media.images import read_image
+from core.status import ModelState
 
 if TYPE_CHECKING:
     from core.engine import Engine
@@ -181,12 +182,12 @@ class GoldenRun:
         loaded = self._models[model.id] = _Loaded()
         if self.engine is None:
             return
-        loaded.was_there = any(there.id == model.id for there in self.engine.status().models)
-        if not loaded.was_there:
+        states = {there.id: there.state for there in self.engine.status().models}
+        loaded.was_there = model.id in states
+        if states.get(model.id) is not ModelState.READY:  # also one that somebody else has asked for
             self.listener(ModelLoading(model.id))
         try:
-            # Shielded: cancelling a future that the MLX thread is about to set would break that thread.
-            there = await asyncio.shield(asyncio.wrap_future(self.engine.load(model.id)))
+            there = await asyncio.wrap_future(self.engine.load(model.id))  # given up with the run
         except EngineError as error:
             loaded.error = error
             return

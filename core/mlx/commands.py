@@ -55,15 +55,31 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Load:
+    """Load a model. `number` tells this wish from others for the same model, on every rank."""
+
     model: str
     pin: bool
     future: Future[LoadedModel]
+    number: int
 
     def run(self, scheduler: Scheduler) -> None:
-        scheduler.load(self.model, self.pin, self.future)
+        scheduler.load(self.model, self.pin, self.future, self.number)
 
     def refuse(self, error: EngineError) -> None:
         _refuse(self.future, error)
+
+
+@dataclass(frozen=True)
+class GiveUpLoad:
+    """Take the wish of this number back; the load goes with it, unless someone else waits for the model."""
+
+    number: int
+
+    def run(self, scheduler: Scheduler) -> None:
+        scheduler.give_up_load(self.number)
+
+    def refuse(self, error: EngineError) -> None:
+        """Nobody waits for it."""
 
 
 @dataclass(frozen=True)

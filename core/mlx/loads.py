@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import mlx.core as mx
 
 from core.catalog import Catalog, Float32, ModelKind
-from core.errors import EngineError, LoadFailed
+from core.errors import EngineError, LoadFailed, ModelUnloaded
 from core.mlx.kv.prefix_cache import SAVE_S
 from core.mlx.models.precision import precision
 from core.mlx.pool import Pool, Resident
@@ -86,17 +86,21 @@ class Loads:
         load.waiters.append((ready, whose))
         self._changed()
 
-    def forget(self, whose: object) -> None:
-        """Someone no longer waits. A load that has begun goes on, for whoever asks next; one that nobody wants is not
-        begun."""
+    def forget(self, whose: object, give_up: bool = False) -> None:
+        """Someone no longer waits. One that nobody wants is not begun; a load that has begun goes on, for whoever asks
+        next, or is given up as well."""
         for load in list(self._loads.values()):
-            left = [waiter for waiter in load.waiters if waiter[1] is not whose]
+            left = [waiter for waiter in load.waiters if waiter[1] != whose]
             wanted = left or len(left) == len(load.waiters)
             load.waiters = left
-            if load.steps is None and not wanted:
+            if wanted:
+                continue
+            if load.steps is None:
                 del self._loads[load.model_id]
                 self._notify(Notice(NoticeKind.MODEL_UNLOADED, load.model_id))
                 self._changed()
+            elif give_up:
+                self.cancel(load.model_id, ModelUnloaded(f"Nobody waits for {load.model_id} any more."))
 
     def cancel(self, model_id: str, error: EngineError) -> bool:
         """Give a model up; who waits for it gets `error`. Returns whether it was on its way."""

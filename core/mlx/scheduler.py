@@ -104,7 +104,12 @@ class Scheduler:
             work.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
         self.publish()
 
-    def load(self, model_id: str, pin: bool, future: Future[LoadedModel]) -> None:
+    def give_up_load(self, number: int) -> None:
+        """Nobody waits any more for what the load of this number was asked for."""
+        self._loads.forget(number, give_up=True)
+        self.publish()
+
+    def load(self, model_id: str, pin: bool, future: Future[LoadedModel], number: int) -> None:
         """Load a model; the future gets what status says of it."""
 
         def ready(found: Resident | EngineError) -> None:
@@ -113,7 +118,7 @@ class Scheduler:
             self.publish()
             _settle(future, found, lambda resident: self._describe(model_id, resident))
 
-        self._with_model(model_id, ready)
+        self._with_model(model_id, ready, number)
 
     def unpin(self, model_id: str, future: Future[None]) -> None:
         """Let a model be evicted again."""

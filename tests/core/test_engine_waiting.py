@@ -226,3 +226,17 @@ def test_an_engine_closes_in_the_middle_of_what_is_tried_with_a_model(
     with pytest.raises(EngineClosed):
         loaded.result(0)
     assert trial.passes == 1
+
+
+def test_a_load_whose_future_is_cancelled_is_given_up_unless_others_wait_for_it(
+    own_engine: Engine, slow: SlowLoads
+) -> None:
+    alone, queued, shared = (own_engine.load(model) for model in (VISION, LARGER, TEXT))
+    request = ask(own_engine, TEXT)
+    slow.may_begin.set()
+    assert slow.reached.wait(30)
+    for future in (alone, queued, shared):
+        assert future.cancel()
+    slow.may_go.set()
+    request.result()
+    assert [model.id for model in own_engine.status().models] == [TEXT]

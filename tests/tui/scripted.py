@@ -144,6 +144,7 @@ class ScriptedEngine:
     def __post_init__(self) -> None:
         self.settings = Settings()
         self.figures = None
+        self.machine = ""
         self.requests: list[GenerationRequest] = []
         self.generations: list[Generation] = []
         self.closed = False
@@ -183,7 +184,14 @@ class ScriptedEngine:
         used = sum(entry.memory_bytes for entry in models)
         running = sum(not generation.done for generation in self.generations)
         return EngineStatus(
-            self.alive, "cpu", models, running=running, active_memory=used, peak_memory=used, memory_budget=24_000 * MB
+            self.alive,
+            "cpu",
+            models,
+            running=running,
+            active_memory=used,
+            peak_memory=used,
+            memory_budget=24_000 * MB,
+            machine=self.machine,
         )
 
     def _tell(self, kind: NoticeKind, model_id: str | None = None) -> None:

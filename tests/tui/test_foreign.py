@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from textual.content import Content
 
 from tui.foreign import one_line, plain, shorten, shorten_path
@@ -27,8 +28,16 @@ def test_a_styled_text_has_one_style_from_end_to_end() -> None:
 @given(st.text(), st.integers(0, 40))
 def test_a_shortened_text_fits_and_has_no_line_breaks(text: str, width: int) -> None:
     short = shorten(text, width)
-    assert len(short) <= width
+    assert cell_len(short) <= width
     assert "\n" not in short
+
+
+def test_wide_characters_count_as_the_two_cells_that_they_take() -> None:
+    assert shorten("中文模型-通义千问-7B", 11) == "中文…问-7B"
+    assert shorten("中文", 4) == "中文"
+    assert shorten("中文模", 4) == "中…"
+    assert shorten_path("模型/通义", 9) == "模型/通义"
+    assert shorten_path("模型/通义", 8) == "通义"
 
 
 def test_both_ends_of_a_long_name_stay() -> None:

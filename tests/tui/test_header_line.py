@@ -34,6 +34,16 @@ def test_it_fills_the_line_and_keeps_the_address_whole(width: int) -> None:
     assert ("memory 1.4 GB of 24 GB" if width >= 120 else "mem 1.4G/24G") in text
 
 
+@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_wide_names_and_bad_news_leave_the_end_of_the_line_whole(width: int, alive: bool) -> None:
+    assert LONG.status is not None
+    wide = replace(LONG, quick="模型/通义千问通义千问通义千问-7B", status=replace(LONG.status, alive=alive))
+    line = header_content(wide, width)
+    assert line.cell_length == width
+    assert line.plain.endswith("127.0.0.1:8484  ^t ")
+
+
 def test_names_are_whole_where_there_is_room() -> None:
     text = header_content(LONG, 160).plain
     assert "quick ● Qwen2-VL-2B-Instruct-4bit" in text

@@ -15,6 +15,20 @@ from tests.pseudo_terminal import ANSWERS, PseudoTerminal
 ASSAY = "import sys; sys.argv = ['assay']; from tui.cli.main import main; main()"
 SLOW_ASSAY = f"import time, tui.services; tui.services.open_services = lambda settings: time.sleep(60); {ASSAY}"
 """Its engine takes its time."""
+NO_PANES = (
+    "import time, tui.typed_last, tui.frame; tui.typed_last.TYPED_WITHIN_S = 1.0; read = tui.frame.Frame._read_panes; "
+    f"tui.frame.Frame._read_panes = lambda app: time.sleep(20) or read(app); {ASSAY}"
+)
+"""It has panes only when it is much too late."""
+CHAT_ONLY = (
+    "import asyncio, tui.typed_last, tui.frame; tui.typed_last.TYPED_WITHIN_S = 1.0\n"
+    "mount = tui.frame.Frame._mount_pane\n"
+    "async def late(app, face, pane):\n"
+    "    await asyncio.sleep(0 if face == 'chat' else 20)\n"
+    "    await mount(app, face, pane)\n"
+    f"tui.frame.Frame._mount_pane = late; {ASSAY}"
+)
+"""Its other panes come much too late, and keys that are no text wait for them."""
 ALT_SCREEN, ALT_SCREEN_LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 CTRL_Q = b"\x11"
 
@@ -220,3 +234,18 @@ def test_what_is_typed_before_the_engine_is_up_keeps_its_order(
         terminal.wait_for(lambda seen: b"ghi" in seen.partition(b"starting engine")[2])
         assert left(terminal) == 0
     assert drafts(tmp_path) == ["abc\ndef\nghi"]
+
+
+@pytest.mark.parametrize(("program", "there"), [(NO_PANES, b"starting engine"), (CHAT_ONLY, b"Ask something.")])
+def test_what_is_typed_during_the_start_is_kept_however_slow_the_machine(
+    environment: dict[str, str], tmp_path: Path, program: str, there: bytes
+) -> None:
+    for number in b"12":
+        with PseudoTerminal(program, environment) as terminal:
+            terminal.wait_for(there)
+            terminal.write(b"agann\x7f\x7fin " + bytes([number]) + b"\r" + CTRL_Q)
+            assert terminal.exit_code() == 0
+            assert b"Traceback" not in terminal.seen
+    assert drafts(tmp_path) == ["again 2"]
+    with History(tmp_path / "data" / "history.sqlite3") as history:
+        assert [chat.title for chat in history.chats()] == ["again 1"]

@@ -26,6 +26,7 @@ def fed(text: TerminalText, *pieces: bytes, quiets: int = 1) -> str:
     return "".join(
         event if isinstance(event, str) else f"<{event.text}>" if isinstance(event, events.Paste) else f"({event.key})"
         for event in come
+        if not isinstance(event, events.Key) or not event.is_printable  # a letter would be written
     )
 
 
@@ -74,6 +75,28 @@ def test_another_size_told_in_band_is_for_textual() -> None:
 
 def test_an_answer_that_never_ends_is_text_again() -> None:
     assert read(b"\x1b[?62;")[0] == "\x1b[?62;"
+
+
+@pytest.mark.parametrize(
+    ("data", "come"),
+    [
+        (b"\x1bd", "(alt+d)"),
+        (b"\x1bd\x1bd\x1bXa", "(alt+d)(alt+d)\x1bXa"),
+        (b"a\x1bDb\x1b7", "a(alt+shift+d)b(alt+7)"),
+        (b"\x1b\x1bd", "(escape)(alt+d)"),
+        (b"\x1bOA\x1b[1;3C", "\x1bOA\x1b[1;3C"),
+        (b"\xe2\x88\x82", "∂"),
+        (b"\x1bd\x1b[200~\x1bd\x1b[201~", "(alt+d)<d>"),
+    ],
+)
+def test_a_letter_with_alt_held_writes_nothing(data: bytes, come: str) -> None:
+    assert read(data)[0] == come
+
+
+@pytest.mark.parametrize("keys", [(b"\x1b", b"d"), (b"a\x1b", b"hello")])
+def test_escape_and_a_letter_after_it_are_two_keys(keys: tuple[bytes, bytes]) -> None:
+    before, after = keys
+    assert read(before, after)[0] == f"{before[:-1].decode()}(escape){after.decode()}"
 
 
 PASTED = (

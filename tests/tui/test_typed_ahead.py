@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from textual import events
 
 from tui.typed_ahead import TypedAhead
@@ -72,3 +73,21 @@ async def test_what_comes_while_an_earlier_key_is_at_work_waits_behind_it() -> N
 
     await ahead.let_through(slow)
     assert names(taken) == "a b"
+
+
+async def test_a_key_that_is_held_down_is_one_that_waits_twice() -> None:
+    repeated = []
+    ahead = TypedAhead()
+    for name in ("down", "down", "up", "tab", "tab"):
+        ahead.holds(key(name), "ctrl+q")
+
+    async def take(event: events.Event) -> None:
+        repeated.append(ahead.repeated)
+
+    await ahead.let_through(take)
+    assert repeated == [True, False, False, False, False]
+    await ahead.through(0.1)
+    ahead.holds(key("a"), "ctrl+q")
+    ahead.hold(key("b"))
+    with pytest.raises(TimeoutError):
+        await ahead.through(0.001)

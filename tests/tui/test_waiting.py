@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from core.engine import Engine
 from core.mlx.runtimes import load_steps
@@ -15,6 +16,7 @@ from core.settings import Settings
 from core.status import EngineStatus, LoadedModel, ModelState
 from server.lifecycle import ApiServer
 from tests.tui.conftest import FULL, QUICK, Furnished, screen_text, until
+from tests.tui.test_stopping import footer
 from tui.services import Services
 from tui.waiting import coming, load_ahead
 
@@ -132,3 +134,60 @@ async def test_models_on_their_way_are_called_so_and_a_load_that_is_given_up_sto
         held.may_go.set()
         await until(pilot, lambda: not app.models.busy)
         assert FULL not in {model.id for model in held.engine.status().models}
+
+
+async def shown(held: Held, pilot: Pilot[None], *, asked_elsewhere: bool) -> None:
+    """A golden run waits for one of its models, the other one is in memory."""
+    app = held.app
+    await until(pilot, lambda: app.state.phase == "ready" and app.chat.bar._models and app.golden.table.selected)
+    held.may_begin.set()
+    held.may_go.set()
+    app.models.load(QUICK)
+    await until(pilot, lambda: (there := app.state.loaded(QUICK)) and there.state is ModelState.READY)
+    held.reached.clear()
+    held.may_go.clear()
+    if asked_elsewhere:
+        app.models.load(FULL)
+        await until(pilot, held.reached.is_set)
+    app.golden.table.select("vision/describe_image#red")
+    await pilot.press("f4", "r")
+    await until(pilot, lambda: "loading gemma3, 63 %" in screen_text(app), "which load the run waits for")
+
+
+async def test_a_run_names_its_load_and_gives_it_up_when_it_is_stopped(held: Held) -> None:
+    app = held.app
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(held, pilot, asked_elsewhere=False)
+        await until(pilot, lambda: ("^\\", "Stop load") in footer(app), "the key that gives the load up")
+        await pilot.press("escape")
+        await until(pilot, lambda: not app.golden.busy)
+        held.may_go.set()
+        await until(pilot, lambda: app.state.loaded(FULL) is None, "that nothing is loaded any more")
+        await until(pilot, lambda: not any("Stop" in label for _, label in footer(app)))
+        assert app.state.loaded(QUICK)
+
+
+async def test_a_load_that_others_wait_for_outlives_the_run(held: Held) -> None:
+    app = held.app
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(held, pilot, asked_elsewhere=True)
+        await pilot.press("escape")
+        await until(pilot, lambda: not app.golden.busy)
+        held.may_go.set()
+        await until(pilot, lambda: (there := app.state.loaded(FULL)) and there.state is ModelState.READY)
+
+
+async def test_the_load_of_a_question_that_was_taken_back_has_a_key(held: Held) -> None:
+    app = held.app
+    held.may_begin.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state.phase == "ready" and app.chat.bar._models)
+        await pilot.press(*"hello", "enter")
+        await until(pilot, held.reached.is_set)
+        await pilot.press("escape")
+        await until(pilot, lambda: not app.chat.busy)
+        await until(pilot, lambda: ("^\\", "Stop load") in footer(app))
+        await pilot.press("ctrl+backslash")
+        held.may_go.set()
+        await until(pilot, lambda: not held.engine.status().models)
+        await until(pilot, lambda: not any("Stop" in label for _, label in footer(app)))

@@ -36,7 +36,7 @@ def call_content(call: ToolCall) -> Content:
     else:
         shown = ", ".join(f"{name}={value!r}" for name, value in parsed.items())
         arguments = plain(shown)
-    return Content.assemble(("⚒ ", "$secondary"), plain(call.name, "bold $secondary"), "(", arguments, ")")
+    return Content.assemble(plain(call.name, "bold $secondary"), "(", arguments, ")")
 
 
 class AnswerView:
@@ -61,6 +61,16 @@ class AnswerView:
     def text(self) -> str:
         """The answer without its thinking."""
         return self._result.text
+
+    @property
+    def copied(self) -> tuple[str, str]:
+        """The text; of an answer that has none its calls, or else its thinking."""
+        result = self._result
+        if result.text:
+            return result.text, ""
+        if result.tool_calls:
+            return "\n".join(call_content(call).plain for call in result.tool_calls), "the calls of tools"
+        return result.thinking.strip(), "the thinking"
 
     @property
     def thinks(self) -> bool:
@@ -114,7 +124,7 @@ class AnswerView:
         if body and (self._result.tool_calls or self._problem or self._figures):
             lines.append(Line(look.blank(0)))
         for call in self._result.tool_calls:
-            lines += text_lines(call_content(call), width, look)
+            lines += text_lines(Content.assemble(("⚒ ", "$secondary"), call_content(call)), width, look)
         if self._problem:
             lines += text_lines(plain(self._problem), width, look, "$error")
         if self._figures:

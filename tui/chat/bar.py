@@ -17,13 +17,14 @@ from core.chats.settings import ChatSettings
 from tui.chat.model_choices import TIERS, choices
 from tui.foreign import clean, plain
 from tui.state import WorkbenchState
+from tui.widgets.choice import Choice
 from tui.widgets.redraw import redraw
 
 CHOOSER_CELLS = 34
 """What the name of a model should have."""
 
 
-class ModelChooser(Select[str]):
+class ModelChooser(Choice[str]):
     """Says when it has closed, so that what is typed next goes where it was meant."""
 
     class Closed(Message):
@@ -64,6 +65,11 @@ class ChatBar(Horizontal):
         self._models = list(models)
         self._offer_models()
         return before if before != self.chosen else ""
+
+    @property
+    def known(self) -> list[str]:
+        """The models on the disk."""
+        return [info.id for info in self._models]
 
     def watch_state(self) -> None:
         if self.is_mounted:

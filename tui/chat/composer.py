@@ -23,7 +23,7 @@ ASK = "Ask something. @ attaches an image."
 class Composer(TextField):
     """The input of the chat. It knows nothing of models: it posts what the person did."""
 
-    BINDINGS: ClassVar = bindings("composer")
+    BINDINGS: ClassVar = [*bindings("completing"), *bindings("composer")]
 
     class Submitted(Message):
         def __init__(self, text: str) -> None:
@@ -73,7 +73,7 @@ class Composer(TextField):
             highlight_cursor_line=False,
             placeholder=ASK,
         )
-        self.completing = False
+        self._completing = False
         self.sends = False
         """Whether enter sends; until then it breaks the line, and what is typed waits here in its order."""
         self.editing = False
@@ -81,11 +81,22 @@ class Composer(TextField):
         self._recalled: int | None = None
         self._draft = ""
 
+    @property
+    def completing(self) -> bool:
+        """Whether the list of paths is open, which takes some of the keys."""
+        return self._completing
+
+    @completing.setter
+    def completing(self, completing: bool) -> None:
+        if completing != self._completing:
+            self._completing = completing
+            self.refresh_bindings()
+
     # -- sending ------------------------------------------------------------------------------------------------------
 
     def action_send(self) -> None:
         if self.completing:
-            self.post_message(self.CompletionKey("accept"))
+            self.action_complete()
         elif not self.sends:
             if self.text.strip():
                 self.insert("\n")
@@ -108,7 +119,7 @@ class Composer(TextField):
         names = clean(", ".join(tools))
         self.placeholder = plain(f"The model waits for what {names} gives: type the result here.") if tools else ASK
         if not self.editing:
-            self.border_title = plain(f"result of {names}") if tools else ""
+            self.border_title = plain(f" result of {names} ") if tools else ""
 
     def write(self, text: str) -> None:
         """Put `text` in the box, the cursor behind it."""
@@ -123,7 +134,7 @@ class Composer(TextField):
 
     def show_edit(self, title: str) -> None:
         """Say that a sent message is being edited, or, with "", that none is."""
-        self.border_title = title
+        self.border_title = f" {title} " if title else ""
         self.editing = bool(title)
         self.refresh_bindings()
 
@@ -131,7 +142,17 @@ class Composer(TextField):
         self.post_message(self.EditLeft())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "leave_edit" or self.editing
+        if action in ("complete", "close_completions"):
+            return self.completing
+        if action == "send":
+            return not self.completing
+        return action != "leave_edit" or (self.editing and not self.completing)
+
+    def action_complete(self) -> None:
+        self.post_message(self.CompletionKey("accept"))
+
+    def action_close_completions(self) -> None:
+        self.post_message(self.CompletionKey("close"))
 
     # -- keys that mean something else here ---------------------------------------------------------------------------
 
@@ -181,7 +202,10 @@ class Composer(TextField):
         if self.completing and event.key in ("tab", "escape"):
             event.stop()
             event.prevent_default()
-            self.post_message(self.CompletionKey("accept" if event.key == "tab" else "close"))
+            if event.key == "tab":
+                self.action_complete()
+            else:
+                self.action_close_completions()
             return
         if event.key == "enter":  # in its turn: a priority binding would overtake what was typed before it
             event.stop()

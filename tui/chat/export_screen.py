@@ -10,14 +10,15 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from tui.actions import bindings
+from tui.widgets.footer import KeyFooter
+
 
 class ExportScreen(ModalScreen[str | None]):
     """Dismissed with the file's suffix, ".md" or ".json", or with None."""
 
     BINDINGS: ClassVar = [
-        Binding("escape", "choose('')", "Leave", show=False),
-        Binding("m", "choose('.md')", "Markdown", show=False),
-        Binding("j", "choose('.json')", "JSON", show=False),
+        *bindings("export"),
         Binding("left,right", "app.focus_next", show=False),
     ]
 
@@ -36,6 +37,7 @@ class ExportScreen(ModalScreen[str | None]):
                 yield Button("Markdown", variant="primary", id="md", compact=True)
                 yield Button("JSON", id="json", compact=True)
                 yield Button("Cancel", id="no", compact=True)
+        yield KeyFooter(show_command_palette=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.action_choose({"md": ".md", "json": ".json"}.get(event.button.id or "", ""))

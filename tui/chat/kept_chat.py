@@ -38,6 +38,7 @@ from tui.chat.turn_view import TurnView
 from tui.foreign import plain, short_name
 from tui.services import Services
 from tui.state import WorkbenchState
+from tui.typed_ahead import TURNS_THE_PAGE
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -74,6 +75,10 @@ class KeptChat(Vertical):
         self._saver: ChatSaver | None = None
         self._taking_up: Worker[None] | None = None
         self._edit: Edit | None = None
+        self._setting: ChatSettingsScreen | None = None
+        """The dialogue of the settings, while it is open."""
+        self._put_off: dict[Node, Draft] = {}
+        """Wordings of turns that were written and left."""
         self._kept = Written()
         """What is written, as the file has it."""
         self._unfolded = False
@@ -101,7 +106,7 @@ class KeptChat(Vertical):
             self._saver = ChatSaver(history_file(settings.data_dir), unsaved)  # notify may be called on any thread
             self._taking_up = self._take_up(self._saver)
 
-    @work(exclusive=True, group="saved-chats")
+    @work(exclusive=True, group=TURNS_THE_PAGE)
     async def _take_up(self, saver: ChatSaver) -> None:
         """Go on with what was written for a new chat when the workbench was left."""
         try:
@@ -116,7 +121,10 @@ class KeptChat(Vertical):
         self.set_interval(KEEP_EVERY_S, self._keep_written)
 
     async def prepare_to_end(self, settings: Callable[[], Awaitable[Settings]]) -> None:
-        """Have what is written kept even where no services have come yet, beside what was written before."""
+        """Have what is written kept even where no services have come yet, beside what was written before; and settings
+        that are still being changed, as far as they can be read, where nobody was there to be asked."""
+        if self._setting is not None and (changed := self._setting.readable):
+            self.set_settings(changed)
         if self._saver is None and self._written():
             self._open_file(await settings())
         if self._taking_up is not None:
@@ -149,7 +157,11 @@ class KeptChat(Vertical):
 
     @work(exclusive=True, group="settings")
     async def action_settings(self) -> None:
-        settings = await self.app.push_screen_wait(ChatSettingsScreen(self.settings))
+        self._setting = ChatSettingsScreen(self.settings)
+        try:
+            settings = await self.app.push_screen_wait(self._setting)
+        finally:
+            self._setting = None
         if settings is not None:
             self.set_settings(settings)
 
@@ -170,8 +182,10 @@ class KeptChat(Vertical):
     # -- what is written ----------------------------------------------------------------------------------------------
 
     def _written(self) -> Written:
-        draft = self.input.draft
-        return Written(draft) if self._edit is None else Written(self._edit.before, (self._edit.node, draft))
+        draft, put_off = self.input.draft, tuple(self._put_off.items())
+        if self._edit is None:
+            return Written(draft, None, put_off)
+        return Written(self._edit.before, (self._edit.node, draft), put_off)
 
     def _keep_written(self) -> None:
         """Write down what is written, if it has changed."""
@@ -183,7 +197,8 @@ class KeptChat(Vertical):
     async def _show_written(self, written: Written) -> None:
         """Put what was written into the composer."""
         await self.input.put(written.new)
-        self._edit = None
+        self._edit, self._put_off = None, dict(written.put_off)
+        self._mark_put_off()
         if written.edit is not None:
             await self._begin_edit(*written.edit)
         else:
@@ -193,10 +208,26 @@ class KeptChat(Vertical):
     async def _begin_edit(self, node: Node, draft: Draft) -> None:
         """Have the composer change a turn; the draft that is in it waits."""
         self._edit = Edit(node, self.input.draft if self._edit is None else self._edit.before)
+        again = self._put_off.pop(node, None) is not None
+        self._mark_put_off()
         await self.input.put(draft)
         asked = [step for step in self.conversation.above(node) if step.turn.message.role is not Role.ASSISTANT]
-        self.input.composer.show_edit(f" editing your message {len(asked)} · ⏎ sends a new version · esc leaves it ")
+        what = f"{'your draft of' if again else 'your'} message {len(asked)}"
+        self.input.composer.show_edit(f"editing {what} · ⏎ sends a new version · esc leaves it")
         self._say_what_comes_next()
+
+    def _put_edit_off(self) -> None:
+        """The turn that is edited keeps what has been written of it, until it is edited again."""
+        if self._edit is not None and self.input.draft not in (wording(self._edit.node), Draft()):
+            self._put_off[self._edit.node] = self.input.draft
+            self._mark_put_off()
+
+    def _mark_put_off(self) -> None:
+        """Have the turns say of which another wording waits."""
+        for view in self.transcript.views(QuestionView):
+            if view.put_off != (view.node in self._put_off):
+                view.put_off = not view.put_off
+                view.changed()
 
     async def _end_edit(self, typed: str = "") -> None:
         """Give the composer back what was in it before, and what has been typed since."""
@@ -231,7 +262,7 @@ class KeptChat(Vertical):
         self._show_title()
         self.focus_main()
 
-    @work(exclusive=True, group="saved-chats")
+    @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_new_chat(self) -> None:
         """Begin a new chat, with what was written for it; a new one in which something is written becomes a draft."""
         self._end_answer()
@@ -249,13 +280,13 @@ class KeptChat(Vertical):
                 self.notify(error.message, title="Drafts are not read", severity="warning")
         await self._go_to(Opened(Conversation(), self.defaults, written))
 
-    @work(exclusive=True, group="saved-chats")
+    @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_saved_chats(self) -> None:
         if self._saver is None:
             self.notify("The engine is still starting.")
             return
         self._keep_written()
-        screen = SavedChats(self._saver)
+        screen = SavedChats(self._saver, self._called)
         wanted = await self.app.push_screen_wait(screen)
         gone = self.conversation.chat in screen.deleted
         if gone or wanted is not None:
@@ -279,6 +310,7 @@ class KeptChat(Vertical):
     def _show_title(self) -> None:
         self.border_subtitle = plain(self.conversation.title) if self.conversation.turns else ""
         self._say_what_comes_next()
+        self.refresh_bindings()
 
     @on(Attachments.Changed)
     def _say_what_comes_next(self) -> None:
@@ -290,11 +322,20 @@ class KeptChat(Vertical):
 
     # -- branches -----------------------------------------------------------------------------------------------------
 
+    def _called(self, model: str) -> str:
+        """A model without the account that published it, where no other one on the disk is called the same."""
+        last = short_name(model)
+        return last if [known for known in self.bar.known if short_name(known) == last] == [model] else model
+
+    def _told(self, model: str, tier: str) -> str:
+        """Who answers, and for which tier if one was asked."""
+        return f"{tier} · {self._called(model)}" if tier else self._called(model)
+
     def _view(self, node: Node) -> TurnView:
         turn = node.turn
         if turn.message.role is not Role.ASSISTANT:
-            return QuestionView(turn.message, node)
-        view = AnswerView(short_name(turn.model), "", not self._unfolded, node)
+            return QuestionView(turn.message, node, node in self._put_off)
+        view = AnswerView(self._told(turn.model, turn.tier), turn.tier, not self._unfolded, node)
         view.set(result_of(turn), final_figures(turn.finished) if turn.finished else "")
         return view
 
@@ -311,10 +352,15 @@ class KeptChat(Vertical):
         self.transcript.fold(not self._unfolded)
 
     def action_copy_answer(self) -> None:
+        """Copy the last answer; nothing in place of one that has no text."""
         answers = [turn for turn in self.conversation.turns if turn.message.role is Role.ASSISTANT]
-        if answers:
-            self.app.copy_to_clipboard(answers[-1].message.plain_text)
+        if not answers:
+            self.notify("There is no answer to copy yet.")
+        elif text := answers[-1].message.plain_text:
+            self.app.copy_to_clipboard(text)
             self.notify("Copied the last answer.", timeout=2)
+        else:
+            self.notify("The last answer has no text: nothing is copied. c on it copies what there is.")
 
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
@@ -330,3 +376,8 @@ class KeptChat(Vertical):
             self.notify(f"Wrote {await self._saver.export(self.conversation, self._model, target)}")
         except EngineError as error:
             self.notify(error.message, title="Not exported", severity="error")
+
+
+def wording(node: Node) -> Draft:
+    """A turn as the composer shows it."""
+    return Draft(QuestionView(node.turn.message).text, node.turn.message.images)

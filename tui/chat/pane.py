@@ -22,12 +22,10 @@ from tui.chat.bar import ModelChooser
 from tui.chat.chat_input import ChatInput
 from tui.chat.composer import Composer
 from tui.chat.conversation import answer_message
-from tui.chat.kept_chat import KeptChat
+from tui.chat.kept_chat import KeptChat, wording
 from tui.chat.live_answer import LiveAnswer
 from tui.chat.model_choices import TIERS, model_of
-from tui.chat.question_view import QuestionView
 from tui.chat.transcript import Transcript
-from tui.foreign import short_name
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import Phase
@@ -47,6 +45,8 @@ class Answering:
     live: LiveAnswer
     view: AnswerView
     model: str
+    tier: str
+    """The one that it answers for, "" where it was chosen by name."""
     settings: ChatSettings
     asked: Node
     """The question that it answers."""
@@ -76,7 +76,7 @@ class Answering:
             return None
         failed = self.generation.error is not None
         finished = None if failed else result.finished or self.live.broken(cut)
-        turn = Turn(message, self.model, finished, self.settings, self.began)
+        turn = Turn(message, self.model, finished, self.settings, self.began, self.tier)
         if self.node is None:
             self.node = Node(turn, self.asked)
         self.node.turn = turn
@@ -131,7 +131,7 @@ class ChatPane(KeptChat):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
-        return action != "regenerate" or not self.busy
+        return action != "regenerate" or (bool(self.conversation.turns) and not self.busy)
 
     # -- asking and answering -----------------------------------------------------------------------------------------
 
@@ -207,7 +207,7 @@ class ChatPane(KeptChat):
         choice = self.bar.chosen
         model = model_of(choice, self.state, self.conversation.has_images(asked))
         tier = choice if choice in TIERS else ""
-        label = f"{tier} · {short_name(model or 'no model')}" if tier else choice
+        label = self._told(model or "no model", tier)
         view = AnswerView(label, tier, folded=not self._unfolded)
         self.transcript.append(view)
         settings = self.settings
@@ -221,7 +221,7 @@ class ChatPane(KeptChat):
             view.refuse()
             view.set(LiveAnswer(0).result, "", error.message)
             return False
-        self._answering = Answering(generation, LiveAnswer(submitted), view, model, settings, asked, edited)
+        self._answering = Answering(generation, LiveAnswer(submitted), view, model, tier, settings, asked, edited)
         self.refresh_bindings()
         self._follow(self._answering, services)
         return True
@@ -281,7 +281,7 @@ class ChatPane(KeptChat):
             else:
                 self.notify("Stopped before the first word: the answer from before stays.")
             return
-        draft = _wording(asked)
+        draft = wording(asked)
         if answering.edited is None and (self._edit is not None or self.input.draft != Draft()):
             if not failed:
                 view.set(LiveAnswer(0).result, "stopped before its first word · ^r asks again")
@@ -363,20 +363,17 @@ class ChatPane(KeptChat):
         node = event.view.node
         if node is None:
             return
-        editing = self._edit.node if self._edit is not None else None
-        if editing is not None and editing is not node and self.input.draft != _wording(editing):
-            self.notify("Another message is being edited: send it, or leave it with escape.")
-        elif editing is not node:
-            await self._begin_edit(node, _wording(node))
+        if self._edit is None or self._edit.node is not node:
+            self._put_edit_off()
+            await self._begin_edit(node, self._put_off.get(node) or wording(node))
         self.focus_main()
 
     @on(Composer.EditLeft)
     async def _edit_left(self, event: Composer.EditLeft) -> None:
         """Escape while editing; an answer that runs goes on, F12 stops it."""
         event.stop()
+        node = self._edit.node if self._edit is not None else None
+        self._put_edit_off()
         await self._end_edit()
-
-
-def _wording(node: Node) -> Draft:
-    """A turn as the composer shows it."""
-    return Draft(QuestionView(node.turn.message).text, node.turn.message.images)
+        if node in self._put_off:
+            self.notify("What you wrote is kept: e on the message shows it again.")

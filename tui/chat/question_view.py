@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from core.calls.requests import Message, Role, TextPart, ToolResultPart
@@ -22,20 +23,27 @@ BETWEEN = 2
 class QuestionView:
     """A turn of the person's, or a tool's result that they typed."""
 
-    def __init__(self, message: Message, node: Node | None = None) -> None:
+    def __init__(self, message: Message, node: Node | None = None, put_off: bool = False) -> None:
         self.message = message
         self.node = node
+        self.put_off = put_off
+        """Whether another wording of it has been written and not sent."""
         self.refused = False
         self.changed = nobody
         self.thumbnails: list[Thumbnail] = []
 
     @property
     def text(self) -> str:
-        """The words of the turn."""
+        """The words of the turn. One result may stand for several calls."""
         if self.message.role is Role.TOOL:
             results = [part for part in self.message.parts if isinstance(part, ToolResultPart)]
-            return "\n".join(item.text for result in results for item in result.content if isinstance(item, TextPart))
+            texts = [item.text for result in results for item in result.content if isinstance(item, TextPart)]
+            return "\n".join(dict.fromkeys(texts))
         return self.message.plain_text
+
+    @property
+    def copied(self) -> tuple[str, str]:
+        return self.text, ""
 
     def refuse(self) -> None:
         """It goes back to the composer."""
@@ -52,7 +60,8 @@ class QuestionView:
     def lines(self, width: int, look: Look) -> list[Line]:
         dim = "$dim"
         label = "tool result" if self.message.role is Role.TOOL else "you"
-        head = Content.assemble(label, versions(self.node))
+        draft = Content.styled("  draft", "not bold $warning") if self.put_off else ""
+        head = Content.assemble(label, versions(self.node), draft)
         lines = text_lines(
             head,
             width,
@@ -70,7 +79,7 @@ class QuestionView:
         line, column = 0, 0
         boxes = [box_of(image, COLUMNS, ROWS) for image in self.message.images]
         taken = [
-            max(columns, min(len(image.name), COLUMNS))
+            max(columns, min(cell_len(image.name), COLUMNS))
             for image, (columns, _) in zip(self.message.images, boxes, strict=True)
         ]
         for number, image in enumerate(self.message.images):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import getters, on, work
@@ -17,7 +18,7 @@ from core.errors import EngineError
 from tui.actions import bindings
 from tui.chat.saver import ChatSaver
 from tui.figures import when
-from tui.foreign import one_line, plain, short_name
+from tui.foreign import one_line, plain, shorten
 from tui.screens.confirm import Confirm
 from tui.widgets.footer import KeyFooter
 from tui.widgets.row_table import Column, RowTable
@@ -63,9 +64,11 @@ class SavedChats(ModalScreen[Hit | None]):
     table = getters.query_one(RowTable)
     search = getters.query_one(Input)
 
-    def __init__(self, saver: ChatSaver) -> None:
+    def __init__(self, saver: ChatSaver, called: Callable[[str], str]) -> None:
+        """`called` says what a model is called."""
         super().__init__(classes="dialogue")
         self._saver = saver
+        self._called = called
         self._hits: dict[str, Hit] = {}
         self.deleted: set[int] = set()
         """The chats that are there no more."""
@@ -117,7 +120,7 @@ class SavedChats(ModalScreen[Hit | None]):
             case "turns":
                 return Content(str(chat.messages)) if chat.messages else Content.styled("draft", "$warning")
             case "model":
-                return plain(short_name(chat.model), "$dim")
+                return plain(shorten(self._called(chat.model), cells), "$dim")
             case _:
                 return Content.styled(when(chat.updated, time.time()), "$dim")
 

@@ -30,13 +30,15 @@ NOTHING = Draft()
 
 @dataclass(frozen=True)
 class Written:
-    """What is written in the composer and not sent: a new message, and another wording of a turn if one is edited."""
+    """What is written and not sent: a new message, another wording of a turn if one is edited, and those that were put
+    off, each at its turn."""
 
     new: Draft = NOTHING
     edit: tuple[Node, Draft] | None = None
+    put_off: tuple[tuple[Node, Draft], ...] = ()
 
     def __bool__(self) -> bool:
-        return self.edit is not None or bool(self.new.text.strip() or self.new.images)
+        return bool(self.edit or self.put_off) or bool(self.new.text.strip() or self.new.images)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class ChatSaver:
         self._said: set[str] = set()
         self._deleted: set[int] = set()
         """Chats of which nothing is to be written any more."""
+        self._own: Draft | None = None
+        """What is in the file for the next new chat, as far as this program has read or written it: another workbench
+        on the same folder may have written there since."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._history: History | None = None
         self._thread = threading.Thread(target=self._work, name="assay-history", daemon=True)
@@ -72,7 +77,7 @@ class ChatSaver:
         new = [(node, node.turn) for node in conversation.every if node.written is not node.turn]
         moved = [(place, place.shown) for place in conversation.moved]
         conversation.moved.clear()
-        title = conversation.title
+        title, first = conversation.title, all(node.written is None for node in conversation.every)
         if not new and not moved:
             return
 
@@ -80,7 +85,9 @@ class ChatSaver:
             history = self._open()
             if new and conversation.chat is None:
                 conversation.chat = history.start(title, model, settings).id
-                history.set_drafts(None, [])  # they were those of this chat
+                self._clear_new_draft(history)  # it was that of this chat
+            elif new and first and conversation.chat is not None:
+                history.rename(conversation.chat, title)  # it began as a draft, which may have said something else
             if conversation.chat is None:
                 return
             for node, turn in new:
@@ -120,15 +127,28 @@ class ChatSaver:
         self._put(write)
 
     def save_written(self, conversation: Conversation, written: Written) -> None:
-        """Keep what is written and not sent, of a chat or of the next new one."""
+        """Keep what is written and not sent, of a chat or of the next new one. A chat that is nothing but a draft is
+        called by it."""
+        draft_only = not conversation.every
 
         def write() -> None:
             drafts = [written.new] if written.new.text.strip() or written.new.images else []
             if written.edit is not None:
                 node, draft = written.edit
-                drafts.append(Draft(draft.text, draft.images, node.id))
-            if drafts or self._history is not None or self._path.exists():
-                self._open().set_drafts(conversation.chat, drafts)
+                drafts.append(replace(draft, turn=node.id))
+            drafts += [replace(draft, turn=node.id, put_off=True) for node, draft in written.put_off]
+            if not drafts and self._history is None and not self._path.exists():
+                return
+            history = self._open()
+            if conversation.chat is None:
+                own, self._own = self._own, drafts[0] if drafts else None
+                conversation.chat = history.set_new_draft(self._own, own, title_of)
+                if conversation.chat is None:
+                    return
+                self._own = None  # another workbench has made a chat of it: it goes on there
+            if draft_only:
+                history.rename(conversation.chat, title_of(written.new.text))
+            history.set_drafts(conversation.chat, drafts)
 
         self._put(write)
 
@@ -139,7 +159,7 @@ class ChatSaver:
             history = self._open()
             chat = history.start(title_of(written.new.text), model, settings)
             history.set_drafts(chat.id, [written.new])
-            history.set_drafts(None, [])
+            self._clear_new_draft(history)
 
         self._put(write)
 
@@ -148,6 +168,7 @@ class ChatSaver:
 
         def read() -> Written:
             drafts = self._open().drafts(None) if self._path.exists() else []
+            self._own = drafts[0] if drafts else None
             return Written(drafts[0]) if drafts else Written()
 
         return await self._ask(read)
@@ -177,8 +198,10 @@ class ChatSaver:
                 conversation.show(nodes[turn])
             drafts = history.drafts(chat)
             new = next((draft for draft in drafts if draft.turn is None), NOTHING)
-            edits = [(nodes[draft.turn], replace(draft, turn=None)) for draft in drafts if draft.turn in nodes]
-            return Opened(conversation, head.settings, Written(new, edits[0] if edits else None))
+            known = [(nodes[draft.turn], draft) for draft in drafts if draft.turn in nodes]
+            edits = [(node, replace(draft, turn=None)) for node, draft in known if not draft.put_off]
+            put_off = tuple((node, replace(draft, turn=None, put_off=False)) for node, draft in known if draft.put_off)
+            return Opened(conversation, head.settings, Written(new, edits[0] if edits else None, put_off))
 
         return await self._ask(read)
 
@@ -212,6 +235,13 @@ class ChatSaver:
         if self._history is None:
             self._history = History(self._path)
         return self._history
+
+    def _clear_new_draft(self, history: History) -> None:
+        """What was written for a new chat has become one. Another workbench's draft stays."""
+        aside = history.set_new_draft(None, self._own)
+        self._own = None
+        if aside is not None:
+            history.set_drafts(aside, [])  # the other one had made a chat of it
 
     def _put(self, work: Callable[[], None]) -> None:
         self._jobs.put(lambda: self._quietly(work))

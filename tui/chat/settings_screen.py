@@ -18,6 +18,7 @@ from core.chats.settings import ChatSettings, tool_to_json
 from tui.actions import bindings
 from tui.foreign import plain
 from tui.screens.unsaved import Unsaved, Wish
+from tui.widgets.choice import Choice
 from tui.widgets.footer import KeyFooter
 from tui.widgets.text_fields import LineField, TextField
 
@@ -103,7 +104,7 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             with Horizontal(classes="set-row"):
                 yield Label("Thinking")
                 thinking = {True: "on", False: "off", None: "default"}[settings.thinking]
-                yield Select[str](THINKING, value=thinking, allow_blank=False, id="set-thinking", compact=True)
+                yield Choice[str](THINKING, value=thinking, allow_blank=False, id="set-thinking", compact=True)
             yield Label(Content.assemble("Tools ", ("a JSON list of name, description, parameters", "$dim")))
             yield TextField(write_tools(settings.tools), id="set-tools", compact=True, tab_behavior="focus")
             yield Static(id="set-problem", markup=False)
@@ -127,29 +128,41 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             tools=read_tools(self.query_one("#set-tools", TextArea).text),
         )
 
-    def action_apply(self) -> None:
+    def action_apply(self) -> bool:
+        """Leave with what the fields say; False if one of them cannot be read."""
         try:
             settings = self._read()
         except BadSetting as problem:
             self.query_one("#set-problem", Static).update(plain(str(problem)))
-            return
+            return False
         self.dismiss(settings)
+        return True
 
     @property
     def _changed(self) -> bool:
         """Whether the fields say something else than they did; what cannot be read does."""
+        return self.readable != self._settings
+
+    @property
+    def readable(self) -> ChatSettings | None:
+        """What the fields say, None where they cannot be read."""
         try:
-            return self._read() != self._settings
+            return self._read()
         except BadSetting:
-            return True
+            return None
 
     @work(exclusive=True)
     async def action_leave(self) -> None:
+        await self.settled()
+
+    async def settled(self) -> bool:
+        """Have changes applied or discarded, as the person wishes, and leave; False if they stay. For a worker."""
         wish = await self.app.push_screen_wait(Unsaved()) if self._changed else Wish.DISCARD
         if wish is Wish.APPLY:
-            self.action_apply()
-        elif wish is Wish.DISCARD:
+            return self.action_apply()
+        if wish is Wish.DISCARD:
             self.dismiss(None)
+        return wish is Wish.DISCARD
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "yes":

@@ -188,9 +188,14 @@ class Transcript(TurnWindow, can_focus=True):
             (self.screen.focus_next if by > 0 else self.screen.focus_previous)()
 
     def action_copy(self) -> None:
-        if self._current is not None:
-            self.app.copy_to_clipboard(self._current.text)
-            self.app.notify("Copied.", timeout=2)
+        if self._current is None:
+            return
+        text, what = self._current.copied
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.app.notify(f"Copied {what}: the answer has no text." if what else "Copied.", timeout=4 if what else 2)
+        else:
+            self.app.notify("There is no text here: nothing is copied.")
 
     def action_edit(self) -> None:
         if isinstance(self._current, QuestionView):

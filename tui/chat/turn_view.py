@@ -40,7 +40,11 @@ class TurnView(Protocol):
 
     @property
     def text(self) -> str:
-        """What copying the turn gives."""
+        """What was said, without thinking and calls."""
+
+    @property
+    def copied(self) -> tuple[str, str]:
+        """What copying the turn gives, and what that is if it is not its text; "" where there is nothing."""
 
     def estimate(self, width: int) -> int:
         """About how many lines it takes, from the length of its text alone."""

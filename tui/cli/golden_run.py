@@ -164,6 +164,7 @@ def _write_json(file: Path, text: str) -> None:
 @contextmanager
 def _progress(console: Console, plan: Plan) -> Iterator[Any]:
     """A listener that shows how the run goes on: a bar on a terminal, a line for each attempt in a pipe."""
+    from rich.cells import split_text
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, ModelLoading, RunWarning
@@ -195,7 +196,7 @@ def _progress(console: Console, plan: Plan) -> Iterator[Any]:
             case AnswerDelta(planned, text):
                 said[planned.index] = (said[planned.index] + text)[-200:]
                 label = shown_line(f"{planned.case.id} {planned.tier}: {said[planned.index]}")
-                bar.update(task, description=label[: max(console.width - 40, 20)])
+                bar.update(task, description=split_text(label, max(console.width - 40, 20))[0])
             case AttemptFinished(_, attempt):
                 done += 1
                 bar.update(task, completed=done)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events, getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -21,7 +22,7 @@ from textual.widgets import Static
 
 from core.errors import EngineError
 from core.golden.plan import RunOptions, answering, make_plan
-from core.golden.progress import AttemptFinished, ModelLoading, RunEvent, RunWarning
+from core.golden.progress import AttemptFinished, AttemptStarted, ModelLoading, ModelReady, RunEvent, RunWarning
 from core.golden.reading import load_suite
 from core.golden.results import RunFolder, Verdict
 from core.golden.run import GoldenRun, RunResult
@@ -29,7 +30,7 @@ from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.foreign import plain, short_name, shorten
+from tui.foreign import one_line, plain, short_name, shorten
 from tui.golden.answer import STYLES
 from tui.golden.bar import bar_content
 from tui.golden.board import ONE, Board, Cell, Progress
@@ -89,11 +90,13 @@ class GoldenPane(Vertical):
         """Whether a run has been asked for that has not begun."""
         self._run: GoldenRun | None = None
         self._events: deque[RunEvent] = deque()
-        self._loading = ""
-        """The model that the run waits for."""
+        self._loading: list[str] = []
+        """The models that the run waits for, in the order in which it asked for them."""
         self._suite_read = asyncio.Event()
         self.last_run = ""
         """The name of the last run that is kept on disk whole; where there is none, of one that has an answer."""
+        self._offered = (False, False)
+        """Whether there are disagreements to go to, and images of the row to look at."""
         self._keeps = ""
         """The name of the run that goes on, if it is kept."""
 
@@ -144,7 +147,7 @@ class GoldenPane(Vertical):
             return
         self._suite = suite
         self._board = Board.of(suite.cases)
-        self.table.widest = max(map(len, self._board.cases), default=0)
+        self.table.widest = max(map(cell_len, self._board.cases), default=0)
         self.table.show(list(self._board.cases))
         self._redraw()
         self._suite_read.set()
@@ -189,7 +192,7 @@ class GoldenPane(Vertical):
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         match column.key:
             case "case":
-                fits = all(len(case_id) <= cells for case_id in self._board.cases)
+                fits = all(cell_len(case_id) <= cells for case_id in self._board.cases)
                 return plain(shorten(key if fits else key.rsplit("/", 1)[-1], cells))
             case "difference":
                 difference = self._board.difference(key)
@@ -204,17 +207,33 @@ class GoldenPane(Vertical):
         while self._events:
             event = self._events.popleft()
             self._board.add(event)
-            if isinstance(event, ModelLoading):
-                self._loading = event.model
-            elif isinstance(event, RunWarning):
-                self.notify(event.message, severity="warning")
-            else:
-                self._loading = ""
-            if isinstance(event, AttemptFinished):
-                self.last_run = self.last_run or self._keeps
+            match event:
+                case ModelLoading(model):
+                    self._loading.append(model)
+                case ModelReady(model):
+                    self._loading = [other for other in self._loading if other != model]
+                case RunWarning(message):
+                    self.notify(message, severity="warning")
+                case AttemptStarted():  # whatever could not be loaded is not waited for any more
+                    self._loading.clear()
+                case AttemptFinished():
+                    self.last_run = self.last_run or self._keeps
         self.table.redraw()
         self.detail.show(self._board, self.table.selected)
         self._redraw_bar()
+        self._refresh_keys()
+
+    def _refresh_keys(self) -> None:
+        case = self._board.cases.get(self.table.selected or "")
+        if (offers := (bool(self._board.disagreements()), case is not None and bool(case.images))) != self._offered:
+            self._offered = offers
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        if action == "view_picture":
+            return self._offered[1]
+        return action not in ("next_disagreement", "previous_disagreement") or self._offered[0]
 
     def _redraw_bar(self) -> None:
         if self._suite is None:
@@ -226,10 +245,12 @@ class GoldenPane(Vertical):
         redraw(bar, bar_content(self._board, name, running, bar.size.width))
 
     def _waits_for(self) -> str:
-        """The load that the run waits for, in the chat's words."""
+        """The load that the run waits for, in the chat's words: of several the one that is read now."""
         if not self._loading or self._services is None:
             return ""
-        return load_ahead(self._services.engine.status(), self._loading) or f"loading {short_name(self._loading)}"
+        status = self._services.engine.status()
+        first = next((load.id for load in status.loads if load.id in self._loading), self._loading[0])
+        return load_ahead(status, first) or f"loading {one_line(short_name(first))}"
 
     def on_resize(self, event: events.Resize) -> None:
         width = event.size.width
@@ -246,6 +267,7 @@ class GoldenPane(Vertical):
     def _row_moved(self, event: RowTable.Moved) -> None:
         event.stop()
         self.detail.show(self._board, event.key)
+        self._refresh_keys()
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -286,6 +308,7 @@ class GoldenPane(Vertical):
     def _give_up(self) -> None:
         """No run goes on: what was expected of it will not come."""
         self._planning = False
+        self._loading.clear()
         self._board.give_up()
         self.refresh_bindings()
         self._redraw()
@@ -340,9 +363,6 @@ class GoldenPane(Vertical):
 
     def _step(self, by: int) -> None:
         places = self._board.disagreements()
-        if not places:
-            self.notify("The tiers agree wherever both have answered.")
-            return
         order = list(self._board.cases)
         here = order.index(self.table.selected) if self.table.selected in order else -1
         ahead = [place for place in (places if by > 0 else reversed(places)) if (order.index(place) - here) * by > 0]
@@ -357,8 +377,6 @@ class GoldenPane(Vertical):
     def action_view_picture(self) -> None:
         if self.detail.images:
             self.post_message(Picture.Wanted(self.detail.images[0], self.detail.images))
-        else:
-            self.notify("This prompt has no image.")
 
 
 def verdict_content(cell: Cell, cells: int) -> Content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -105,9 +106,15 @@ def cell(
 
 
 def detail_content(
-    facts: Facts, remote: Remote | None, problem: str, status: EngineStatus | None, width: int, hub: str
+    facts: Facts,
+    remote: Remote | None,
+    problem: str,
+    status: EngineStatus | None,
+    width: int,
+    hub: str,
+    figures: Iterable[tuple[str, str]] = (),
 ) -> Content:
-    """The lines of the panel in `width` cells; `hub` is the Hub's address."""
+    """The lines of the panel in `width` cells, figures with their labels among them; `hub` is the Hub's address."""
     lines = [plain(facts.id, "bold")]
     told = one_line(problem or (remote.info.problem if remote is not None and remote.info.problem else ""))
     if told:
@@ -122,6 +129,7 @@ def detail_content(
     fields = (
         _fields(remote, status) if remote is not None else [] if problem else [("", "its files are being looked at…")]
     )
+    fields += figures
     changed = f"changed {facts.modified:%Y-%m-%d}" if facts.modified else ""
     popular = f"{number(facts.downloads)} downloads · {number(facts.likes)} likes"
     fields += [

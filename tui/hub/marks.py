@@ -8,5 +8,5 @@ MARKS = {
     OLDER: "Another revision of it is on this disk",
     PART: "A part of it is on this disk: its download has not ended",
     GATED: "Its licence has to be accepted before a download",
-    CODE: "It comes with code of its own, which runs only if the settings allow it",
+    CODE: "It has code of its own, which runs where settings allow it",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -16,7 +17,9 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from core.catalog import ModelInfo
 from core.hub.progress import Progress
+from core.status import EngineStatus
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.figures import size_in_words
@@ -26,6 +29,8 @@ from tui.hub.downloads_panel import DownloadsPanel
 from tui.hub.search import Search
 from tui.hub.search_text import NOT_ASKED, counted, filters, in_place_of_rows
 from tui.hub.wish import Wish
+from tui.models.detail import REST_S
+from tui.models.figure_reader import FigureReader
 from tui.models.fit import CHAT_TOKENS, Fit
 from tui.screens.confirm import Confirm
 from tui.screens.jump import Target
@@ -84,6 +89,7 @@ class HubView(Vertical):
         self._wanting: Timer | None = None
         self._card: CardScreen | None = None
         self._has_target = False
+        self._figures: FigureReader | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="hub-search-line"):
@@ -104,6 +110,7 @@ class HubView(Vertical):
     def attach(self, services: Services) -> None:
         """Begin to work with the opened services."""
         self._services = services
+        self._figures = FigureReader(services)
         self.downloads.attach(services)
 
     def close(self) -> bool:
@@ -234,15 +241,34 @@ class HubView(Vertical):
         search = self._shown
         known = search.known.get(facts.id) if search is not None else None
         problem = search.problems.get(facts.id, "") if search is not None else ""
-        return detail_content(facts, known, problem, self.state.status, width, endpoint())
+        figures = self._figures.lines(facts.id) if self._figures is not None else ()
+        return detail_content(facts, known, problem, self.state.status, width, endpoint(), figures)
 
     def _show_detail(self) -> None:
         facts, detail = self.selected, self.query_one("#hub-detail", Static)
         self.query_one("#hub-detail-scroll").display = facts is not None
         if facts is not None:
             redraw(detail, self._told(facts, detail.content_size.width))
+            self._look_at_figures(facts)
         if self._card is not None:
             self._card.changed()
+
+    def _look_at_figures(self, facts: Facts) -> None:
+        """Have it read what was measured of a model, or is expected, once its files are known."""
+        search, status = self._shown, self.state.status
+        known = search.known.get(facts.id) if search is not None else None
+        stale = self._figures is not None and self._figures.is_stale(facts.id)
+        if stale and known is not None and status is not None and status.machine:
+            self._read_figures(known.info, status)
+
+    @work(exclusive=True, group="figures")
+    async def _read_figures(self, info: ModelInfo, status: EngineStatus) -> None:
+        await asyncio.sleep(REST_S)
+        figures = self._figures
+        assert figures is not None
+        figures.ask(info.id)
+        await off_loop(lambda: figures.read(info, status), "figures")
+        self._show_detail()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.show)

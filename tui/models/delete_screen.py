@@ -13,9 +13,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from tui.actions import bindings
 from tui.figures import size_in_words
 from tui.foreign import one_line, plain, shorten
 from tui.models.on_disk import also_in
+from tui.widgets.footer import KeyFooter
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 
@@ -41,8 +43,8 @@ class DeleteScreen(ModalScreen["Deletion | None"]):
     """
 
     BINDINGS: ClassVar = [
-        Binding("escape,n", "answer(False)", "No", show=False),
-        Binding("y,enter", "answer(True)", "Yes", show=False),
+        *bindings("question"),
+        Binding("enter", "answer(True)", "Yes", show=False),
         Binding("left,right", "app.focus_next", show=False),
     ]
 
@@ -65,6 +67,7 @@ class DeleteScreen(ModalScreen["Deletion | None"]):
             with Horizontal(classes="buttons"):
                 yield Button("Delete", variant="primary", id="yes", compact=True)
                 yield Button("Cancel", id="no", compact=True)
+        yield KeyFooter(show_command_palette=False)
 
     def on_mount(self) -> None:
         if len(self._plans) > 1:

@@ -89,14 +89,14 @@ class LoadingPane(Vertical):
 
     @property
     def busy(self) -> bool:
-        """Whether a load that was asked for here goes on."""
-        return bool(self._coming)
+        """Whether a load goes on, whoever has asked for it."""
+        return bool(self._coming or (self.state.status is not None and self.state.status.loads))
 
     def stop(self) -> None:
-        """Give the loads up that were asked for here; each ends with the piece that is read now."""
+        """Give the loads up that were asked for here, else all; each ends with the piece that is read now."""
         assert self._services is not None
         status = self._services.engine.status()
-        for model_id in dict.fromkeys(self._coming):
+        for model_id in dict.fromkeys(self._coming or [load.id for load in status.loads]):
             if coming(status, model_id) != ModelState.STOPPING:
                 self.notify(f"Stopping the load of {model_id}…", timeout=3)
                 self._unload(model_id)

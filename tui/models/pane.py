@@ -201,6 +201,8 @@ class ModelsPane(TwoViews):
     def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
         if not self.is_mounted:
             return
+        if _loads(before) != _loads(now):  # the key that gives one up comes and goes
+            self.refresh_bindings()
         if now.phase is Phase.FAILED:
             self.table.say("The engine did not start. The log says more; F1 shows where it is.")
         if now.phase is Phase.READY and before.phase is not Phase.READY and self._services is not None:
@@ -314,3 +316,8 @@ def _moves(state: WorkbenchState) -> tuple[object, ...]:
     status = state.status
     loaded = tuple((model.id, model.state) for model in status.models) if status else ()
     return loaded, status.memory_budget if status else 0, state.quick, state.full
+
+
+def _loads(state: WorkbenchState) -> bool:
+    """Whether a load goes on."""
+    return state.status is not None and bool(state.status.loads)

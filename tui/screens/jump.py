@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -11,6 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
+
+from tui.actions import bindings
+from tui.widgets.footer import KeyFooter
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Target:
 class JumpOverlay(ModalScreen[str]):
     """Dismissed with the letter that was pressed, or with "" by any other key."""
 
+    BINDINGS: ClassVar = bindings("jump")
+
     def __init__(self, targets: Sequence[Target]) -> None:
         super().__init__(classes="jump")
         self._targets = {target.letter: target for target in targets}
@@ -49,6 +55,10 @@ class JumpOverlay(ModalScreen[str]):
             )
             label.styles.offset = (region.x, region.y)
             yield label
+        yield KeyFooter(show_command_palette=False)
+
+    def action_leave(self) -> None:
+        self.dismiss("")
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

@@ -8,15 +8,15 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.actions import ACTIONS, PLACES, Action
+from tui.actions import ACTIONS, DIALOGUES, PLACES, Action, bindings
 from tui.foreign import plain
 from tui.screens.legend import legend
+from tui.widgets.footer import KeyFooter
 
 _GLYPHS = {
     "enter": "⏎",
@@ -58,12 +58,12 @@ COLUMN = max(cell_len(key_names(action)) for actions in ACTIONS.values() for act
 def places_of(screen: Screen[object]) -> list[str]:
     """The places whose keys work where the focus is, the innermost first. No key of the workbench is outside them."""
     homes = {action.id: place for place, actions in ACTIONS.items() for action in actions}
-    nodes = screen.focused.ancestors_with_self if screen.focused is not None else []
+    closed = set(DIALOGUES) - {homes.get(id) for id in working_in(screen)}
     found: list[str] = []
-    for node in nodes:
-        for bindings in node._bindings.key_to_bindings.values():
-            found += [homes[binding.id] for binding in bindings if binding.id in homes]
-    places = list(dict.fromkeys(place for place in found if place != "app"))
+    for node in (screen.focused or screen).ancestors_with_self:
+        for bound in node._bindings.key_to_bindings.values():
+            found += [homes[binding.id] for binding in bound if binding.id in homes]
+    places = list(dict.fromkeys(place for place in found if place not in ("app", *closed)))
     return sorted(places, key=lambda place: place == "text")  # the field's own keys before those of all fields
 
 
@@ -101,7 +101,7 @@ class KeysScreen(ModalScreen[None]):
     with, `working` the actions that work where the focus was.
     """
 
-    BINDINGS: ClassVar = [Binding("escape,f1,q,question_mark,enter", "close", "Close", show=False)]
+    BINDINGS: ClassVar = bindings("keys")
 
     def __init__(self, log: Path | None, first: Sequence[str] = (), working: Container[str] | None = None) -> None:
         super().__init__(classes="dialogue")
@@ -116,6 +116,7 @@ class KeysScreen(ModalScreen[None]):
             yield Static(keys_content(self._first, self._working), markup=False)
             if self._log is not None:
                 yield Static(plain(f"\nThe log is {self._log}", "$dim"), markup=False)
+        yield KeyFooter(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

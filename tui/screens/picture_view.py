@@ -15,8 +15,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.media.images import ImageData
+from tui.actions import bindings
 from tui.figures import size
 from tui.foreign import one_line, plain
+from tui.widgets.footer import KeyFooter
 from tui.widgets.picture import Picture
 
 CAPTION_CELLS = 60
@@ -33,11 +35,9 @@ class PictureView(ModalScreen[None]):
     """Left and right go through the images, from the last to the first and back; escape closes it."""
 
     BINDINGS: ClassVar = [
-        Binding("right,n,down,space,tab", "turn(1)", "Next", show=False),
-        Binding("left,p,up,shift+tab", "turn(-1)", "Previous", show=False),
-        Binding("home", "first", "First", show=False),
-        Binding("end", "last", "Last", show=False),
-        Binding("escape,enter,q,v", "close", "Close", show=False),
+        *bindings("pictures"),
+        Binding("down,space,tab", "turn(1)", show=False),
+        Binding("up,shift+tab", "turn(-1)", show=False),
     ]
 
     index: reactive[int] = reactive(0, init=False)
@@ -55,6 +55,10 @@ class PictureView(ModalScreen[None]):
             with Center(id="picture-place"):
                 yield picture
             yield Static(self._caption(), id="picture-caption", markup=False)
+        yield KeyFooter(show_command_palette=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action not in ("turn", "first", "last") or len(self._images) > 1
 
     def _picture(self) -> Picture:
         width, height = self.app.size

@@ -11,6 +11,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from tui.actions import bindings
+from tui.widgets.footer import KeyFooter
+
 
 class Wish(StrEnum):
     APPLY = "apply"
@@ -22,9 +25,7 @@ class Unsaved(ModalScreen[Wish]):
     """Dismissed with what to do; escape goes on, so that two of them lose nothing."""
 
     BINDINGS: ClassVar = [
-        Binding("escape,g", "answer('go-on')", "Go on", show=False),
-        Binding("a", "answer('apply')", "Apply", show=False),
-        Binding("d", "answer('discard')", "Discard", show=False),
+        *bindings("unsaved"),
         Binding("left,right", "app.focus_next", show=False),
     ]
 
@@ -39,6 +40,7 @@ class Unsaved(ModalScreen[Wish]):
                 yield Button("Apply", variant="primary", id=Wish.APPLY, compact=True)
                 yield Button("Discard", id=Wish.DISCARD, compact=True)
                 yield Button("Go on", id=Wish.GO_ON, compact=True)
+        yield KeyFooter(show_command_palette=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.action_answer(event.button.id or Wish.GO_ON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Footer
@@ -38,4 +39,4 @@ class KeyFooter(Footer):
 
 
 def _cells(key: FooterKey) -> int:
-    return len(key.key_display) + len(key.description) + AROUND
+    return cell_len(key.key_display) + cell_len(key.description) + AROUND

@@ -12,7 +12,9 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.actions import bindings
 from tui.foreign import plain
+from tui.widgets.footer import KeyFooter
 from tui.wire.snippets import snippets
 
 
@@ -20,12 +22,9 @@ class ApiPanel(ModalScreen[None]):
     """Left and right choose a program, c copies it, u and k copy the address and the key."""
 
     BINDINGS: ClassVar = [
-        Binding("escape,q,f6", "close", "Close", show=False),
-        Binding("right,tab,l", "turn(1)", "Next", show=False),
-        Binding("left,shift+tab,h", "turn(-1)", "Previous", show=False),
-        Binding("c,enter", "copy('snippet')", "Copy", show=False),
-        Binding("u", "copy('url')", "Copy the address", show=False),
-        Binding("k", "copy('key')", "Copy the key", show=False),
+        *bindings("api"),
+        Binding("tab", "turn(1)", show=False),
+        Binding("shift+tab", "turn(-1)", show=False),
     ]
 
     chosen: reactive[int] = reactive(0)
@@ -56,6 +55,7 @@ class ApiPanel(ModalScreen[None]):
             )
             yield Static(id="api-names", markup=False)
             yield Static(id="api-snippet", markup=False)
+        yield KeyFooter(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

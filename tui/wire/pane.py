@@ -70,6 +70,8 @@ class WirePane(Vertical):
         self.border_title = "Wire"
         self._services: Services | None = None
         self._entries: dict[str, WireEntry] = {}
+        self._offered = (False, False)
+        """What `_offers` said when the keys were drawn last."""
 
     def compose(self) -> ComposeResult:
         yield RowTable(COLUMNS, self._cell, empty=OFF, id="wire-table", newest_first=True)
@@ -90,6 +92,7 @@ class WirePane(Vertical):
     def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
         if self.is_mounted and before.api is not now.api:
             self.table.say(QUIET if now.api is ApiPhase.ON else OFF)
+            self._refresh_keys()
 
     def redraw(self) -> None:
         """Show the record as it is now, newest first. The record is read only while someone looks."""
@@ -100,6 +103,7 @@ class WirePane(Vertical):
         self.table.widest = max((cell_len(entry.client) for entry in entries), default=0)
         self.table.show(list(self._entries))
         live = sum(not entry.state.over for entry in entries)
+        self._refresh_keys()
         self.border_subtitle = f"{live} running, {len(entries)} in all" if entries else ""
         self._show_detail()
 
@@ -133,6 +137,21 @@ class WirePane(Vertical):
     def _row_moved(self, event: RowTable.Moved) -> None:
         event.stop()
         self._show_detail()
+        self._refresh_keys()
+
+    def _refresh_keys(self) -> None:
+        if (offers := self._offers()) != self._offered:
+            self._offered = offers
+            self.refresh_bindings()
+
+    def _offers(self) -> tuple[bool, bool]:
+        """Whether there is a request to cancel, and an address to show."""
+        entry = self._entries.get(self.table.selected or "")
+        return entry is not None and not entry.state.over, self.state.api is ApiPhase.ON
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        return action not in ("kill", "snippets") or self._offered[action == "snippets"]
 
     def _show_detail(self) -> None:
         entry = self._entries.get(self.table.selected or "")

@@ -130,3 +130,18 @@ def test_a_queued_load_goes_with_the_last_request_for_it(loads: Loads, pool: Poo
     assert loads.names == []
     assert heard.found == []
     assert heard.notices[-1] == (NoticeKind.MODEL_UNLOADED.value, TEXT)
+
+
+def test_a_load_that_has_begun_goes_on_or_is_given_up_with_its_last_waiter(loads: Loads, heard: Heard) -> None:
+    loads.ask(TEXT, heard.found.append, 1)
+    loads.ask(TEXT, heard.found.append, 2)
+    loads.step((), busy=False)
+    loads.forget(1, give_up=True)
+    assert loads.names == [TEXT], "someone else waits"
+    loads.forget(2)
+    assert loads.names == [TEXT], "whoever asks next finds it further on"
+    loads.ask(TEXT, heard.found.append, 3)
+    loads.forget(3, give_up=True)
+    assert loads.names == []
+    assert heard.found == []
+    assert heard.notices[-1] == (NoticeKind.MODEL_UNLOADED.value, TEXT)

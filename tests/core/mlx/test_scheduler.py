@@ -51,7 +51,7 @@ class Bench:
 
     def load(self, model: str, pin: bool = False) -> Any:
         future: Future[Any] = Future()
-        self.scheduler.load(model, pin, future)
+        self.scheduler.load(model, pin, future, 0)
         self.run()
         return future.result(0)
 

@@ -32,3 +32,18 @@ def test_broken_lines_become_whole_again_without_their_indent(width: int) -> Non
     bar = LOOK.strip(Content("> "))
     lines = indented(indented(text_lines(Content(text), width, LOOK), bar, bar), LOOK.blank(3), LOOK.blank(3))
     assert text_of(lines) == f"   > {text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("    x = 1  # a open path", ["    x = 1  # a open", "path"]),
+        ('box(1, fill="green", width=2)', ['box(1, fill="green",', "width=2)"]),
+        ('draw_a_box(1, fill="green")', ["draw_a_box(1,", 'fill="green")']),
+        ('say(1, "it is", "green")', ['say(1, "it is",', '"green")']),
+        ("https://example.com/a/b", ["https://example.com/", "a/b"]),
+        ("a" * 45, ["a" * 20, "a" * 20, "a" * 5]),
+    ],
+)
+def test_code_is_broken_at_blanks_or_between_words_where_one_is_near(text: str, lines: list[str]) -> None:
+    assert [line.plain for line, _ in wrapped(Content(text), 20, code=True)] == lines

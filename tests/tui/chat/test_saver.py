@@ -131,3 +131,47 @@ def test_a_disk_that_refuses_is_said_once_and_the_chat_goes_on(tmp_path: Path, e
     saver.close()
     assert len(errors) == 1
     assert "cannot be opened" in errors[0]
+
+
+async def test_two_workbenches_on_one_folder_keep_what_is_written_in_both(tmp_path: Path, errors: list[str]) -> None:
+    file = tmp_path / "history.sqlite3"
+    one, other = ChatSaver(file, errors.append), ChatSaver(file, errors.append)
+    mine, theirs = Conversation(), Conversation()
+    assert not await one.written()
+    assert not await other.written()
+    for number in range(3):
+        one.save_written(mine, Written(Draft(f"mine {number}")))
+        await one.chats()  # its turn comes after the writing
+        other.save_written(theirs, Written(Draft(f"theirs {number}")))
+        await other.chats()
+    with History(file) as history:
+        assert [history.drafts(chat.id) for chat in history.chats()] == [[Draft("mine 2")]]
+        assert history.drafts(None) == [Draft("theirs 2")]
+
+    one.save_written(mine, Written())
+    theirs.add(turn(Role.USER, "theirs, sent"))
+    other.save(theirs, "m")
+    await one.chats()
+    await other.chats()
+    with History(file) as history:
+        assert [chat.title for chat in history.chats()] == ["theirs, sent"]
+        assert history.drafts(None) == []
+    one.close()
+    other.close()
+    assert errors == []
+
+
+async def test_a_message_that_is_sent_leaves_the_other_workbenchs_draft(tmp_path: Path, errors: list[str]) -> None:
+    file = tmp_path / "history.sqlite3"
+    one, other = ChatSaver(file, errors.append), ChatSaver(file, errors.append)
+    mine, theirs = Conversation(), Conversation()
+    one.save_written(mine, Written(Draft("mine")))
+    await one.chats()
+    theirs.add(turn(Role.USER, "sent at once"))
+    other.save(theirs, "m")
+    await other.chats()
+    with History(file) as history:
+        assert history.drafts(None) == [Draft("mine")]
+    one.close()
+    other.close()
+    assert errors == []

@@ -7,10 +7,13 @@ import json
 import pytest
 from huggingface_hub import constants
 
+from core.figures.store import Figures
 from core.settings import Settings
+from tests.core.figures.records import HERE, kept
 from tests.hub import Fault, File, Hub, Repository, pocket_repository
 from tests.tui.conftest import screen_text, until
 from tests.tui.hub.conftest import MODEL, at_the_hub, known, notices, row_of, search
+from tests.tui.scripted import ScriptedEngine
 from tests.tui.test_stopping import footer
 from tui.app import AssayApp
 from tui.hub import search as searching
@@ -268,3 +271,15 @@ async def test_only_pocket_models_propose_three_that_fit(workbench: AssayApp, hu
         await pilot.press("1")
         await until(pilot, lambda: "mlx-community/Qwen3-8B-4bit" in workbench.models._models)
         await until(pilot, lambda: "Only the built-in" not in screen_text(workbench))
+
+
+async def test_what_was_measured_of_a_model_stands_in_its_details(
+    workbench: AssayApp, scripted: ScriptedEngine, hub: Hub, hub_settings: Settings
+) -> None:
+    with Figures(hub_settings.figures_file) as figures:
+        figures.add([kept(model=MODEL, decode_tps=61.0)])
+    scripted.machine = HERE
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await at_the_hub(pilot, workbench)
+        await search(pilot, workbench, "qwen")
+        await until(pilot, lambda: "61 tokens/s after short prompts" in screen_text(workbench))

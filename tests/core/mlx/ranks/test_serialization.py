@@ -59,7 +59,7 @@ def test_futures_stay_at_home() -> None:
     request = generation().request
     mine: Future[Any] = Future()
     load, count, idle, close = told(
-        Sender(), Receiver(), Load("m", True, mine), Count(request, mine), UnloadIdle(("a", "b")), Close()
+        Sender(), Receiver(), Load("m", True, mine, 7), Count(request, mine), UnloadIdle(("a", "b")), Close()
     )
     assert (load.model, load.pin, count.request, idle.models, close) == ("m", True, request, ("a", "b"), Close())
     assert load.future is not mine
