@@ -70,6 +70,17 @@ def publish(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ..
     return snapshot
 
 
+def is_whole(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ...]) -> bool:
+    """Whether a snapshot shows all of these files, each as long as it has to be; never without a commit and files."""
+    if not commit or not files:
+        return False
+    snapshot = snapshot_folder(cache, model_id, commit)
+    try:
+        return all(_place(snapshot, file).stat().st_size == file.size for file in files)
+    except OSError:
+        return False
+
+
 def _put_together(folder: Path, snapshot: Path, files: tuple[RemoteFile, ...], links: bool) -> None:
     """Make a snapshot of what it held before and these files, beside its place, and move it there."""
     work = folder / WORK

@@ -37,6 +37,8 @@ class Job:
         self.then = Stage.PAUSED
         """What it becomes when it is stopped."""
         self.thread: threading.Thread | None = None
+        self.kept = False
+        """Whether a record of it has been written, so that one that is missing was removed by another program."""
         self.stop = threading.Event()
         self._changed = changed
         self._lock = threading.Lock()
@@ -45,6 +47,11 @@ class Job:
         self._waits: list[str] = []
         """What files wait for at present, the newest last."""
         self.look_at_disk()
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is unfinished and nobody here is at it."""
+        return self.stage in (Stage.PAUSED, Stage.FAILED) and self.thread is None
 
     def progress(self) -> Progress:
         with self._lock:

@@ -66,6 +66,7 @@ class TwoViews(DeletingPane):
     def disk_listed(self, models: list[ModelInfo]) -> None:
         """What is on disk has been read."""
         self.hub.look_at_disk()
+        self.hub.downloads.look_again()
         self._first_run.listed(models)
         self.show_offers()
 
