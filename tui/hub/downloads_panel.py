@@ -129,12 +129,19 @@ class DownloadsPanel(Vertical):
 
     def add(self, model_id: str) -> None:
         """Put a model into the queue, or go on with it."""
+        self._tell_again(self.of(model_id))
         self._do(lambda queue: queue.open().add(model_id))
 
     def pause_or_go_on(self, key: str) -> None:
         """Pause what moves, go on with what stands still."""
         if (one := self._by_key(key)) is not None:
+            self._tell_again(one)
             self._do(lambda queue: queue.open().pause(key) if one.stage.moves else _go_on_with(queue, key))
+
+    def _tell_again(self, one: Progress | None) -> None:
+        """Somebody tries once more what has stopped: where it stops once more, that is news."""
+        if one is not None and one.stage is Stage.FAILED:
+            self._said.discard(one.problem)
 
     @work(group="downloads")
     async def cancel(self, key: str) -> None:
