@@ -76,7 +76,7 @@ def delete(
     from core.errors import EngineError
     from core.hub.delete import delete as delete_model
     from core.hub.delete import plan_deletion
-    from core.sizes import readable_size
+    from tui.figures import size_in_words
 
     settings = settings_with()
     if figures:
@@ -97,16 +97,16 @@ def delete(
 
         print(json.dumps({"id": plan.id, "deleted": plan.what, "freed_bytes": freed}))  # noqa: T201
     else:
-        say(f"{plan.id} is deleted; {readable_size(freed)} are free again.")
+        say(f"{plan.done}; {size_in_words(freed)} are free again.")
 
 
 def _agreed(plan: Deletion) -> bool:
     """Ask on a terminal; elsewhere --yes has to be said."""
-    from core.sizes import readable_size
     from core.text_safety import clean
+    from tui.figures import size_in_words
 
-    stays = f" {readable_size(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
-    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {readable_size(plan.frees)}")
+    stays = f" {size_in_words(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
+    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {size_in_words(plan.frees)}")
 
 
 def _answered(question: str) -> bool:

@@ -20,7 +20,7 @@ from core.catalog import Catalog
 from core.hub.fetch import CHUNK
 from core.hub.records import read_records
 from core.settings import Settings
-from tests.hub import Fault, Hub, Repository, pocket_repository
+from tests.hub import Fault, File, Hub, Repository, pocket_repository
 from tests.tui.cli.processes import ASSAY
 from tui.cli.commands import app
 
@@ -226,3 +226,14 @@ def test_show_and_delete(hub: Hub, hub_settings: Settings, command: Command, mon
     assert hub_settings.hf_cache is not None
     assert not scan_cache_dir(hub_settings.hf_cache).repos
     assert command("delete", MODEL, "--yes").exit_code == 2
+
+
+def test_a_deleted_revision_is_named(hub: Hub, hub_settings: Settings, command: Command) -> None:
+    command("download", MODEL)
+    older = hub.repositories[MODEL].sha()
+    hub.repositories[MODEL].commits.append({**hub.repositories[MODEL].commits[0], "config.json": File(b"{}")})
+    command("download", MODEL)
+    gone = command("delete", MODEL, "--revision", older, "--yes")
+    assert f"Of {MODEL}, revision {older[:8]} is deleted; " in gone.stderr
+    assert "0.0 MB" not in gone.stderr
+    assert "KB" in gone.stderr or " B " in gone.stderr
