@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from huggingface_hub import is_offline_mode
+
 from core.errors import DiskFull, HubNotFound
-from core.hub.cache import blob_lock, publish, repository_folder
+from core.hub.cache import blob_lock, publish, repository_folder, whole_here
 from core.hub.fetch import draft_of, fetch
 from core.hub.progress import FileProgress, Progress, Speed, Stage
 from core.hub.records import Record
@@ -109,6 +111,10 @@ class Job:
 
     def _plan(self) -> None:
         asked = self.record
+        if is_offline_mode() and not asked.everything and (here := whole_here(asked.cache, asked.id, asked.revision)):
+            with self._lock:
+                self.record = dataclasses.replace(asked, commit=here[0], files=here[1])
+            return
         found = read_repository(asked.id, asked.revision)
         files = wanted(found.files, asked.everything)
         if not files:
