@@ -12,7 +12,7 @@ import typer
 from tui.cli.common import WRONG_USAGE, fail, fail_with, say, settings_with
 from tui.cli.encoding import shown
 from tui.cli.models import as_record
-from tui.cli.models_search import machine, problem
+from tui.cli.models_search import machine
 from tui.cli.models_search import record as record_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 NO = ("", None)
-HUB_ONLY = ("licence", "gated", "private", "downloads", "likes", "modified", "note")
+HUB_ONLY = ("licence", "gated", "private", "downloads", "likes", "modified")
 STATES = {
     "yes": "the same revision",
     "older": "a newer revision than here",
@@ -232,9 +232,8 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
         }
     about["last_used"] = None if used is None else time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(used))
     if remote is not None:
-        told = {name: value for name, value in record_of(remote, machine()).items() if name not in ("source", "path")}
-        note = problem(remote)
-        about["hub"] = told | {"note": note if note and not remote.info.problem else None}
+        told = record_of(remote, machine())
+        about["hub"] = {name: value for name, value in told.items() if name not in ("source", "path")}
     return about
 
 
