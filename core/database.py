@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import EngineError, ended
+from core.regular_files import check_regular
 
 PRAGMAS = (
     "journal_mode = WAL",
@@ -53,6 +54,8 @@ class Database:
         with self._errors("opened"):
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                if path.exists():
+                    check_regular(path)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log the same permissions
             self._connection = sqlite3.connect(
                 path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False

@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from core.errors import SettingsError
+from core.regular_files import UnfitFile, open_regular, read_regular, read_text
 
 CONFIG_DIR = Path(platformdirs.user_config_dir("assay", appauthor=False))
 DATA_DIR = Path(platformdirs.user_data_dir("assay", appauthor=False))
@@ -29,6 +30,9 @@ CACHE_DIR = Path(platformdirs.user_cache_dir("assay", appauthor=False))
 
 MOST = 1_000_000.0
 """Gigabytes or minutes beyond which a number is a slip of the pen, and infinity does not become bytes."""
+
+SETTINGS_BYTES, KEY_BYTES = 1_000_000, 4_096
+"""The most that settings.toml and the key's file are read up to."""
 
 
 def _listed(value: Any) -> Any:
@@ -240,11 +244,13 @@ def _plain(value: Any) -> Any:
 def _read(file: Path) -> str:
     """The file's text, "" if there is none. Raises SettingsError when it is no TOML."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(file, SETTINGS_BYTES, "a file of settings").decode().replace("\r\n", "\n")
         tomllib.loads(text)
     except FileNotFoundError:
         return ""
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} cannot be read: {error}.") from error
     return text
 
@@ -339,9 +345,14 @@ def api_key(settings: Settings) -> str:
 def _existing_key(file: Path) -> str:
     """The key in the file, "" if there is none. Takes the file away from everyone but its owner."""
     try:
-        with file.open() as handle:
+        with open_regular(file) as handle:
             if os.fstat(handle.fileno()).st_mode & 0o077:
                 os.fchmod(handle.fileno(), 0o600)
-            return handle.read().strip()
+        key = read_text(file, KEY_BYTES, "a key").strip()
     except FileNotFoundError:
         return ""
+    except UnicodeDecodeError:
+        key = "\0"
+    if not all("!" <= sign <= "~" for sign in key):  # a header holds nothing else
+        raise UnfitFile("it holds no key, which is one line of ASCII; delete it, and a new one is made", file)
+    return key

@@ -28,6 +28,7 @@ from core.errors import (
     ResponsesError,
     UnsupportedInput,
 )
+from core.text_safety import clean
 from server.body import to_json
 
 log = logging.getLogger(__name__)
@@ -143,12 +144,13 @@ def error_body(error: ApiError, protocol: Protocol, request_id: str) -> dict[str
         message = _short(error.anthropic_message or error.message)
         return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
     kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    param = error.param and error.param[:MAX_MESSAGE]
+    param = error.param and clean(error.param[:MAX_MESSAGE])
     return {"error": {"message": _short(error.message), "type": kind, "param": param, "code": error.code}}
 
 
 def _short(message: str) -> str:
-    """A message that can be shown, whatever a client had it repeat."""
+    """A message that can be shown, whatever a client had it repeat, and a model's template or name holds."""
+    message = clean(message)
     return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"
 
 

@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from core.errors import EngineError
+from core.log_file import log_file
 from core.status import Notice, NoticeKind
 from tui.actions import ACTIONS, DIALOGUES, PLACES, STOPS, Action
 from tui.background import off_loop
@@ -24,7 +25,6 @@ from tui.frame import Frame
 from tui.gone import names_one_gone, without_gone
 from tui.services import Services, open_services, usual_models
 from tui.state import ApiPhase, Phase
-from tui.terminal_guard import log_file
 from tui.theme import DARK, LIGHT
 from tui.typed_last import TYPED_WITHIN_S, keep_what_was_typed
 

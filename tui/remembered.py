@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from core.atomic import write_atomically
+from core.regular_files import read_text
 
 FILE = "workbench.toml"
+MOST_BYTES = 4_000_000
+"""A system prompt and tools may be among it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def read_remembered(file: Path) -> tuple[Remembered, str]:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_text(file, MOST_BYTES, "what is remembered"))
         known = {name: value for name, value in table.items() if name in {one.name for one in fields(Remembered)}}
         remembered = TypeAdapter(Remembered).validate_json(json.dumps(known, default=str), strict=True)
     except FileNotFoundError:
@@ -65,7 +68,9 @@ def read_remembered(file: Path) -> tuple[Remembered, str]:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         return Remembered(), f"{file} is not used: {where} cannot be {first['input']!r} ({first['msg']})."
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return Remembered(), f"{file} is not used: it cannot be read ({error.strerror or error})."
+    except (ValueError, RecursionError) as error:
         return Remembered(), f"{file} is not used: it cannot be read ({error})."
     unknown = [name for name in table if name not in known]
     return remembered, f"{file} holds {', '.join(unknown)}, which means nothing here." if unknown else ""

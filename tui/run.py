@@ -10,7 +10,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.terminal_guard import end_soon, give_a_size, guarded_terminal, log_file
+from core.log_file import log_file
+from tui.terminal_guard import end_soon, give_a_size, guarded_terminal
 
 if TYPE_CHECKING:
     from core.settings import Settings

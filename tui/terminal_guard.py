@@ -6,20 +6,17 @@ import contextlib
 import io
 import logging
 import os
-import stat
 import sys
 import tempfile
 import termios
 import threading
 from collections.abc import Iterator
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
 
+from core.log_file import LogFile, make_private, open_private
 from core.log_lines import FORMAT, LineFormatter
 
-LOG_BYTES = 1_000_000
-BACKUPS = 2
 LEAVE_WITHIN_S = 12.0
 """Somewhat more than closing in order may take."""
 
@@ -36,30 +33,6 @@ def give_a_size() -> None:
     for number in (0, 1, 2):
         if os.isatty(number) and 0 in termios.tcgetwinsize(number):
             termios.tcsetwinsize(number, (24, 80))
-
-
-def log_file(data_dir: Path) -> Path:
-    return data_dir / "assay.log"
-
-
-def _private(path: str, flags: int) -> int:
-    """An opener: a file that is made is its owner's."""
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-
-def _keep_private(file: Path) -> None:
-    """Close to others what earlier versions left open. A folder that many use, as /tmp, and one of others, stay."""
-    folder = file.parent.stat()
-    if folder.st_uid == os.geteuid() and not folder.st_mode & stat.S_ISVTX and folder.st_mode & 0o077:
-        file.parent.chmod(0o700)
-    for old in (file, *(Path(f"{file}.{number + 1}") for number in range(BACKUPS))):
-        with contextlib.suppress(FileNotFoundError):
-            old.chmod(0o600)
-
-
-class _PrivateFiles(RotatingFileHandler):
-    def _open(self) -> io.TextIOWrapper:
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_private)  # type: ignore[return-value]
 
 
 class Log:
@@ -79,14 +52,10 @@ class Log:
 
         It, those of earlier days and their folder are for their owner alone from now on. Raises OSError.
         """
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _keep_private(file)
-        with open(file, "ab", buffering=0, opener=_private) as sink:
+        make_private(file)
+        with open_private(file) as sink:
             poured = self._pour(sink, 0)
-            self._take(
-                sink.fileno(),
-                _PrivateFiles(file, maxBytes=LOG_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True),
-            )
+            self._take(sink.fileno(), LogFile(file))
             self._pour(sink, poured)  # what came in between
 
     def _pour(self, sink: io.FileIO, start: int) -> int:

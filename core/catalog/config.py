@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ def read_json(file: Path) -> dict[str, Any] | None:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{file.name} is broken: {error}") from error
+    except ValueError as error:  # Python reads no longer integers, and would name a function of its own
+        digits = sys.get_int_max_str_digits()
+        raise ValueError(f"{file.name} is broken: it holds a number of more than {digits:,} digits") from error
     except OSError as error:
         raise ValueError(f"{file.name} cannot be read: {error.strerror or error}") from error
     if not isinstance(value, dict):

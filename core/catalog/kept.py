@@ -18,6 +18,7 @@ from core.atomic import write_atomically
 from core.catalog.describe import Files
 from core.catalog.model_info import ModelInfo
 from core.catalog.places import Found
+from core.regular_files import read_regular
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE = "models.json"
+MOST_BYTES = 256_000_000
 LIBRARIES = ("mlx-assay", "mlx", "mlx-lm", "mlx-vlm", "mlx-audio", "transformers")
 TICK_NS, COARSE_TICK_NS = 50_000_000, 2_100_000_000
 """Two changes of a file closer together than this may bear the same time; the second where times are whole seconds."""
@@ -66,7 +68,7 @@ def read_kept(settings: Settings, float32: bool) -> Described:
     from pydantic import ValidationError
 
     try:
-        data = kept_file(settings).read_bytes()
+        data = read_regular(kept_file(settings), MOST_BYTES, "what is known of models")
     except OSError:
         return {}
     try:

@@ -343,3 +343,13 @@ def test_hundreds_of_requests_at_once_are_all_answered(stage: Staged) -> None:
 def test_a_cancelled_end_is_never_taken_for_an_answer(stage: Staged) -> None:
     one = stage(lambda play: play.say(TextDelta("Hal"), Finished(FinishReason.CANCELLED, Usage(7, 1), Timing())))
     assert one.http.post(PATHS[0], json=CHAT).status_code == 499
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/v1/responses"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_template_says_steers_nobody_who_reads_the_error(stage: Staged, path: str, stream: bool) -> None:
+    said = "Its template says: \u202e\x9b2Jno\x1b]0;x\x07."
+    body = {**CHAT, "stream": stream} if path in PATHS else {"model": "toy", "input": "Hi", "stream": stream}
+    text = stage(fails(UnsupportedInput(said))).http.post(path, json=body).text
+    assert "Its template says: 2Jno]0;x." in text
+    assert not any(sign in text or json.dumps(sign)[1:-1] in text for sign in ("\u202e", "\x9b", "\x1b"))

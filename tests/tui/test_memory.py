@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -148,3 +149,8 @@ async def test_what_is_kept_late_asks_no_part_that_has_gone(workbench: Furnished
         assert memory is not None
         await workbench.chat.remove()
         memory.keep()
+
+
+def test_a_file_that_is_a_pipe_is_said_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a named pipe, not a regular file" in read_remembered(tmp_path / "pipe")[1]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.terminal_guard import guarded_terminal, log_file
+from core.log_file import log_file
+from tui.terminal_guard import guarded_terminal
 
 PROGRAM = """
 import os, sys
@@ -96,7 +97,7 @@ def test_the_log_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_a_log_that_was_open_to_others_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.terminal_guard.LOG_BYTES", 200)
+    monkeypatch.setattr("core.log_file.LOG_BYTES", 200)
     file = log_file(tmp_path)
     older = [file, Path(f"{file}.1"), Path(f"{file}.2")]
     for old in older:

@@ -8,8 +8,11 @@ once, so that it holds for everything that prints: print, typer's errors, warnin
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
+import os
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 from core.text_safety import clean
@@ -41,6 +44,10 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(SPELLED, _spell)
 
 
+class OutputFailed(OSError):
+    """What is printed cannot be written; `filename` is the stream's name, "stdout"."""
+
+
 class _CleanStream(io.TextIOWrapper):
     """A stream in the place of another, from which no control character comes out."""
 
@@ -55,8 +62,23 @@ class _CleanStream(io.TextIOWrapper):
         )
 
     def write(self, text: str, /) -> int:
-        super().write(clean(text))
+        with self._told():
+            super().write(clean(text))
         return len(text)
+
+    def flush(self) -> None:
+        with self._told():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """A pipe that is closed is its reader's wish; whatever else fails is told with the stream's name."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputFailed(error.errno, error.strerror, self.drawn.name.strip("<>")) from error
 
 
 def guard_streams() -> None:
@@ -66,6 +88,17 @@ def guard_streams() -> None:
         if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, _CleanStream):
             stream.reconfigure(errors=SPELLED)
             setattr(sys, name, _CleanStream(stream))
+
+
+def forget_output() -> None:
+    """What could not be printed goes nowhere, so that the end of the program does not try again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def drawn_on(stream: TextIO) -> TextIO:

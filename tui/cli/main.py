@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tui.cli.common import INFRASTRUCTURE, end_at_once_if_busy, exit_code, fail
-from tui.cli.encoding import guard_streams
+from tui.cli.common import INFRASTRUCTURE, INTERRUPTED, end_at_once_if_busy, exit_code, fail
+from tui.cli.early import leaving_quietly
+from tui.cli.encoding import OutputFailed, forget_output, guard_streams
 from tui.cli.workbench import open_workbench
 
 
@@ -21,22 +22,32 @@ def main() -> None:
 
 def _run() -> None:
     """Do what the command line says: what nothing else has put into a sentence becomes one here."""
-    from core.errors import EngineError
-    from core.log_lines import guard_last_resort
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    with leaving_quietly(command):
+        from core.errors import EngineError
+        from core.log_lines import guard_last_resort
 
-    guard_streams()
-    guard_last_resort()
+        guard_streams()
+        guard_last_resort()
     try:
-        if len(sys.argv) == 1:
+        if not command:
             open_workbench()
         else:
-            from tui.cli.commands import app
-
-            app(prog_name="assay")
+            with leaving_quietly(command):
+                from tui.cli.commands import app
+            try:
+                app(prog_name="assay")
+            finally:
+                sys.stdout.flush()  # at the end of the program nobody could say what fails
     except EngineError as error:
         fail(error.message, exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.exit(1)  # whoever read our output has left
+    except OutputFailed as error:
+        forget_output()
+        fail(f"What is printed cannot be written to {error.filename}: {error.strerror}.", INFRASTRUCTURE)
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         fail(f"{named}{error.strerror or error}. ASSAY_DATA_DIR names another folder for what is kept.", INFRASTRUCTURE)

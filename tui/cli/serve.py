@@ -19,17 +19,21 @@ def serve(
 ) -> None:
     """Serve the OpenAI and the Anthropic protocol without the workbench, until ctrl+c.
 
-    The address is printed once it answers, and an engine that dies is started anew, twice at most. Exit codes: 0 when
+    What goes wrong with requests is in assay.log in the data folder, under the ids that clients are told. The address
+    is printed once it answers, and an engine that dies is started anew, twice at most. Exit codes: 0 when
     it was stopped, 2 when what was asked for is wrong, 4 when the machine is at fault (a port that is taken, a model
     that does not load), 5 when the engine could not start or died once more.
     """
     from core.errors import EngineClosed, EngineError
+    from core.log_file import logged
     from tui.cli.serve_loop import serve_until_stopped
 
     leave_to_rank_0()
     changed: dict[str, object] = {"host": host, "port": port}
     try:
-        serve_until_stopped(settings_with(**changed), model or [], drain)
+        settings = settings_with(**changed)
+        with logged(settings.data_dir):
+            serve_until_stopped(settings, model or [], drain)
     except EngineClosed as error:
         fail(error.message, ENGINE_DIED)
     except EngineError as error:

@@ -14,6 +14,7 @@ from typing import Any
 from core.engine import Engine
 from core.errors import EngineClosed, EngineError
 from core.launch import launched_rank
+from core.log_file import log_file
 from core.settings import Settings
 from core.status import NoticeKind
 from server.lifecycle import ApiServer
@@ -65,6 +66,8 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
     server = ApiServer(engine, settings)
     url = server.start()  # first: a wrong name or a taken port is said before MLX has been imported
     try:
+        if stop.is_set():
+            return  # to start what is then ended takes seconds
         with engine:
             # Models are not loaded then: what they are made of has to be found when they are unloaded.
             engine.ready().add_done_callback(lambda _: spare_the_collector())
@@ -76,6 +79,7 @@ def serve_until_stopped(settings: Settings, models: Sequence[str], drain_s: floa
                 _load(engine, model, stop)
             if not stop.is_set():
                 print(url, flush=True)  # noqa: T201
+                _say(f"Errors of requests are in {log_file(settings.data_dir)}, under their ids.")
                 _announce(url, server.key, models[0] if models else _first_model(engine))
             _keep_up(engine, models, stop, died)
             live = len(server.record.live)

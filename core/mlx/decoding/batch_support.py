@@ -23,6 +23,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from core.atomic import write_atomically
 from core.mlx.decoding.row_caches import merge_rows
+from core.regular_files import read_text
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ one token, whose caches may have another shape."""
 TOLERANCE = 0.15
 """Largest relative difference between a row alone and in company. Rounding to bfloat16 stays at a few hundredths, even
 where it sends a token to another expert; a state that has read padding is another one."""
+MOST_BYTES = 1_000_000
 REMEMBERED = 1000
 """Models, at 65 bytes each, whose rows are known to share everything."""
 PIECE_S = 0.1
@@ -57,7 +59,7 @@ def known_batching(decoder: Any, vocabulary: int, identity: str, memory: Path) -
     depends = repr((identity, device.get("device_name"), device.get("architecture"), LENGTHS, TOLERANCE))
     line = hashlib.sha256(depends.encode()).hexdigest()
     try:
-        known = memory.read_text(encoding="ascii").split()
+        known = read_text(memory, MOST_BYTES, "what was tried").split()
     except (OSError, ValueError):
         known = []
     if line in known:

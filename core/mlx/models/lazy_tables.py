@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from core.atomic import write_atomically
+from core.regular_files import read_regular
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 MODULE = "transformers.utils.import_utils"
 FUNCTION = "define_import_structure"
 
+MOST_BYTES = 64_000_000
 MOST = 200
 """Files that are kept, of all environments together: two large ones for each, and a small one for each model family."""
 
@@ -135,7 +137,7 @@ def write(table: Table) -> bytes:
 
 def read(file: Path) -> Table:
     """The table in a file that `write` made. Raises OSError, ValueError and TypeError."""
-    checksum, _, payload = file.read_bytes().partition(b"\n")
+    checksum, _, payload = read_regular(file, MOST_BYTES, "a table").partition(b"\n")
     if checksum != f"{zlib.crc32(payload):08x}".encode():
         raise ValueError(f"{file} is not as it was written")
     rows = json.loads(payload)

@@ -22,12 +22,13 @@ from core.errors import EngineError, LoadFailed, ModelBroken
 from core.mlx.models import templates
 from core.mlx.models.folder_view import readable
 from core.mlx.models.formats import Markers, find_markers
+from core.mlx.models.image_bounds import told_too_much, too_much
 from core.mlx.models.image_text import find_image_text, find_template
 from core.mlx.models.markup import Markup, find_markup
 from core.mlx.models.precision import arrange
 from core.mlx.models.sampling import Defaults
 from core.mlx.models.spelling import Spelling, find_spelling
-from core.mlx.models.templates import aside
+from core.mlx.models.templates import Stopped, aside, on_trial
 from core.mlx.ranks.distributed import ALONE, Ranks
 
 T = TypeVar("T")
@@ -86,6 +87,7 @@ def load_steps(
     Raises ModelBroken when the files cannot be used, LoadFailed with the library's reason otherwise.
     """
     pipeline_parallel = False
+    stopped: Stopped = {}
     templates.renderers.start()
     with loading(info, allow_code), readable(info) as folder:
         files, prints = identity(info, way), fingerprint(info)
@@ -94,11 +96,13 @@ def load_steps(
         if info.kind is ModelKind.VISION:
             from mlx_vlm.utils import load_image_processor, load_model, load_processor
 
+            _refuse_images(info.id, told_too_much(folder))
             model = load_model(folder, lazy=True, trust_remote_code=allow_code)
             processor = load_processor(folder, add_detokenizer=False, trust_remote_code=allow_code)
             image_processor = load_image_processor(folder)
             if image_processor is not None:
                 processor.image_processor = image_processor
+            _refuse_images(info.id, too_much(processor))
         else:
             from mlx_lm.utils import load_model
 
@@ -107,7 +111,7 @@ def load_steps(
         arrange(model, way)
         yield from evaluate(model)
         extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
-        template = None if processor is None else (yield from _aside(ranks, partial(find_template, processor)))
+        template = None if processor is None else (yield from _aside(ranks, stopped, partial(find_template, processor)))
         if template is not None:
             extra["chat_template"] = template
         tokenizer = tokenizer_utils.load(
@@ -121,8 +125,8 @@ def load_steps(
     image_text = None
     if processor is not None:
         find_text = partial(find_image_text, tokenizer, str(config.get("model_type")))
-        image_text = yield from _aside(ranks, find_text)
-    markup = yield from _aside(ranks, partial(find_markup, tokenizer, processor, image_text, markers))
+        image_text = yield from _aside(ranks, stopped, find_text)
+    markup = yield from _aside(ranks, stopped, partial(find_markup, tokenizer, processor, image_text, markers))
     text_config = next((config[name] for name in ("text_config", "llm_config") if config.get(name)), config)
     return LoadedWeights(
         info=info,
@@ -143,6 +147,14 @@ def load_steps(
         markup=markup,
         image_text=image_text,
     )
+
+
+def _refuse_images(model_id: str, odd: str | None) -> None:
+    if odd is not None:
+        raise ModelBroken(
+            f"{model_id} cannot be loaded, since images would take all memory: {odd}. Its preprocessor_config.json or "
+            "processor_config.json is broken; download the model again."
+        )
 
 
 @contextmanager
@@ -184,11 +196,13 @@ def evaluate(model: Any) -> Generator[float, None, None]:
     yield 1.0
 
 
-def _aside(ranks: Ranks, work: Callable[[], T]) -> Generator[float, None, T]:
+def _aside(ranks: Ranks, stopped: Stopped, work: Callable[[], T]) -> Generator[float, None, T]:
     """What renders templates to find out about them, between the others' steps: that may take some seconds.
 
+    One that does not end is tried once, so that other loads wait for it no longer than that.
     Several ranks wait for it, since they have to reach what they do together in the same step.
     """
+    work = partial(on_trial, stopped, work)
     if ranks.size > 1:
         return work()
     steps = aside(work)

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +60,11 @@ _MOMENT_S = 0.001
 """How long `aside` waits for what is quick, and then between two steps of the others."""
 _ENVIRONMENT = ("TZ", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a process is told of the environment, in which keys may stand: the time zone and where libraries lie."""
+
+
+Stopped = dict[tuple[str, str], str]
+"""What was wanted of which template that reached a limit, and its words."""
+_stopped: ContextVar[Stopped | None] = ContextVar("stopped", default=None)
 
 
 class TemplateStopped(Exception):
@@ -163,6 +169,17 @@ class Renderers:
 
         Raises TemplateError with the words of a template that refuses, TemplateStopped for one that reached a limit.
         """
+        stopped = _stopped.get()
+        if stopped is not None and (wanted, source) in stopped:
+            raise TemplateStopped(stopped[wanted, source])
+        try:
+            return self._asked(wanted, source, variables)
+        except TemplateStopped as error:
+            if stopped is not None:
+                stopped[wanted, source] = str(error)
+            raise
+
+    def _asked(self, wanted: str, source: str, variables: dict[str, Any]) -> str:
         request = marshal.dumps((wanted, source, variables))
         memory = MEMORY_BYTES + MEMORY_EACH * len(request)
         with self._places:
@@ -245,6 +262,15 @@ def install() -> None:
 def literals(source: str) -> str:
     """What a template writes of itself, and the strings in it, a line for each. Raises as `Renderers.ask` does."""
     return renderers.ask("literals", source, {})
+
+
+def on_trial(stopped: Stopped, work: Callable[[], T]) -> T:
+    """Run `work`, which tries templates out; one that is among the `stopped`, or comes to be, is not tried again."""
+    token = _stopped.set(stopped)
+    try:
+        return work()
+    finally:
+        _stopped.reset(token)
 
 
 def aside(work: Callable[[], T]) -> Generator[None, None, T]:

@@ -42,6 +42,8 @@ def see(text: str, images: Sequence[ImageData], pictures: list[Any], loaded: Loa
         features = _processed(text, pictures, loaded, special)
     except InvalidImage:
         raise
+    except MemoryError as error:  # numpy would name its arrays
+        raise InvalidImage(_refusal(loaded.info.id, images, "not enough memory for them")) from error
     except Exception as error:  # processors raise what they like on images or counts they cannot place
         raise InvalidImage(_refusal(loaded.info.id, images, str(error) or type(error).__name__)) from error
     tokens = [int(token) for token in features.pop("input_ids").reshape(-1).tolist()]

@@ -146,7 +146,7 @@ class ResponseStream:
         usual = "server_error" if error.status >= 500 or error.status == 499 else "invalid_prompt"
         code = _CODES.get(error.code, "invalid_image" if error.code == "invalid_image" else usual)
         begun = self._begun()
-        self._error = {"code": code, "message": error.message}
+        self._error = {"code": code, "message": told["message"]}
         if self._open is not None:
             self._open.status = "incomplete"
         self._end("cancelled" if error.status == 499 else "failed")

@@ -411,3 +411,10 @@ def test_auto_map_counts_only_where_it_would_be_followed(build, tmp_path):
     assert info_of(build(tmp_path / "c", trusting, {"vision.weight": np.zeros(4)})).needs_code
     careful = {**QWEN2_VL_2B, "auto_map": {"AutoProcessor": "x.Y"}}
     assert not info_of(build(tmp_path / "d", careful, {"visual.weight": np.zeros(4)})).needs_code
+
+
+def test_a_number_that_python_does_not_read_is_told_in_our_words(build, tmp_path):
+    info = info_of(build(tmp_path / "m", files={"config.json": '{"vocab_size": ' + "1" * 100_000 + "}"}))
+    assert (
+        info.problem == "config.json is broken: it holds a number of more than 4,300 digits; download the model again"
+    )

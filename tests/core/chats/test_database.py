@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -189,3 +190,9 @@ def test_a_damaged_turn_is_a_sentence(history, path):
         other.execute("""UPDATE messages SET parts = '[{"type": "hologram"}]'""")
     with pytest.raises(HistoryError, match="no part of type 'hologram'"):
         history.turns(chat.id)
+
+
+def test_a_history_that_is_a_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "history")
+    with pytest.raises(HistoryError, match="it is a named pipe, not a regular file"):
+        History(tmp_path / "history")

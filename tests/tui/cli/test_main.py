@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,53 @@ def test_serve_answers_until_it_is_interrupted(environment: dict[str, str]) -> N
     assert key not in said
 
 
+EARLY = """
+import os, signal, sys
+
+name, number, *arguments = sys.argv[1:]
+
+class Signals:
+    def find_spec(self, found, *more):
+        if found == name:
+            os.kill(os.getpid(), int(number))
+
+sys.meta_path.insert(0, Signals())
+sys.argv[1:] = arguments
+from tui.cli.main import main
+main()
+"""
+"""The command, which gets a signal when it imports a module."""
+
+
+@pytest.mark.parametrize(
+    ("module", "number", "code", "command"),
+    [
+        *(
+            (module, number, 0, ("serve", "--port", "0"))
+            for module in ("core.errors", "typer", "core.engine", "server.lifecycle", "uvicorn")
+            for number in (signal.SIGINT, signal.SIGTERM)
+        ),
+        ("core.errors", signal.SIGINT, 130, ()),
+        ("typer", signal.SIGINT, 130, ("models", "list")),
+        ("core.catalog", signal.SIGINT, 130, ("models", "list")),
+        ("core.engine", signal.SIGINT, 130, ("chat",)),
+        ("core.settings", signal.SIGINT, 130, ("key",)),
+    ],
+)
+def test_a_signal_while_the_program_is_read_ends_it_without_a_word(
+    environment: dict[str, str], module: str, number: int, code: int, command: tuple[str, ...]
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", EARLY, module, str(int(number)), *command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (code, "", "")
+
+
 STUCK = """
 import sys, threading
 import core.engine
@@ -321,3 +369,49 @@ about = {{
 about |= {{"tokenizer.chat_template": {template!r}}} if {template!r} else {{}}
 mx.save_gguf({file!r}, tensors, about)
 """
+
+
+@pytest.mark.parametrize("command", [("key",), ("models", "list"), ("serve", "--port", "0")])
+def test_an_output_that_is_full_is_told_as_that(environment: dict[str, str], command: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [*ASSAY, *command], env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert run.returncode == 4
+    assert run.stderr == "assay: What is printed cannot be written to stdout: No space left on device.\n"
+
+
+def no_text(file: Path) -> None:
+    file.write_bytes(bytes(range(128, 256)))
+
+
+def no_line(file: Path) -> None:
+    file.write_text("one\ntwo\x1b[2J")
+
+
+def zeros(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (no_text, "it holds no key"),
+        (no_line, "it holds no key"),
+        (zeros, "it is a device, not a regular file"),
+        (os.mkfifo, "it is a named pipe, not a regular file"),
+        (Path.mkdir, "Is a directory"),
+    ],
+)
+@pytest.mark.parametrize("which", ["key", "settings"])
+def test_a_small_file_that_is_none_is_one_sentence(
+    environment: dict[str, str], tmp_path: Path, make: Callable[[Path], object], told: str, which: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / "api_key" if which == "key" else tmp_path / "none.toml"
+    make(file)
+    run = assay(environment, "key")
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1
+    assert str(file) in run.stderr
+    assert told in run.stderr or (which == "settings" and told == "it holds no key")

@@ -126,3 +126,16 @@ def test_where_the_system_allows_few_open_files_it_serves_all_the_same(tmp_path:
     with serving(tmp_path, READS, before=few, faulty=True) as server:
         assert server.http.get("/health").status_code == 200
         assert server.fault("stats")["files"] == [1024, 1024]
+
+
+def test_what_a_client_is_told_of_is_in_the_log_under_its_id(tmp_path: Path) -> None:
+    with serving(tmp_path, arguments=("--model", READS), faulty=True) as server:
+        server.fault("raise")
+        answer = asked(server, OPENAI, chat(READS, "Hi"))
+        told, id = answer.json()["error"]["message"], answer.headers["x-request-id"]
+        log = tmp_path / "data" / "assay.log"
+        assert told.endswith(f"log has the details under {id}.")
+        assert f"ERROR server.errors: {id}: " in log.read_text()
+        assert log.stat().st_mode & 0o777 == 0o600
+        assert str(log) in server.stderr
+        assert id not in server.stderr

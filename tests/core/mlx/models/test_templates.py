@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -14,9 +15,12 @@ import pytest
 from jinja2.exceptions import TemplateError
 from transformers.utils import chat_template_utils
 
+from core.catalog import Catalog
 from core.mlx.models import templates
+from core.mlx.models.loading import load_steps
 from core.mlx.models.templates import Renderers, TemplateStopped, renderers
 from core.pocket import MODELS_DIR
+from core.settings import Settings
 from tests.core.mlx.models.test_formats import FORMATS
 
 CALL = {
@@ -162,3 +166,22 @@ def test_refusals_are_cut() -> None:
     with pytest.raises(TemplateError) as refused:
         renderers.ask("text", "{{ raise_exception('a' * 1000000) }}", {})
     assert len(str(refused.value)) == 2_000
+
+
+def test_a_load_tries_a_template_that_does_not_end_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(MODELS_DIR / "qwen2-vl", tmp_path / "models" / "odd")
+    (tmp_path / "models" / "odd" / "chat_template.jinja").write_text(
+        "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+    )
+    monkeypatch.setattr(templates, "SECONDS", 0.2)
+    stops: list[str] = []
+    cause = templates._Process._cause
+
+    def noted(process: templates._Process) -> str:
+        stops.append(cause(process))
+        return stops[-1]
+
+    monkeypatch.setattr(templates._Process, "_cause", noted)
+    catalog = Catalog(Settings(model_folders=[tmp_path / "models"], hf_cache=tmp_path, data_dir=tmp_path))
+    list(load_steps(next(info for info in catalog.list() if info.id.endswith("odd")), allow_code=False))
+    assert stops == ["did not end within 0.2 s"]
