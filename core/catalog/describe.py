@@ -16,7 +16,7 @@ from core.catalog.kinds import Verdict, judge
 from core.catalog.memory import PREFILL_CHUNK, estimate
 from core.catalog.model_info import Float32, MemoryEstimate, ModelInfo, ModelKind
 from core.catalog.places import Found
-from core.catalog.safetensors import BrokenWeights
+from core.catalog.safetensors import DOWNLOAD_AGAIN, BrokenWeights
 from core.catalog.template_features import read_templates, takes_tools, thinks
 from core.catalog.weights import INDEX, PICKLES, Weights, find_files, read_weights
 
@@ -94,12 +94,12 @@ def describe(
         return _unusable(found, size, found.problem)
     try:
         if (odd := unfit(found.path)) is not None:
-            return _unusable(found, size, f"{odd}; download the model again")
+            return _unusable(found, size, f"{odd}; {DOWNLOAD_AGAIN}")
         config = read_json(found.path / "config.json")
     except OSError as error:
         return _unusable(found, size, f"its folder cannot be read: {error.strerror or error}")
     except ValueError as error:
-        return _unusable(found, size, f"{error}; download the model again")
+        return _unusable(found, size, f"{error}; {DOWNLOAD_AGAIN}")
     if config is None:
         partial = found.partial_downloads > 0 or (found.source == "cache" and found.revision is None)
         return _unusable(found, size, _without_config(found, listing), foreign=not partial)
@@ -129,7 +129,7 @@ def _described(
     try:
         templates = read_templates(found.path)
     except ValueError as error:
-        problem = problem or f"{error}; download the model again"
+        problem = problem or f"{error}; {DOWNLOAD_AGAIN}"
     if kind is ModelKind.VISION and weights is not None and not weights.vision_tensors:
         kind = ModelKind.TEXT if libraries.mlx_lm_file(config) else kind
     chats = kind in (ModelKind.TEXT, ModelKind.VISION)
@@ -249,7 +249,7 @@ def _without_config(found: Found, listing: Listing) -> str:
     if _has(listing, ".gguf"):
         return GGUF
     if found.partial_downloads:
-        return "incomplete: config.json has not been downloaded; download the model again"
+        return f"incomplete: config.json has not been downloaded; {DOWNLOAD_AGAIN}"
     return "unsupported: it has no config.json, so nothing tells what it is"
 
 
@@ -257,7 +257,7 @@ def _without_weights(found: Found, listing: Listing) -> tuple[str, bool]:
     """Why a folder with a config and no safetensors is of no use, and whether it never was."""
     if found.partial_downloads:
         count = found.partial_downloads
-        return f"incomplete: {count} file{'s' if count > 1 else ''} half downloaded; download the model again", False
+        return f"incomplete: {count} file{'s' if count > 1 else ''} half downloaded; {DOWNLOAD_AGAIN}", False
     if _has(listing, *PICKLES):
         return (
             "unsupported: pickled weights only, which can run code when read; get its safetensors or MLX version",
@@ -266,7 +266,7 @@ def _without_weights(found: Found, listing: Listing) -> tuple[str, bool]:
     if _has(listing, ".gguf"):
         return GGUF, True
     if INDEX in listing.sizes or found.source == "pocket":
-        return "incomplete: no weights (*.safetensors); download the model again", False
+        return f"incomplete: no weights (*.safetensors); {DOWNLOAD_AGAIN}", False
     return "incomplete: only its configuration is on disk, no weights (*.safetensors)", found.source == "cache"
 
 

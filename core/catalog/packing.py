@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.catalog.config import number, text_part
-from core.catalog.safetensors import BrokenWeights, Tensor
+from core.catalog.safetensors import DOWNLOAD_AGAIN, BrokenWeights, Tensor
 
 BITS, GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
 _BY_BYTE_SCALES = {64: (4, 16, "nvfp4"), 128: (4, 32, "mxfp4"), 256: (8, 32, "mxfp8")}
@@ -90,7 +90,7 @@ def _told(stated: Block, packed: Mapping[str, tuple[Tensor, Tensor]], config: Ma
     for module, (weight, scales) in packed.items():
         product, rest = divmod(weight.shape[-1] * 32, max(scales.shape[-1], 1))  # bits x group size
         if rest:
-            raise BrokenWeights(f"its weights do not fit their scales ({module}): download the model again")
+            raise BrokenWeights(f"its weights do not fit their scales ({module}): {DOWNLOAD_AGAIN}")
         kinds.setdefault((product, scales.dtype == "U8"), []).append(module)
     usual, *others = sorted(kinds, key=lambda kind: -len(kinds[kind]))
     hidden = number(text_part(config), *_HIDDEN)
@@ -126,6 +126,6 @@ def _way(product: int, byte_scales: bool, stated: Block, votes: Counter[float]) 
     if not bits or byte_scales:
         raise BrokenWeights(
             "its weights are packed, and neither config.json nor their shapes tell how: add "
-            '"quantization": {"group_size": ..., "bits": ...} to it, or download the model again'
+            f'"quantization": {{"group_size": ..., "bits": ...}} to it, or {DOWNLOAD_AGAIN}'
         )
     return {"group_size": possible[bits], "bits": bits}

@@ -67,7 +67,10 @@ def cached_models(cache: Path, source: str = "cache", wanted: str | None = None)
         snapshot = _snapshot(repo)
         if snapshot is None:
             if blobs:
-                problem = f"incomplete: its download has not ended; `assay models download {model_id}` goes on with it"
+                problem = (
+                    f"incomplete: its download has not ended; `assay models download {model_id}` goes on with it, or "
+                    "says what is wrong with it"
+                )
                 yield Found(model_id, repo, source, partial_downloads=len(drafts), problem=problem)
             continue
         coming = _coming(repo, snapshot.name, drafts, set(blobs))

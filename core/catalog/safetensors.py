@@ -45,6 +45,10 @@ def _parsed(header: bytes) -> tuple[Mapping[str, Tensor], int]:
     return tensors, max((entry["data_offsets"][1] for entry in entries.values()), default=0)
 
 
+DOWNLOAD_AGAIN = "download the model again"
+"""What helps where files on the disk are not what they should be."""
+
+
 class BrokenWeights(Exception):
     """A weights file that no library could load; `str()` is a clause that names the file."""
 

@@ -18,7 +18,9 @@ from huggingface_hub.file_download import are_symlinks_supported, repo_folder_na
 from huggingface_hub.utils import WeakFileLock
 
 from core.atomic import write_atomically
-from core.hub.layout import COMMIT
+from core.catalog.describe import describe, look
+from core.catalog.places import DRAFT, Found
+from core.hub.layout import COMMIT, SHA256
 from core.hub.repository import RemoteFile
 
 WORK = ".assay"
@@ -68,6 +70,44 @@ def publish(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ..
         ref.parent.mkdir(parents=True, exist_ok=True)
         _write(ref, commit)
     return snapshot
+
+
+def is_whole(cache: Path, model_id: str, commit: str, files: tuple[RemoteFile, ...]) -> bool:
+    """Whether a snapshot shows all of these files, each as long as it has to be; never without a commit and files."""
+    if not commit or not files:
+        return False
+    snapshot = snapshot_folder(cache, model_id, commit)
+    try:
+        return all(_place(snapshot, file).stat().st_size == file.size for file in files)
+    except OSError:
+        return False
+
+
+def whole_here(cache: Path, model_id: str, revision: str | None) -> tuple[str, tuple[RemoteFile, ...]] | None:
+    """The commit and the files of a revision that the cache alone can tell to be whole; None where it cannot.
+
+    A snapshot is trusted that describes itself as a model, whose files are links to blobs, and beside which no file is
+    half downloaded.
+    """
+    folder = repository_folder(cache, model_id)
+    try:
+        commit = revision or "main"
+        if not COMMIT.fullmatch(commit):
+            commit = folder.joinpath("refs", *commit.split("/")).read_text().strip()
+        snapshot = folder / "snapshots" / commit
+        if not COMMIT.fullmatch(commit) or any((folder / "blobs").glob(f"*{DRAFT}")):
+            return None
+        if describe(Found(model_id, snapshot, "cache", revision=commit), look(snapshot)).problem is not None:
+            return None
+        places = [place for place in sorted(snapshot.rglob("*")) if not place.is_dir()]
+        files = tuple(
+            RemoteFile(str(place.relative_to(snapshot)), place.stat().st_size, place.readlink().name)
+            for place in places
+        )
+    except (OSError, ValueError):
+        return None
+    named = all(COMMIT.fullmatch(file.digest) or SHA256.fullmatch(file.digest) for file in files)
+    return (commit, files) if files and named else None
 
 
 def _put_together(folder: Path, snapshot: Path, files: tuple[RemoteFile, ...], links: bool) -> None:

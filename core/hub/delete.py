@@ -33,6 +33,11 @@ class Deletion:
     stays: int = 0
     """Bytes of it that other revisions use, and that stay."""
 
+    @property
+    def done(self) -> str:
+        """That it has been deleted, as a clause."""
+        return f"Of {self.id}, {self.what} is deleted" if self.commits else f"{self.id} is deleted"
+
 
 def plan_deletion(catalog: Catalog, model_id: str, revision: str | None = None, own_folder: bool = False) -> Deletion:
     """What deleting a model, or one revision of it, would do.

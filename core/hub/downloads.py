@@ -14,9 +14,10 @@ from contextlib import contextmanager
 
 from core.catalog.places import cache_folder
 from core.errors import EngineError, HubError, HubNotFound, ModelInUse, ended
+from core.hub.cache import is_whole
 from core.hub.job import Job, Stopped, throw_away
 from core.hub.progress import Progress, Stage
-from core.hub.records import Record, alone, is_running, read_records, remove_record, write_record
+from core.hub.records import Record, alone, has_record, is_running, read_records, remove_record, write_record
 from core.hub.repository import check_id, check_revision
 from core.settings import Settings
 
@@ -57,12 +58,29 @@ class Downloads:
             for record in found:
                 if record.key not in self._jobs:
                     job = self._jobs[record.key] = Job(record, self._tell)
+                    job.kept = True
                     job.stage = Stage.FAILED if record.problem else Stage.PAUSED
                     if self._goes_on and record.goes_on and not record.problem:
                         moved.append(record.key)
         for key in moved:
             if not is_running(self.settings, key):
                 self.resume(key)
+        return self.all()
+
+    def look_again(self) -> tuple[Progress, ...]:
+        """Take off the list what other programs have ended or thrown away since it stood still here. Reads the disk."""
+        with self._lock:
+            still = [job for job in self._jobs.values() if job.stands_still]
+        for job in still:
+            whole = is_whole(job.record.cache, job.record.id, job.record.commit, job.record.files)
+            job.look_at_disk()
+            if not whole and not (job.kept and not has_record(self.settings, job.record.key)):
+                continue
+            with self._lock:
+                if job.stands_still and self._jobs.get(job.record.key) is job:
+                    del self._jobs[job.record.key]
+            if whole:
+                remove_record(self.settings, job.record.key)
         return self.all()
 
     def add(self, model_id: str, revision: str | None = None, everything: bool = False) -> str:
@@ -176,7 +194,7 @@ class Downloads:
         key = job.record.key
         try:
             with alone(self.settings, key):
-                job.run(self._keep, lambda: self._others_need(job))
+                job.run(lambda record: self._keep(job, record), lambda: self._others_need(job))
                 remove_record(self.settings, key)
             self._end(job, Stage.DONE)
         except Stopped:
@@ -197,8 +215,9 @@ class Downloads:
             log.exception("the download of %s", key)
             self._fail(job, HubError(f"{key} could not be downloaded: {type(error).__name__}: {ended(error)}"))
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, job: Job, record: Record) -> None:
         write_record(self.settings, dataclasses.replace(record, problem="", goes_on=self._goes_on))
+        job.kept = True
 
     def _note(self, job: Job, goes_on: bool) -> None:
         """Write down whether a download that nobody is at goes on by itself, where that is asked for."""
@@ -206,6 +225,7 @@ class Downloads:
             return
         try:
             write_record(self.settings, dataclasses.replace(job.record, goes_on=goes_on))
+            job.kept = True
         except OSError as error:
             log.info("the record of %s: %s", job.record.key, error)
 
@@ -217,6 +237,7 @@ class Downloads:
             else:
                 throw_away(job.record)
                 remove_record(self.settings, job.record.key)
+                job.kept = False
         except OSError as error:
             log.info("the record of %s: %s", job.record.key, error)
         self._end(job, Stage.FAILED, failure)

@@ -172,8 +172,9 @@ def _check_length(model_id: str, file: RemoteFile, reply: Any, have: int) -> Non
         says = int(length) if length.isdigit() and "Content-Encoding" not in reply.headers else None
     if says is not None and says != file.size:
         raise HubBroken(
-            f"The Hub lists {file.name} of {model_id} with {file.size:,} bytes and sends {says:,}. Nothing of it was "
-            "kept; do not trust the model."
+            f"The Hub lists {file.name} of {model_id} with {file.size:,} bytes and sends {says:,}. Nothing that it "
+            f"sends of this file was kept; do not trust the model: `assay models delete {model_id}` throws away what "
+            "else came of it."
         )
 
 

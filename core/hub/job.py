@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from huggingface_hub import is_offline_mode
+
 from core.errors import DiskFull, HubNotFound
-from core.hub.cache import blob_lock, publish, repository_folder
+from core.hub.cache import blob_lock, publish, repository_folder, whole_here
 from core.hub.fetch import draft_of, fetch
 from core.hub.progress import FileProgress, Progress, Speed, Stage
 from core.hub.records import Record
@@ -37,6 +39,8 @@ class Job:
         self.then = Stage.PAUSED
         """What it becomes when it is stopped."""
         self.thread: threading.Thread | None = None
+        self.kept = False
+        """Whether a record of it has been written, so that one that is missing was removed by another program."""
         self.stop = threading.Event()
         self._changed = changed
         self._lock = threading.Lock()
@@ -45,6 +49,11 @@ class Job:
         self._waits: list[str] = []
         """What files wait for at present, the newest last."""
         self.look_at_disk()
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is unfinished and nobody here is at it."""
+        return self.stage in (Stage.PAUSED, Stage.FAILED) and self.thread is None
 
     def progress(self) -> Progress:
         with self._lock:
@@ -102,6 +111,10 @@ class Job:
 
     def _plan(self) -> None:
         asked = self.record
+        if is_offline_mode() and not asked.everything and (here := whole_here(asked.cache, asked.id, asked.revision)):
+            with self._lock:
+                self.record = dataclasses.replace(asked, commit=here[0], files=here[1])
+            return
         found = read_repository(asked.id, asked.revision)
         files = wanted(found.files, asked.everything)
         if not files:

@@ -26,7 +26,7 @@ from core.catalog import ModelInfo, ModelKind
 from core.catalog.describe import describe, look
 from core.catalog.kept import depends
 from core.catalog.places import Found, cache_folder, folder_models
-from core.catalog.safetensors import MAX_HEADER_BYTES
+from core.catalog.safetensors import DOWNLOAD_AGAIN, MAX_HEADER_BYTES
 from core.compute import on_linux_cpu
 from core.errors import HubBroken, HubNotFound, HubRefused
 from core.hub.cache import repository_folder, snapshot_folder
@@ -38,6 +38,8 @@ from core.settings import Settings
 log = logging.getLogger(__name__)
 
 SOURCE = "hub"
+TELL_ITS_MAKER = "take another one, or tell its maker"
+"""What helps where a model is broken on the Hub: to download it would not."""
 AT_ONCE = 8
 """Models that are looked at side by side."""
 FIRST_BYTES = 1 << 17
@@ -150,7 +152,8 @@ class Looker:
             except OSError as error:
                 raise HubBroken(f"{facts.id} cannot be looked at in {folder}: {error.strerror or error}.") from error
         path = snapshot_folder(cache_folder(self.settings), facts.id, facts.commit)
-        return dataclasses.replace(info, path=path, size_bytes=sum(file.size for file in files))
+        problem = info.problem and info.problem.replace(DOWNLOAD_AGAIN, TELL_ITS_MAKER)
+        return dataclasses.replace(info, path=path, size_bytes=sum(file.size for file in files), problem=problem)
 
     def _unknown(self, facts: Facts, size: int, problem: str, foreign: bool = False) -> ModelInfo:
         path = snapshot_folder(cache_folder(self.settings), facts.id, facts.commit)

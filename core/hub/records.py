@@ -95,6 +95,10 @@ def remove_record(settings: Settings, key: str) -> None:
     _file(settings, key).unlink(missing_ok=True)
 
 
+def has_record(settings: Settings, key: str) -> bool:
+    return _file(settings, key).is_file()
+
+
 def read_records(settings: Settings) -> list[Record]:
     """The unfinished downloads, the oldest first; a file that is strange counts as none."""
     found = []

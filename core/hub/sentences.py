@@ -38,7 +38,7 @@ def told(error: BaseException, about: str, hub: str) -> HubError:
     if isinstance(error, errors.HfHubHTTPError):
         return _of_status(error, about, hub)
     if isinstance(error, errors.HFValidationError):
-        return HubNotFound(f"{about!r} is no name of a model on the Hub: it is ORGANISATION/MODEL.")
+        return _no_name(about)
     if isinstance(error, httpx2.TimeoutException):
         return HubOffline(f"The Hub at {hub} does not answer. Try again later; HF_ENDPOINT names another one.")
     if isinstance(error, httpx2.TransportError | httpx2.InvalidURL | httpx2.TooManyRedirects):
@@ -64,6 +64,8 @@ def _of_status(error: errors.HfHubHTTPError, about: str, hub: str) -> HubError:
             f"The Hub does not let you have {about} (403). If {hub}/{about} asks for a licence to be accepted, accept "
             f"it; else use a token that may read it: {LOGIN}."
         )
+    if status == 404 and re.fullmatch(r"[\w.-]+", about):
+        return _no_name(about)
     if status == 404:
         return HubNotFound(f"The Hub has nothing at the address of {about} (404).")
     if status == 429:
@@ -76,6 +78,10 @@ def _of_status(error: errors.HfHubHTTPError, about: str, hub: str) -> HubError:
     if status >= 500:
         return HubError(f"The Hub at {hub} has a fault of its own ({status}). Try again later.")
     return HubError(f"The Hub refused the request about {about} ({status}).")
+
+
+def _no_name(about: str) -> HubNotFound:
+    return HubNotFound(f"{about!r} is no name of a model on the Hub: it is ORGANISATION/MODEL.")
 
 
 def wait_of(headers: object) -> float:

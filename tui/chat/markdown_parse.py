@@ -40,15 +40,20 @@ class Parser:
         self._known: dict[str, Block] = {}
 
     def blocks(self, text: str) -> list[Block]:
-        """The blocks of a text, control characters taken out."""
+        """The blocks of a text, control characters taken out. From a block on that is nested deeper than the reader
+        reads, after which it drops everything, the text is shown as it was written."""
         text = clean(text)
         env: dict[str, Any] = {}
         tokens = _MARKDOWN.reader.parse(text, env)
         source = text.splitlines(keepends=True)
         known = self._known if not env.get("references") else {}  # with references a block means more than its source
         found: list[Block] = []
+        deepest = _MARKDOWN.reader.options.maxNesting - 1
         for group in _groups(tokens):
             first = group[0]
+            if first.map and any(token.nesting == 1 and token.level >= deepest for token in group):
+                found.append(Paragraph(Content("".join(source[first.map[0] :]).rstrip())))
+                break
             key = "".join(source[first.map[0] : first.map[1]]).rstrip() if first.map else ""
             if key not in known:
                 known[key] = _block(group)

@@ -12,7 +12,7 @@ import typer
 from tui.cli.common import WRONG_USAGE, fail, fail_with, say, settings_with
 from tui.cli.encoding import shown
 from tui.cli.models import as_record
-from tui.cli.models_search import machine, problem
+from tui.cli.models_search import machine
 from tui.cli.models_search import record as record_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 NO = ("", None)
-HUB_ONLY = ("licence", "gated", "private", "downloads", "likes", "modified", "note")
+HUB_ONLY = ("licence", "gated", "private", "downloads", "likes", "modified")
 STATES = {
     "yes": "the same revision",
     "older": "a newer revision than here",
@@ -76,7 +76,7 @@ def delete(
     from core.errors import EngineError
     from core.hub.delete import delete as delete_model
     from core.hub.delete import plan_deletion
-    from core.sizes import readable_size
+    from tui.figures import size_in_words
 
     settings = settings_with()
     if figures:
@@ -97,16 +97,16 @@ def delete(
 
         print(json.dumps({"id": plan.id, "deleted": plan.what, "freed_bytes": freed}))  # noqa: T201
     else:
-        say(f"{plan.id} is deleted; {readable_size(freed)} are free again.")
+        say(f"{plan.done}; {size_in_words(freed)} are free again.")
 
 
 def _agreed(plan: Deletion) -> bool:
     """Ask on a terminal; elsewhere --yes has to be said."""
-    from core.sizes import readable_size
     from core.text_safety import clean
+    from tui.figures import size_in_words
 
-    stays = f" {readable_size(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
-    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {readable_size(plan.frees)}")
+    stays = f" {size_in_words(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
+    return _answered(f"Delete {clean(plan.id)}: {clean(plan.what)}?{stays} It frees {size_in_words(plan.frees)}")
 
 
 def _answered(question: str) -> bool:
@@ -232,9 +232,8 @@ def _about(local: ModelInfo | None, remote: Remote | None, stored: Stored | None
         }
     about["last_used"] = None if used is None else time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(used))
     if remote is not None:
-        told = {name: value for name, value in record_of(remote, machine()).items() if name not in ("source", "path")}
-        note = problem(remote)
-        about["hub"] = told | {"note": note if note and not remote.info.problem else None}
+        told = record_of(remote, machine())
+        about["hub"] = {name: value for name, value in told.items() if name not in ("source", "path")}
     return about
 
 

@@ -52,6 +52,8 @@ def search(
         fail(f"There is no kind {kind!r}; there are {', '.join(KINDS)}.", WRONG_USAGE)
     if sort not in SORTS:
         fail(f"Models cannot be sorted by {sort!r}, but by {', '.join(SORTS)}.", WRONG_USAGE)
+    from dataclasses import replace
+
     from core.catalog import ModelKind
     from core.errors import EngineError
     from core.hub.find import Query, Sort
@@ -67,6 +69,7 @@ def search(
     )
     try:
         found, status = _found(query, limit)
+        foreign = not (found or everything or as_json) and bool(_found(replace(query, everything=True), 1)[0])
     except EngineError as error:
         fail_with(error)
     if as_json:
@@ -74,7 +77,7 @@ def search(
 
         print(json.dumps([record(remote, status) for remote in found], indent=2))  # noqa: T201
     elif not found:
-        say(f"The Hub has nothing like {query.words!r} that the filters let through. Fewer words or filters find more.")
+        say(nothing(query, foreign))
     else:
         rows = [row(remote, status) for remote in found]
         print_rows(rows, [problem(remote) for remote in found], COLUMNS, LEAST_DEAR_FIRST)
@@ -96,6 +99,16 @@ def _found(query: Query, limit: int) -> tuple[list[Remote], EngineStatus]:
             found.append(remote)
             line.update(f"{len(found)} of {limit}: {escape(remote.id)}")
         return found, machine()
+
+
+def nothing(query: Query, foreign: bool) -> str:
+    """That nothing was found, and what finds more; `foreign` where MLX cannot run what there is."""
+    like = f"like {query.words!r}" if query.words else "at all"
+    if foreign:
+        return f"The Hub has nothing {like} that MLX can run. --all shows what it cannot run, and says why."
+    if query.kind or query.most_bytes is not None or query.quantisation or query.licence:
+        return f"The Hub has nothing {like} that the filters let through. Fewer words or filters find more."
+    return f"The Hub has nothing {like}. Fewer or other words find more."
 
 
 def machine() -> EngineStatus:
@@ -136,11 +149,10 @@ def fits(remote: Remote, status: EngineStatus) -> str:
 
 
 def problem(remote: Remote) -> str:
-    """What stands against a model, or has to be done before its download; "" where nothing."""
+    """What stands against a model; "" where nothing. Of a gated one whose files could not be read, what to do."""
     from tui.foreign import one_line
 
-    gate = "gated: its licence has to be accepted first" if remote.facts.gated and not remote.info.problem else ""
-    return one_line(remote.info.problem or gate)
+    return one_line(remote.info.problem or "")
 
 
 def record(remote: Remote, status: EngineStatus) -> dict[str, Any]:

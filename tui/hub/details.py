@@ -119,7 +119,7 @@ def detail_content(
     told = one_line(problem or (remote.info.problem if remote is not None and remote.info.problem else ""))
     if told:
         lines.append(plain(told, "$error"))
-    elif facts.gated:
+    elif facts.gated and remote is None:
         page = f"{hub}/{facts.id}"
         lines.append(plain(f"Gated: accept its licence at {page}, then log in with `hf auth login`.", "$warning"))
     if remote is not None and remote.info.needs_code:

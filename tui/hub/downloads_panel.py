@@ -103,6 +103,13 @@ class DownloadsPanel(Vertical):
         await off_loop(queue.go_on, "downloads")
         self.look()
 
+    @work(group="downloads")
+    async def look_again(self) -> None:
+        """See what has become on the disk of those that stand still: others may have ended or deleted them."""
+        if self._queue is not None:
+            await off_loop(self._queue.look_again, "downloads")
+            self.look()
+
     @property
     def all(self) -> tuple[Progress, ...]:
         """Every download that has not ended well."""
@@ -122,19 +129,28 @@ class DownloadsPanel(Vertical):
 
     def add(self, model_id: str) -> None:
         """Put a model into the queue, or go on with it."""
+        self._tell_again(self.of(model_id))
         self._do(lambda queue: queue.open().add(model_id))
 
     def pause_or_go_on(self, key: str) -> None:
         """Pause what moves, go on with what stands still."""
         if (one := self._by_key(key)) is not None:
-            moves = one.stage.moves
-            self._do(lambda queue: queue.open().pause(key) if moves else queue.open().resume(key))
+            self._tell_again(one)
+            self._do(lambda queue: queue.open().pause(key) if one.stage.moves else _go_on_with(queue, key))
+
+    def _tell_again(self, one: Progress | None) -> None:
+        """Somebody tries once more what has stopped: where it stops once more, that is news."""
+        if one is not None and one.stage is Stage.FAILED:
+            self._said.discard(one.problem)
 
     @work(group="downloads")
     async def cancel(self, key: str) -> None:
         """Throw away what has come; asked first where something has."""
+        if self._queue is not None:
+            await off_loop(self._queue.look_again, "downloads")
         one = self._by_key(key)
-        if one is None:
+        if one is None:  # another program has ended it, or thrown it away
+            self.look()
             return
         question = f"{one_line(one.key)} has come to {size_in_words(one.done)}. Throw that away?"
         if one.done and not await self.app.push_screen_wait(Confirm(question, "Throw away", "Keep")):
@@ -244,6 +260,12 @@ class DownloadsPanel(Vertical):
             case _:
                 words, style = state(one)
                 return Content.styled(words, style) if style else Content(words)
+
+
+def _go_on_with(queue: DownloadQueue, key: str) -> None:
+    """Raises KeyError where another program has ended the download, or thrown it away."""
+    queue.look_again()
+    queue.open().resume(key)
 
 
 def _file_cell(file: FileProgress, column: Column, cells: int) -> Content:

@@ -6,13 +6,14 @@ pressed, the Hub says how much there is to download.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
 from textual.widgets import Static
 
 from core.catalog import ModelInfo
+from core.hub.progress import Progress, Stage
 from core.status import EngineStatus
 from tui.figures import size_in_words
 from tui.foreign import short_name
@@ -20,6 +21,10 @@ from tui.hub.progress_text import share
 from tui.widgets.redraw import redraw
 
 GB = 10**9
+
+PART_CELLS = 14
+WIDE = 80
+"""Cells that are taken for granted before there is a layout."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class FirstRun(Static):
         self.offers: list[tuple[str, Offer]] = []
         self._here: set[str] = set()
         self._bare = False
+        self._last: tuple[EngineStatus | None, Mapping[str, Progress], bool] = (None, {}, False)
 
     def listed(self, models: Iterable[ModelInfo]) -> None:
         """What is on the disk."""
@@ -83,11 +89,15 @@ class FirstRun(Static):
         """Whether a model is on the disk."""
         return model_id in self._here
 
-    def show(self, status: EngineStatus | None, shares: dict[str, tuple[int, int]], wanted: bool) -> None:
-        """`shares` says of the downloads, by model, how many bytes of how many are there."""
+    def on_resize(self) -> None:
+        self.show(*self._last)
+
+    def show(self, status: EngineStatus | None, downloads: Mapping[str, Progress], wanted: bool) -> None:
+        """`downloads` are those that have not ended well, by model."""
+        self._last = status, downloads, wanted
         if not self.offers and self._bare and status is not None and status.memory_budget:
             self.offers = offers(status.memory_budget)
-        taken = any(offer.id in shares for _, offer in self.offers)
+        taken = any(offer.id in downloads for _, offer in self.offers)
         self.display = wanted and bool(self.offers) and (self._bare or taken)
         if not self.display:
             return
@@ -98,21 +108,37 @@ class FirstRun(Static):
                 (f"These fit the {budget}; a key downloads one:", "$dim"),
             )
         ]
-        lines += [self._line(number, part, offer, shares) for number, (part, offer) in enumerate(self.offers, 1)]
+        told = [
+            _state(number, offer, self.here(offer.id), downloads.get(offer.id))
+            for number, (_, offer) in enumerate(self.offers, 1)
+        ]
+        wide = PART_CELLS + _widest(self.offers) + 4 + max(map(len, told)) <= (self.size.width or WIDE)
+        for number, ((part, offer), state) in enumerate(zip(self.offers, told, strict=True), 1):
+            lines.append(
+                _line(number, part, short_name(offer.id).ljust(_widest(self.offers)), state)
+                if wide
+                else Content("\n").join((_line(number, part, "", state), Content(f"  {short_name(offer.id)}")))
+            )
         redraw(self, Content("\n").join(lines))
 
-    def _line(self, number: int, part: str, offer: Offer, shares: dict[str, tuple[int, int]]) -> Content:
-        state = f"about {size_in_words(offer.download)}"
-        if offer.id in self._here:
-            state = "on this disk"
-        elif offer.id in shares:
-            state = f"downloading {share(*shares[offer.id])}".strip()
-        return Content.assemble(
-            (f"{number} ", "$primary"),
-            part.ljust(14),
-            short_name(offer.id).ljust(_widest(self.offers)),
-            ("  " + state, "$dim"),
-        )
+
+def _line(number: int, part: str, name: str, state: str) -> Content:
+    gap = "  " if name else ""
+    return Content.assemble((f"{number} ", "$primary"), part.ljust(PART_CELLS), name, (gap + state, "$dim"))
+
+
+def _state(number: int, offer: Offer, here: bool, download: Progress | None) -> str:
+    """How far an offer has come, and what its key does where its download stands still."""
+    if here:
+        return "on this disk"
+    if download is None:
+        return f"about {size_in_words(offer.download)}"
+    come = share(download.done, download.total)
+    if download.stage is Stage.FAILED:
+        return f"stopped; {number} tries again"
+    if download.stage is Stage.PAUSED:
+        return f"paused at {come}; {number} goes on" if come else f"paused; {number} goes on"
+    return f"downloading {come}".strip()
 
 
 def _widest(made: Sequence[tuple[str, Offer]]) -> int:

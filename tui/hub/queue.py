@@ -45,6 +45,11 @@ class DownloadQueue:
                 self._downloads = downloads
             return self._downloads
 
+    def look_again(self) -> None:
+        """Forget what other programs have ended or thrown away meanwhile. Reads the disk."""
+        if self._downloads is not None:
+            self._downloads.look_again()
+
     def all(self) -> tuple[Progress, ...]:
         """How each stands that has not ended well or been thrown away; none before the queue is open."""
         if self._downloads is None:

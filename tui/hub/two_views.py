@@ -66,6 +66,7 @@ class TwoViews(DeletingPane):
     def disk_listed(self, models: list[ModelInfo]) -> None:
         """What is on disk has been read."""
         self.hub.look_at_disk()
+        self.hub.downloads.look_again()
         self._first_run.listed(models)
         self.show_offers()
 
@@ -76,8 +77,8 @@ class TwoViews(DeletingPane):
 
     def show_offers(self) -> None:
         """Propose models where there are none but the built-in ones, until somebody searches for others."""
-        shares = {one.id: (one.done, one.total) for one in self.hub.downloads.all}
-        self._first_run.show(self.state.status, shares, wanted=not (self.hub_shows and self.hub.searched))
+        downloads = {one.id: one for one in self.hub.downloads.all}
+        self._first_run.show(self.state.status, downloads, wanted=not (self.hub_shows and self.hub.searched))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "take_offer":

@@ -46,8 +46,7 @@ class DeletingPane(LoadingPane):
         except EngineError as error:
             self.notify(error.message, title="Not deleted", severity="error", timeout=10)
         else:
-            gone = f"{plan.id} is deleted" if not plan.commits else f"Of {plan.id}, {plan.what} is deleted"
-            self.notify(f"{gone}; {size_in_words(freed)} are free again.")
+            self.notify(f"{plan.done}; {size_in_words(freed)} are free again.")
         self.list_anew()
 
 

@@ -71,7 +71,7 @@ def disk_fields(info: ModelInfo, on_disk: OnDisk) -> list[tuple[str, str]]:
             for one in stored.revisions
         ]
     return [
-        ("used", f"{when(used, time.time())}, in a chat" if used else ""),
+        ("used", when(used, time.time()) if used else ""),
         ("download", unfinished),
         *(("" if at else "revision", told) for at, told in enumerate(revisions)),
         *(("" if at else "twice", told) for at, told in enumerate(also_in(info.id, twice))),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 
-from huggingface_hub import scan_cache_dir, snapshot_download
+import pytest
+from huggingface_hub import constants, scan_cache_dir, snapshot_download
 
 from core.catalog import Catalog
 from core.hub import fetch
 from core.hub.cache import repository_folder
-from core.hub.downloads import Downloads
+from core.hub.delete import delete, plan_deletion
+from core.hub.downloads import Downloads, downloading
 from core.hub.progress import Stage
 from core.hub.records import read_records
 from core.settings import Settings
@@ -307,3 +309,46 @@ def test_the_command_leaves_its_downloads_to_whoever_asks_for_them(
     assert later.get(key).stage is Stage.PAUSED
     for queue in (beside, later):
         queue.close()
+
+
+def paused(hub: Hub, downloads: Downloads) -> None:
+    fault = hub.faults[WEIGHTS] = Fault(pace=(1 << 12, 0.02))
+    downloads.add(MODEL)
+    hub.wait_for(MODEL, 60_000)
+    downloads.pause(MODEL)
+    assert downloads.wait(MODEL, 10).stage is Stage.PAUSED
+    fault.pace = None
+
+
+@pytest.mark.parametrize("by_us", [True, False])
+def test_what_another_program_has_ended_is_off_the_list(hub: Hub, hub_settings: Settings, by_us: bool) -> None:
+    queue = opened_again(hub_settings)
+    paused(hub, queue)
+    if by_us:
+        with downloading(hub_settings) as others:
+            assert download(others).stage is Stage.DONE
+    else:
+        assert hub_settings.hf_cache is not None
+        snapshot_download(MODEL, cache_dir=hub_settings.hf_cache)
+    assert queue.look_again() == ()
+    assert read_records(hub_settings) == []
+    queue.close()
+
+
+def test_what_another_program_has_thrown_away_is_off_the_list(hub: Hub, hub_settings: Settings) -> None:
+    queue = opened_again(hub_settings)
+    paused(hub, queue)
+    assert [one.stage for one in queue.look_again()] == [Stage.PAUSED], "what is unfinished stays"
+    delete(hub_settings, plan_deletion(Catalog(hub_settings), MODEL))
+    assert queue.look_again() == ()
+    queue.close()
+
+
+def test_a_download_that_could_not_begin_stays_on_the_list(
+    hub: Hub, hub_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    queue = opened_again(hub_settings)
+    assert download(queue).stage is Stage.FAILED
+    assert [one.stage for one in queue.look_again()] == [Stage.FAILED]
+    queue.close()

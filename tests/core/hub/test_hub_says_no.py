@@ -43,6 +43,7 @@ def test_sizes_that_lie_are_found_out(hub: Hub, downloads: Downloads, says: int)
     failed = download(downloads)
     assert failed.stage is Stage.FAILED
     assert f"{says:,}" in failed.problem
+    assert "Nothing that it sends of this file was kept" in failed.problem
 
 
 def test_an_endless_stream_is_ended(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:

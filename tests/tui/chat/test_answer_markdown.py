@@ -10,6 +10,8 @@ from textual.style import Style
 
 from tui.chat.answer_markdown import AnswerMarkdown
 from tui.chat.lines import text_of
+from tui.chat.markdown_blocks import Paragraph
+from tui.chat.markdown_parse import Parser
 from tui.widgets.look import Look
 
 NASTY = """# [bold]heading[/bold] [sys:X=1]
@@ -138,3 +140,12 @@ async def test_every_language_that_is_named_or_not_is_shown() -> None:
     async with App[None]().run_test():
         for info in ("py", "nolanguage", "", "py title=x"):
             assert shown(whole(f"```{info}\nx = [1]\n```")).strip() == "x = [1]"
+
+
+def test_what_is_nested_too_deep_to_be_read_is_shown_as_it_was_written() -> None:
+    """The reader gives up at twenty levels, and drops all that comes after."""
+    blocks = Parser().blocks("# head\n\n" + "- " * 200 + "list\n\n```\ncode\n```\n\nend")
+    assert len(blocks) == 2
+    assert isinstance(blocks[1], Paragraph)
+    assert blocks[1].content.plain.endswith("list\n\n```\ncode\n```\n\nend")
+    assert len(Parser().blocks("- " * 5 + "list\n\nend")) == 2, "no deeper than people write"

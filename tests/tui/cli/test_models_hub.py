@@ -20,7 +20,8 @@ from core.catalog import Catalog
 from core.hub.fetch import CHUNK
 from core.hub.records import read_records
 from core.settings import Settings
-from tests.hub import Fault, Hub, Repository, pocket_repository
+from tests.hub import Fault, File, Hub, Repository, pocket_repository
+from tests.hub.server import TOKEN
 from tests.tui.cli.processes import ASSAY
 from tui.cli.commands import app
 
@@ -226,3 +227,56 @@ def test_show_and_delete(hub: Hub, hub_settings: Settings, command: Command, mon
     assert hub_settings.hf_cache is not None
     assert not scan_cache_dir(hub_settings.hf_cache).repos
     assert command("delete", MODEL, "--yes").exit_code == 2
+
+
+def test_a_deleted_revision_is_named(hub: Hub, hub_settings: Settings, command: Command) -> None:
+    command("download", MODEL)
+    older = hub.repositories[MODEL].sha()
+    hub.repositories[MODEL].commits.append({**hub.repositories[MODEL].commits[0], "config.json": File(b"{}")})
+    command("download", MODEL)
+    gone = command("delete", MODEL, "--revision", older, "--yes")
+    assert f"Of {MODEL}, revision {older[:8]} is deleted; " in gone.stderr
+    assert "0.0 MB" not in gone.stderr
+    assert "KB" in gone.stderr or " B " in gone.stderr
+
+
+def test_a_gate_that_is_open_is_no_problem(hub: Hub, command: Command) -> None:
+    hub.add(pocket_repository("gemma3", gated="auto"))
+    assert "licence has to be accepted" in command("search", "gemma3").stdout
+    assert "licence" not in command("search", "gemma3", HF_TOKEN=TOKEN).stdout
+
+
+def test_what_is_wrong_on_the_hub_is_not_to_be_downloaded_again(hub: Hub, command: Command) -> None:
+    hub.repositories[MODEL].commits[0]["config.json"] = File(b"{")
+    told = command("search", "qwen3").stdout
+    assert "tell its maker" in told
+    assert "download the model again" not in told
+
+
+def test_a_name_without_an_organisation_is_none(hub: Hub, command: Command) -> None:
+    assert "it is ORGANISATION/MODEL" in command("show", "gated").stderr
+
+
+def test_a_search_that_finds_nothing_says_what_finds_more(hub: Hub, command: Command) -> None:
+    files = {"model.gguf": File(bytes(2_000_000))}
+    hub.add(Repository("mlx-community/llama-gguf", [files]))
+    assert "Fewer words or filters find more" in command("search", "qwen3", "--kind", "audio").stderr
+    nowhere = command("search", "nowhere").stderr
+    assert "Fewer or other words" in nowhere
+    assert "filter" not in nowhere
+    assert "--all shows" in command("search", "llama-gguf").stderr
+
+
+def test_offline_a_model_that_is_here_is_its_folder(
+    hub: Hub, hub_settings: Settings, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = command("download", MODEL).stdout
+    (blobs,) = {path.parent for path in Path(hub_settings.hf_cache or "").rglob("blobs/*")}
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    asked = len(hub.asked)
+    again = command("download", MODEL)
+    assert (again.exit_code, again.stdout) == (0, there)
+    assert command("download", MODEL, "--revision", hub.repositories[MODEL].sha()).stdout == there
+    assert len(hub.asked) == asked
+    (blobs / f"{'a' * 40}.incomplete").touch()
+    assert command("download", MODEL).exit_code == 4

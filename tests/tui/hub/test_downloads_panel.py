@@ -7,7 +7,7 @@ from huggingface_hub import constants
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core.hub.downloads import Downloads
+from core.hub.downloads import Downloads, downloading
 from core.hub.progress import Stage
 from core.hub.records import read_records
 from core.settings import Settings
@@ -227,3 +227,21 @@ async def test_another_programs_download_is_left_to_it(workbench: AssayApp, hub:
             await until(pilot, lambda: "is being downloaded by another program" in screen_text(workbench))
     finally:
         others.close()
+
+
+@pytest.mark.parametrize("key", ["r", "x"])
+async def test_what_another_program_has_ended_is_not_offered_any_more(
+    workbench: AssayApp, hub: Hub, hub_settings: Settings, key: str
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        fault = await begun(pilot, workbench, hub)
+        await pilot.press("p")
+        await until(pilot, lambda: stage(workbench) is Stage.PAUSED)
+        await until(pilot, lambda: not read_records(hub_settings)[0].goes_on)
+        fault.pace = None
+        with downloading(hub_settings) as others:
+            assert others.wait(others.add(MODEL), 30).stage is Stage.DONE
+        await pilot.press(*(["h", "r"] if key == "r" else ["x"]))
+        await until(pilot, lambda: workbench.models.hub.downloads.all == ())
+        await until(pilot, lambda: "1 download paused" not in screen_text(workbench))
+        assert len(workbench.screen_stack) == 1, "nothing is asked about a whole model"

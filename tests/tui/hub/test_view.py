@@ -18,6 +18,7 @@ from tests.tui.test_stopping import footer
 from tui.app import AssayApp
 from tui.hub import search as searching
 from tui.hub.card_view import CardView
+from tui.hub.first_run import FirstRun
 
 LICENCES = ("mit", "apache-2.0")
 
@@ -271,6 +272,33 @@ async def test_only_pocket_models_propose_three_that_fit(workbench: AssayApp, hu
         await pilot.press("1")
         await until(pilot, lambda: "mlx-community/Qwen3-8B-4bit" in workbench.models._models)
         await until(pilot, lambda: "Only the built-in" not in screen_text(workbench))
+
+
+async def test_an_offer_whose_download_stopped_says_so_each_time(
+    workbench: AssayApp, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready" and workbench.models.table.selected)
+        await pilot.press("f2")
+        await until(pilot, lambda: "Only the built-in pocket models" in screen_text(workbench))
+        for times in (1, 2):
+            await pilot.press("1")
+            await until(pilot, lambda times=times: notices(workbench).count("HF_HUB_OFFLINE is set") == times)
+            await until(pilot, lambda: "stopped; 1 tries again" in row_of(workbench, "Qwen3-8B-4bit"))
+
+
+async def test_offers_in_a_narrow_pane_have_two_lines_each(workbench: AssayApp, hub: Hub) -> None:
+    async with workbench.run_test(size=(160, 45)) as pilot:
+        await until(pilot, lambda: workbench.state.phase == "ready" and workbench.models.table.selected)
+        await until(pilot, lambda: "Qwen2-VL-2B-Instruct-4bit" in screen_text(workbench))
+        shown = str(workbench.query_one(FirstRun).content).splitlines()[-6:]
+        assert [line.split() for line in shown[2:4]] == [
+            ["2", "vision,", "quick", "about", "1.3", "GB"],
+            ["Qwen2-VL-2B-Instruct-4bit"],
+        ]
+        await pilot.press("f2")
+        await until(pilot, lambda: "about 1.3 GB" in row_of(workbench, "Qwen2-VL-2B-Instruct-4bit"))
 
 
 async def test_what_was_measured_of_a_model_stands_in_its_details(

@@ -173,6 +173,7 @@ async def test_a_chat_tells_when_a_model_was_used(hub_settings: Settings, twice:
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app)
         assert "used     today" in detail(app)
+        assert "in a chat" not in detail(app), "figures of benchmarks and of the API count as well"
 
 
 async def test_x_asks_deletes_and_leaves_the_cursor_beside(hub_settings: Settings, twice: None) -> None:
