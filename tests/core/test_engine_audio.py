@@ -100,6 +100,7 @@ def test_cancelling_ends_speech_between_two_pieces(tiny_engine: Engine) -> None:
 
 def test_requests_wait_their_turn_and_may_leave_the_queue(tiny_engine: Engine) -> None:
     first = tiny_engine.speak(SpeechRequest(SPEAKER, LINES))
+    assert any(isinstance(event, AudioDelta) for event in first), "while a model loads, nobody is ahead of the others"
     second = tiny_engine.speak(SpeechRequest(SPEAKER, "Hello."))
     third = tiny_engine.speak(SpeechRequest(SPEAKER, "Hello."))
     second.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import selectors
 import socket
 import subprocess
@@ -262,7 +263,10 @@ def test_the_soft_limit_of_open_files_is_raised_within_the_hard_one() -> None:
         "crowd = Crowd(256)\n"
         "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], crowd.most)"
     )
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     for soft, hard, found in ((256, 8192, "4096 1280"), (256, 1024, "1024 768"), (256, 256, "256 128")):
+        if most != resource.RLIM_INFINITY and hard > most:
+            continue  # a library of this process has lowered what may be asked for
         run = [sys.executable, "-c", code, str(soft), str(hard), "0"]
         assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip() == found
 
