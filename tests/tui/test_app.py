@@ -225,7 +225,7 @@ async def test_the_panel_shows_key_and_programs_and_copies_them(workbench: Assay
         await until(pilot, lambda: workbench.state.api is ApiPhase.ON)
         await pilot.press("f6")
         await until(pilot, lambda: "assay-scripted-key" in screen_text(workbench))
-        await pilot.press("right", "c")
+        await pilot.press("right", "right", "c")  # openai, responses, anthropic
         await until(pilot, lambda: "from anthropic import Anthropic" in workbench.clipboard)
         await pilot.press("k")
         await until(pilot, lambda: workbench.clipboard == "assay-scripted-key")

@@ -93,7 +93,7 @@ def test_open_chat_about_an_image_and_quit(terminal: Terminal, tmp_path: Path) -
     assert "red" in screen.lower().split("what color is it?")[1]
     assert "quick ● qwen2-vl" in screen
     terminal.press("F2")
-    terminal.wait_for("3 on disk")
+    terminal.wait_for("3 models")
     terminal.press("C-q")
     screen = terminal.wait_for("left with 0")
     assert "╭" not in screen, "the workbench has left its drawing behind"
