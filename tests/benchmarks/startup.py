@@ -31,7 +31,7 @@ class Start:
 def first_paint(program: str, environment: Mapping[str, str], columns: int = 120, rows: int = 40) -> Start:
     """Start a Python program in a terminal of that size, wait for its first frame, and end it.
 
-    An empty Textual app was seen that never drew its word: each is given two tries. Raises TimeoutError when none comes.
+    An empty Textual app was seen that never drew its word: each has two tries. Raises TimeoutError when none comes.
     """
     try:
         return _first_paint(program, environment, columns, rows)
