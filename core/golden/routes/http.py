@@ -111,13 +111,18 @@ class HttpRoute:
         return self._client
 
 
+def bearer(key: str) -> dict[str, str]:
+    """The header that names the key; none without one."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
 def list_models(url: str, key: str = "") -> list[str]:
     """Ids of the models that a server has. Raises RouteError."""
     import httpx
 
     address = f"{root(url)}/v1/models"
     try:
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers = bearer(key)
         response = httpx.get(address, headers=headers, timeout=CONNECT_S, trust_env=not is_loopback(address))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise RouteError(f"{address} cannot be reached: {error or type(error).__name__}.") from error

@@ -19,7 +19,7 @@ from core.calls.events import (
 )
 from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart
 from core.golden.routes import RouteError
-from core.golden.routes.http import Frame
+from core.golden.routes.http import Frame, bearer
 from core.media.images import ImageData
 
 REASONS = {
@@ -37,10 +37,9 @@ class OpenAI:
     path = "/v1/chat/completions"
 
     def headers(self, key: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {key}"} if key else {}
+        return bearer(key)
 
     def encode(self, request: GenerationRequest) -> dict[str, Any]:
-        sampling = request.sampling
         body = {
             "model": request.model,
             "messages": [_message(message) for message in request.messages],
@@ -52,13 +51,8 @@ class OpenAI:
                 for tool in request.tools
             ]
             or None,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-            "max_tokens": sampling.max_tokens,
-            "seed": sampling.seed,
-            "stop": list(sampling.stop) or None,
-            "chat_template_kwargs": None if request.thinking is None else {"enable_thinking": request.thinking},
+            "max_tokens": request.sampling.max_tokens,
+            **sampling_fields(request),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -136,3 +130,16 @@ def _message(message: Message) -> dict[str, Any]:
 def data_uri(image: ImageData) -> str:
     """An image as an address that holds it."""
     return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
+
+
+def sampling_fields(request: GenerationRequest) -> dict[str, Any]:
+    """What both halves of the protocol call the same of how an answer is drawn; None for what is not set."""
+    sampling = request.sampling
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop) or None,
+        "chat_template_kwargs": None if request.thinking is None else {"enable_thinking": request.thinking},
+    }

@@ -18,8 +18,8 @@ from core.calls.events import (
 )
 from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart
 from core.golden.routes import RouteError
-from core.golden.routes.http import Frame
-from core.golden.routes.openai import data_uri
+from core.golden.routes.http import Frame, bearer
+from core.golden.routes.openai import data_uri, sampling_fields
 
 
 class Responses:
@@ -28,10 +28,9 @@ class Responses:
     path = "/v1/responses"
 
     def headers(self, key: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {key}"} if key else {}
+        return bearer(key)
 
     def encode(self, request: GenerationRequest) -> dict[str, Any]:
-        sampling = request.sampling
         body = {
             "model": request.model,
             "input": [_item(message) for message in request.messages],
@@ -46,13 +45,8 @@ class Responses:
                 for tool in request.tools
             ]
             or None,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-            "max_output_tokens": sampling.max_tokens,
-            "seed": sampling.seed,
-            "stop": list(sampling.stop) or None,
-            "chat_template_kwargs": None if request.thinking is None else {"enable_thinking": request.thinking},
+            "max_output_tokens": request.sampling.max_tokens,
+            **sampling_fields(request),
             "store": False,
             "stream": True,
         }
