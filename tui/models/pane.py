@@ -78,6 +78,10 @@ class ModelsPane(TwoViews):
         self._order = Order()
         self._on_disk: OnDisk | None = None
 
+    def on_mount(self) -> None:
+        # Not by its message, which comes after the field is painted: one frame shows the key and what it filters.
+        self.watch(self.filter_box, "value", self._filter, init=False)
+
     def compose_disk(self) -> ComposeResult:
         yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
         yield Static(id="model-notes", markup=False)
@@ -221,7 +225,8 @@ class ModelsPane(TwoViews):
         return self._models.get(self.table.selected or "")
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
-        return model_cell(self._models[key], column, cells, self.state, self._marks(key))
+        marks = self._marks(key) if column.key == "name" else ""
+        return model_cell(self._models[key], column, cells, self.state, marks)
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -242,11 +247,6 @@ class ModelsPane(TwoViews):
         if not self.order.column:
             self.notify("The list is as the disk has it: s sorts by a column.", timeout=3)
         self.order = self.order.reversed
-
-    @on(Input.Changed, "#model-filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._filter()
 
     @on(Input.Submitted, "#model-filter")
     def _filter_done(self, event: Input.Submitted) -> None:

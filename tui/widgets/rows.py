@@ -52,6 +52,9 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self._contents: dict[int, Content] = {}
         """Of the rows that have been painted, what is in them."""
         self._looks: dict[tuple[str, Style], Look] = {}
+        self._width = 0
+        self._styles: dict[str, Style] = {}
+        """What is the same for all lines of one painting, found out once: asking Textual costs as much as a row."""
 
     @property
     def row_count(self) -> int:
@@ -96,16 +99,22 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self._contents.clear()
         self.refresh()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._width = self.row_width
+        self._styles = {}
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
-        width = self.row_width
+        state = CURSOR if index == self.highlighted else HOVER if index == self._hover else ROW
+        if state not in self._styles:
+            self._styles[state] = self.get_visual_style(ROW, state)
+        style = self._styles[state]
         if index >= self._count:
-            return Strip.blank(width, self.get_visual_style(ROW).rich_style)
+            return Strip.blank(self._width, style.rich_style)
         if index not in self._contents:
             self._contents[index] = self._row(index)
-        state = CURSOR if index == self.highlighted else HOVER if index == self._hover else ROW
-        style = self.get_visual_style(ROW, state)
-        return self._look(style).strip(self._contents[index]).adjust_cell_length(width, style.rich_style)
+        return self._look(style).strip(self._contents[index]).adjust_cell_length(self._width, style.rich_style)
 
     def _look(self, style: Style) -> Look:
         """Text over a style; what the names of colours mean is looked up once for each theme."""
