@@ -304,8 +304,6 @@ async def _hub_faces(camera: Camera, hub: Hub) -> None:
     def looked_at() -> bool:
         return view._search is not None and bool(view._search.known) and not view._search.looking
 
-    await pilot.press("f2")
-    await camera.keep("models-first-run")
     await pilot.press("h")
     await camera.keep("hub-before")
     await pilot.press("slash", *"nothing like it", "enter")
@@ -349,12 +347,17 @@ async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str],
         await asyncio.to_thread(_draw, image)
         await asyncio.to_thread(_save_a_chat, folder / "data", image)
         app = _new_app(folder)
-        await asyncio.to_thread(_put_into_cache, folder / "cache")
         async with app.run_test(size=size) as pilot:
+            camera = Camera(app, pilot, target, themes)
             await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
-            await _hub_faces(Camera(app, pilot, target, themes), hub)
+            await pilot.press("f2")
+            await camera.keep("models-first-run")
+            await asyncio.to_thread(_put_into_cache, folder / "cache")
+            await pilot.press("r")
+            await _until(pilot, lambda: CACHED in app.models.table.keys)
+            await _hub_faces(camera, hub)
             await pilot.press("f3")
-            await _faces(Camera(app, pilot, target, themes), image)
+            await _faces(camera, image)
             await pilot.press("ctrl+q", "ctrl+q")
             await _until(pilot, lambda: app._exit)
 
