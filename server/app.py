@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from core.errors import EngineError, RequestCancelled
 from core.keys import KeyRing
-from server import admin, listing, metrics, probes
+from server import admin, listing, metrics, probes, rerank
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
 from server.follow import ClientLeft
@@ -40,8 +40,8 @@ def create_app(
     app.state.record = record
     app.state.metrics = counted
     app.state.responses = Responses(settings)
-    for router in (probes.router, listing.router, admin.router, metrics.router, openai.router, anthropic.router):
-        app.include_router(router)
+    for part in (probes, listing, admin, metrics, rerank, openai, anthropic):
+        app.include_router(part.router)
     keys = KeyRing(key, settings.data_dir) if key is not None else None
     app.add_middleware(Guard, keys=keys, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)
     app.add_exception_handler(EngineError, _failed)

@@ -62,8 +62,8 @@ async def refuse_deletion(request: Request, model_id: str) -> Response:
     """Nobody deletes files over the network."""
     error = ApiError(
         403,
-        f"{cut(model_id)} is not deleted over the API: files go on the machine itself, with `assay models delete` or x in "
-        "the workbench. POST /admin/models/unload frees a model's memory.",
+        f"{cut(model_id)} is not deleted over the API: files go on the machine itself, with `assay models delete` or x "
+        "in the workbench. POST /admin/models/unload frees a model's memory.",
         "deletion_refused",
     )
     return error_response(error, request.state.protocol, request.state.request_id)
