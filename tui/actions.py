@@ -256,8 +256,16 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
     "wire": (
+        Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
         Action("wire.kill", "x", "kill", "Kill", "Cancel the row's request", True),
         Action("wire.panel", "s", "snippets", "Snippets", "Show URL, key and client snippets", True),
+        Action("wire.keep", "o", "keep", "Keep", "Forget what was asked and answered, or keep it again"),
+    ),
+    "exchange": (
+        Action("exchange.chat", "r", "chat", "To the chat", "Go on with it in the chat", True),
+        Action("exchange.curl", "c", "curl", "Copy curl", "Copy the request as a curl command", True),
+        Action("exchange.kill", "x", "kill", "Kill", "Cancel the request", True),
+        Action("exchange.close", "escape,q,enter", "close", "Close", "Close the request", True),
     ),
     "text": (
         Action("text.start", "home,ctrl+a", "edit('start')", "Start", "To the beginning of the line"),
