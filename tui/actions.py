@@ -315,11 +315,12 @@ PLACES = {
     "unsaved": "Changes that are not applied",
     "pictures": "An image in full size",
     "api": "The API's address and programs",
+    "exchange": "A request over the API",
     "keys": "This list",
     "jump": "Jumping",
 }
 
-DIALOGUES = ("completing", "choice", "export", "question", "unsaved", "pictures", "api", "keys", "jump")
+DIALOGUES = ("completing", "choice", "export", "question", "unsaved", "pictures", "api", "exchange", "keys", "jump")
 """Places that are open for a moment: what they do means nothing elsewhere, so that the palette has no twin of it."""
 
 STOPS = "app.stop_pane("
