@@ -259,7 +259,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
         Action("wire.kill", "x", "kill", "Kill", "Cancel the row's request", True),
         Action("wire.panel", "s", "snippets", "Snippets", "Show URL, key and client snippets", True),
-        Action("wire.keep", "o", "keep", "Keep", "Forget what was asked and answered, or keep it again"),
+        Action("wire.keep", "o", "keep", "Keep", "Forget what was said, or keep it again"),
     ),
     "exchange": (
         Action("exchange.chat", "r", "chat", "To the chat", "Go on with it in the chat", True),
