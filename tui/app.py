@@ -354,12 +354,15 @@ class AssayApp(Frame):
     def _show_api(self, phase: ApiPhase, url: str) -> None:
         self.state = replace(self.state, api=phase, api_url=url)
 
-    def on_wire_pane_chat_wanted(self, event: WirePane.ChatWanted) -> None:
-        from tui.wire.as_chat import as_chat
+    def on_wire_pane_go_on(self, event: WirePane.GoOn) -> None:
+        exchange = event.exchange
+        if event.where == "golden":
+            self.golden.add_case(exchange.request, exchange.results[0])
+        else:
+            from tui.wire.as_chat import as_chat
 
-        turns, settings = as_chat(event.exchange)
-        self.chat.show_turns(turns, settings, event.exchange.request.model)
-        self.action_face("chat")
+            self.chat.show_turns(*as_chat(exchange), exchange.request.model)
+        self.action_face(event.where)
 
     def on_wire_pane_snippets_wanted(self) -> None:
         self.action_api_panel()

@@ -36,8 +36,8 @@ NOT_KEPT = (
 )
 
 
-class ExchangeScreen(ModalScreen[Exchange | None]):
-    """Dismissed with what the person wants to go on with in the chat, else None."""
+class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
+    """Dismissed with what the person wants to go on with, and where: in the "chat", or as a "golden" prompt."""
 
     BINDINGS: ClassVar = bindings("exchange")
 
@@ -111,7 +111,7 @@ class ExchangeScreen(ModalScreen[Exchange | None]):
         """Keys are shown where they do something."""
         if action == "kill":
             return not self._over
-        return self._exchange is not None or action not in ("curl", "chat")
+        return self._exchange is not None or action not in ("curl", "go_on")
 
     def action_kill(self) -> None:
         if not self._record.kill(self._request_id):
@@ -128,8 +128,11 @@ class ExchangeScreen(ModalScreen[Exchange | None]):
         left = " Its images stand in it as digests: put their data back before you run it." if digests else ""
         self.notify(f"Copied the request as curl, with the key as $ASSAY_KEY.{left}", timeout=8 if digests else 3)
 
-    def action_chat(self) -> None:
-        self.dismiss(self._exchange)
+    def action_go_on(self, where: str) -> None:
+        if where == "golden" and not self._over:
+            self.notify("Its answer is still being written: a golden prompt's check is made of the whole.")
+        elif self._exchange is not None:
+            self.dismiss((where, self._exchange))
 
     def action_close(self) -> None:
         self.dismiss(None)

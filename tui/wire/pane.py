@@ -54,11 +54,12 @@ class WirePane(Vertical):
     class SnippetsWanted(Message):
         pass
 
-    class ChatWanted(Message):
-        """The person wants to go on with a request in the chat."""
+    class GoOn(Message):
+        """The person wants to go on with a request in the "chat", or to have it as a "golden" prompt."""
 
-        def __init__(self, exchange: Exchange) -> None:
+        def __init__(self, where: str, exchange: Exchange) -> None:
             super().__init__()
+            self.where = where
             self.exchange = exchange
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
@@ -178,7 +179,7 @@ class WirePane(Vertical):
         url = self.state.api_url or f"http://{services.settings.host}:{services.settings.port}"
         wanted = await self.app.push_screen_wait(ExchangeScreen(services.server.record, key, url))
         if wanted is not None:
-            self.post_message(self.ChatWanted(wanted))
+            self.post_message(self.GoOn(*wanted))
 
     def action_keep(self) -> None:
         """Keep what is said from now on, or forget all of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 from textual.pilot import Pilot
 
@@ -76,6 +77,28 @@ async def test_it_goes_on_in_the_chat_with_its_settings(workbench: AssayApp, ser
         assert (chat.settings.system, chat.settings.temperature, chat.settings.max_tokens) == ("Be brief.", 0.5, 50)
         assert chat.bar.chosen == "pocket/qwen2-vl"
         await until(pilot, lambda: chat.conversation.chat is not None)  # it is saved
+
+
+async def test_it_becomes_a_golden_prompt(workbench: AssayApp, server: ScriptedServer, tmp_path: Path) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await watching(pilot, workbench)
+        call = server.record.open("r1", client="codex", protocol="openai", method="POST", path="/v1/chat/completions")
+        question = Message.text(Role.USER, "What is the capital of France?")
+        call.begin("pocket/qwen3", True, lambda: None, GenerationRequest("pocket/qwen3", (question,)))
+        await until(pilot, lambda: workbench.wire.table.selected == "r1")
+        await pilot.press("enter")
+        await until(pilot, lambda: "capital of France" in screen_text(workbench))
+        await pilot.press("g")  # too early: nothing happens
+        call.event(TextDelta("Paris."))
+        call.event(finished(prompt=9, tokens=2))
+        call.end(WireState.DONE, 200)
+        await until(pilot, lambda: "x Kill" not in screen_text(workbench))
+        await pilot.press("g")
+        name = "wire/what-is-the-capital-of-france"
+        await until(pilot, lambda: workbench.face == "golden" and workbench.golden.table.selected == name)
+        sidecar = (tmp_path / "data" / "golden" / f"{name}.toml").read_text()
+        assert 'expect = "paris"' in sidecar
+        assert workbench.golden.suite_folder == str(tmp_path / "data" / "golden")
 
 
 async def test_it_is_copied_as_curl(workbench: AssayApp, server: ScriptedServer) -> None:
