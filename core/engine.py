@@ -23,12 +23,13 @@ from core.calls.events import Finished, FinishReason, PromptCount, Usage
 from core.calls.generation import Generation
 from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
-from core.calls.stream import Stream, Work
+from core.calls.stream import Stream, Work, waited_for
 from core.catalog import Catalog
 from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, ended
 from core.figures.recorder import Recorder
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, GiveUpLoad, Load, Ready, Submit, Unload, Unpin
+from core.mlx.counter import Counter, counts_first
 from core.mlx.thread import MlxThread
 from core.settings import Settings, load_settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
@@ -83,6 +84,7 @@ class Engine:
         """Each load that is asked for has its own."""
         self._stopping: set[str] = set()
         """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
+        self._counter = Counter(self.catalog, self.settings.allow_code, lambda: self.ready().result())
         self.figures = Recorder(self.catalog) if self.settings.keep_figures and self.rank == 0 else None
         """Keeps what requests and loads say of their models; None where the settings want none, and for other ranks."""
 
@@ -230,10 +232,27 @@ class Engine:
         return future
 
     def count_tokens(self, request: GenerationRequest) -> Future[PromptCount]:
-        """Prompt tokens that `request` would take, images, tools and template included; loads the model if need be."""
+        """Prompt tokens that `request` would take, however many; images, tools and template are counted with it.
+
+        Without images neither the model nor the MLX thread is needed; with some, the model is loaded if need be.
+        Raises as `generate` does. `cancel` the future to stop.
+        """
         check_request(request, self.catalog)
         future: Future[PromptCount] = self._track(Future())
-        self._post(Count(request, future))
+        if request.images:
+            self._post(Count(request, future))
+            return future
+        self._check_open()
+
+        def counted(found: PromptCount | EngineError) -> None:
+            if not waited_for(future):
+                return
+            if isinstance(found, EngineError):
+                future.set_exception(found)
+            else:
+                future.set_result(found)
+
+        self._counter.count(request, counted, lambda: not future.done())
         return future
 
     def status(self) -> EngineStatus:
@@ -288,14 +307,35 @@ class Engine:
                     f"{waiting} requests wait already and the queue holds {places}{more}. Try again shortly."
                 )
             self._open.extend(works)
-        for work in works:
-            self._post(Submit(work, time.monotonic()))
+        submitted, first = time.monotonic(), works[0]
+        if not isinstance(first, Generation) or not counts_first(first.request, self.catalog, self._status):
+            for work in works:
+                self._post(Submit(work, submitted))
+            return
+        self._check_open()
 
-    def _post(self, command: Command) -> None:
+        def counted(found: PromptCount | EngineError) -> None:
+            for work in works:
+                try:
+                    if isinstance(found, EngineError):
+                        work.fail(found)
+                    elif not work.done:
+                        self._post(Submit(work, submitted))
+                except EngineError as error:
+                    work.fail(error)
+
+        self._counter.count(first.request, counted, lambda: not all(work.done for work in works), fitting=True)
+
+    def _check_open(self) -> None:
+        """Raise EngineClosed where no command would be taken."""
         if self.rank > 0:
             raise EngineClosed(f"This is rank {self.rank} of a launch: it follows rank 0, which takes the requests.")
-        thread = self._thread
-        if self._refusing or thread is None or not thread.post(command):
+        if self._refusing or self._thread is None or not self._thread.alive:
+            raise self._closed()
+
+    def _post(self, command: Command) -> None:
+        self._check_open()
+        if self._thread is None or not self._thread.post(command):
             raise self._closed()
 
     def _closed(self) -> EngineError:
@@ -329,6 +369,7 @@ class Engine:
 
     def _abandon(self) -> None:
         """Answer everyone whom the thread can no longer answer."""
+        self._counter.close()
         for work in self._unfinished():
             work.fail(self._closed())
         for future in list(self._futures):

@@ -1,0 +1,111 @@
+"""Prompts counted beside the MLX thread, and without weights: what needs but a tokenizer waits for no model."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection
+
+from core.calls.events import PromptCount
+from core.calls.requests import GenerationRequest
+from core.catalog import Catalog
+from core.errors import EngineError, GenerationFailed
+from core.mlx.models.too_long import hopeless
+from core.status import EngineStatus, ModelState
+
+THREADS = 3
+"""Prompts that are counted at once: a template that does not end holds up no other model's."""
+
+
+def counts_first(request: GenerationRequest, catalog: Catalog, status: EngineStatus) -> bool:
+    """Whether a prompt is counted before its model hears of it: where that would have to be loaded, maybe in vain, and
+    where the prompt hardly fits the window."""
+    ready = any(model.id == request.model and model.state is ModelState.READY for model in status.models)
+    window = catalog.get(request.model).context_length
+    return not ready or (window is not None and hopeless(request.characters, window))
+
+
+class NotWanted(Exception):
+    """Nobody waits for this count any more."""
+
+
+class Counter:
+    """Counts on threads of its own, which end when nothing is left to do.
+
+    `ready` is called there first: it returns once MLX's libraries may be imported, or raises EngineError.
+    """
+
+    def __init__(self, catalog: Catalog, allow_code: Collection[str], ready: Callable[[], object]) -> None:
+        self._catalog = catalog
+        self._allow_code = allow_code
+        self._ready = ready
+        self._lock = threading.Lock()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._threads = 0
+
+    def count(
+        self,
+        request: GenerationRequest,
+        done: Callable[[PromptCount | EngineError], None],
+        wanted: Callable[[], bool],
+        *,
+        fitting: bool = False,
+    ) -> None:
+        """Count the tokens of a prompt; `done` is given them, or what is wrong, unless it is not `wanted` any more.
+
+        Images are left out. With `fitting`, a prompt that leaves no room for an answer is a ContextOverflow.
+        """
+
+        def work() -> None:
+            try:
+                counted = self._count(request, wanted, fitting)
+            except NotWanted:
+                return
+            except EngineError as error:
+                done(error.detached())
+            except Exception as error:  # tokenizers and templates raise what they like
+                done(GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}"))
+            else:
+                done(counted)
+
+        with self._lock:
+            self._jobs.append(work)
+            if self._threads < THREADS:
+                self._threads += 1
+                threading.Thread(target=self._run, name="assay-count", daemon=True).start()
+
+    def close(self) -> None:
+        """Begin nothing more of what was asked for."""
+        with self._lock:
+            self._jobs.clear()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._jobs:
+                    self._threads -= 1
+                    return
+                work = self._jobs.popleft()
+            work()
+
+    def _count(self, request: GenerationRequest, wanted: Callable[[], bool], fitting: bool) -> PromptCount:
+        def still() -> None:
+            if not wanted():
+                raise NotWanted
+
+        still()
+        self._ready()
+        from core.mlx.models.lexicon import lexicons
+        from core.mlx.models.offline import stay_offline
+        from core.mlx.prompt.chat_template import rendering
+        from core.mlx.prompt.token_counts import check_fit, count_tokens
+
+        stay_offline()
+        info = self._catalog.on_disk(request.model)
+        with lexicons.using(info, info.id in self._allow_code) as lexicon:
+            still()
+            prompt = rendering(request, lexicon)()
+            tokens = count_tokens(prompt, lexicon.tokenizer, still)
+            if fitting:
+                check_fit(lexicon, tokens, exact=not request.images)
+        return PromptCount(tokens, prompt.notes)
