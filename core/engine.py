@@ -84,7 +84,7 @@ class Engine:
         """Each load that is asked for has its own."""
         self._stopping: set[str] = set()
         """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
-        self._counter = Counter(self.catalog, self.settings.allow_code, lambda: self.ready().result())
+        self._counter = Counter(self.catalog, self.settings.allow_code, self._await_ready)
         self.figures = Recorder(self.catalog) if self.settings.keep_figures and self.rank == 0 else None
         """Keeps what requests and loads say of their models; None where the settings want none, and for other ranks."""
 
@@ -105,9 +105,16 @@ class Engine:
 
     def ready(self) -> Future[None]:
         """Done once MLX has been imported and the engine takes commands; raises EngineClosed if that fails."""
+        self._check_open()
+        return self._ready()
+
+    def _ready(self) -> Future[None]:
         future: Future[None] = self._track(Future())
-        self._post(Ready(future))
+        self._hand_on(Ready(future))
         return future
+
+    def _await_ready(self) -> None:
+        self._ready().result()
 
     def close(self, drain_s: float = 0.0) -> None:
         """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks.
@@ -308,23 +315,31 @@ class Engine:
                 )
             self._open.extend(works)
         submitted, first = time.monotonic(), works[0]
-        if not isinstance(first, Generation) or not counts_first(first.request, self.catalog, self._status):
-            for work in works:
-                self._post(Submit(work, submitted))
+        if isinstance(first, Generation) and counts_first(first.request, self.catalog, self._status):
+            self._submit_counted(first.request, works, submitted)
             return
+        for work in works:
+            self._post(Submit(work, submitted))
+
+    def _submit_counted(self, request: GenerationRequest, works: Sequence[Work], submitted: float) -> None:
+        """Submit works of one prompt once it is known to fit; else they end with what is wrong."""
         self._check_open()
+        generations = [work for work in works if isinstance(work, Generation)]
+        for generation in generations:
+            generation.accepted = False
 
         def counted(found: PromptCount | EngineError) -> None:
-            for work in works:
+            for generation in generations:
+                generation.accepted = True
                 try:
                     if isinstance(found, EngineError):
-                        work.fail(found)
-                    elif not work.done:
-                        self._post(Submit(work, submitted))
+                        generation.fail(found)
+                    elif not generation.done:
+                        self._hand_on(Submit(generation, submitted))  # an engine that drains has taken it before
                 except EngineError as error:
-                    work.fail(error)
+                    generation.fail(error)
 
-        self._counter.count(first.request, counted, lambda: not all(work.done for work in works), fitting=True)
+        self._counter.count(request, counted, lambda: not all(one.done for one in generations), fitting=True)
 
     def _check_open(self) -> None:
         """Raise EngineClosed where no command would be taken."""
@@ -335,7 +350,11 @@ class Engine:
 
     def _post(self, command: Command) -> None:
         self._check_open()
-        if self._thread is None or not self._thread.post(command):
+        self._hand_on(command)
+
+    def _hand_on(self, command: Command) -> None:
+        thread = self._thread
+        if thread is None or not thread.post(command):
             raise self._closed()
 
     def _closed(self) -> EngineError:

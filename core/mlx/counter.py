@@ -16,6 +16,9 @@ from core.status import EngineStatus, ModelState
 THREADS = 3
 """Prompts that are counted at once: a template that does not end holds up no other model's."""
 
+Lane = tuple[str, bool]
+"""A model, and whether its prompts are counted before they go to it: these come out in the order of coming in."""
+
 
 def counts_first(request: GenerationRequest, catalog: Catalog, status: EngineStatus) -> bool:
     """Whether a prompt is counted before its model hears of it: where that would have to be loaded, maybe in vain, and
@@ -30,7 +33,7 @@ class NotWanted(Exception):
 
 
 class Counter:
-    """Counts on threads of its own, which end when nothing is left to do.
+    """Counts, each on a thread of its own.
 
     `ready` is called there first: it returns once MLX's libraries may be imported, or raises EngineError.
     """
@@ -40,8 +43,8 @@ class Counter:
         self._allow_code = allow_code
         self._ready = ready
         self._lock = threading.Lock()
-        self._jobs: deque[Callable[[], None]] = deque()
-        self._threads = 0
+        self._jobs: deque[tuple[Lane, Callable[[], None]]] = deque()
+        self._busy: set[Lane] = set()
 
     def count(
         self,
@@ -69,24 +72,33 @@ class Counter:
                 done(counted)
 
         with self._lock:
-            self._jobs.append(work)
-            if self._threads < THREADS:
-                self._threads += 1
-                threading.Thread(target=self._run, name="assay-count", daemon=True).start()
+            self._jobs.append(((request.model, fitting), work))
+        self._begin()
 
     def close(self) -> None:
         """Begin nothing more of what was asked for."""
         with self._lock:
             self._jobs.clear()
 
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                if not self._jobs:
-                    self._threads -= 1
-                    return
-                work = self._jobs.popleft()
+    def _begin(self) -> None:
+        """Start the first job whose lane is free, if a thread is."""
+        with self._lock:
+            if len(self._busy) >= THREADS:
+                return
+            job = next((job for job in self._jobs if job[0] not in self._busy), None)
+            if job is None:
+                return
+            self._jobs.remove(job)
+            self._busy.add(job[0])
+        threading.Thread(target=self._run, args=job, name="assay-count", daemon=True).start()
+
+    def _run(self, lane: Lane, work: Callable[[], None]) -> None:
+        try:
             work()
+        finally:
+            with self._lock:
+                self._busy.discard(lane)
+            self._begin()
 
     def _count(self, request: GenerationRequest, wanted: Callable[[], bool], fitting: bool) -> PromptCount:
         def still() -> None:

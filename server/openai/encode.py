@@ -21,7 +21,7 @@ from core.calls.events import (
     Usage,
 )
 from server.errors import ApiError, Protocol, error_body
-from server.frames import Frame
+from server.frames import PINGS_TO_AN_EVENT, Frame
 
 _REASONS = {FinishReason.STOP: "stop", FinishReason.LENGTH: "length", FinishReason.TOOL_CALLS: "tool_calls"}
 
@@ -109,6 +109,9 @@ class ChatStream:
         self._head = head
         self._include_usage = include_usage
         self._begun: set[int] = set()
+        self._said: set[int] = set()
+        """Choices whose content is a text, and not null."""
+        self._pings = 0
         self._called: set[int] = set()
         self._usages: dict[int, Usage] = {}
 
@@ -133,8 +136,10 @@ class ChatStream:
                 )
             case Finished():
                 self._usages[choice] = event.usage
-                last = self._chunk(choice, {}, _reason(event, choice in self._called))
-                return [*self._opening(choice), last]
+                called = choice in self._called
+                opening = self._opening(choice, None if called else "")
+                silent = not called and not opening and choice not in self._said
+                return [*opening, self._chunk(choice, {"content": ""} if silent else {}, _reason(event, called))]
             case _:
                 return []
 
@@ -148,14 +153,20 @@ class ChatStream:
     def fail(self, error: ApiError) -> list[Frame]:
         return [Frame(error_body(error, Protocol.OPENAI, ""))]
 
-    def ping(self) -> Frame:
-        return Frame(comment="waiting")
+    def ping(self) -> list[Frame]:
+        self._pings += 1
+        if self._pings % PINGS_TO_AN_EVENT or 0 in self._usages:
+            return [Frame(comment="waiting")]
+        return [*self._opening(0, None), self._chunk(0, {})]
 
-    def _opening(self, choice: int) -> list[Frame]:
+    def _opening(self, choice: int, content: str | None) -> list[Frame]:
+        """The first chunk of a choice. What has no content as a whole says so: a call of tools."""
+        if content is not None:
+            self._said.add(choice)
         if choice in self._begun:
             return []
         self._begun.add(choice)
-        return [self._chunk(choice, {"role": "assistant", "content": ""})]
+        return [self._chunk(choice, {"role": "assistant", "content": content})]
 
     def _delta(
         self,
@@ -164,7 +175,8 @@ class ChatStream:
         logprobs: Sequence[TokenLogprob] = (),
         thinking: Sequence[TokenLogprob] = (),
     ) -> list[Frame]:
-        return [*self._opening(choice), self._chunk(choice, delta, None, logprobs, thinking)]
+        content = "" if "content" in delta else None
+        return [*self._opening(choice, content), self._chunk(choice, delta, None, logprobs, thinking)]
 
     def _chunk(
         self,

@@ -59,9 +59,11 @@ def lexicon_steps(
     extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
     processor = defaults = None
     if info.kind is ModelKind.VISION:
-        from mlx_vlm.utils import load_image_processor, load_processor
+        from mlx_vlm.utils import get_model_and_args, load_image_processor, load_processor
+        from mlx_vlm.utils import load_config as load_vision_config
 
         _refuse_images(info.id, told_too_much(folder))
+        get_model_and_args(load_vision_config(folder), folder)  # brings the processor that belongs to it
         processor = load_processor(folder, add_detokenizer=False, trust_remote_code=allow_code)
         image_processor = load_image_processor(folder)
         if image_processor is not None:
