@@ -35,7 +35,7 @@ class NotWanted(Exception):
 class Counter:
     """Counts, each on a thread of its own.
 
-    `ready` is called there first: it returns once MLX's libraries may be imported, or raises EngineError.
+    `ready` is called there at first: it returns once MLX's libraries may be imported, or raises EngineError.
     """
 
     def __init__(self, catalog: Catalog, allow_code: Collection[str], ready: Callable[[], object]) -> None:
@@ -45,6 +45,7 @@ class Counter:
         self._lock = threading.Lock()
         self._jobs: deque[tuple[Lane, Callable[[], None]]] = deque()
         self._busy: set[Lane] = set()
+        self._imported = False
 
     def count(
         self,
@@ -106,7 +107,9 @@ class Counter:
                 raise NotWanted
 
         still()
-        self._ready()
+        if not self._imported:
+            self._ready()
+            self._imported = True
         from core.mlx.models.lexicon import lexicons
         from core.mlx.models.offline import stay_offline
         from core.mlx.prompt.chat_template import rendering

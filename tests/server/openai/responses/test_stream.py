@@ -23,8 +23,7 @@ from core.calls.events import (
 )
 from core.errors import ContextOverflow, EngineError, GenerationFailed, InvalidImage, QueueFull, RequestCancelled
 from server.errors import from_engine
-from server.frames import Frame
-from server.frames import PINGS_TO_AN_EVENT
+from server.frames import PINGS_TO_AN_EVENT, Frame
 from server.openai.responses.encode import ResponseStream
 from server.openai.responses.items import InputItem, listed, turns
 from server.openai.responses.schema import ResponsesRequest
