@@ -131,6 +131,7 @@ class Engine:
         deadline = time.monotonic() + drain_s
         for work in self._unfinished():
             work.wait(max(deadline - time.monotonic(), 0.0))
+        self._counter.close()
         if not thread.close(CLOSE_WITHIN_S if launched_rank() is None else None):
             log.error("The engine did not end within %.0f s; it is left behind.", CLOSE_WITHIN_S)
             _left_behind.append(thread)
@@ -315,31 +316,39 @@ class Engine:
                 )
             self._open.extend(works)
         submitted, first = time.monotonic(), works[0]
-        if isinstance(first, Generation) and counts_first(first.request, self.catalog, self._status):
-            self._submit_counted(first.request, works, submitted)
+        if isinstance(first, Generation) and (self._counts_first(first) or self._counter.checking(first.request.model)):
+            self._submit_counted(first, works, submitted)
             return
         for work in works:
             self._post(Submit(work, submitted))
 
-    def _submit_counted(self, request: GenerationRequest, works: Sequence[Work], submitted: float) -> None:
+    def _counts_first(self, generation: Generation) -> bool:
+        return counts_first(generation.request, self.catalog, self._status)
+
+    def _submit_counted(self, first: Generation, works: Sequence[Work], submitted: float) -> None:
         """Submit works of one prompt once it is known to fit; else they end with what is wrong."""
         self._check_open()
         generations = [work for work in works if isinstance(work, Generation)]
         for generation in generations:
             generation.accepted = False
 
-        def counted(found: PromptCount | EngineError) -> None:
+        def checked(error: EngineError | None) -> None:
             for generation in generations:
                 generation.accepted = True
                 try:
-                    if isinstance(found, EngineError):
-                        generation.fail(found)
+                    if error is not None:
+                        generation.fail(error)
                     elif not generation.done:
                         self._hand_on(Submit(generation, submitted))  # an engine that drains has taken it before
-                except EngineError as error:
-                    generation.fail(error)
+                except EngineError as closed:
+                    generation.fail(closed)
 
-        self._counter.count(request, counted, lambda: not all(one.done for one in generations), fitting=True)
+        self._counter.check(
+            first.request,
+            checked,
+            wanted=lambda: not all(one.done for one in generations),
+            needed=lambda: self._counts_first(first),
+        )
 
     def _check_open(self) -> None:
         """Raise EngineClosed where no command would be taken."""
@@ -388,7 +397,6 @@ class Engine:
 
     def _abandon(self) -> None:
         """Answer everyone whom the thread can no longer answer."""
-        self._counter.close()
         for work in self._unfinished():
             work.fail(self._closed())
         for future in list(self._futures):

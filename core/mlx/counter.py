@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
 
 from core.calls.events import PromptCount
 from core.calls.requests import GenerationRequest
@@ -18,6 +20,10 @@ THREADS = 3
 
 Lane = tuple[str, bool]
 """A model, and whether its prompts are counted before they go to it: these come out in the order of coming in."""
+
+
+Work = Callable[[], Callable[[], None]]
+"""Counts, and returns what answers whoever asked."""
 
 
 def counts_first(request: GenerationRequest, catalog: Catalog, status: EngineStatus) -> bool:
@@ -43,43 +49,70 @@ class Counter:
         self._allow_code = allow_code
         self._ready = ready
         self._lock = threading.Lock()
-        self._jobs: deque[tuple[Lane, Callable[[], None]]] = deque()
+        self._jobs: deque[tuple[Lane, Work]] = deque()
         self._busy: set[Lane] = set()
         self._imported = False
+        self._closed = 0
+        """How often it was."""
 
     def count(
         self,
         request: GenerationRequest,
         done: Callable[[PromptCount | EngineError], None],
         wanted: Callable[[], bool],
-        *,
-        fitting: bool = False,
     ) -> None:
-        """Count the tokens of a prompt; `done` is given them, or what is wrong, unless it is not `wanted` any more.
+        """Count the tokens of a prompt without images; `done` is given them, or what is wrong, unless it is not
+        `wanted` any more."""
 
-        Images are left out. With `fitting`, a prompt that leaves no room for an answer is a ContextOverflow.
-        """
+        def work() -> Callable[[], None]:
+            return partial(done, self._counted(request, wanted, fitting=False))
 
-        def work() -> None:
-            try:
-                counted = self._count(request, wanted, fitting)
-            except NotWanted:
-                return
-            except EngineError as error:
-                done(error.detached())
-            except Exception as error:  # tokenizers and templates raise what they like
-                done(GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}"))
-            else:
-                done(counted)
+        self._add((request.model, False), work)
 
+    def check(
+        self,
+        request: GenerationRequest,
+        done: Callable[[EngineError | None], None],
+        wanted: Callable[[], bool],
+        needed: Callable[[], bool],
+    ) -> None:
+        """Count a prompt if that is still `needed` when its turn has come; `done` is given what is wrong with it, as
+        `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out."""
+
+        def work() -> Callable[[], None]:
+            found = self._counted(request, wanted, fitting=True) if needed() else None
+            return partial(done, found if isinstance(found, EngineError) else None)
+
+        self._add((request.model, True), work)
+
+    def checking(self, model: str) -> bool:
+        """Whether there are prompts of this model that are to be checked, so that later ones come after them."""
+        lane = model, True
         with self._lock:
-            self._jobs.append(((request.model, fitting), work))
+            return lane in self._busy or any(other == lane for other, _ in self._jobs)
+
+    def _counted(
+        self, request: GenerationRequest, wanted: Callable[[], bool], *, fitting: bool
+    ) -> PromptCount | EngineError:
+        try:
+            return self._count(request, wanted, fitting)
+        except NotWanted:
+            raise
+        except EngineError as error:
+            return error.detached()
+        except Exception as error:  # tokenizers and templates raise what they like
+            return GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}")
+
+    def _add(self, lane: Lane, work: Work) -> None:
+        with self._lock:
+            self._jobs.append((lane, work))
         self._begin()
 
     def close(self) -> None:
-        """Begin nothing more of what was asked for."""
+        """Answer nothing more of what was asked for so far: someone else does."""
         with self._lock:
             self._jobs.clear()
+            self._closed += 1
 
     def _begin(self) -> None:
         """Start the first job whose lane is free, if a thread is."""
@@ -93,9 +126,13 @@ class Counter:
             self._busy.add(job[0])
         threading.Thread(target=self._run, args=job, name="assay-count", daemon=True).start()
 
-    def _run(self, lane: Lane, work: Callable[[], None]) -> None:
+    def _run(self, lane: Lane, work: Work) -> None:
+        closed = self._closed
         try:
-            work()
+            with suppress(NotWanted):
+                answer = work()
+                if closed == self._closed:
+                    answer()
         finally:
             with self._lock:
                 self._busy.discard(lane)

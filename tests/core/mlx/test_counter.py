@@ -77,11 +77,10 @@ def test_counting_waits_for_nothing_that_the_mlx_thread_does(engine: Engine) -> 
 
 
 def test_prompts_of_a_model_that_is_not_loaded_keep_their_order(engine: Engine) -> None:
-    first = engine.generate(request("word " * 3_000))
-    second = engine.generate(request("Hi"))
-    assert isinstance(next(iter(first)), Loading)
-    second.cancel()
-    first.cancel()
+    answers = [engine.generate(request("word " * 3_000)), *(engine.generate(request("Hi")) for _ in range(20))]
+    assert isinstance(next(iter(answers[0])), Loading)
+    answers[0].cancel()
+    assert all(answer.result().finished is not None for answer in answers)
 
 
 def test_an_engine_that_closes_answers_who_waits_for_a_count(engine: Engine) -> None:
@@ -89,7 +88,7 @@ def test_an_engine_that_closes_answers_who_waits_for_a_count(engine: Engine) -> 
     answer = engine.generate(request("word " * 400_000))
     engine.close()
     for ends in (answer.result, *(count.result for count in counts)):
-        with pytest.raises((EngineClosed, ContextOverflow)):
+        with pytest.raises(EngineClosed):
             ends()
     with pytest.raises(EngineClosed):
         engine.count_tokens(request("Hi"))
