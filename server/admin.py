@@ -60,6 +60,7 @@ async def models(request: Request) -> Response:
 async def load(request: Request, body: LoadBody) -> Response:
     """Load a model, and answer when it is in memory. A client that leaves gives the load up, if nobody else waits."""
     engine = request.app.state.engine
+    await asyncio.to_thread(named_model, engine, body.model)
     loading = await asyncio.to_thread(engine.load, body.model, pin=body.pin)
     await _finish(request, loading)
     return _told(engine, body)

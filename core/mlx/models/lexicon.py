@@ -173,6 +173,7 @@ lexicons = Lexicons()
 
 
 def _read(info: ModelInfo, allow_code: bool) -> Lexicon:
+    templates.renderers.start()
     with loading(info, allow_code), readable(info) as folder:
         return finished(lexicon_steps(info, folder, allow_code))
 
