@@ -150,12 +150,14 @@ class Counter:
         from core.mlx.models.lexicon import lexicons
         from core.mlx.models.offline import stay_offline
         from core.mlx.prompt.chat_template import rendering
-        from core.mlx.prompt.token_counts import check_fit, count_tokens
+        from core.mlx.prompt.token_counts import check_fit, count_tokens, refuse_vast
 
         stay_offline()
         info = self._catalog.on_disk(request.model)
         with lexicons.using(info, info.id in self._allow_code) as lexicon:
             still()
+            if fitting:
+                refuse_vast(request, lexicon)
             prompt = rendering(request, lexicon)()
             tokens = count_tokens(prompt, lexicon.tokenizer, still)
             if fitting:

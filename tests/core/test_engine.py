@@ -322,6 +322,14 @@ def test_a_hopeless_prompt_is_counted_and_refused_with_its_number(engine: Engine
     assert caught.value.prompt_tokens == counted
 
 
+def test_a_vast_prompt_is_refused_without_reading_it_all_and_can_be_counted(engine: Engine) -> None:
+    asked = request("word " * 450_000)
+    with pytest.raises(ContextOverflow, match="has more than .* maximum context length is 4096 tokens") as caught:
+        engine.generate(asked).result()
+    assert 2 * 4096 < caught.value.prompt_tokens < 20_000
+    assert engine.count_tokens(asked).result(120).tokens > 450_000
+
+
 def test_an_empty_conversation_is_refused(engine: Engine) -> None:
     with pytest.raises(InvalidRequest, match="empty"):
         engine.generate(GenerationRequest(MODEL, ())).result()

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from core.calls.requests import GenerationRequest
 from core.errors import ContextOverflow, InvalidRequest
 from core.mlx.models.lexicon import Lexicon
-from core.mlx.models.too_long import count_by_pieces, maximum
+from core.mlx.models.too_long import count_by_pieces, maximum, tokens_beyond
 from core.mlx.prompt.chat_template import Prompt
 
 WHOLE = 262_144
 """Characters up to which a text is tokenized as for an answer."""
+VAST = 2_000_000
+"""Characters from which nobody wants to know by how much a text is too long, and counting takes a processor long."""
+
+
+def refuse_vast(request: GenerationRequest, lexicon: Lexicon) -> None:
+    """Raise ContextOverflow for a request for an answer whose text is VAST and hopeless, after a little of it."""
+    if request.characters <= VAST:
+        return
+
+    def encode(piece: str) -> Sequence[int]:
+        tokens: Sequence[int] = lexicon.tokenizer.encode(
+            piece.encode("utf-8", "replace").decode(), add_special_tokens=False
+        )
+        return tokens
+
+    texts = [request.prompt or "", *(message.plain_text for message in request.messages)]
+    counted = tokens_beyond(texts, lexicon.context_length, encode)
+    if counted is not None:
+        raise overflow(lexicon.info.id, f"more than {counted}", counted, lexicon.context_length)
 
 
 def count_tokens(prompt: Prompt, tokenizer: Any, still: Callable[[], None]) -> int:
