@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tui.memory import Memory
     from tui.models.pane import ModelsPane
     from tui.widgets.picture import Picture
+    from tui.wire.pane import WirePane
 
 log = logging.getLogger(__name__)
 
@@ -352,6 +353,13 @@ class AssayApp(Frame):
 
     def _show_api(self, phase: ApiPhase, url: str) -> None:
         self.state = replace(self.state, api=phase, api_url=url)
+
+    def on_wire_pane_chat_wanted(self, event: WirePane.ChatWanted) -> None:
+        from tui.wire.as_chat import as_chat
+
+        turns, settings = as_chat(event.exchange)
+        self.chat.show_turns(turns, settings, event.exchange.request.model)
+        self.action_face("chat")
 
     def on_wire_pane_snippets_wanted(self) -> None:
         self.action_api_panel()
