@@ -50,7 +50,7 @@ QUIET = "No request yet. s shows the address, the key and ready-made programs."
 def _words(entry: WireEntry) -> str:
     """What the filter looks at."""
     told = (entry.client, entry.key, entry.model, entry.protocol, entry.path, entry.state, entry.status, entry.error)
-    return " ".join(map(str, told)).lower()
+    return " ".join(str(part or "") for part in told).lower()
 
 
 class WirePane(Vertical):
