@@ -12,8 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from huggingface_hub import is_offline_mode
+
 from core.catalog.places import cache_folder
-from core.errors import EngineError, HubError, HubNotFound, ModelInUse, ended
+from core.errors import EngineError, HubError, HubNotFound, HubOffline, ModelInUse, ended
 from core.hub.cache import is_whole
 from core.hub.job import Job, Stopped, throw_away
 from core.hub.progress import Progress, Stage
@@ -230,10 +232,18 @@ class Downloads:
             log.info("the record of %s: %s", job.record.key, error)
 
     def _fail(self, job: Job, failure: EngineError) -> None:
-        """A download of which nothing has come leaves nothing behind: there is nothing to go on with."""
+        """A download of which nothing has come leaves nothing behind: there is nothing to go on with.
+
+        HF_HUB_OFFLINE is true of this program and not of the download: what would have gone on does so without it.
+        """
+        record, forbidden = job.record, isinstance(failure, HubOffline) and is_offline_mode()
+        if forbidden:
+            record = dataclasses.replace(record, problem="", goes_on=record.goes_on or self._goes_on)
+        else:
+            record = dataclasses.replace(record, problem=failure.message)
         try:
-            if any(map(job.record.on_disk, job.record.files)):
-                write_record(self.settings, dataclasses.replace(job.record, problem=failure.message))
+            if any(map(record.on_disk, record.files)) or (forbidden and job.record.goes_on):
+                write_record(self.settings, record)
             else:
                 throw_away(job.record)
                 remove_record(self.settings, job.record.key)
