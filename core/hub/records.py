@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from core.atomic import write_atomically
+from core.catalog.places import cache_folder
 from core.errors import HubError, ModelInUse
 from core.hub.cache import repository_folder
 from core.hub.fetch import draft_of
@@ -100,14 +101,18 @@ def has_record(settings: Settings, key: str) -> bool:
 
 
 def read_records(settings: Settings) -> list[Record]:
-    """The unfinished downloads, the oldest first; a file that is strange counts as none."""
-    found = []
+    """The unfinished downloads into the cache that holds now, the oldest first; a file that is strange counts as none.
+
+    Those into another cache are left to whoever uses that one.
+    """
+    found, cache = [], cache_folder(settings)
     for file in sorted(records_folder(settings).glob("*.json")):
         try:
             found.append(_read(json.loads(file.read_bytes())))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, HubError) as error:
             log.info("%s is no record of a download: %s", file, error)
-    return sorted(found, key=lambda record: record.added)
+    here = [record for record in found if record.cache == cache or record.cache.resolve() == cache.resolve()]
+    return sorted(here, key=lambda record: record.added)
 
 
 def _read(about: dict[str, object]) -> Record:

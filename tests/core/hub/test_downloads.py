@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 from huggingface_hub import constants, scan_cache_dir, snapshot_download
@@ -309,6 +310,43 @@ def test_the_command_leaves_its_downloads_to_whoever_asks_for_them(
     assert later.get(key).stage is Stage.PAUSED
     for queue in (beside, later):
         queue.close()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_start_that_may_not_ask_the_hub_stops_nothing_for_good(
+    hub: Hub, hub_settings: Settings, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    hub.faults[WEIGHTS] = Fault(pace=SLOW)
+    first = Downloads(hub_settings, at_once=1 if begun else 0, goes_on=True)
+    first.add(MODEL)
+    if begun:
+        hub.wait_for(MODEL, 200_000)
+    first.close()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    offline = opened_again(hub_settings)
+    assert "HF_HUB_OFFLINE is set" in offline.wait(MODEL, 10).problem
+    offline.close()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    hub.faults.clear()
+    later = opened_again(hub_settings)
+    assert later.wait(MODEL, 30).stage is Stage.DONE
+    later.close()
+
+
+def test_another_cache_gets_a_download_of_its_own(hub: Hub, hub_settings: Settings, tmp_path: Path) -> None:
+    first = opened_again(hub_settings)
+    paused(hub, first)
+    first.close()
+    elsewhere = hub_settings.model_copy(update={"hf_cache": tmp_path / "elsewhere"})
+    assert read_records(elsewhere) == []
+    with downloading(elsewhere) as downloads:
+        assert download(downloads).stage is Stage.DONE
+    assert Catalog(elsewhere).get(MODEL).path.is_relative_to(tmp_path / "elsewhere")
+    before = hub.bytes_of(MODEL)
+    with downloading(hub_settings) as downloads:
+        done = download(downloads)
+    assert done.stage is Stage.DONE
+    assert hub.bytes_of(MODEL) - before < done.total, "the part in the first cache is gone on with"
 
 
 def paused(hub: Hub, downloads: Downloads) -> None:
