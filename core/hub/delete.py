@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,11 @@ def _downloads(settings: Settings, model_id: str, revision: str | None) -> tuple
 
 
 def _of_cache(stored: Stored, revision: str | None, downloads: tuple[str, ...]) -> Deletion:
+    if stored.folder.is_symlink():
+        raise InvalidRequest(
+            f"{stored.folder} is a link to {stored.folder.resolve()}. What lies out of the cache is not deleted: "
+            "remove the link and that folder yourself."
+        )
     if revision is None:
         count = len(stored.revisions)
         what = "the model" if count == 1 else f"the model in {count} revisions"
@@ -83,27 +88,17 @@ def _of_cache(stored: Stored, revision: str | None, downloads: tuple[str, ...]) 
             what = "what has been downloaded of it"
         elif stored.unfinished:
             what += " and an unfinished download"
-        return Deletion(stored.id, stored.folder, stored.size_bytes - _linked(stored), what, (), downloads)
+        return Deletion(stored.id, stored.folder, stored.frees, what, (), downloads)
     meant = [one for one in stored.revisions if one.commit.startswith(revision) or revision in one.refs]
     if len(meant) != 1:
         there = ", ".join(one.commit[:8] for one in stored.revisions) or "none"
         raise HubNotFound(f"{stored.id} has no revision {revision!r} on this disk, or several. There are: {there}.")
     one = meant[0]
     if len(stored.revisions) == 1:
-        frees = stored.size_bytes - _linked(stored)
-        return Deletion(stored.id, stored.folder, frees, "the model: it has no other revision", (), downloads)
+        return Deletion(stored.id, stored.folder, stored.frees, "the model: it has no other revision", (), downloads)
     refs = f" ({', '.join(one.refs)})" if one.refs else ""
     what = f"revision {one.commit[:8]}{refs}"
-    stays = one.size_bytes - one.frees
-    return Deletion(stored.id, stored.folder, one.frees, what, (one.commit,), downloads, stays)
-
-
-def _linked(stored: Stored) -> int:
-    """Bytes of a model's files that other folders hold as well, by hard links: deleting them here frees nothing."""
-    files = [file.lstat() for file in stored.folder.rglob("*") if file.is_file() and not file.is_symlink()]
-    here = Counter((status.st_dev, status.st_ino) for status in files)
-    found = {(s.st_dev, s.st_ino): s.st_size for s in files if s.st_nlink > here[s.st_dev, s.st_ino]}
-    return sum(found.values())
+    return Deletion(stored.id, stored.folder, one.frees, what, (one.commit,), downloads, one.shared)
 
 
 def _of_folder(info: ModelInfo, revision: str | None, own_folder: bool) -> Deletion:
@@ -134,18 +129,36 @@ def delete(settings: Settings, deletion: Deletion, loaded: frozenset[str] = froz
     """
     refuse_in_use(settings, deletion, loaded)
     try:
-        if deletion.commits:
-            scan_cache_dir(cache_folder(settings)).delete_revisions(*deletion.commits).execute()
-        elif deletion.folder.is_dir():
+        cache = cache_folder(settings)
+        if deletion.folder.parent == cache:
+            _delete_revisions(cache, deletion)
+        if not deletion.commits and deletion.folder.is_dir():
             shutil.rmtree(deletion.folder)
-            locks = cache_folder(settings) / ".locks" / deletion.folder.name
-            shutil.rmtree(locks, ignore_errors=True)
+        if not deletion.commits:
+            shutil.rmtree(cache / ".locks" / deletion.folder.name, ignore_errors=True)
         for key in deletion.downloads:
             remove_record(settings, key)
     except OSError as error:
         place = error.filename or deletion.folder
         raise InvalidRequest(f"{place} cannot be removed: {ended(error.strerror or error)}") from error
     return deletion.frees
+
+
+def _delete_revisions(cache: Path, deletion: Deletion) -> None:
+    """Have huggingface_hub delete revisions, or all: it knows which files of the cache's shared store go with them.
+
+    Only in the folder that was meant, since another one may hold the same commit; and no file that links out of the
+    cache lead to. Raises OSError.
+    """
+    if not cache.is_dir():
+        return
+    found = scan_cache_dir(cache)
+    meant = [one for one in found.repos if one.repo_path.name == deletion.folder.name]
+    for repository in meant:
+        commits = deletion.commits or tuple(one.commit_hash for one in repository.revisions)
+        plan = dataclasses.replace(found, repos=frozenset(meant)).delete_revisions(*commits)
+        inside = frozenset(blob for blob in plan.blobs if blob.parent == repository.repo_path / "blobs")
+        dataclasses.replace(plan, blobs=inside).execute()
 
 
 def refuse_in_use(settings: Settings, deletion: Deletion, loaded: frozenset[str] = frozenset()) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import stat
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,21 @@ from core.catalog.places import cache_folder
 from core.hub.layout import SHA256
 from core.settings import Settings
 
+Inode = tuple[int, int]
+"""What tells a file from others, whatever it is called: its device and its number there."""
+
 
 @dataclass(frozen=True)
 class Revision:
-    """A snapshot of a model. `size_bytes` counts what it shares with others; `frees` is what only it has."""
+    """A snapshot of a model. `size_bytes` is what it shows, `shared` what of that other revisions show as well.
+
+    `frees` is what goes from the disk with it: not what others hold too, by hard links, nor what lies out of the cache.
+    """
 
     commit: str
     refs: tuple[str, ...]
     size_bytes: int
+    shared: int
     frees: int
     modified: float
     """When the last of its files came, in seconds since the epoch."""
@@ -31,13 +40,17 @@ class Revision:
 
 @dataclass(frozen=True)
 class Stored:
-    """A model in the cache: `size_bytes` is what it takes, `unfinished` the part that no revision shows."""
+    """A model in the cache: `size_bytes` is what it takes, `unfinished` the part that no revision shows.
+
+    `frees` is what goes from the disk with all of it: less where others hold files of it, too.
+    """
 
     id: str
     folder: Path
     revisions: tuple[Revision, ...]
     size_bytes: int
     unfinished: int
+    frees: int
     accessed: float | None = None
     """When a file of it was last read, where the file system notes that."""
 
@@ -67,7 +80,7 @@ class Disk:
     duplicates: tuple[Duplicate, ...]
     free: int
     linked: int = 0
-    """Bytes of files of several models that are hard links to one file: they take room once."""
+    """Bytes that several models have as one: they take room once."""
 
     @property
     def size_bytes(self) -> int:
@@ -81,12 +94,15 @@ class Disk:
 def read_disk(settings: Settings) -> Disk:
     """Scan the Hugging Face cache; it takes a stat of every file. A repository that is broken counts by its size."""
     cache = cache_folder(settings)
-    scanned = {repository.repo_path: repository for repository in _scan(cache)}
-    models = [_stored(folder, scanned.get(folder)) for folder in _repositories(cache)]
+    scanned = {repository.repo_path.name: repository for repository in _scan(cache)}
+    lying = {folder: _lying(_own_files(folder), cache) for folder in _repositories(cache)}
+    users = Counter(inode for files in lying.values() for inode in files)
+    models = [_stored(folder, scanned.get(folder.name), files, users) for folder, files in lying.items()]
     ordered = tuple(sorted(models, key=lambda model: (-model.size_bytes, model.id)))
-    same = list(_duplicates(scanned.values()))
-    linked = sum(twice.size_bytes * (len(twice.models) - twice.copies) for twice in same)
-    duplicates = sorted((twice for twice in same if twice.copies > 1), key=lambda twice: (-twice.wasted, twice.digest))
+    linked = sum(file.size for files in lying.values() for file in files.values())
+    linked -= sum({inode: file.size for files in lying.values() for inode, file in files.items()}.values())
+    same = (twice for twice in _duplicates(scanned.values()) if twice.copies > 1)
+    duplicates = sorted(same, key=lambda twice: (-twice.wasted, twice.digest))
     return Disk(cache, ordered, tuple(duplicates), free_room(cache), linked)
 
 
@@ -107,39 +123,87 @@ def _repositories(cache: Path) -> Iterator[Path]:
     yield from (folder for folder in sorted(cache.glob("models--*")) if folder.is_dir())
 
 
-def _stored(folder: Path, scanned: Any) -> Stored:
+@dataclass(frozen=True)
+class _File:
+    """A file as it lies on the disk: its bytes, the names that lead to it, and how many of those are looked at."""
+
+    size: int
+    names: int
+    here: int = 0
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    """The files and links of a repository's folder; what lies behind linked folders is not its own."""
+    for part in ("blobs", "snapshots"):
+        for parent, _, names in os.walk(folder / part):
+            yield from (Path(parent, name) for name in names)
+
+
+def _lying(places: Iterable[Path], cache: Path) -> dict[Inode, _File]:
+    """What lies at these places, each file once, however many names it has.
+
+    A link is nothing that takes room, unless it leads into the store that repositories of a cache share (`cache/blobs`,
+    where huggingface_hub 2 puts what comes over Xet): its file goes with the last link.
+    """
+    found: dict[Inode, _File] = {}
+    store = (cache / "blobs").resolve()
+    for place in places:
+        try:
+            status = place.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                if place.parent.name != "blobs" or not (target := place.resolve()).is_relative_to(store):
+                    continue
+                status = target.lstat()
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            inode = status.st_dev, status.st_ino
+            before = found.get(inode, _File(status.st_size, status.st_nlink))
+            found[inode] = replace(before, here=before.here + 1)
+    return found
+
+
+def _freed(files: Mapping[Inode, _File], users: Counter[Inode]) -> int:
+    """Bytes that are free once these names are gone: of files that no other name and no other repository leads to."""
+    return sum(file.size for inode, file in files.items() if file.names <= file.here and users[inode] <= 1)
+
+
+def _stored(folder: Path, scanned: Any, files: Mapping[Inode, _File], users: Counter[Inode]) -> Stored:
     revisions = sorted(scanned.revisions, key=lambda one: -one.last_modified) if scanned else []
-    users: dict[Path, int] = defaultdict(int)
-    sizes: dict[Path, int] = {}
-    for revision in revisions:
-        for blob, size in {file.blob_path: file.size_on_disk for file in revision.files}.items():
-            users[blob] += 1
-            sizes[blob] = size
+    shows = {revision: {file.blob_path: file.size_on_disk for file in revision.files} for revision in revisions}
+    shown_by = Counter(blob for blobs in shows.values() for blob in blobs)
     shown = tuple(
         Revision(
             commit=revision.commit_hash,
             refs=tuple(sorted(revision.refs)),
             size_bytes=revision.size_on_disk,
-            frees=sum(sizes[blob] for blob in {file.blob_path for file in revision.files} if users[blob] == 1),
+            shared=sum(size for blob, size in shows[revision].items() if shown_by[blob] > 1),
+            frees=_freed(_lying(_own_blobs(scanned, revision), folder.parent), users),
             modified=revision.last_modified,
         )
         for revision in revisions
     )
-    loose = sum(_size(blob) for blob in folder.glob("blobs/*") if blob not in users)
+    told = {(status.st_dev, status.st_ino) for status in (blob.stat() for blob in shown_by)}
+    blobs = _lying(folder.glob("blobs/*"), folder.parent)
+    loose = sum(file.size for inode, file in blobs.items() if inode not in told)
+    size = sum(file.size for file in files.values())
     accessed = float(scanned.last_accessed) if scanned and revisions else None
-    return Stored(model_of(folder), folder, shown, sum(sizes.values()) + loose, loose, accessed)
+    return Stored(model_of(folder), folder, shown, size, loose, _freed(files, users), accessed)
+
+
+def _own_blobs(scanned: Any, revision: Any) -> set[Path]:
+    """The files that go with a revision, out of huggingface_hub's scan of its repository: those in the repository's
+    folder that no other revision shows."""
+    others = {file.blob_path for other in scanned.revisions if other is not revision for file in other.files}
+    inside = [scanned.repo_path / "blobs"]
+    inside += [] if revision.snapshot_path.is_symlink() else [revision.snapshot_path]
+    mine = {file.blob_path for file in revision.files} - others
+    return {blob for blob in mine if any(blob.is_relative_to(folder) for folder in inside)}
 
 
 def model_of(folder: Path) -> str:
     """The id of the model whose folder in the cache this is."""
     return folder.name.removeprefix("models--").replace("--", "/", 1)
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.lstat().st_size
-    except OSError:
-        return 0
 
 
 def _duplicates(repositories: Any) -> Iterator[Duplicate]:

@@ -159,6 +159,90 @@ def test_a_file_that_two_models_share_by_a_link_takes_room_once(hub: Hub, hub_se
     assert delete(hub_settings, plan) == before - read_disk(hub_settings).size_bytes
 
 
+def test_what_lies_out_of_the_cache_is_not_counted_and_stays(
+    hub: Hub, hub_settings: Settings, two_revisions: Catalog, tmp_path: Path
+) -> None:
+    new, old = two_revisions.get(MODEL).path, hub.repositories[MODEL].sha(0)
+    weights = [path / "model.safetensors" for path in (new, new.with_name(old))]
+    for place in weights:
+        outside = tmp_path / f"{place.parent.name}.safetensors"
+        place.resolve().rename(outside)
+        place.unlink()
+        place.symlink_to(outside)
+    total = sum((tmp_path / f"{place.parent.name}.safetensors").stat().st_size for place in weights)
+    before = on_disk(hub_settings)
+    assert read_disk(hub_settings).models[0].size_bytes == before < total
+    plan = plan_deletion(two_revisions, MODEL, old)
+    assert plan.frees == delete(hub_settings, plan) == 0
+    (new.parent / old).symlink_to(tmp_path, target_is_directory=True)
+    plan = plan_deletion(two_revisions, MODEL)
+    assert plan.frees == delete(hub_settings, plan) == before
+    assert all((tmp_path / f"{place.parent.name}.safetensors").exists() for place in weights)
+
+
+def test_a_copy_made_of_hard_links_frees_nothing(hub: Hub, hub_settings: Settings, two_revisions: Catalog) -> None:
+    folder = two_revisions.get(MODEL).path.parents[1]
+    copy = folder.with_name("models--me--copy")
+    for file in [file for file in folder.rglob("*") if file.is_file()]:
+        place = copy / file.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.hardlink_to(file.resolve())
+    disk = read_disk(hub_settings)
+    one = disk.model("me/copy")
+    assert one is not None
+    assert (one.size_bytes, one.unfinished, one.frees) == (on_disk(hub_settings) // 2, 0, 0)
+    assert disk.size_bytes == one.size_bytes
+    for stored in disk.models:
+        assert [revision.frees for revision in stored.revisions] == [0, 0]
+    commit = hub.repositories[MODEL].sha(0)
+    assert delete(hub_settings, plan_deletion(two_revisions, "me/copy", commit)) == 0
+    assert (folder / "snapshots" / commit).is_dir(), "another model's, of the same name"
+    assert delete(hub_settings, plan_deletion(two_revisions, "me/copy")) == 0
+    assert two_revisions.get(MODEL).problem is None
+
+
+def test_what_models_share_in_huggingface_hubs_own_store_goes_with_the_last_of_them(
+    hub: Hub, hub_settings: Settings
+) -> None:
+    files = hub.repositories[MODEL].commits[0]
+    hub.add(Repository("me/copy", [files]))
+    downloads, cache = Downloads(hub_settings), hub_settings.hf_cache
+    assert cache is not None
+    for model in (MODEL, "me/copy"):
+        downloads.wait(downloads.add(model), 30)
+    size, digest = files["model.safetensors"].size, files["model.safetensors"].sha256
+    shared = cache / "blobs" / digest[:2] / digest
+    shared.parent.mkdir(parents=True)
+    (cache / "blobs" / ".huggingface-shared-blobs").write_text("1\n")
+    names = []
+    for blob in list(cache.glob(f"models--*/blobs/{digest}")):
+        blob.replace(shared)
+        blob.symlink_to(f"../../blobs/{digest[:2]}/{digest}")
+        names.append(f"{blob.relative_to(cache)}\n")
+    shared.with_name(f"{digest}.refs").write_text("".join(names))
+    disk, catalog = read_disk(hub_settings), Catalog(hub_settings)
+    assert disk.linked == size
+    plan = plan_deletion(catalog, "me/copy")
+    rest = disk.models[0].size_bytes - size
+    assert plan.frees == delete(hub_settings, plan) == rest
+    assert catalog.get(MODEL).problem is None
+    plan = plan_deletion(catalog, MODEL)
+    assert plan.frees == delete(hub_settings, plan) == rest + size
+    assert not shared.exists()
+
+
+def test_a_model_that_was_moved_and_linked_is_refused_before_anything_is_asked(
+    hub_settings: Settings, two_revisions: Catalog, tmp_path: Path
+) -> None:
+    folder = two_revisions.get(MODEL).path.parents[1]
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(tmp_path / "moved")
+    with pytest.raises(InvalidRequest, match=f"is a link to {tmp_path / 'moved'}"):
+        plan_deletion(two_revisions, MODEL)
+    with pytest.raises(InvalidRequest, match="remove the link"):
+        plan_deletions(two_revisions, read_disk(hub_settings), MODEL)
+
+
 def test_all_that_can_be_deleted_of_a_model_is_told_at_once(hub_settings: Settings, two_revisions: Catalog) -> None:
     disk = read_disk(hub_settings)
     everything, newest, oldest = plan_deletions(two_revisions, disk, MODEL)
