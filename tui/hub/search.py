@@ -32,7 +32,7 @@ AHEAD = 400
 """How many are there below the last one that is seen, where the Hub has them."""
 LOOKS = 8
 """Models that are looked at side by side."""
-MOST_LOOKS = 240
+MOST_LOOKS = 80
 """How many are looked at for a filter before somebody moves on."""
 GIVE_UP = 3
 """Failures of the Hub's, one after the other, after which no more models are looked at."""
@@ -108,6 +108,11 @@ class Search:
     def looking(self) -> bool:
         """Whether some model is being looked at."""
         return bool(self._looking)
+
+    @property
+    def rests(self) -> bool:
+        """Whether as many were looked at for a filter as may be before somebody moves on."""
+        return self.wish.chooses and self._looked >= MOST_LOOKS and not self._looking
 
     @property
     def looked_at(self) -> int:

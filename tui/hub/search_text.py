@@ -36,6 +36,8 @@ def in_place_of_rows(search: Search) -> str:
         return f"Asking the Hub for {words}…"
     if search.wish.filters:
         chosen = ", ".join(search.wish.filters)
+        if search.rests:
+            return f"None of the {search.looked_at:,} that were looked at is {chosen}. ↓ looks at more of them."
         if search.looking or (not search.complete and search.trouble is None):
             return f"Looking for one that is {chosen}…"
         return f"Nothing that was looked at is {chosen}. Escape takes the filters off."

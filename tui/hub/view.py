@@ -39,7 +39,7 @@ from tui.widgets.row_table import Column, RowTable
 from tui.widgets.text_fields import LineField
 
 if TYPE_CHECKING:
-    from core.hub.look import Looker
+    from core.hub.look import Looker, OnDisk
     from core.hub.repository import Facts
     from tui.hub.card_screen import CardScreen
 
@@ -377,7 +377,7 @@ class HubView(Vertical):
         if under_way is not None and under_way.stage.moves:
             self.notify(f"{facts.id} is being downloaded.", timeout=3)
             return
-        if remote is not None and remote.on_disk == "yes":
+        if remote is not None and remote.on_disk == "yes" and await self._see_disk([facts]) == {facts.id: "yes"}:
             self.notify(f"{facts.id} is on this disk. h shows what is.", timeout=3)
             return
         question = doubt(facts, remote, self.state.status)
@@ -418,15 +418,21 @@ class HubView(Vertical):
     @work(exclusive=True, group="on-disk")
     async def look_at_disk(self) -> None:
         """What is on the disk may be other than before: say so in the rows."""
+        if self._shown is not None:
+            await self._see_disk([remote.facts for remote in self._shown.known.values()])
+
+    async def _see_disk(self, models: list[Facts]) -> dict[str, OnDisk]:
+        """What of these models is on the disk now, shown in their rows."""
         search, services = self._shown, self._services
         if search is None or services is None:
-            return
-        known = [remote.facts for remote in search.known.values()]
+            return {}
 
-        def states() -> dict[str, object]:
+        def states() -> dict[str, OnDisk]:
             from core.hub.look import on_disk
 
-            return {facts.id: on_disk(services.settings, facts) for facts in known}
+            return {facts.id: on_disk(services.settings, facts) for facts in models}
 
-        search.on_disk(await off_loop(states, "on-disk"))  # type: ignore[arg-type]
+        found = await off_loop(states, "on-disk")
+        search.on_disk(found)
         self.show()
+        return found

@@ -151,9 +151,11 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to_region(place, force=True, animate=False, immediate=True)
 
     def action_cursor(self, by: int) -> None:
-        """Go on by a row, from the last to the first and back."""
-        if self._count:
+        """Go on by a row, from the last to the first and back. Who has nowhere to go wants more rows: that is told."""
+        if self._count > 1:
             self.highlighted = ((self.highlighted if self.highlighted is not None else -by) + by) % self._count
+        else:
+            self.post_message(self.Moved(self.highlighted))
 
     def action_first(self) -> None:
         self.highlighted = 0

@@ -7,7 +7,11 @@ import json
 import pytest
 from huggingface_hub import constants
 
+from core.catalog import Catalog
 from core.figures.store import Figures
+from core.hub.delete import delete, plan_deletion
+from core.hub.downloads import downloading
+from core.hub.progress import Stage
 from core.settings import Settings
 from tests.core.figures.records import HERE, kept
 from tests.hub import Fault, File, Hub, Repository, pocket_repository
@@ -230,6 +234,46 @@ async def test_what_a_search_meets_is_a_sentence_in_place_of_the_rows(
         hub.faults.clear()
         await pilot.press("r")
         await until(pilot, lambda: known(workbench))
+
+
+@pytest.mark.parametrize("key", ["d", "r"])
+async def test_what_another_program_has_deleted_is_seen(
+    workbench: AssayApp, hub: Hub, hub_settings: Settings, key: str
+) -> None:
+    with downloading(hub_settings) as others:
+        assert others.wait(others.add(MODEL), 30).stage is Stage.DONE
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await at_the_hub(pilot, workbench)
+        await search(pilot, workbench)
+        await until(pilot, lambda: known(workbench) and "✓" in row_of(workbench, MODEL))
+        await pilot.press("d")
+        await until(pilot, lambda: "is on this disk" in notices(workbench))
+        delete(hub_settings, plan_deletion(Catalog(hub_settings), MODEL))
+        await pilot.press(key)
+        if key == "r":
+            await until(pilot, lambda: known(workbench) and "✓" not in row_of(workbench, MODEL))
+        else:
+            await until(pilot, lambda: f"{MODEL} is on disk" in notices(workbench))
+
+
+async def test_a_filter_that_lets_nothing_through_does_not_look_at_everything(
+    workbench: AssayApp, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "MOST_LOOKS", 16)
+    with_many(hub, 90)
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await at_the_hub(pilot, workbench)
+        await search(pilot, workbench, "many")
+        view = workbench.models.hub
+        await until(pilot, lambda: known(workbench, 20) and not view._search.looking)  # type: ignore[union-attr]
+        assert view._search is not None
+        before = len(view._search.known)
+        await pilot.press("t", "t")
+        await until(pilot, lambda: "that were looked at is vision. ↓ looks at more" in screen_text(workbench))
+        assert len(view._search.known) - before <= 16 + searching.LOOKS
+        before = len(view._search.known)
+        await pilot.press("down")
+        await until(pilot, lambda: len(view._search.known) > before)  # type: ignore[union-attr]
 
 
 async def test_offline_is_one_sentence(workbench: AssayApp, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
