@@ -39,7 +39,14 @@ ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, Asse
 
 
 class TooMuch(Exception):
-    """An answer is beyond REPLY_BYTES, REPLY_S or MOST_REQUESTS."""
+    """An answer is beyond REPLY_BYTES, REPLY_S or MOST_REQUESTS; which of them, as the end of a sentence."""
+
+
+def _check_reply(size: int, began: float) -> None:
+    if size > REPLY_BYTES:
+        raise TooMuch(f"is longer than {REPLY_BYTES / 1e6:.0f} MB")
+    if time.monotonic() - began > REPLY_S:
+        raise TooMuch(f"takes longer than {REPLY_S:.0f} seconds")
 
 
 class _Asking(threading.local):
@@ -60,7 +67,7 @@ class _Client(httpx2.Client):
             return super().send(request, stream=stream, **how)
         _asking.requests += 1
         if _asking.requests > MOST_REQUESTS:
-            raise TooMuch
+            raise TooMuch(f"has more than {MOST_REQUESTS} pages")
         request.extensions["timeout"] = httpx2.Timeout(READ_S, connect=CONNECT_S).as_dict()
         try:
             response = super().send(request, stream=True, **how)
@@ -82,8 +89,7 @@ def _whole(response: Any) -> Any:
     if response.request.method != "HEAD":
         for piece in response.iter_bytes():
             size += len(piece)
-            if size > REPLY_BYTES or time.monotonic() - began > REPLY_S:
-                raise TooMuch
+            _check_reply(size, began)
             pieces.append(piece)
     headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() != "content-encoding"]
     return httpx2.Response(
@@ -147,7 +153,7 @@ def read_bytes(model_id: str, name: str, commit: str, first: int = 0, last: int 
     """
     ranged = {"Range": f"bytes={first}-{'' if last is None else last}"} if first or last is not None else {}
     with (
-        asking(model_id),
+        asking(model_id, file=name),
         session().stream("GET", file_url(model_id, name, commit), headers=headers(**ranged)) as reply,
     ):
         wanted = None if last is None else last - first + 1
@@ -161,23 +167,21 @@ def _read(reply: Any, skip: int, wanted: int | None) -> bytes:
         content += piece
         if wanted is not None and len(content) >= skip + wanted:
             break
-        if len(content) > REPLY_BYTES or time.monotonic() - began > REPLY_S:
-            raise TooMuch
+        _check_reply(len(content), began)
     return bytes(content[skip:] if wanted is None else content[skip : skip + wanted])
 
 
 @contextmanager
-def asking(about: str) -> Iterator[None]:
-    """Turn whatever goes wrong between here and the Hub into a HubError whose sentence names what was asked for."""
+def asking(about: str, *, search: bool = False, file: str = "") -> Iterator[None]:
+    """Turn whatever goes wrong between here and the Hub into a HubError whose sentence names what was asked for:
+    a model, a file of it, or the words of a search."""
     before, _asking.here, _asking.requests = _asking.here, True, 0
     try:
         yield
     except TooMuch as error:
-        raise HubBroken(
-            f"The Hub's answer about {about} is longer than {REPLY_BYTES / 1e6:.0f} MB, has more than {MOST_REQUESTS} "
-            f"pages or took longer than {REPLY_S:.0f} seconds, so it was not read to its end."
-        ) from error
+        what = f"{file} of {about}" if file else about
+        raise HubBroken(f"The Hub's answer about {what} {error}, so it was not read to its end.") from error
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, *ODD) as error:
-        raise told(error, about, endpoint()) from error
+        raise told(error, about, endpoint(), search=search, file=file) from error
     finally:
         _asking.here = before

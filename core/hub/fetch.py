@@ -110,7 +110,7 @@ def _fill(model_id: str, commit: str, file: RemoteFile, draft: BinaryIO, digest:
             digest = _stream(model_id, commit, file, draft, digest, watch)
             failure: HubError | None = None if _size(draft) == file.size else _short(model_id, file, _size(draft))
         except (httpx2.HTTPError, httpx2.InvalidURL, HubError) as error:
-            failure = error if isinstance(error, HubError) else told(error, model_id, client.endpoint())
+            failure = error if isinstance(error, HubError) else told(error, model_id, client.endpoint(), file=file.name)
             if not _may_pass(failure):
                 raise failure from error
         tries = tries + 1 if _size(draft) <= have else 1
@@ -120,7 +120,7 @@ def _fill(model_id: str, commit: str, file: RemoteFile, draft: BinaryIO, digest:
         if tries >= TRIES or (isinstance(failure, HubBusy) and failure.retry_after_s > PATIENCE_S):
             raise failure
         if isinstance(failure, HubBusy):
-            wait = failure.retry_after_s
+            wait = max(failure.retry_after_s, FIRST_PAUSE_S)
             watch.pause(wait, f"the Hub is busy and takes requests again in {wait:.0f} s")
         else:
             watch.pause(min(FIRST_PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S), "the connection broke off")
@@ -137,7 +137,7 @@ def _stream(model_id: str, commit: str, file: RemoteFile, draft: BinaryIO, diges
     have = _size(draft)
     headers = client.headers(**({"Range": f"bytes={have}-"} if have else {}))
     with (
-        client.asking(model_id),
+        client.asking(model_id, file=file.name),
         client.session().stream("GET", client.file_url(model_id, file.name, commit), headers=headers) as reply,
     ):
         if have and reply.status_code != 206:  # a Hub that knows no ranges begins anew

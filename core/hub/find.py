@@ -97,10 +97,10 @@ def find(query: Query) -> Iterator[Facts]:
 
 def _listed(query: Query, **more: Any) -> Iterator[Facts]:
     about = f"“{query.words}”" if query.words else "its models"
-    with asking(about):
+    with asking(about, search=True):
         models = iter(api().list_models(search=query.words or None, sort=query.sort.value, expand=list(FIELDS), **more))
     while True:
-        with asking(about):
+        with asking(about, search=True):
             told = next(models, None)
         if told is None:
             return

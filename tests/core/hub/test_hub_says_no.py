@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,8 +13,10 @@ import pytest
 from huggingface_hub import constants
 
 from core.catalog import Catalog
+from core.errors import HubError
 from core.hub import fetch
 from core.hub.downloads import Downloads
+from core.hub.find import Query, find
 from core.hub.progress import Stage
 from core.settings import Settings
 from tests.core.hub.conftest import MODEL, WEIGHTS, download
@@ -86,7 +90,7 @@ def test_a_commit_that_is_none_is_refused(hub: Hub, downloads: Downloads, sha: s
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (Fault(401), "token"),
+        (Fault(401), "wants to know who asks for mlx-community/qwen3"),
         (Fault(403), "licence"),
         (Fault(404), "nothing at the address"),
         (Fault(429, {"Retry-After": "120"}), "120 seconds"),
@@ -95,7 +99,10 @@ def test_a_commit_that_is_none_is_refused(hub: Hub, downloads: Downloads, sha: s
         (Fault(200, body=b"[1, 2]"), "cannot be read"),
         (Fault(200, body=b"[" * 200_000), "cannot be read"),
         (Fault(200, body=b'{"id": 7, "siblings": {"a": 1}}'), "cannot be read"),
-        (Fault(endless=True), "longer than"),
+        (Fault(endless=True), "is longer than 1 MB"),
+        (Fault(429, {"Retry-After": "9999999999"}), "more than two days"),
+        (Fault(429, {"Retry-After": "0"}), "by now, so try again"),
+        (Fault(429, {"Retry-After": "soon", "RateLimit": '"api";r=0;t=5'}), "5 seconds"),
     ],
 )
 def test_the_hubs_errors_are_sentences(
@@ -107,6 +114,52 @@ def test_the_hubs_errors_are_sentences(
     assert failed.stage is Stage.FAILED
     assert told in failed.problem
     assert failed.problem.endswith(".")
+
+
+def test_a_wait_that_is_told_as_a_date_is_one(hub: Hub, downloads: Downloads) -> None:
+    then = datetime.now(UTC) + timedelta(minutes=26)
+    hub.faults[f"api/models/{MODEL}"] = Fault(429, {"Retry-After": format_datetime(then, usegmt=True)})
+    assert "in 26 minutes" in download(downloads).problem
+
+
+@pytest.mark.parametrize(
+    ("fault", "token", "told"),
+    [
+        (Fault(401), "", "wants to know who searches"),
+        (Fault(401), TOKEN, "does not know the token that was sent (401). To search, log in"),
+        (Fault(403), "", "does not let you search"),
+        (Fault(404), "", "has no list of models"),
+        (Fault(400), "", "about “two words” (400)"),
+        (Fault(200, body=b"[1"), "", "about “two words” cannot be read. http"),
+    ],
+)
+def test_what_a_search_meets_is_not_told_of_a_model(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, fault: Fault, token: str, told: str
+) -> None:
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    hub.faults["api/models"] = fault
+    with pytest.raises(HubError) as raised:
+        list(find(Query("two words")))
+    assert told in raised.value.message
+    assert "licence" not in raised.value.message
+
+
+@pytest.mark.parametrize("status", [404, 416])
+def test_a_file_that_is_refused_is_named(hub: Hub, downloads: Downloads, status: int) -> None:
+    hub.faults[WEIGHTS] = Fault(status)
+    assert "model.safetensors of mlx-community/qwen3" in download(downloads).problem
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("garbage", "'garbage': an address begins with https://"), ("http://127.0.0.1:9", "reached: Connection refused")],
+)
+def test_an_address_that_is_none_is_told_from_one_that_does_not_answer(
+    hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch, address: str, told: str
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    assert told in download(downloads).problem
 
 
 def test_a_busy_hub_is_waited_for_as_long_as_it_says(hub: Hub, downloads: Downloads) -> None:
@@ -121,7 +174,7 @@ def test_a_busy_hub_is_waited_for_as_long_as_it_says(hub: Hub, downloads: Downlo
 
 def test_a_hub_that_wants_an_hour_is_not_waited_for(hub: Hub, downloads: Downloads) -> None:
     hub.faults[WEIGHTS] = Fault(429, {"Retry-After": "3600"})
-    assert "3600 seconds" in download(downloads).problem
+    assert "60 minutes" in download(downloads).problem
 
 
 def test_gated_and_private_say_what_to_do(hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,10 @@ async def test_x_asks_and_throws_away(workbench: AssayApp, hub: Hub, hub_setting
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (Fault(status=404, code="EntryNotFound"), "lacks a file that it lists"),
+        (
+            Fault(status=404, code="EntryNotFound"),
+            "lists model.safetensors of mlx-community/qwen3 and does not have it",
+        ),
         (Fault(status=403), "does not let you have"),
     ],
 )

@@ -217,7 +217,7 @@ async def test_names_and_words_of_a_hostile_hub_paint_nothing(workbench: AssayAp
     [
         (Fault(status=429, headers={"Retry-After": "7"}), "It takes new ones in 7 seconds"),
         (Fault(status=503), "has a fault of its own (503)"),
-        (Fault(status=401), "does not know the token"),
+        (Fault(status=401), "The Hub wants to know who searches (401)"),
         (Fault(body=b"<html>log in</html>", status=200), "may be no Hub, or a page of a network"),
     ],
 )
