@@ -68,8 +68,8 @@ def cached_models(cache: Path, source: str = "cache", wanted: str | None = None)
         if snapshot is None:
             if blobs:
                 problem = (
-                    f"incomplete: its download has not ended; `assay models download {model_id}` goes on with it, or "
-                    "says what is wrong with it"
+                    f"incomplete: its download has not ended; unless one is under way, "
+                    f"`assay models download {model_id}` goes on with it, or says what is wrong with it"
                 )
                 yield Found(model_id, repo, source, partial_downloads=len(drafts), problem=problem)
             continue

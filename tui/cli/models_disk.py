@@ -172,7 +172,7 @@ def _show_model(settings: Settings, model: str, revision: str | None, here: bool
     if local is None and remote is None and absent is not None:
         raise absent
     about = _about(local, remote, read_disk(settings).model(model), last_used(settings).get(model))
-    about["downloads"] = [_unfinished(record) for record in read_records(settings) if record.id == model]
+    about["downloads"] = [_unfinished(settings, record) for record in read_records(settings) if record.id == model]
     info = local or (remote.info if remote is not None else None)
     measured, expected = _figures(settings, model, info)
     if as_json:
@@ -201,13 +201,16 @@ def _figures(settings: Settings, model: str, info: ModelInfo | None) -> tuple[Su
         return None, None
 
 
-def _unfinished(record: Record) -> dict[str, Any]:
+def _unfinished(settings: Settings, record: Record) -> dict[str, Any]:
+    from core.hub.records import is_running
+
     return {
         "id": record.id,
         "revision": record.revision,
         "commit": record.commit,
         "done_bytes": sum(map(record.on_disk, record.files)),
         "total_bytes": sum(file.size for file in record.files),
+        "running": is_running(settings, record.key),
         "problem": record.problem or None,
     }
 
@@ -275,7 +278,8 @@ def _print_about(about: dict[str, Any], figures: Iterable[tuple[str, str]]) -> N
     for one in about["downloads"]:
         there = f"{size(one['done_bytes'])} of {size(one['total_bytes'])}"
         named = f" --revision {one['revision']}" if one["revision"] else ""
-        line("download", f"stopped at {there}: assay models download {one['id']}{named}")
+        stopped = f"stopped at {there}: assay models download {one['id']}{named}"
+        line("download", f"under way, {there} are here" if one["running"] else stopped)
     for name, value in figures:
         line(name, value)
     new_console().print(table, soft_wrap=True)

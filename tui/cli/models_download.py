@@ -14,6 +14,7 @@ from tui.cli.common import INTERRUPTED, exit_code_of, fail_with, say, settings_w
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from core.catalog import Catalog
     from core.hub.downloads import Downloads
     from core.hub.progress import Progress
 
@@ -128,6 +129,7 @@ def _say_paused(downloads: Downloads, keys: list[str]) -> None:
 
 def _report(ended: list[Progress], as_json: bool) -> None:
     """Say what became of each, and leave with the code of the first failure."""
+    from core.catalog import Catalog
     from core.catalog.places import cache_folder
     from core.hub.cache import snapshot_folder
     from core.hub.progress import Stage
@@ -135,6 +137,7 @@ def _report(ended: list[Progress], as_json: bool) -> None:
     from core.text_safety import clean
 
     settings = settings_with()
+    catalog = Catalog(settings)
     paths = {one.key: snapshot_folder(cache_folder(settings), one.id, one.commit) for one in ended if one.commit}
     if as_json:
         import json
@@ -143,12 +146,21 @@ def _report(ended: list[Progress], as_json: bool) -> None:
     for one in ended:
         if one.stage is Stage.DONE and not as_json:
             print(clean(str(paths[one.key])))  # noqa: T201
-            say(f"{one.key} is there: {readable_size(one.total)}. Try it: assay chat --model {shlex.quote(one.id)}")
+            say(f"{one.key} is there: {readable_size(one.total)}. {_hint(catalog, one)}")
         elif one.stage is not Stage.DONE:
             say(one.problem or f"{one.key} is {one.stage.value}.")
     failed = [one for one in ended if one.stage is not Stage.DONE]
     if failed:
         sys.exit(exit_code_of(failed[0].code))
+
+
+def _hint(catalog: Catalog, one: Progress) -> str:
+    """How to try a model; of a revision that its name does not mean, which one that is."""
+    known = catalog.list(all=True) if one.revision else []
+    meant = next((info.revision for info in known if info.id == one.id), None)
+    if meant in (None, one.commit):
+        return f"Try it: assay chat --model {shlex.quote(one.id)}"
+    return f"But --model {one.id} is revision {str(meant)[:8]}, which is here, too: the folder above holds this one."
 
 
 def _record(one: Progress, path: str) -> dict[str, object]:

@@ -128,6 +128,7 @@ def test_two_programs_do_not_fetch_the_same(hub: Hub, environment: dict[str, str
     second = assay(environment, "download", MODEL)
     assert second.returncode == 2
     assert "another program" in second.stderr
+    assert "under way, " in assay(environment, "show", MODEL, "--here").stdout
     refused = assay(environment, "delete", MODEL, "--yes")
     assert "being downloaded" in refused.stderr
     hub.faults.clear()
@@ -227,6 +228,20 @@ def test_show_and_delete(hub: Hub, hub_settings: Settings, command: Command, mon
     assert hub_settings.hf_cache is not None
     assert not scan_cache_dir(hub_settings.hf_cache).repos
     assert command("delete", MODEL, "--yes").exit_code == 2
+
+
+def test_an_older_revision_says_that_its_name_means_the_newer_one(
+    hub: Hub, hub_settings: Settings, command: Command
+) -> None:
+    repository = hub.repositories[MODEL]
+    repository.commits.append(repository.commits[0] | {"new.json": File(b"{}")})
+    old = command("download", MODEL, "--revision", repository.sha(0))
+    assert f"Try it: assay chat --model {MODEL}" in old.stderr, "there is no other one"
+    command("download", MODEL)
+    run = command("download", MODEL, "--revision", repository.sha(0))
+    assert run.stdout.strip() == str(Catalog(hub_settings).get(MODEL).path.with_name(repository.sha(0)))
+    assert "Try it" not in run.stderr
+    assert f"--model {MODEL} is revision {repository.sha(1)[:8]}" in run.stderr
 
 
 def test_a_deleted_revision_is_named(hub: Hub, hub_settings: Settings, command: Command) -> None:
