@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from core.errors import HubBroken, HubNotFound
@@ -104,8 +105,13 @@ def read_repository(model_id: str, revision: str | None = None) -> Repository:
         raise HubBroken(f"The Hub was asked for commit {revision[:8]} of {model_id} and answered with {commit[:8]}.")
     if len(siblings) > MOST_FILES:
         raise HubBroken(f"{model_id} has {len(siblings):,} files; more than {MOST_FILES:,} are not looked at.")
-    files = tuple(_file(model_id, sibling) for sibling in siblings)
-    return Repository(facts, tuple({file.name: file for file in files}.values()))
+    files = {file.name: file for file in (_file(model_id, sibling) for sibling in siblings)}
+    folders = {str(folder) for name in files for folder in PurePosixPath(name).parents}
+    if both := min(folders & files.keys(), default=""):
+        raise HubBroken(
+            f"{model_id} holds {both!r} both as a file and as a folder, which no disk can hold. Nothing was downloaded."
+        )
+    return Repository(facts, tuple(files.values()))
 
 
 def read_facts(told: Any, model_id: str) -> Facts:

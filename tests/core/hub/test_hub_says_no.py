@@ -76,6 +76,13 @@ def test_names_that_lead_out_are_refused(
     assert not list(tmp_path.rglob("*escape*"))
 
 
+def test_a_name_for_a_file_and_a_folder_is_refused_before_anything_is_fetched(hub: Hub, downloads: Downloads) -> None:
+    hub.repositories[MODEL].commits[-1]["a/config.json/x.json"] = hub.repositories[MODEL].commits[-1]["config.json"]
+    hub.repositories[MODEL].commits[-1]["a/config.json"] = hub.repositories[MODEL].commits[-1]["config.json"]
+    assert "'a/config.json' both as a file and as a folder" in download(downloads).problem
+    assert hub.bytes_of(MODEL) == 0
+
+
 def test_checksums_that_are_paths_are_refused(hub: Hub, hub_settings: Settings, downloads: Downloads) -> None:
     hub.repositories[MODEL].commits[-1]["model.safetensors"].says_sha256 = "../../../../x" + "0" * 51
     assert "no checksum" in download(downloads).problem
