@@ -221,8 +221,12 @@ class DownloadsPanel(Vertical):
                 rows.append(key)
         self.table.widest = WIDEST
         self.table.show(rows)
+        self._show_notes()
+
+    def _show_notes(self) -> None:
+        """Why downloads stopped or wait, that under the cursor first: there may be room for no more."""
         line = self.query_one("#hub-downloads-notes", Static)
-        told = notes(downloads)
+        told = notes(sorted(self._all.values(), key=lambda one: one.key != self.selected))
         line.display = bool(told)
         redraw(line, Content("\n").join(plain(sentence, "$error") for sentence in told))
 
@@ -240,6 +244,13 @@ class DownloadsPanel(Vertical):
     @on(RowTable.Moved)
     def _row_moved(self, event: RowTable.Moved) -> None:
         event.stop()
+        self._show_notes()
+
+    def on_descendant_focus(self) -> None:
+        self.add_class("-chosen")
+
+    def on_descendant_blur(self) -> None:
+        self.remove_class("-chosen")
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         if key in self._files:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.content import Content
 
 from core.hub.progress import Progress, Stage
@@ -54,7 +56,7 @@ def state(progress: Progress) -> tuple[str, str]:
             return stage.value, "$dim"
 
 
-def notes(downloads: tuple[Progress, ...]) -> list[str]:
+def notes(downloads: Iterable[Progress]) -> list[str]:
     """A sentence for each download that stopped by itself or waits; what is true of several is said once."""
     told: dict[str, None] = {}
     for one in downloads:
@@ -65,15 +67,23 @@ def notes(downloads: tuple[Progress, ...]) -> list[str]:
     return list(told)
 
 
+def left_of_all(downloads: tuple[Progress, ...]) -> float | None:
+    """Seconds until all that moves is there: what one of them takes at its own speed at least; None if not known."""
+    speed = sum(one.speed for one in downloads)
+    if not speed:
+        return None
+    missing = sum(one.total - one.done for one in downloads if one.stage.moves)
+    return max(missing / speed, *(one.left_s or 0.0 for one in downloads))
+
+
 def summary(downloads: tuple[Progress, ...]) -> str:
     """All of them in a line: `2 downloads, 43 %, 3:10 left, 1 paused`."""
     parts = []
     if (now := moving(downloads)) is not None:
         parts.append(counted(now.count))
         parts += [f"{now.percent} %"] if now.percent is not None else []
-        speed = sum(one.speed for one in downloads)
-        missing = sum(one.total - one.done for one in downloads if one.stage.moves)
-        parts += [f"{left(missing / speed)} left"] if speed and left(missing / speed) else []
+        rest = left(left_of_all(downloads))
+        parts += [f"{rest} left"] if rest else []
     for stage, word in ((Stage.PAUSED, "paused"), (Stage.FAILED, "stopped")):
         if count := sum(one.stage is stage for one in downloads):
             parts.append(f"{count} {word}" if parts else f"{counted(count)} {word}")

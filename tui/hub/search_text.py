@@ -13,7 +13,7 @@ NOT_ASKED = (
     "The Hub has not been asked yet. / searches the models there that MLX can run; with no words it lists those that "
     "are downloaded most."
 )
-LONGEST = 24
+LONGEST, SHORT = 24, 10
 """Cells of a filter's value."""
 
 
@@ -44,16 +44,21 @@ def in_place_of_rows(search: Search) -> str:
     return f"The Hub has no MLX model like {words}. Fewer words find more."
 
 
-def filters(wish: Wish) -> Content:
-    """The filters and the order, each behind its key."""
-    parts = []
-    for key, none, value in (
-        ("t", "any kind", wish.kind),
-        ("z", "any size", wish.size),
-        ("b", "any quantisation", wish.quantisation),
-        ("l", "any licence", wish.licence),
-        ("s", "", f"by {wish.sort}"),
-    ):
-        style = "bold" if value and none else "$dim"
-        parts.append(Content.assemble((f"{key} ", "$primary"), plain(one_line(value or none)[:LONGEST], style)))
-    return Content("  ").join(parts)
+def filters(wish: Wish, width: int) -> Content:
+    """The filters and the order, each behind its key; in fewer words, the order first, where there is no room."""
+    order = Content.assemble(("s ", "$primary"), plain(f"by {wish.sort}", "$dim"))
+    long = _filters(wish, ("any kind", "any size", "any quantisation", "any licence"), LONGEST)
+    short = _filters(wish, ("kind", "size", "quant", "licence"), SHORT)
+    for told in ([*long, order], [*short, order]):
+        if (line := Content("  ").join(told)).cell_length <= width:
+            return line
+    return Content(" ").join([order, *short])
+
+
+def _filters(wish: Wish, none: tuple[str, ...], longest: int) -> list[Content]:
+    """Each filter's key, and its value or what it is called while it lets everything through."""
+    values = (wish.kind, wish.size, wish.quantisation, wish.licence)
+    return [
+        Content.assemble((f"{key} ", "$primary"), plain(one_line(value or word)[:longest], "bold" if value else "$dim"))
+        for key, word, value in zip("tzbl", none, values, strict=True)
+    ]

@@ -195,7 +195,8 @@ class HubView(Vertical):
         if not self.is_mounted:
             return
         search = self._search
-        redraw(self.query_one("#hub-filters", Static), filters(self._wish))
+        line = self.query_one("#hub-filters", Static)
+        redraw(line, filters(self._wish, line.content_size.width))
         if search is not None:
             self.table.say(in_place_of_rows(search))
             self._show_rows(search)

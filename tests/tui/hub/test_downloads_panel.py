@@ -176,6 +176,27 @@ async def test_why_a_download_stopped_stands_under_it_and_p_goes_on(
         await until(pilot, lambda: MODEL in workbench.models._models)
 
 
+async def test_long_reasons_leave_room_for_the_models(workbench: AssayApp, hub: Hub) -> None:
+    hub.add(*(Repository(f"me/m{number}", hub.repositories[MODEL].commits) for number in range(3)))
+    async with workbench.run_test(size=(80, 24)) as pilot:
+        await at_the_hub(pilot, workbench)
+        await search(pilot, workbench)
+        view = workbench.models.hub
+        await until(pilot, lambda: not view._search.looking)  # type: ignore[union-attr]
+        hub.faults["model.safetensors"] = Fault(403)
+        for at in range(3):
+            await pilot.press("d", "down")
+            await until(pilot, lambda at=at: len(view.downloads.all) == at + 1)  # type: ignore[misc]
+        await until(pilot, lambda: all(one.stage is Stage.FAILED for one in view.downloads.all))
+        await until(pilot, lambda: view.table.rows.size.height >= 4 and view.downloads.table.rows.row_count == 3)
+        told = view.query_one("#hub-downloads-notes", Static)
+        await pilot.press("ctrl+o", "d", "end")
+        await until(pilot, lambda: view.downloads.selected and told.size.height > 2)
+        assert str(told.content).startswith(
+            f"The Hub does not let you have model.safetensors of {view.downloads.selected}"
+        )
+
+
 async def test_a_gated_model_says_what_to_do(workbench: AssayApp, hub: Hub) -> None:
     hub.repositories[MODEL].gated = "manual"
     async with workbench.run_test(size=(120, 40)) as pilot:
