@@ -90,6 +90,7 @@ class KeptChat(Vertical):
 
     def on_mount(self) -> None:
         self.transcript.greet()
+        self.input.composer.asked = self._asked
 
     # -- beginning and end --------------------------------------------------------------------------------------------
 
@@ -216,6 +217,10 @@ class KeptChat(Vertical):
         self.input.composer.show_edit(f"editing {what} · ⏎ sends a new version · esc leaves it")
         self._say_what_comes_next()
 
+    def _asked(self) -> list[str]:
+        """What the person has said on the branch that is shown."""
+        return [wording(node).text for node in self.conversation.branch if node.turn.message.role is not Role.ASSISTANT]
+
     def _put_edit_off(self) -> None:
         """The turn that is edited keeps what has been written of it, until it is edited again."""
         if self._edit is not None and self.input.draft not in (wording(self._edit.node), Draft()):
@@ -252,6 +257,7 @@ class KeptChat(Vertical):
         """Show another chat. What belongs to the one before has been kept."""
         self.conversation = opened.conversation
         self.settings = opened.settings or self.defaults
+        self.input.composer.begin_chat()
         self.transcript.clear()
         if self.conversation.every:
             self._show_branch()
