@@ -73,6 +73,8 @@ class AssayApp(Frame):
         self.left_behind = False
         """Whether the engine was not waited for: it was starting, which takes seconds, or did not end in time."""
         self._asked_to_leave = False
+        self.gives_up_unsaved = False
+        """Whether the person leaves though something cannot be saved."""
         self._files_safe = False
         """Whether everything that shall outlive the app is on the disk."""
         self._read_settings = read_settings
@@ -173,9 +175,10 @@ class AssayApp(Frame):
     async def action_quit(self) -> None:
         """Leave; asked first about changes that are not applied, and while downloads go on unless one says it twice."""
         closing, shown = self.state.phase is Phase.CLOSING, type(self.screen).__name__
-        if shown == "Unsaved" and not closing:
+        if shown in ("Unsaved", "NotSaved") and not closing:
             return  # the question comes first
-        asks = self._typed_ahead.waiting or shown == "ChatSettingsScreen" or self.state.downloads
+        not_saved = self.chat_if_there is not None and self.chat_if_there.not_saved
+        asks = self._typed_ahead.waiting or shown == "ChatSettingsScreen" or self.state.downloads or not_saved
         if asks and not (closing or self._asked_to_leave):
             self._ask_to_leave()
         else:
@@ -193,6 +196,10 @@ class AssayApp(Frame):
         if leaves:
             await self.end()
 
+    async def leave(self) -> None:
+        self.gives_up_unsaved = True
+        await super().leave()
+
     async def end(self) -> None:
         """Keep what is written, stop what runs, the API and the engine, then leave; told twice, leave at once."""
         self.left_behind = self.left_behind or self.state.phase is Phase.STARTING or self._files_safe
@@ -200,37 +207,47 @@ class AssayApp(Frame):
         if nothing_there or self.state.phase is Phase.CLOSING:
             self.exit()
             return
+        before = self.state.phase
         self.state = replace(self.state, phase=Phase.CLOSING)
-        self._close(self._services)
+        self._close(self._services, before)
 
     @work(exclusive=True, group="engine")
-    async def _close(self, services: Services | None) -> None:
+    async def _close(self, services: Services | None, before: Phase) -> None:
+        from tui.leaving import may_close
+
+        leaves = False
         try:
-            await self._close_in_order(services)
+            await self._keep_all()
+            leaves = await may_close(self, before)
+            if leaves:
+                await self._close_in_order(services)
         except TimeoutError:
             log.error("Closing did not end within %.0f s; the engine is left behind.", CLOSE_WITHIN_S)
-            self.left_behind = True
+            self.left_behind = leaves = True
         except Exception:
             log.exception("Closing failed.")
+            leaves = True
         finally:
-            self._services = None
-            self.exit()
+            if leaves:
+                self._services = None
+                self.exit()
 
-    async def _close_in_order(self, services: Services | None) -> None:
+    async def _keep_all(self) -> None:
+        """Let everything that was typed reach the chat, and have the chat keep it."""
         try:
-            await keep_what_was_typed(
-                self._typed_ahead, lambda: self.chat if "chat" in self._panes else None, self._settings_read
-            )
+            await keep_what_was_typed(self._typed_ahead, lambda: self.chat_if_there, self._settings_read)
         except (EngineError, OSError) as error:
             self.failure = error
+        if self.chat_if_there is not None:
+            self.chat.end()
+
+    async def _close_in_order(self, services: Services | None) -> None:
         if self.furnished:
             if self._memory is not None:
                 self._memory.keep()
             self.golden.stop()
         hub = self.models.hub if "models" in self._panes else None
-        chat = self.chat if "chat" in self._panes else None
-        if chat is not None:
-            chat.end()
+        chat = self.chat_if_there
 
         def close() -> None:
             if chat is not None:

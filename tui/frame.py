@@ -133,6 +133,11 @@ class Frame(App[None]):
     async def on_terminal_gone(self) -> None:
         await self.leave()
 
+    @property
+    def chat_if_there(self) -> ChatPane | None:
+        """The chat, None before its pane has come."""
+        return self.chat if "chat" in self._panes else None
+
     async def leave(self) -> None:
         """Leave as ctrl+q does, but ask nothing, however often one is told: a terminal that hangs up tells it in
         several ways."""
