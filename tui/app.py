@@ -25,7 +25,6 @@ from tui.frame import Frame
 from tui.gone import names_one_gone, without_gone
 from tui.services import Services, open_services, usual_models
 from tui.state import ApiPhase, Phase
-from tui.theme import DARK, LIGHT
 from tui.typed_last import TYPED_WITHIN_S, keep_what_was_typed
 
 # What the first frame does not need is imported after it.
@@ -74,8 +73,6 @@ class AssayApp(Frame):
         self.left_behind = False
         """Whether the engine was not waited for: it was starting, which takes seconds, or did not end in time."""
         self._asked_to_leave = False
-        self.gives_up_unsaved = False
-        """Whether the person leaves though something cannot be saved."""
         self._files_safe = False
         """Whether everything that shall outlive the app is on the disk."""
         self._read_settings = read_settings
@@ -197,10 +194,6 @@ class AssayApp(Frame):
         if leaves:
             await self.end()
 
-    async def leave(self) -> None:
-        self.gives_up_unsaved = True
-        await super().leave()
-
     async def end(self) -> None:
         """Keep what is written, stop what runs, the API and the engine, then leave; told twice, leave at once."""
         self.left_behind = self.left_behind or self.state.phase is Phase.STARTING or self._files_safe
@@ -320,9 +313,6 @@ class AssayApp(Frame):
     def on_golden_pane_suite_read(self) -> None:
         self._when_settled()
 
-    def on_chat_input_resized(self) -> None:
-        self._place_toasts()
-
     def on_picture_wanted(self, event: Picture.Wanted) -> None:
         from tui.screens.picture_view import PictureView
 
@@ -395,10 +385,6 @@ class AssayApp(Frame):
         model = self.state.quick or "pocket/qwen3"
         self.push_screen(ApiPanel(self.state.api_url, self._services.server.key, model))
 
-    def action_help_quit(self) -> None:
-        """ctrl+c copies in text fields and stops nothing: say what leaves."""
-        self.notify("ctrl+q leaves.", timeout=3)
-
     # -- help, palette, theme -----------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -421,9 +407,6 @@ class AssayApp(Frame):
 
         log_path = log_file(self.settings.data_dir) if self.settings else None
         self.push_screen(KeysScreen(log_path, places_of(self.screen), working_in(self.screen)))
-
-    def action_switch_theme(self) -> None:
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """A palette entry for every action of the list, and Textual's own choice of themes."""

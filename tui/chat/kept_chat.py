@@ -273,14 +273,11 @@ class KeptChat(SavingPane):
     @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_new_chat(self) -> None:
         """Begin a new chat, with what was written for it; a new one in which something is written becomes a draft."""
-        if not await self._may_turn():
+        was_new = self.is_new
+        if not await self._put_by():
             return
-        self._end_answer()
         written = Written()
-        if self._saver is not None and self.is_new:
-            if self._written():
-                self._saver.put_aside(self.conversation, self._written(), self._model, self.settings)
-        elif self._saver is not None:
+        if self._saver is not None and not was_new:
             try:
                 written = await self._saver.written()
             except EngineError as error:
@@ -290,14 +287,21 @@ class KeptChat(SavingPane):
     @work(exclusive=True, group=TURNS_THE_PAGE)
     async def show_turns(self, turns: Sequence[Turn], settings: ChatSettings, model: str) -> None:
         """Show a conversation from elsewhere as a chat, which is saved; `model` answers it from now on."""
+        if await self._put_by():
+            await self._go_to(Opened(Conversation(*turns), settings, Written()))
+            self.bar.choose(model)
+            self._save()
+
+    async def _put_by(self) -> bool:
+        """Have the chat kept, a new one in which something is written as a draft; False if the person stays in it."""
+        if not await self._may_turn():
+            return False
         self._end_answer()
         if self._saver is not None and self.is_new and self._written():
-            self._saver.put_aside(self._written(), self._model, self.settings)
+            self._saver.put_aside(self.conversation, self._written(), self._model, self.settings)
         else:
             self._keep_written()
-        await self._go_to(Opened(Conversation(*turns), settings, Written()))
-        self.bar.choose(model)
-        self._save()
+        return True
 
     @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_saved_chats(self) -> None:
