@@ -69,7 +69,6 @@ class AssayApp(Frame):
     ) -> None:
         super().__init__(suite)
         self.settings: Settings | None = None
-        self.failure: Exception | None = None
         self.left_behind = False
         """Whether the engine was not waited for: it was starting, which takes seconds, or did not end in time."""
         self._asked_to_leave = False

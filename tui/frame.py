@@ -57,6 +57,8 @@ class Frame(App[None]):
 
     def __init__(self, suite: Path | None) -> None:
         super().__init__()
+        self.failure: Exception | None = None
+        """What is raised when the screen has been given back."""
         self.gives_up_unsaved = False
         """Whether the workbench is left though something cannot be saved."""
         for theme in (DARK, LIGHT):

@@ -17,15 +17,15 @@ from tui.state import Phase
 from tui.typed_ahead import caught_up
 
 if TYPE_CHECKING:
-    from tui.app import AssayApp
     from tui.chat.pane import ChatPane
+    from tui.frame import Frame
 
 WRITTEN_WITHIN_S = 1.0
 SAVED_WITHIN_S = 7.0
 """Longer than another program may keep the file locked before that is an error."""
 
 
-async def may_leave(app: AssayApp, typed: Awaitable[None]) -> bool:
+async def may_leave(app: Frame, typed: Awaitable[None]) -> bool:
     """Ask about settings that are not applied, downloads that go on, what cannot be saved; False if the person stays.
 
     The key that leaves overtakes those before it: what they do comes first, until `typed` ends, or gives up with
@@ -45,7 +45,7 @@ async def may_leave(app: AssayApp, typed: Awaitable[None]) -> bool:
     return await _may_lose(app, why)
 
 
-async def _may_pause(app: AssayApp) -> bool:
+async def _may_pause(app: Frame) -> bool:
     now = app.state.downloads
     if now is None:
         return True
@@ -55,13 +55,13 @@ async def _may_pause(app: AssayApp) -> bool:
     return await app.push_screen_wait(asked)
 
 
-async def _may_lose(app: AssayApp, why: str) -> bool:
+async def _may_lose(app: Frame, why: str) -> bool:
     """Ask because something cannot be saved; False if the person stays."""
     app.gives_up_unsaved = await app.push_screen_wait(ask_to_leave(why))
     return app.gives_up_unsaved
 
 
-async def may_close(app: AssayApp, before: Phase) -> bool:
+async def may_close(app: Frame, before: Phase) -> bool:
     """Ask at the very end if something cannot be saved, unless that was done; False if the person stays.
 
     `before` is the phase that the workbench goes back to then. Nobody can stay with an engine that has not come up:
