@@ -35,4 +35,4 @@ class TokenBudget:
             fitting = int(pace * self.seconds)
             self.limit = max(self._least, min((self.limit + fitting) // 2, self._most))
         if tokens >= self.beside // 2 or seconds > STANDING_S:
-            self._pace = (self._pace + pace) / 2 if self._pace else pace
+            self._pace = min((self._pace or pace) + pace, 2 * pace) / 2  # a slower one is believed at once
