@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 STANDING_S = 0.25
 """How long others stand at most for a piece of a prompt that is not theirs, as far as SMALLEST lets it be cut and no
 longer time is allowed."""

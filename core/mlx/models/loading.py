@@ -79,8 +79,10 @@ class LoadedWeights:
 
 def load_steps(
     info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE, way: Float32 | None = None
-) -> Generator[float, None, LoadedWeights]:
+) -> Generator[float | None, None, LoadedWeights]:
     """Load a text or vision model, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
+
+    It yields None as long as a template is tried elsewhere, so that other loads may go on.
 
     `way` says how it is held in float32; None leaves it as it is stored. Of several ranks each reads its part of a text
     model.
@@ -196,23 +198,16 @@ def evaluate(model: Any) -> Generator[float, None, None]:
     yield 1.0
 
 
-def _aside(ranks: Ranks, stopped: Stopped, work: Callable[[], T]) -> Generator[float, None, T]:
+def _aside(ranks: Ranks, stopped: Stopped, work: Callable[[], T]) -> Generator[None, None, T]:
     """What renders templates to find out about them, between the others' steps: that may take some seconds.
 
-    One that does not end is tried once, so that other loads wait for it no longer than that.
+    One that does not end is tried once for each load.
     Several ranks wait for it, since they have to reach what they do together in the same step.
     """
     work = partial(on_trial, stopped, work)
     if ranks.size > 1:
         return work()
-    steps = aside(work)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-        yield 1.0
+    return (yield from aside(work))
 
 
 def _eos_ids(path: Path, config: dict[str, Any]) -> list[int] | None:
