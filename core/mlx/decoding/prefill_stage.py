@@ -34,9 +34,9 @@ class PrefillStage:
     """Between the queue and the batch. `step` lets in what may join, or reads a chunk of a prompt that may not yet.
 
     A chunk holds as many tokens as `budget` allows, fewer where others would stand for it too long: rows, other
-    prompts, or other models, which `beside` tells. In a step as many chunks are read as fit its time. Prompts of at most
-    a chunk are left to the batch, `joint_rows` of them at a time. `failure` makes an EngineError of what a model raises
-    over a prompt: it ends that request alone.
+    prompts, or other models, which `beside` tells. In a step as many chunks are read as fit its time. Prompts of one
+    chunk at most are left to the batch, `joint_rows` of them at a time. `failure` makes an EngineError of what a model
+    raises over a prompt: it ends that request alone.
     """
 
     def __init__(
