@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from core.catalog import Catalog, ModelInfo
 from core.catalog.in_use import is_held
 from core.catalog.places import cache_folder
