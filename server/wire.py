@@ -62,6 +62,8 @@ class WireEntry:
     tps: float | None = None
     duration_s: float = 0.0
     error: str = ""
+    key: str = ""
+    """The name of the program's key, "" for the owner's."""
 
 
 @dataclass
@@ -69,6 +71,7 @@ class _Choice:
     """What one generation of a request has used so far."""
 
     deltas: int = 0
+    last_at: float | None = None
     usage: Usage | None = None
     tps: float | None = None
 
@@ -122,9 +125,14 @@ class WireCall:
                 progress.prompt_tokens, progress.cached_tokens = event.total, event.cached
                 self._enter(WireState.PREFILL)
             case TextDelta() | ThinkingDelta() | ToolCallDelta():
+                now = time.monotonic()
                 if progress.first_at is None:
-                    progress.first_at = time.monotonic()
-                progress.choices.setdefault(choice, _Choice()).deltas += 1
+                    progress.first_at = now
+                one = progress.choices.setdefault(choice, _Choice())
+                one.deltas += 1
+                if one.last_at is not None:
+                    self._record._token(self._entry.model, now - one.last_at)
+                one.last_at = now
                 self._enter(WireState.STREAMING)
             case AudioDelta() | Listened():
                 if progress.first_at is None:
@@ -195,10 +203,13 @@ class WireRecord:
         self._entries: OrderedDict[str, WireEntry] = OrderedDict()
         self._live: dict[str, WireCall] = {}
         self._listeners: list[Callable[[WireEntry], None]] = []
+        self.on_token: Callable[[str, float], None] | None = None
+        """Told the model and the seconds since the token before, for every token of an answer but the first. On the
+        server's thread; it must return at once, and raise nothing."""
 
-    def open(self, id: str, *, client: str, protocol: str, method: str, path: str) -> WireCall:
-        """Begin an entry; `id` is the request id that the client is told."""
-        entry = WireEntry(id, time.time(), printable(client), protocol, method, printable(path))
+    def open(self, id: str, *, client: str, protocol: str, method: str, path: str, key: str = "") -> WireCall:
+        """Begin an entry; `id` is the request id that the client is told, `key` the name of its key."""
+        entry = WireEntry(id, time.time(), printable(client), protocol, method, printable(path), key=printable(key))
         call = WireCall(self, entry)
         self._update(call)
         return call
@@ -235,6 +246,10 @@ class WireRecord:
                     self._listeners.remove(listener)
 
         return forget
+
+    def _token(self, model: str, after_s: float) -> None:
+        if self.on_token is not None:
+            self.on_token(model, after_s)
 
     def _update(self, call: WireCall) -> None:
         entry = call.entry

@@ -168,6 +168,8 @@ class WirePane(Vertical):
             Content.assemble(
                 ("client  ", dim),
                 plain(entry.client),
+                ("   key  " if entry.key else "", dim),
+                plain(entry.key),
                 ("   model  ", dim),
                 plain(entry.model or "none"),
             ),

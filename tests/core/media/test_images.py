@@ -125,10 +125,7 @@ print(peak() - before, *picture.size)
         ("GIF", "P", 5400, {"transparency": 0}),
         ("JPEG", "RGB", 7000, {"subsampling": 0}),
         ("JPEG", "RGB", 5000, {"progressive": True, "subsampling": 0}),
-        ("JPEG", "RGB", 4000, {"progressive": True, "subsampling": 0}),
-        ("JPEG", "CMYK", 4000, {}),
         ("JPEG", "CMYK", 4000, {"progressive": True, "subsampling": 0}),
-        ("JPEG", "CMYK", 4470, {"progressive": True, "subsampling": 0}),
         ("WEBP", "RGBA", 3160, {"lossless": True, "method": 0}),
     ],
 )
@@ -144,10 +141,8 @@ def test_decoding_the_largest_images_grows_by_less_than_200_mb(kind, mode, side,
 
 
 def test_four_inks_in_a_progressive_jpeg_have_a_limit_of_their_own():
-    image = Image.new("CMYK", (4500, 4500))
-    assert check_image(encoded(image, "JPEG")).width == 4500
     with pytest.raises(InvalidImage, match="a progressive CMYK JPEG image may have 20 million"):
-        check_image(encoded(image, "JPEG", progressive=True))
+        check_image(encoded(Image.new("CMYK", (4500, 4500)), "JPEG", progressive=True))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
