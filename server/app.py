@@ -14,6 +14,7 @@ from starlette.routing import Match
 
 from core.errors import EngineError, RequestCancelled
 from core.keys import KeyRing
+from core.text_safety import escaped
 from server import admin, listing, metrics, probes, rerank, tokens
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
@@ -64,7 +65,7 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    path = request.scope["path"]
+    path = escaped(request.scope["path"], newlines=True)
     told = {
         404: ApiError(404, f"There is no {request.method} {path} here.", "not_found"),
         405: ApiError(405, f"{path} does not take {request.method}.", "method_not_allowed", headers=_allow(request)),
