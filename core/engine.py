@@ -346,7 +346,6 @@ class Engine:
 
         def checked(error: EngineError | None) -> None:
             for generation in generations:
-                generation.accepted = True
                 try:
                     if error is not None:
                         generation.fail(error)
@@ -354,6 +353,7 @@ class Engine:
                         self._hand_on(Submit(generation, submitted))  # an engine that drains has taken it before
                 except EngineError as closed:
                     generation.fail(closed)
+                generation.accepted = True
 
         self._counter.check(
             first.request,
