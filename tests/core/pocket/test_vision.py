@@ -28,7 +28,7 @@ def on_the_cpu() -> None:
 
 @cache
 def answerer(name: str) -> Answerer:
-    """Computed in float32, as the engine does on a processor: what is stored, float16, takes five times as long there."""
+    """Computed in float32, as the engine does on a processor: float16, which is stored, takes five times as long."""
     found = Answerer(MODELS_DIR / name)
     found.model.set_dtype(mx.float32)
     return found
