@@ -83,3 +83,5 @@ class Notice:
     message: str = ""
     loaded: LoadedModel | None = None
     """The model that is ready."""
+    evicted: bool = False
+    """Whether a model was unloaded to make room for another one."""

@@ -1,142 +1,144 @@
-"""Whether the server is well, and which models it has: the answers that are not inference."""
+"""Administration: which models are in memory and which requests run, and the hands on both. For the owner's key."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from concurrent.futures import Future
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.calls.witness import ASKS, FINGERPRINT
-from core.catalog import ModelInfo, ModelKind, fingerprint, short
-from core.catalog.audio_tasks import AudioTask, audio_task
-from core.errors import ModelNotFound
-from server.body import to_json
-from server.errors import Protocol
-from server.models import loaded_ids
+from core.errors import InvalidRequest, ModelUnloaded
+from core.status import LoadedModel
+from server.body import Body, Name, to_json, unknown_fields, warning_header
+from server.decoded import ineffective
+from server.errors import ApiError, error_response
+from server.follow import while_connected
+from server.reading import JsonRoute
+from server.wire import WireEntry
 
 if TYPE_CHECKING:
     from core.engine import Engine
 
-router = APIRouter()
+router = APIRouter(prefix="/admin", route_class=JsonRoute)
 
 
-@router.get("/health")
-@router.head("/health", include_in_schema=False)
-async def health(request: Request) -> Response:
-    """200 while the engine works, else 503. It needs no key and tells nothing else."""
-    alive = request.app.state.engine.status().alive
-    body = {"status": "ok" if alive else "unavailable"}
-    return Response(to_json(body), 200 if alive else 503, media_type="application/json")
+class ModelBody(Body):
+    """`model` is an id as GET /v1/models lists it."""
+
+    model: Name
 
 
-@router.head("/")
-async def root() -> Response:
-    """What Claude Code asks before its first request."""
-    return Response()
+class LoadBody(ModelBody):
+    pin: bool = False
 
 
-@router.get("/v1/models")
-async def models(
-    request: Request, limit: int | None = None, after_id: str | None = None, before_id: str | None = None
-) -> Response:
-    """Every model that can be loaded; in Anthropic's shape, with its paging, when anthropic-version is sent."""
-    engine = request.app.state.engine
-    infos = await asyncio.to_thread(_loadable, engine)
-    loaded = set(loaded_ids(engine))
-    if request.state.protocol is Protocol.ANTHROPIC:
-        body = anthropic_page(infos, limit, after_id, before_id)
-    else:
-        body = {"object": "list", "data": [openai_model(info, info.id in loaded) for info in infos]}
-    return Response(to_json(body), media_type="application/json")
+class UnloadBody(ModelBody):
+    cancel: bool = False
+    """End its requests, instead of waiting for them."""
 
 
-@router.get("/v1/models/{model_id:path}")
-async def model(request: Request, model_id: str) -> Response:
-    """One model; its id may hold slashes. Raises ModelNotFound."""
-    engine = request.app.state.engine
-    info = await asyncio.to_thread(engine.catalog.get, model_id)
-    if info.problem is not None:
-        raise ModelNotFound(f"{info.id} cannot be loaded: {info.problem}.")
-    if request.state.protocol is Protocol.ANTHROPIC:
-        body = anthropic_model(info)
-    else:
-        body = openai_model(info, info.id in loaded_ids(engine))
-    if ASKS in request.headers:
-        body |= {FINGERPRINT: short(await asyncio.to_thread(fingerprint, info))}
-    return Response(to_json(body), media_type="application/json")
-
-
-def _loadable(engine: Engine) -> list[ModelInfo]:
-    """Looks at the disk again: what was downloaded since the server started is listed too."""
-    return [info for info in engine.catalog.refresh() if info.problem is None]
-
-
-def _created(info: ModelInfo) -> int:
-    """When the model came to this disk, in seconds since the epoch; 0 if that cannot be told."""
-    try:
-        return int(info.path.stat().st_mtime)
-    except OSError:
-        return 0
-
-
-def openai_model(info: ModelInfo, loaded: bool) -> dict[str, Any]:
-    """A model in OpenAI's shape; `loaded` and what follows it are ours."""
-    return {
-        "id": info.id,
-        "object": "model",
-        "created": _created(info),
-        "owned_by": info.id.partition("/")[0] if "/" in info.id else "local",
-        "loaded": loaded,
-        "kind": info.kind.value,
-        "context_length": info.context_length,
-        "capabilities": _capabilities(info),
+@router.get("/models")
+async def models(request: Request) -> Response:
+    """The models in memory and on their way into it, and what memory there is, in bytes."""
+    status = request.app.state.engine.status()
+    memory = {
+        "active": status.active_memory,
+        "kept": status.kept_memory,
+        "cache": status.cache_memory,
+        "peak": status.peak_memory,
+        "budget": status.memory_budget,
     }
+    return _json({"object": "list", "data": [asdict(model) for model in status.models], "memory_bytes": memory})
 
 
-def _capabilities(info: ModelInfo) -> list[str]:
-    task = audio_task(info)
-    told = (
-        ("images", info.images),
-        ("tools", info.tools),
-        ("thinking", info.thinking),
-        ("embeddings", info.kind is ModelKind.EMBEDDINGS),
-        ("speech", task is AudioTask.SPEAK),
-        ("transcription", task is AudioTask.TRANSCRIBE),
+@router.post("/models/load", response_model=None)
+async def load(request: Request, body: LoadBody) -> Response:
+    """Load a model, and answer when it is in memory. A client that leaves gives the load up, if nobody else waits."""
+    engine = request.app.state.engine
+    loading = await asyncio.to_thread(engine.load, body.model, pin=body.pin)
+    await _finish(request, loading)
+    return _told(engine, body)
+
+
+@router.post("/models/unload", response_model=None)
+async def unload(request: Request, body: UnloadBody) -> Response:
+    """Free a model when its requests have ended, or at once."""
+    engine = request.app.state.engine
+    await _finish(request, await asyncio.to_thread(engine.unload, body.model, cancel=body.cancel))
+    return _json({"id": body.model, "unloaded": True}, body)
+
+
+@router.post("/models/pin", response_model=None)
+async def pin(request: Request, body: ModelBody) -> Response:
+    """Keep a model that is in memory from being evicted."""
+    engine = request.app.state.engine
+    _resident(engine, body.model)
+    await _finish(request, await asyncio.to_thread(engine.load, body.model, pin=True))
+    return _told(engine, body)
+
+
+@router.post("/models/unpin", response_model=None)
+async def unpin(request: Request, body: ModelBody) -> Response:
+    """Let a model be evicted again."""
+    engine = request.app.state.engine
+    _resident(engine, body.model)
+    await _finish(request, engine.unpin(body.model))
+    return _told(engine, body)
+
+
+@router.get("/requests")
+async def requests(request: Request) -> Response:
+    """What clients are being answered now, the oldest first, without this request."""
+    live = request.app.state.record.live
+    own = request.state.request_id
+    return _json({"object": "list", "data": [_entry(entry) for entry in live if entry.id != own]})
+
+
+@router.delete("/requests/{request_id}")
+async def stop(request: Request, request_id: str) -> Response:
+    """Stop a request: its client hears that it was stopped on this side."""
+    if request.app.state.record.kill(request_id):
+        return _json({"id": request_id, "stopped": True})
+    error = ApiError(
+        404,
+        f"No request {request_id[:100]!r} is being answered. GET /admin/requests lists those that are.",
+        "not_found",
     )
-    return [name for name, has in told if has]
+    return error_response(error, request.state.protocol, request.state.request_id)
 
 
-def anthropic_model(info: ModelInfo) -> dict[str, Any]:
-    """A model in Anthropic's shape."""
-    return {
-        "type": "model",
-        "id": info.id,
-        "display_name": info.id,
-        "created_at": datetime.fromtimestamp(_created(info), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "lifecycle": "active",
-        "max_input_tokens": info.context_length,
-        "max_tokens": info.context_length,
-    }
+async def _finish(request: Request, future: Future[Any]) -> None:
+    async def finished() -> None:
+        await asyncio.wrap_future(future)
+
+    await while_connected(request, finished())
 
 
-def anthropic_page(
-    infos: Sequence[ModelInfo], limit: int | None, after_id: str | None, before_id: str | None
-) -> dict[str, Any]:
-    """A page of models: at most `limit`, after or before an id. Without a limit, all of them."""
-    ids = [info.id for info in infos]
-    start = ids.index(after_id) + 1 if after_id in ids else 0
-    end = ids.index(before_id) if before_id in ids else len(ids)
-    rest = infos[start:end]
-    size = len(rest) if limit is None else max(1, limit)
-    page = rest[-size:] if before_id in ids else rest[:size]
-    return {
-        "data": [anthropic_model(info) for info in page],
-        "has_more": len(page) < len(rest),
-        "first_id": page[0].id if page else None,
-        "last_id": page[-1].id if page else None,
-    }
+def _resident(engine: Engine, model_id: str) -> LoadedModel:
+    """A model in memory. Raises ModelNotFound for none on this machine, InvalidRequest for one on disk alone."""
+    found = next((model for model in engine.status().models if model.id == model_id), None)
+    if found is None:
+        engine.catalog.get(model_id)
+        raise InvalidRequest(f"{model_id} is not in memory. POST /admin/models/load brings it there.", "model")
+    return found
+
+
+def _told(engine: Engine, body: ModelBody) -> Response:
+    found = next((model for model in engine.status().models if model.id == body.model), None)
+    if found is None:
+        raise ModelUnloaded(f"{body.model} was unloaded meanwhile.")
+    return _json(asdict(found), body)
+
+
+def _entry(entry: WireEntry) -> dict[str, Any]:
+    told = asdict(entry)
+    return {name: told[name] for name in told if name not in ("status", "error")}
+
+
+def _json(value: dict[str, Any], body: Body | None = None) -> Response:
+    headers = warning_header(ineffective(unknown_fields(body))) if body is not None else {}
+    return Response(to_json(value), headers=headers, media_type="application/json")

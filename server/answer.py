@@ -147,7 +147,7 @@ async def answer(
         return warning_header([*decoded.warnings, *(note for one in generations for note in one.notes)])
 
     witnessed = ASKS in request.headers
-    call.begin(decoded.request.model, encoder is not None, kill)
+    call.begin(decoded.request.model, encoder is not None, kill, decoded.request, choices)
     events = follow(generations, PATIENCE_S, one_call=decoded.one_call)
     try:
         if encoder is None:

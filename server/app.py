@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from core.errors import EngineError, RequestCancelled
-from server import admin
+from core.keys import KeyRing
+from server import admin, listing, metrics, probes, rerank
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
 from server.follow import ClientLeft
@@ -28,16 +29,21 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 
-def create_app(engine: Engine, settings: Settings, *, key: str | None, record: WireRecord) -> FastAPI:
+def create_app(
+    engine: Engine, settings: Settings, *, key: str | None, record: WireRecord, counted: metrics.Metrics
+) -> FastAPI:
     """The API over `engine`. `key` None leaves it open, which is refused (SettingsError) off loopback."""
     check_exposure(settings)
     app = FastAPI(title="Assay", docs_url=None, redoc_url=None)
     app.state.engine = engine
     app.state.settings = settings
+    app.state.record = record
+    app.state.metrics = counted
     app.state.responses = Responses(settings)
-    for router in (admin.router, openai.router, anthropic.router):
-        app.include_router(router)
-    app.add_middleware(Guard, key=key, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)
+    for part in (probes, listing, admin, metrics, rerank, openai, anthropic):
+        app.include_router(part.router)
+    keys = KeyRing(key, settings.data_dir) if key is not None else None
+    app.add_middleware(Guard, keys=keys, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)
     app.add_exception_handler(EngineError, _failed)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)

@@ -22,6 +22,7 @@ from server.wire import WireRecord
 if TYPE_CHECKING:
     from core.engine import Engine
     from core.settings import Settings
+    from server.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +61,12 @@ class ApiServer:
     """
 
     def __init__(self, engine: Engine, settings: Settings, *, record: WireRecord | None = None) -> None:
-        self.record = record or WireRecord()
+        self.record = record or WireRecord(evidence_bytes=int(settings.wire_mb * 1e6))
         self._engine = engine
         self._settings = settings
         self._lock = threading.Lock()
         self._running: _Running | None = None
+        self._metrics: Metrics | None = None
 
     @property
     def running(self) -> bool:
@@ -92,8 +94,11 @@ class ApiServer:
                 assert self._running is not None
                 return self._running.url
             from server.app import create_app
+            from server.metrics import Metrics
 
-            app = create_app(self._engine, self._settings, key=self.key, record=self.record)
+            if self._metrics is None:
+                self._metrics = Metrics(self._engine, self.record)
+            app = create_app(self._engine, self._settings, key=self.key, record=self.record, counted=self._metrics)
             listener = bind(self._settings.host, self._settings.port if port is None else port)
             try:
                 running = _Running(app, listener, self._settings.max_queue)

@@ -7,7 +7,6 @@ the key, the Host check (DNS rebinding) and the refusal of foreign origins (cros
 from __future__ import annotations
 
 import asyncio
-import hmac
 import ipaddress
 import logging
 import re
@@ -18,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import SettingsError
+from core.keys import KeyRing
 from core.settings import Settings
 from server.errors import SWITCHED_OFF, ApiError, Protocol, error_response, from_exception
 from server.intake import Intake
@@ -25,8 +25,17 @@ from server.wire import WireCall, WireRecord, WireState
 
 log = logging.getLogger(__name__)
 
-OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("HEAD", "/")}
-"""Liveness probes: they tell nothing but that something listens, and need no key."""
+OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("GET", "/ready"), ("HEAD", "/ready"), ("HEAD", "/")}
+"""Probes: without a key they tell nothing but whether something listens and takes requests."""
+
+UNRECORDED = {*OPEN_ROUTES, ("GET", "/metrics")}
+"""What monitors ask again and again: it would push the requests that matter out of the record."""
+
+KEPT_BODY = 1 << 18
+"""Bytes of a body that is kept as it came, as evidence."""
+
+OWNERS = "/admin/"
+"""Below it a program's own key does not do: what one program can unload and stop is everybody's."""
 
 FORM_ROUTES = {"/v1/audio/transcriptions", "/v1/audio/translations"}
 """Where a file is sent, as multipart/form-data. A web page may send such without asking, but not without its Origin."""
@@ -78,10 +87,10 @@ class Guard:
     """ASGI middleware: request id, Host, Origin, key, media type, size; and the wire record of who came."""
 
     def __init__(
-        self, app: ASGIApp, *, key: str | None, host: str, allowed_hosts: Iterable[str], record: WireRecord
+        self, app: ASGIApp, *, keys: KeyRing | None, host: str, allowed_hosts: Iterable[str], record: WireRecord
     ) -> None:
         self._app = app
-        self._key = key.encode() if key is not None else None
+        self._keys = keys
         self._hosts = {"localhost", "127.0.0.1", "::1", *(name.lower().strip("[]") for name in allowed_hosts)}
         if host not in ("0.0.0.0", "::", ""):
             self._hosts.add(host.lower().strip("[]"))
@@ -95,28 +104,32 @@ class Guard:
         headers = Headers(scope=scope)
         protocol = protocol_of(scope["path"], headers)
         request_id = f"req_{uuid.uuid4().hex}"
-        scope.setdefault("state", {}).update(request_id=request_id, protocol=protocol)
-        probe = (scope["method"], scope["path"]) in OPEN_ROUTES
+        who = self._who(headers)
+        scope.setdefault("state", {}).update(request_id=request_id, protocol=protocol, has_key=who is not None)
+        asked = (scope["method"], scope["path"])
         call = None
-        if not probe:
+        if asked not in UNRECORDED:
             call = self._record.open(
                 request_id,
                 client=headers.get("user-agent", ""),
                 protocol=face_of(scope["path"], protocol),
                 method=scope["method"],
                 path=scope["path"],
+                key=who or "",
             )
             scope["state"]["call"] = call
         reply = _Reply(send, protocol, request_id, call)
         held = 0
         try:
-            refusal = self._refusal(scope["method"], scope["path"], headers, needs_key=not probe)
+            refusal = self._refusal(*asked, headers, who if asked not in OPEN_ROUTES else "")
             if refusal is None and scope["method"] in ("POST", "PUT", "PATCH"):
                 found = await self._intake.read(headers, receive)
                 if found is None:
                     return  # the client left while it was still sending
                 refusal, body = found
                 held = len(body)
+                if call is not None and held <= KEPT_BODY and self._record.evidence.on:
+                    call.body = body
                 receive, found, body = _replay(body, receive), None, b""  # its reader alone holds it
             if refusal is not None:
                 if call is not None:
@@ -138,7 +151,8 @@ class Guard:
             if call is not None:
                 call.end(WireState.CANCELLED)  # has no effect on an entry that has ended
 
-    def _refusal(self, method: str, path: str, headers: Headers, *, needs_key: bool) -> ApiError | None:
+    def _refusal(self, method: str, path: str, headers: Headers, who: str | None) -> ApiError | None:
+        """Why a request is not answered; `who` sends it, by the name of the key, None for who has none."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or host_name(hosts[0]) not in self._hosts:
             return ApiError(
@@ -156,12 +170,19 @@ class Guard:
                 "own address may use the API.",
                 "origin_not_allowed",
             )
-        if needs_key and self._key is not None and not self._has_key(headers):
+        if who is None:
             return ApiError(
                 401,
                 "The API key is missing or wrong. Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'; "
                 "Assay shows the key where it shows the API's address.",
                 "invalid_api_key",
+            )
+        if who and path.startswith(OWNERS):
+            return ApiError(
+                403,
+                f"The key {who!r} is a program's own, and {path[:100]} is for the owner of this server: send the key "
+                "that `assay key` prints.",
+                "owner_only",
             )
         expected = headers.get("expect", "100-continue")
         if expected.lower() != "100-continue":
@@ -191,12 +212,14 @@ class Guard:
                 )
         return None
 
-    def _has_key(self, headers: Headers) -> bool:
-        assert self._key is not None
+    def _who(self, headers: Headers) -> str | None:
+        """The name of the key that is sent; "" for the owner's, and where none is needed; None for none that opens."""
+        if self._keys is None:
+            return ""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         offered = [headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
-        matches = [hmac.compare_digest(value.encode("utf-8", "replace"), self._key) for value in offered]
-        return any(matches)
+        names = [self._keys.name_of(key) for key in offered if key]
+        return next((name for name in names if name is not None), None)
 
 
 class _Reply:

@@ -99,8 +99,8 @@ async def _chat_about(pilot: Pilot[None], app: AssayApp, image: Path) -> None:
     await _until(pilot, lambda: len(app.chat.conversation.turns) == 2)
 
 
-async def _ask_over_the_api(app: AssayApp) -> None:
-    """One request by each protocol."""
+async def _ask_over_the_api(pilot: Pilot[None], app: AssayApp) -> None:
+    """One request by each protocol; they are in the wire record when this returns."""
     import httpx
 
     key = app._services.server.key if app._services else ""
@@ -108,8 +108,10 @@ async def _ask_over_the_api(app: AssayApp) -> None:
     body = {"model": "pocket/qwen3", "max_tokens": 64, "messages": [{"role": "user", "content": "Hello!"}]}
     other = {"model": "pocket/qwen3", "max_output_tokens": 64, "input": "Hello!"}
     async with httpx.AsyncClient(base_url=app.state.api_url, headers=headers, timeout=60) as client:
-        for path, asked in (("chat/completions", body), ("responses", other), ("messages", body)):
+        requests = (("chat/completions", body), ("responses", other), ("messages", body))
+        for path, asked in requests:
             (await client.post(f"/v1/{path}", json=asked)).raise_for_status()
+    await _until(pilot, lambda: app.wire.table.rows.row_count == len(requests))
 
 
 async def take(target: Path) -> None:
@@ -135,9 +137,9 @@ async def take(target: Path) -> None:
             await pilot.press("f4")
             await _until(pilot, lambda: app.face == "golden")
             _keep(app, target, "golden")
-            await _ask_over_the_api(app)
+            await _ask_over_the_api(pilot, app)
             await pilot.press("f5")
-            await _until(pilot, lambda: app.wire.table.rows.row_count == 3)
+            await pilot.pause(0.3)
             _keep(app, target, "wire")
             await pilot.resize_terminal(*NARROW)
             await pilot.press("f2")
@@ -261,8 +263,7 @@ async def _faces(camera: Camera, image: Path) -> None:
     await camera.keep("wire-off")
     await pilot.press("ctrl+t")
     await _until(pilot, lambda: app.state.api == "on")
-    await _ask_over_the_api(app)
-    await _until(pilot, lambda: app.wire.table.rows.row_count == 2)
+    await _ask_over_the_api(pilot, app)
     await camera.keep("wire")
     await camera.keep_opened("api", "f6")
 
@@ -303,8 +304,6 @@ async def _hub_faces(camera: Camera, hub: Hub) -> None:
     def looked_at() -> bool:
         return view._search is not None and bool(view._search.known) and not view._search.looking
 
-    await pilot.press("f2")
-    await camera.keep("models-first-run")
     await pilot.press("h")
     await camera.keep("hub-before")
     await pilot.press("slash", *"nothing like it", "enter")
@@ -348,12 +347,17 @@ async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str],
         await asyncio.to_thread(_draw, image)
         await asyncio.to_thread(_save_a_chat, folder / "data", image)
         app = _new_app(folder)
-        await asyncio.to_thread(_put_into_cache, folder / "cache")
         async with app.run_test(size=size) as pilot:
+            camera = Camera(app, pilot, target, themes)
             await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
-            await _hub_faces(Camera(app, pilot, target, themes), hub)
+            await pilot.press("f2")
+            await camera.keep("models-first-run")
+            await asyncio.to_thread(_put_into_cache, folder / "cache")
+            await pilot.press("r")
+            await _until(pilot, lambda: CACHED in app.models.table.keys)
+            await _hub_faces(camera, hub)
             await pilot.press("f3")
-            await _faces(Camera(app, pilot, target, themes), image)
+            await _faces(camera, image)
             await pilot.press("ctrl+q", "ctrl+q")
             await _until(pilot, lambda: app._exit)
 

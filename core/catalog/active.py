@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import StrEnum, auto
 from functools import lru_cache
 from typing import Any
 
@@ -18,10 +19,37 @@ _SEES = re.compile(r"vision|visual|image|img_|patch_embed|\bvit\b|siglip|\bvpm\b
 _OTHER_SENSES = re.compile(r"projector|audio_tower|embed_audio")
 
 
-@lru_cache(maxsize=1 << 16)
+_NAMES = 1 << 16
+"""Names of tensors that are remembered: models of a family share theirs."""
+
+
+@lru_cache(maxsize=_NAMES)
 def sees(name: str) -> bool:
-    """Whether a tensor of that name belongs to something that sees. Models of a family share their names."""
+    """Whether a tensor of that name belongs to something that sees."""
     return _SEES.search(name) is not None
+
+
+class _Part(StrEnum):
+    """What a tensor is of, as far as its name tells."""
+
+    BESIDE = auto()
+    """Another sense, or a table of which a token takes one line."""
+    TABLE = auto()
+    """Of embeddings: the output's matrix as well, where there is no head."""
+    EXPERT = auto()
+    HEAD = auto()
+    OTHER = auto()
+
+
+@lru_cache(maxsize=_NAMES)
+def _part(name: str) -> _Part:
+    if sees(name) or _OTHER_SENSES.search(name) or _LOOKED_UP.search(name):
+        return _Part.BESIDE
+    if _TABLE.search(name):
+        return _Part.TABLE
+    if _EXPERT.search(name):
+        return _Part.EXPERT
+    return _Part.HEAD if _HEAD.search(name) else _Part.OTHER
 
 
 class Activity:
@@ -34,12 +62,13 @@ class Activity:
     def __init__(self, config: Mapping[str, Any], names: Iterable[str]) -> None:
         text = text_part(config)
         experts, chosen = number(text, *_EXPERTS), number(text, *CHOSEN_EXPERTS)
-        self._experts = min(chosen / experts, 1.0) if experts and chosen else 1.0
-        self._head = any(map(_HEAD.search, names))
+        head = _Part.HEAD in map(_part, names)
+        self._shares = {
+            _Part.BESIDE: 0.0,
+            _Part.TABLE: 0.0 if head else 1.0,
+            _Part.EXPERT: min(chosen / experts, 1.0) if experts and chosen else 1.0,
+        }
 
     def share(self, name: str) -> float:
         """The part of a tensor, 0 to 1."""
-        beside = sees(name) or _OTHER_SENSES.search(name) or _LOOKED_UP.search(name)
-        if beside or (self._head and _TABLE.search(name)):
-            return 0.0
-        return self._experts if _EXPERT.search(name) else 1.0
+        return self._shares.get(_part(name), 1.0)

@@ -66,7 +66,14 @@ class Scheduler:
         self._stream = mx.default_stream(mx.default_device())
         self._pool = Pool(settings, ranks)
         self._loads = Loads(
-            settings, catalog, self._pool, ranks, self._stream, lambda names: self._free(*names), notify, self.publish
+            settings,
+            catalog,
+            self._pool,
+            ranks,
+            self._stream,
+            lambda names: self._free(*names, evicted=True),
+            notify,
+            self.publish,
         )
         self._leaving: dict[str, list[Future[None]]] = {}
         self._published = 0.0
@@ -245,18 +252,19 @@ class Scheduler:
         else:
             self._loads.ask(model_id, ready, whose)
 
-    def _free(self, *model_ids: str, error: EngineError | None = None) -> None:
+    def _free(self, *model_ids: str, error: EngineError | None = None, evicted: bool = False) -> None:
         """End these models and their requests, and give all their memory back at once."""
         for model_id in model_ids:
             self._pool.residents.pop(model_id).runtime.close(error)
             self._pool.let_go(model_id)
             self._pool.pinned.discard(model_id)
         give_memory_back()
-        for model_id in model_ids:
-            self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id))
-            for future in self._leaving.pop(model_id, []):
+        waiters = {model_id: self._leaving.pop(model_id, []) for model_id in model_ids}
+        self.publish()  # first: who has waited for it may look
+        for model_id, futures in waiters.items():
+            self._notify(Notice(NoticeKind.MODEL_UNLOADED, model_id, evicted=evicted))
+            for future in futures:
                 _done(future)
-        self.publish()
 
     # -- status ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from array import array
+from collections.abc import Callable
 from concurrent.futures import Future
 from sys import byteorder
 from typing import Annotated, Any, Literal
@@ -87,13 +88,27 @@ def _base64(vector: list[float]) -> str:
 @router.post("/v1/embeddings", response_model=None)
 async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
     """Turn texts into vectors of length 1."""
+    model, result = await embedded(request, body.model, lambda model: decode(body, model))
+    as_base64 = body.encoding_format == "base64"
+    data = await asyncio.to_thread(lambda: to_json_by_pieces(encode(result, model, as_base64=as_base64)))
+    headers = warning_header(ineffective(unknown_fields(body)))
+    return Response(data, headers=headers, media_type="application/json")
+
+
+async def embedded(
+    request: Request, name: str, decode: Callable[[str], EmbeddingRequest]
+) -> tuple[str, EmbeddingResult]:
+    """The vectors of what `decode` makes for the model that `name` means, and that model's id.
+
+    Ended when the client leaves. Raises as `find_other_model` and the engine do.
+    """
     engine, settings = request.app.state.engine, request.app.state.settings
     call: WireCall = request.state.call
 
     def submit() -> tuple[str, Future[EmbeddingResult]]:
         suitable = embeddings_models(engine.catalog)
-        model = find_other_model(engine, settings, body.model, suitable, "embeddings model").id
-        return model, engine.embed(decode(body, model))
+        model = find_other_model(engine, settings, name, suitable, "embeddings model").id
+        return model, engine.embed(decode(model))
 
     model, future = await asyncio.to_thread(submit)
     call.begin(model, False, lambda: _stop(future))
@@ -102,10 +117,7 @@ async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
     finally:
         future.cancel()
     call.event(Finished(FinishReason.STOP, Usage(prompt_tokens=result.prompt_tokens), result.timing))
-    as_base64 = body.encoding_format == "base64"
-    data = await asyncio.to_thread(lambda: to_json_by_pieces(encode(result, model, as_base64=as_base64)))
-    headers = warning_header(ineffective(unknown_fields(body)))
-    return Response(data, headers=headers, media_type="application/json")
+    return model, result
 
 
 def _stop(future: Future[EmbeddingResult]) -> None:

@@ -63,6 +63,9 @@ def bounds(device: str) -> dict[str, Bound]:
         "short_behind_long": Bound(False, 2.0),
         "cancel_steps": Bound(False, 1.0),
         "queue_growth_mb": Bound(False, 50.0),
+        "http_one": Bound(True, 0.97),
+        "http_eight": Bound(True, 0.95),
+        "http_ttft_ms": Bound(False, 5.0),
         **({name: Bound(True, limit) for name, limit in plain.items()} if device == "cpu" and on_linux_cpu() else {}),
     }
 
@@ -97,9 +100,10 @@ def measure(
 
     Models that an earlier run made in the folder `kept` are used again. Also returns the measures that broke off.
     """
+    from tests.benchmarks import measures, over_http
     from tests.benchmarks.lab import Lab
-    from tests.benchmarks.measures import MEASURES
 
+    ways = measures.MEASURES | over_http.MEASURES
     taken: Taken = {}
     broken: list[str] = []
     for variable in [variable for variable in os.environ if variable.startswith("ASSAY_")]:
@@ -114,7 +118,7 @@ def measure(
                         continue
                     try:
                         with console.status(f"{name} on {shape.name}"):
-                            figures = MEASURES[name](lab, shape, plan)
+                            figures = ways[name](lab, shape, plan)
                         taken.setdefault(name, {})[shape.name] = figures
                         save(taken)
                     except Exception:

@@ -218,6 +218,9 @@ CPU = {
     "short_behind_long": Plan((LONG_TEXT,), rounds=5, prompt=4096, tokens=4),
     "cancel_steps": Plan((LONG_TEXT,), rounds=20, prompt=16, tokens=2000),
     "queue_growth_mb": Plan((SMALL_TEXT,), rounds=1000, prompt=32, tokens=2),
+    "http_one": Plan((TEXT,), rounds=12, prompt=32, tokens=96),
+    "http_eight": Plan((TEXT,), rounds=10, prompt=32, tokens=48),
+    "http_ttft_ms": Plan((TEXT,), rounds=30, prompt=32, tokens=4),
 }
 GPU = {
     "prefill": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=500, tokens=1),
@@ -230,6 +233,9 @@ GPU = {
     "short_behind_long": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=16384, tokens=8),
     "cancel_steps": Plan((QWEN3_06B, GEMMA3_27B), rounds=20, prompt=32, tokens=4000),
     "queue_growth_mb": Plan((QWEN3_06B,), rounds=1000, prompt=32, tokens=2),
+    "http_one": Plan((QWEN3_06B, GEMMA3_27B), rounds=9, prompt=128, tokens=128),
+    "http_eight": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=128, tokens=128),
+    "http_ttft_ms": Plan((QWEN3_06B,), rounds=30, prompt=128, tokens=4),
 }
 QUICK = {
     "prefill": Plan((SMALL_TEXT,), rounds=1, prompt=64, tokens=1),
@@ -241,4 +247,7 @@ QUICK = {
     "short_behind_long": Plan((SMALL_TEXT,), rounds=1, prompt=3600, tokens=4),
     "cancel_steps": Plan((SMALL_TEXT,), rounds=2, prompt=16, tokens=400),
     "queue_growth_mb": Plan((SMALL_TEXT,), rounds=60, prompt=16, tokens=2),
+    "http_one": Plan((SMALL_TEXT,), rounds=1, prompt=16, tokens=8),
+    "http_eight": Plan((SMALL_TEXT,), rounds=1, prompt=16, tokens=4),
+    "http_ttft_ms": Plan((SMALL_TEXT,), rounds=2, prompt=16, tokens=4),
 }

@@ -14,7 +14,7 @@ from core.calls.requests import GenerationRequest
 from core.catalog import ModelInfo, ModelKind
 from core.errors import EngineError, ModelNotFound
 from core.settings import Settings
-from core.status import EngineStatus, LoadedModel, ModelState
+from core.status import EngineStatus, LoadedModel, ModelState, Notice
 
 Script = Callable[["Play"], None]
 
@@ -95,6 +95,9 @@ class ScriptedEngine:
         future: Future[PromptCount] = Future()
         future.set_result(PromptCount(7))
         return future
+
+    def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
+        return lambda: None
 
     def status(self) -> EngineStatus:
         return EngineStatus(self.alive, "script", tuple(LoadedModel(id, ModelState.READY) for id in self.loaded))

@@ -1,4 +1,5 @@
-"""The Hub in a real terminal, by keyboard alone: searched, looked at, two downloads, one broken off, loaded, asked."""
+"""The Hub in a real terminal, by keyboard alone: searched, looked at, two downloads, one broken off, loaded, asked,
+measured, deleted."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         yield hub
 
 
-def test_from_a_search_to_a_chat(hub: Hub, terminal: Terminal) -> None:
+def test_from_a_search_to_a_chat_and_away_again(hub: Hub, terminal: Terminal, tmp_path: Path) -> None:
     terminal.wait_for("quick ○ qwen2-vl")
     terminal.press("F2")
     terminal.wait_for("3 models")
@@ -75,5 +76,17 @@ def test_from_a_search_to_a_chat(hub: Hub, terminal: Terminal) -> None:
     terminal.type("What is the capital of France?")
     terminal.press("Enter")
     terminal.wait_for("Paris")
+    terminal.press("F2")
+    terminal.wait_for(lambda screen: "loads in" in screen and "after short prompts" in screen)
+    terminal.press("x")
+    terminal.wait_for("mlx-community/qwen3 is in memory here.")
+    terminal.press("u")
+    terminal.wait_for("quick ○ qwen3")
+    terminal.press("x")
+    terminal.wait_for("Delete mlx-community/qwen3?")
+    terminal.press("y")
+    terminal.wait_for("are free again.")
+    terminal.wait_for("0 of 4")
+    assert not (tmp_path / "hf/hub/models--mlx-community--qwen3").exists()
     terminal.press("C-q")
     terminal.wait_for("left with 0")

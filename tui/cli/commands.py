@@ -11,7 +11,7 @@ from tui.cli.bench import bench
 from tui.cli.chat import chat
 from tui.cli.common import WRONG_USAGE, fail
 from tui.cli.golden import app as golden_app
-from tui.cli.key import key
+from tui.cli.key import app as key_app
 from tui.cli.models import app as models_app
 from tui.cli.models_disk import delete, show
 from tui.cli.models_download import download
@@ -32,11 +32,11 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(chat)
 app.command()(bench)
-app.command()(key)
 app.add_typer(golden_app, name="golden")
 for command in (search, download, show, delete):
     models_app.command()(command)
 app.add_typer(models_app, name="models")
+app.add_typer(key_app, name="key")
 
 
 def _print_version(verbose: bool) -> NoReturn:

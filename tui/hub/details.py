@@ -12,7 +12,7 @@ from tui.figures import number, size, size_in_words
 from tui.foreign import one_line, plain, shorten_path
 from tui.hub.marks import CODE, GATED, HERE, OLDER, PART
 from tui.models.detail import abilities, kind_name, laid_out, memory_words
-from tui.models.fit import FIT_STYLE, Fit, fit, predicted
+from tui.models.fit import CHAT_TOKENS, FIT_STYLE, Fit, fit, predicted
 from tui.widgets.row_table import Column
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ def needs(remote: Remote | None, facts: Facts) -> str:
     """What has to be done before its download, or before it runs."""
     code = remote is not None and remote.info.needs_code
     return " ".join(word for word, has in (("gated", facts.gated), ("code", code)) if has)
+
+
+def doubt(facts: Facts, remote: Remote | None, status: EngineStatus | None) -> str:
+    """What is asked before a download of what is of no use here; "" where there is nothing to ask."""
+    if remote is None:
+        return ""
+    info = remote.info
+    if info.memory and status and fits(remote, status) is Fit.NO:
+        need, budget = size_in_words(info.memory.total(CHAT_TOKENS)), size_in_words(status.memory_budget)
+        return f"{facts.id} does not fit: it takes {need}, and models may take {budget} here. Download it?"
+    if info.problem and (info.family or info.foreign):
+        return f"{facts.id} cannot be loaded here: {one_line(info.problem)} Download it?"
+    return ""
 
 
 def mark(remote: Remote | None, facts: Facts, problem: str) -> Content:

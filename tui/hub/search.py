@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SCREENFUL = 64
+"""So many rows fill the highest screens: they are worth showing at once."""
 FIRST = 400
 """How many are taken of a listing before anybody scrolls."""
 AHEAD = 400
@@ -38,12 +40,13 @@ LONGEST_WAIT_S = 600.0
 
 
 class Search:
-    """One search. `tell` is called on any thread when something has come; everything else belongs to the event loop.
+    """One search. `tell` is called on any thread when something has come, with True when it is the first screenful;
+    everything else belongs to the event loop.
 
     What has come is read from `found`, `known` and `problems`, which threads only add to.
     """
 
-    def __init__(self, wish: Wish, looker: Callable[[], Looker], tell: Callable[[], None]) -> None:
+    def __init__(self, wish: Wish, looker: Callable[[], Looker], tell: Callable[[bool], None]) -> None:
         self.wish = wish
         self.found: dict[str, Facts] = {}
         """By id, in the Hub's order."""
@@ -171,7 +174,7 @@ class Search:
                 if self._closed:
                     return
                 self.found[facts.id] = facts
-                self._tell()
+                self._tell(len(self.found) == SCREENFUL)
                 with self._more:
                     self._more.wait_for(lambda: self._closed or len(self.found) < self._wanted)
         except EngineError as error:
@@ -180,7 +183,7 @@ class Search:
             log.exception("a search of the Hub")
             self.failure = EngineError(f"The search broke off: {type(error).__name__}: {clean(str(error))[:200]}")
         self.complete = True
-        self._tell()
+        self._tell(len(self.found) < SCREENFUL)
 
     def _look_at(self, ids: Iterable[str]) -> int:
         """Begin to look at as many of these as may be; returns how many."""
@@ -218,4 +221,4 @@ class Search:
         finally:
             self._looking.pop(id, None)
             if not self._closed:
-                self._tell()
+                self._tell(False)

@@ -22,16 +22,14 @@ from core.hub.progress import Progress
 from core.status import EngineStatus
 from tui.actions import bindings
 from tui.background import off_loop
-from tui.figures import size_in_words
 from tui.foreign import one_line, plain
-from tui.hub.details import COLUMNS, cell, detail_content, fits
+from tui.hub.details import COLUMNS, cell, detail_content, doubt
 from tui.hub.downloads_panel import DownloadsPanel
 from tui.hub.search import Search
 from tui.hub.search_text import NOT_ASKED, counted, filters, in_place_of_rows
 from tui.hub.wish import Wish
 from tui.models.detail import REST_S
 from tui.models.figure_reader import FigureReader
-from tui.models.fit import CHAT_TOKENS, Fit
 from tui.screens.confirm import Confirm
 from tui.screens.jump import Target
 from tui.services import Services
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
     from tui.hub.card_screen import CardScreen
 
 MERGE_S = 0.03
-"""What comes within this time is shown at once."""
+"""What comes within this time is shown together."""
 LOOK_AFTER_S = 0.15
 """Models are looked at this long after they came onto the screen: threads that work then would delay the drawing."""
 WIDEST = 64
@@ -66,6 +64,10 @@ class HubView(Vertical):
 
     class News(Message):
         """Something has come of the search; posted from its threads."""
+
+        def __init__(self, at_once: bool) -> None:
+            super().__init__()
+            self.at_once = at_once
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
 
@@ -153,14 +155,18 @@ class HubView(Vertical):
                 self._looker = Looker(self._services.settings)
             return self._looker
 
-    def _tell(self) -> None:
-        if not self._has_news:
+    def _tell(self, at_once: bool) -> None:
+        if at_once or not self._has_news:
             self._has_news = True
-            self.post_message(self.News())
+            self.post_message(self.News(at_once))
 
     def on_hub_view_news(self, event: News) -> None:
         event.stop()
-        if self._merging is None:
+        if event.at_once:
+            if self._merging is not None:
+                self._merging.stop()
+            self._merge()
+        elif self._merging is None:
             self._merging = self.set_timer(MERGE_S, self._merge)
 
     def _merge(self) -> None:
@@ -374,14 +380,7 @@ class HubView(Vertical):
         if remote is not None and remote.on_disk == "yes":
             self.notify(f"{facts.id} is on this disk. h shows what is.", timeout=3)
             return
-        question = ""
-        status = self.state.status
-        if remote is not None and remote.info.memory and status and fits(remote, status) is Fit.NO:
-            need = size_in_words(remote.info.memory.total(CHAT_TOKENS))
-            budget = size_in_words(status.memory_budget)
-            question = f"{facts.id} does not fit: it takes {need}, and models may take {budget} here. Download it?"
-        elif remote is not None and remote.info.problem and (remote.info.family or remote.info.foreign):
-            question = f"{facts.id} cannot be loaded here: {one_line(remote.info.problem)} Download it?"
+        question = doubt(facts, remote, self.state.status)
         if question and not await self.app.push_screen_wait(Confirm(question, "Download", "Do not")):
             return
         self.downloads.add(facts.id)

@@ -6,7 +6,7 @@ import time
 from typing import ClassVar
 
 from rich.cells import cell_len
-from textual import getters, on
+from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -14,7 +14,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from server.wire import WireEntry, WireState
+from server.evidence import Exchange
+from server.wire import WireEntry
 from tui.actions import bindings
 from tui.figures import number, seconds
 from tui.foreign import plain, short_name, shorten
@@ -23,6 +24,7 @@ from tui.services import Services
 from tui.state import ApiPhase, WorkbenchState
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
+from tui.wire.entry_text import STYLES, entry_content
 
 ROOMY = 132
 """From this width on columns are called what they are."""
@@ -39,15 +41,6 @@ COLUMNS = (
     Column("tps", "tok/s", 6, right=True, roomy=Column("tps", "tokens/s", 8, ROOMY, right=True)),
     Column("state", "state", 9),
 )
-_STYLES = {
-    WireState.STREAMING: "$success",
-    WireState.PREFILL: "$warning",
-    WireState.LOADING: "$warning",
-    WireState.QUEUED: "$warning",
-    WireState.FAILED: "$error",
-    WireState.CANCELLED: "$dim",
-    WireState.DONE: "$foreground 80%",
-}
 REDRAWS_PER_S = 5
 OFF = "The API is off. ^t starts it; requests from outside appear here."
 QUIET = "No request yet. s shows the address, the key and ready-made programs."
@@ -60,6 +53,14 @@ class WirePane(Vertical):
 
     class SnippetsWanted(Message):
         pass
+
+    class GoOn(Message):
+        """The person wants to go on with a request in the "chat", or to have it as a "golden" prompt."""
+
+        def __init__(self, where: str, exchange: Exchange) -> None:
+            super().__init__()
+            self.where = where
+            self.exchange = exchange
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
 
@@ -131,7 +132,7 @@ class WirePane(Vertical):
             case "tps":
                 return Content(f"{entry.tps:.0f}" if entry.tps else "")
             case _:
-                return Content.styled(entry.state.value, _STYLES[entry.state])
+                return Content.styled(entry.state.value, STYLES[entry.state])
 
     @on(RowTable.Moved)
     def _row_moved(self, event: RowTable.Moved) -> None:
@@ -159,34 +160,41 @@ class WirePane(Vertical):
         detail.display = entry is not None
         if entry is None:
             return
-        dim = "$dim"
-        lines = [
-            Content.assemble(
-                plain(f"{entry.method} {entry.path}", "bold"),
-                (f"  {entry.status or ''}  {'stream' if entry.stream else ''}", dim),
-            ),
-            Content.assemble(
-                ("client  ", dim),
-                plain(entry.client),
-                ("   model  ", dim),
-                plain(entry.model or "none"),
-            ),
-            Content.assemble(
-                (
-                    f"{entry.prompt_tokens} prompt tokens ({entry.cached_tokens} cached), {entry.completion_tokens} "
-                    f"completion tokens, {seconds(entry.duration_s)}   {entry.id}",
-                    dim,
-                )
-            ),
-        ]
-        if entry.error:
-            lines.append(plain(entry.error, "$error"))
-        redraw(detail, Content("\n").join(lines))
+        redraw(detail, entry_content(entry))
 
     def action_kill(self) -> None:
         key = self.table.selected
         if key is None or self._services is None or not self._services.server.record.kill(key):
             self.notify("This request does not run.")
+
+    @work(exclusive=True, group="exchange")
+    async def action_open(self) -> None:
+        """Show the row's request as a conversation."""
+        key, services = self.table.selected, self._services
+        if key is None or services is None:
+            self.notify("No request is chosen.")
+            return
+        from tui.wire.exchange_screen import ExchangeScreen
+
+        url = self.state.api_url or f"http://{services.settings.host}:{services.settings.port}"
+        wanted = await self.app.push_screen_wait(ExchangeScreen(services.server.record, key, url))
+        if wanted is not None:
+            self.post_message(self.GoOn(*wanted))
+
+    def action_keep(self) -> None:
+        """Keep what is said from now on, or forget all of it."""
+        if self._services is None:
+            return
+        evidence = self._services.server.record.evidence
+        if not evidence.can_be_on:
+            self.notify("wire_mb is 0 in the settings: what is said is not kept.", timeout=5)
+            return
+        evidence.on = not evidence.on
+        self.notify(
+            "What clients ask and are answered is kept from now on, in memory alone."
+            if evidence.on
+            else "What clients asked and were answered is forgotten, and not kept any more."
+        )
 
     def action_snippets(self) -> None:
         self.post_message(self.SnippetsWanted())
