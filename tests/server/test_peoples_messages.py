@@ -321,9 +321,18 @@ def test_what_cannot_be_held_is_refused_with_what_to_do(client: openai.OpenAI, k
     assert caught.value.param == "tools"
 
 
-@pytest.mark.parametrize("parameters", ["left out", None, {}, {"type": "object"}, {"type": "object", "properties": {}}])
+@pytest.mark.parametrize(
+    ("parameters", "stream"),
+    [
+        ("left out", False),
+        ("left out", True),
+        (None, False),
+        ({}, True),
+        ({"type": "object"}, False),
+        ({"type": "object", "properties": {}}, True),
+    ],
+)
 @pytest.mark.parametrize("choice", ["required", "auto"])
-@pytest.mark.parametrize("stream", [False, True])
 def test_a_tool_without_parameters_is_called_with_none(
     client: openai.OpenAI, parameters: Any, choice: Any, stream: bool
 ) -> None:
