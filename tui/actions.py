@@ -259,6 +259,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
         Action("wire.kill", "x", "kill", "Kill", "Cancel the row's request", True),
         Action("wire.panel", "s", "snippets", "Snippets", "Show URL, key and client snippets", True),
+        Action("wire.filter", "slash", "filter", "Filter", "Filter the requests", True, display="/"),
         Action("wire.keep", "o", "keep", "Keep", "Forget what was said, or keep it again"),
     ),
     "exchange": (

@@ -331,6 +331,8 @@ class AssayApp(Frame):
         """Undo the filter; go back to the composer."""
         if self.face == "models":
             self.models.clear_filter()
+        elif self.face == "wire":
+            self.wire.clear_filter()
         elif self.face == "chat":
             self.chat.focus_main()
 

@@ -12,18 +12,19 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from server.evidence import Exchange
 from server.wire import WireEntry
 from tui.actions import bindings
 from tui.figures import number, seconds
-from tui.foreign import plain, short_name, shorten
+from tui.foreign import one_line, plain, short_name, shorten
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import ApiPhase, WorkbenchState
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
+from tui.widgets.text_fields import LineField
 from tui.wire.entry_text import STYLES, entry_content
 
 ROOMY = 132
@@ -46,6 +47,12 @@ OFF = "The API is off. ^t starts it; requests from outside appear here."
 QUIET = "No request yet. s shows the address, the key and ready-made programs."
 
 
+def _words(entry: WireEntry) -> str:
+    """What the filter looks at."""
+    told = (entry.client, entry.key, entry.model, entry.protocol, entry.path, entry.state, entry.status, entry.error)
+    return " ".join(str(part or "") for part in told).lower()
+
+
 class WirePane(Vertical):
     """Reads the server's record a few times a second while it is on the screen."""
 
@@ -65,6 +72,7 @@ class WirePane(Vertical):
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
 
     table = getters.query_one("#wire-table", RowTable)
+    filter_box = getters.query_one("#wire-filter", Input)
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id, classes="pane")
@@ -75,6 +83,7 @@ class WirePane(Vertical):
         """What `_offers` said when the keys were drawn last."""
 
     def compose(self) -> ComposeResult:
+        yield LineField(placeholder="a client, key, model, path, state or error", id="wire-filter", compact=True)
         yield RowTable(COLUMNS, self._cell, empty=OFF, id="wire-table", newest_first=True)
         yield Static(id="wire-detail", markup=False)
 
@@ -85,14 +94,17 @@ class WirePane(Vertical):
 
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
-        return [Target("w", "wire", self.table.rows)]
+        return [
+            Target("w", "wire", self.table.rows),
+            Target("s", "search requests", self.filter_box, self.action_filter),
+        ]
 
     def focus_main(self) -> None:
         self.screen.set_focus(self.table.rows)
 
     def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
         if self.is_mounted and before.api is not now.api:
-            self.table.say(QUIET if now.api is ApiPhase.ON else OFF)
+            self._say_why_empty()
             self._refresh_keys()
 
     def redraw(self) -> None:
@@ -102,11 +114,41 @@ class WirePane(Vertical):
         entries = self._services.server.record.entries()
         self._entries = {entry.id: entry for entry in reversed(entries)}
         self.table.widest = max((cell_len(entry.client) for entry in entries), default=0)
-        self.table.show(list(self._entries))
+        words = self.filter_box.value.lower().split()
+        shown = [entry.id for entry in self._entries.values() if all(word in _words(entry) for word in words)]
+        if entries and not shown:
+            self.table.say(f"No request matches {one_line(self.filter_box.value)!r}. Escape clears the filter.")
+        self.table.show(shown)
         live = sum(not entry.state.over for entry in entries)
         self._refresh_keys()
-        self.border_subtitle = f"{live} running, {len(entries)} in all" if entries else ""
+        found = f"{len(shown)} of {len(entries)} shown, " if words else ""
+        self.border_subtitle = f"{found}{live} running, {len(entries)} in all" if entries else ""
         self._show_detail()
+
+    def action_filter(self) -> None:
+        self.filter_box.display = True
+        self.screen.set_focus(self.filter_box)
+
+    @on(Input.Changed, "#wire-filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._say_why_empty()
+        self.redraw()
+
+    @on(Input.Submitted, "#wire-filter")
+    def _filter_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.filter_box.display = bool(self.filter_box.value)
+        self.focus_main()
+
+    def clear_filter(self) -> None:
+        """Show every request again, and go to the rows."""
+        self.filter_box.value = ""
+        self.filter_box.display = False
+        self.focus_main()
+
+    def _say_why_empty(self) -> None:
+        self.table.say(QUIET if self.state.api is ApiPhase.ON else OFF)
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         entry, dim = self._entries[key], "$dim"
