@@ -58,7 +58,7 @@ async def fill(pilot: Pilot[None], app: AssayApp, disk: Disk) -> None:
     """Have one question in the file and one that is not."""
     await opened(pilot, app)
     await talk(pilot, app, "one")
-    await until(pilot, lambda: len(in_file(app)[0]) == 2)
+    await until(pilot, lambda: ["one", "It is a red square."] in in_file(app))
     disk.full = True
     await talk(pilot, app, "two")
     await until(pilot, lambda: "· not saved" in screen_text(app), "the mark")
@@ -150,6 +150,7 @@ async def test_another_chat_is_shown_only_after_a_question_and_what_waits_is_sav
         await pilot.press("ctrl+l")
         await until(pilot, lambda: "· not saved" not in screen_text(app), "all saved by ctrl+l")
         await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
         await open_chat(pilot, app, "two")
         assert words(app)[2] == "two"
         assert app.chat.input.composer.text == "a draft"
