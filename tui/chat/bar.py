@@ -95,10 +95,12 @@ class ChatBar(Horizontal):
         """What is chosen: a tier's name or a model's id."""
         return str(self.chooser.value)
 
-    def choose(self, choice: str) -> None:
-        """Choose a tier or a model to answer from now on."""
-        if choice in [known for _, known in self._labels]:
+    def choose(self, choice: str) -> bool:
+        """Choose a tier or a model to answer from now on; False if it is not offered."""
+        offered = choice in [known for _, known in self._labels]
+        if offered:
             self.chooser.value = choice
+        return offered
 
     def watch_settings(self) -> None:
         if self.is_mounted:
