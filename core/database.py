@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -53,10 +54,7 @@ class Database:
         self._lock = threading.RLock()
         with self._errors("opened"):
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if path.exists():
-                    check_regular(path)
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log the same permissions
+                _make(path)
             self._connection = sqlite3.connect(
                 path or ":memory:", timeout=5.0, isolation_level=None, check_same_thread=False
             )
@@ -120,6 +118,20 @@ class Database:
             raise kind.error(f"{kind.name} {self.path} cannot be {done}: {error.strerror or error}.") from error
         except (KeyError, TypeError, ValueError) as error:
             raise kind.error(f"{kind.entry} in {self.path} cannot be {done}: {ended(error)}") from error
+
+
+def _make(path: Path) -> None:
+    """Make the file where there is none: SQLite gives its log the same permissions.
+
+    One that is there is not opened: to close it would take away the locks of this process's other connections to it
+    (POSIX locks belong to the process), and another program would throw away the log that they write into.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        check_regular(path)
+        return
+    with contextlib.suppress(FileExistsError):  # another connection was quicker
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _reason(error: sqlite3.Error, kind: Kind) -> str:

@@ -23,12 +23,13 @@ from core.calls.events import Finished, FinishReason, PromptCount, Usage
 from core.calls.generation import Generation
 from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
-from core.calls.stream import Stream, Work
+from core.calls.stream import Stream, Work, waited_for
 from core.catalog import Catalog
 from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, ended
 from core.figures.recorder import Recorder
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, GiveUpLoad, Load, Ready, Submit, Unload, Unpin
+from core.mlx.counter import Counter, counts_first
 from core.mlx.thread import MlxThread
 from core.settings import Settings, load_settings
 from core.status import EngineStatus, LoadedModel, ModelState, Notice, NoticeKind
@@ -83,6 +84,7 @@ class Engine:
         """Each load that is asked for has its own."""
         self._stopping: set[str] = set()
         """Models whose load is to be given up; the thread hears of it after the piece that it reads."""
+        self._counter = Counter(self.catalog, self.settings.allow_code, self._await_ready)
         self.figures = Recorder(self.catalog) if self.settings.keep_figures and self.rank == 0 else None
         """Keeps what requests and loads say of their models; None where the settings want none, and for other ranks."""
 
@@ -103,9 +105,16 @@ class Engine:
 
     def ready(self) -> Future[None]:
         """Done once MLX has been imported and the engine takes commands; raises EngineClosed if that fails."""
+        self._check_open()
+        return self._ready()
+
+    def _ready(self) -> Future[None]:
         future: Future[None] = self._track(Future())
-        self._post(Ready(future))
+        self._hand_on(Ready(future))
         return future
+
+    def _await_ready(self) -> None:
+        self._ready().result()
 
     def close(self, drain_s: float = 0.0) -> None:
         """Refuse new work, let running generations go on for `drain_s` seconds, fail the rest, free all. Blocks.
@@ -122,6 +131,7 @@ class Engine:
         deadline = time.monotonic() + drain_s
         for work in self._unfinished():
             work.wait(max(deadline - time.monotonic(), 0.0))
+        self._counter.close()
         if not thread.close(CLOSE_WITHIN_S if launched_rank() is None else None):
             log.error("The engine did not end within %.0f s; it is left behind.", CLOSE_WITHIN_S)
             _left_behind.append(thread)
@@ -230,10 +240,27 @@ class Engine:
         return future
 
     def count_tokens(self, request: GenerationRequest) -> Future[PromptCount]:
-        """Prompt tokens that `request` would take, images, tools and template included; loads the model if need be."""
+        """Prompt tokens that `request` would take, however many; images, tools and template are counted with it.
+
+        Without images neither the model nor the MLX thread is needed; with some, the model is loaded if need be.
+        Raises as `generate` does. `cancel` the future to stop.
+        """
         check_request(request, self.catalog)
         future: Future[PromptCount] = self._track(Future())
-        self._post(Count(request, future))
+        if request.images:
+            self._post(Count(request, future))
+            return future
+        self._check_open()
+
+        def counted(found: PromptCount | EngineError) -> None:
+            if not waited_for(future):
+                return
+            if isinstance(found, EngineError):
+                future.set_exception(found)
+            else:
+                future.set_result(found)
+
+        self._counter.count(request, counted, lambda: not future.done())
         return future
 
     def status(self) -> EngineStatus:
@@ -288,14 +315,55 @@ class Engine:
                     f"{waiting} requests wait already and the queue holds {places}{more}. Try again shortly."
                 )
             self._open.extend(works)
+        submitted, first = time.monotonic(), works[0]
+        if isinstance(first, Generation) and (self._counts_first(first) or self._counter.checking(first.request.model)):
+            self._submit_counted(first, works, submitted)
+            return
         for work in works:
-            self._post(Submit(work, time.monotonic()))
+            self._post(Submit(work, submitted))
 
-    def _post(self, command: Command) -> None:
+    def _counts_first(self, generation: Generation) -> bool:
+        return counts_first(generation.request, self.catalog, self._status)
+
+    def _submit_counted(self, first: Generation, works: Sequence[Work], submitted: float) -> None:
+        """Submit works of one prompt once it is known to fit; else they end with what is wrong."""
+        self._check_open()
+        generations = [work for work in works if isinstance(work, Generation)]
+        for generation in generations:
+            generation.accepted = False
+
+        def checked(error: EngineError | None) -> None:
+            for generation in generations:
+                generation.accepted = True
+                try:
+                    if error is not None:
+                        generation.fail(error)
+                    elif not generation.done:
+                        self._hand_on(Submit(generation, submitted))  # an engine that drains has taken it before
+                except EngineError as closed:
+                    generation.fail(closed)
+
+        self._counter.check(
+            first.request,
+            checked,
+            wanted=lambda: not all(one.done for one in generations),
+            needed=lambda: self._counts_first(first),
+        )
+
+    def _check_open(self) -> None:
+        """Raise EngineClosed where no command would be taken."""
         if self.rank > 0:
             raise EngineClosed(f"This is rank {self.rank} of a launch: it follows rank 0, which takes the requests.")
+        if self._refusing or self._thread is None or not self._thread.alive:
+            raise self._closed()
+
+    def _post(self, command: Command) -> None:
+        self._check_open()
+        self._hand_on(command)
+
+    def _hand_on(self, command: Command) -> None:
         thread = self._thread
-        if self._refusing or thread is None or not thread.post(command):
+        if thread is None or not thread.post(command):
             raise self._closed()
 
     def _closed(self) -> EngineError:

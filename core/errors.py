@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 
@@ -27,9 +28,13 @@ class EngineError(Exception):
 
 
 class ModelNotFound(EngineError):
-    """No model of that id is on disk."""
+    """No model of that id is on disk. `near` are ids that are, and look like it."""
 
     code = "model_not_found"
+
+    def __init__(self, message: str, near: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.near = tuple(near)
 
 
 class ModelBroken(EngineError):

@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     load_on_request: bool = True
     """Whether a request over the API may load a model that is on disk; False answers with the loaded ones alone."""
 
+    wire_mb: float = Field(default=32.0, ge=0, le=MOST)
+    """For what clients of the API asked and were answered, kept in memory so that the workbench's Wire pane can show
+    it; the oldest go first, and 0 keeps nothing but the numbers."""
+
     responses_mb: float = Field(default=64.0, ge=0, le=MOST)
     """For responses of the API that are kept for clients who go on from them by previous_response_id; the oldest go
     first, and 0 keeps none. An item of a conversation counts once, however many responses hold it."""

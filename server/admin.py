@@ -17,6 +17,7 @@ from server.body import Body, Name, to_json, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.errors import ApiError, error_response
 from server.follow import while_connected
+from server.models import named_model
 from server.reading import JsonRoute
 from server.wire import WireEntry
 
@@ -59,6 +60,7 @@ async def models(request: Request) -> Response:
 async def load(request: Request, body: LoadBody) -> Response:
     """Load a model, and answer when it is in memory. A client that leaves gives the load up, if nobody else waits."""
     engine = request.app.state.engine
+    await asyncio.to_thread(named_model, engine, body.model)
     loading = await asyncio.to_thread(engine.load, body.model, pin=body.pin)
     await _finish(request, loading)
     return _told(engine, body)
@@ -122,7 +124,7 @@ def _resident(engine: Engine, model_id: str) -> LoadedModel:
     """A model in memory. Raises ModelNotFound for none on this machine, InvalidRequest for one on disk alone."""
     found = next((model for model in engine.status().models if model.id == model_id), None)
     if found is None:
-        engine.catalog.get(model_id)
+        named_model(engine, model_id)
         raise InvalidRequest(f"{model_id} is not in memory. POST /admin/models/load brings it there.", "model")
     return found
 

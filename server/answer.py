@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 4.0
 """How long an answer's first byte waits for the engine, so that what fails early still gets its own status code."""
 
+COUNTING_S = 40.0
+"""The same where its prompt is still being counted, as at the first use of a model, or where it has megabytes."""
+
 PING_S = 3.5
 """Silence on a stream after which a ping is due, looked at every PATIENCE_S: no client waits 10 s for a byte."""
 
@@ -147,7 +150,7 @@ async def answer(
         return warning_header([*decoded.warnings, *(note for one in generations for note in one.notes)])
 
     witnessed = ASKS in request.headers
-    call.begin(decoded.request.model, encoder is not None, kill)
+    call.begin(decoded.request.model, encoder is not None, kill, decoded.request, choices)
     events = follow(generations, PATIENCE_S, one_call=decoded.one_call)
     try:
         if encoder is None:
@@ -158,7 +161,7 @@ async def answer(
                 return to_json_by_pieces(whole(results) | told)
 
             return Response(await asyncio.to_thread(written), headers=headers(), media_type="application/json")
-        begun = await while_connected(request, _opening(events, call))
+        begun = await while_connected(request, _opening(events, generations, call))
     except BaseException:
         await stop()
         raise
@@ -183,8 +186,7 @@ async def count(request: Request, engine: Engine, decoded: Decoded) -> PromptCou
     counting = await asyncio.to_thread(engine.count_tokens, decoded.request)
 
     async def counted() -> PromptCount:
-        # Shielded: the engine will answer its future, and must not find it cancelled.
-        return await asyncio.shield(asyncio.wrap_future(counting))
+        return await asyncio.wrap_future(counting)
 
     return await while_connected(request, counted())
 
@@ -202,10 +204,16 @@ async def _collect(
     return results
 
 
-async def _opening(events: AsyncGenerator[Item, None], call: WireCall) -> list[Item]:
-    """What comes up to the first sign of progress, or until patience ends: much that can fail has not failed then."""
+async def _opening(events: AsyncGenerator[Item, None], generations: Sequence[Generation], call: WireCall) -> list[Item]:
+    """What comes up to the first sign of progress, or until patience ends: much that can fail has not failed then.
+
+    A prompt that is being counted is waited for longer: if it is too long, that has a status code.
+    """
     begun: list[Item] = []
+    last = time.monotonic() + COUNTING_S
     async for item in events:
+        if item is None and time.monotonic() < last and not all(one.accepted for one in generations):
+            continue
         begun.append(item)
         if item is None:
             break
@@ -241,7 +249,7 @@ async def _frames(
 
     try:
         for item in begun:
-            frames = [encoder.ping()] if item is None else encode(item)
+            frames = encoder.ping() if item is None else encode(item)
             if frames:
                 yield _encoded(frames)
         async for item in events:
@@ -249,7 +257,7 @@ async def _frames(
                 call.event(*item)
             frames = encode(item)
             if not frames and time.monotonic() - sent_at >= PING_S:
-                frames = [encoder.ping()]
+                frames = encoder.ping()
             if frames:
                 yield _encoded(frames)
                 sent_at = time.monotonic()

@@ -11,6 +11,9 @@ from core.calls.events import Event
 from server.body import to_json
 from server.errors import ApiError
 
+PINGS_TO_AN_EVENT = 4
+"""Most pings are what clients skip. Many count what they read alone as life, and give up after some minutes of none."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -37,5 +40,5 @@ class StreamEncoder(Protocol):
     def fail(self, error: ApiError) -> list[Frame]:
         """The frames that tell of an error, in place of all that would have followed."""
 
-    def ping(self) -> Frame:
-        """A sign of life while there is nothing to say."""
+    def ping(self) -> list[Frame]:
+        """A sign of life while there is nothing to say; each PINGS_TO_AN_EVENT, one that clients read."""

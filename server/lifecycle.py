@@ -61,7 +61,7 @@ class ApiServer:
     """
 
     def __init__(self, engine: Engine, settings: Settings, *, record: WireRecord | None = None) -> None:
-        self.record = record or WireRecord()
+        self.record = record or WireRecord(evidence_bytes=int(settings.wire_mb * 1e6))
         self._engine = engine
         self._settings = settings
         self._lock = threading.Lock()

@@ -18,7 +18,7 @@ from core.errors import ModelNotFound
 from server.body import to_json
 from server.errors import ApiError, Protocol, error_response
 from server.invalid import cut
-from server.models import loaded_ids
+from server.models import loaded_ids, named_model
 
 if TYPE_CHECKING:
     from core.engine import Engine
@@ -45,7 +45,7 @@ async def models(
 async def model(request: Request, model_id: str) -> Response:
     """One model; its id may hold slashes. Raises ModelNotFound."""
     engine = request.app.state.engine
-    info = await asyncio.to_thread(engine.catalog.get, model_id)
+    info = await asyncio.to_thread(named_model, engine, model_id)
     if info.problem is not None:
         raise ModelNotFound(f"{info.id} cannot be loaded: {info.problem}.")
     if request.state.protocol is Protocol.ANTHROPIC:

@@ -18,6 +18,10 @@ DEFAULT = "default"
 """The name for "whatever is loaded"; the tiers' names are "quick" and "full"."""
 
 
+NAMED = 3
+"""Models that are named where another was asked for, those that are loaded first."""
+
+
 def loaded_ids(engine: Engine) -> list[str]:
     """Ids of the models in memory."""
     return [model.id for model in engine.status().models if model.state is ModelState.READY]
@@ -34,7 +38,7 @@ def find_model(engine: Engine, settings: Settings, name: str, *, images: bool) -
     elif name == DEFAULT:
         info = _default(engine, settings, images)
     else:
-        info = _named(engine, name, (DEFAULT, *Tier))
+        info = named_model(engine, name, (DEFAULT, *Tier))
     return _usable(engine, settings, info)
 
 
@@ -46,21 +50,30 @@ def find_other_model(
     "default" is the first of them that is loaded, else the first. Raises as `find_model`.
     """
     if name != DEFAULT:
-        return _usable(engine, settings, _named(engine, name, (DEFAULT,)))
+        return _usable(engine, settings, named_model(engine, name, (DEFAULT,)))
     if not suitable:
         raise ModelNotFound(f"There is no {what} on this machine. Download one, then name it or ask for 'default'.")
     loaded = loaded_ids(engine)
     return _usable(engine, settings, next((info for info in suitable if info.id in loaded), suitable[0]))
 
 
-def _named(engine: Engine, name: str, special: Sequence[str]) -> ModelInfo:
-    """The model of that id. Raises ModelNotFound, with the one of `special` that differs in its case alone."""
+def named_model(engine: Engine, name: str, special: Sequence[str] = ()) -> ModelInfo:
+    """The model of that id. Raises ModelNotFound, with the one of `special` that differs in its case alone, or with
+    ids that there are."""
+    catalog = engine.catalog
     try:
-        return engine.catalog.get(name)
-    except ModelNotFound:
-        if name.lower() in special:
-            raise ModelNotFound(f"There is no model {name!r} on this machine. Did you mean {name.lower()}?") from None
-        raise
+        return catalog.get(name)
+    except ModelNotFound as error:
+        near = [name.lower()] if name.lower() in special else error.near
+    told = f"There is no model {name!r} on this machine."
+    if near:
+        raise ModelNotFound(f"{told} Did you mean {' or '.join(near)}? GET /v1/models lists what is there.", near)
+    others = [info.id for info in catalog.list() if info.problem is None]
+    loaded = loaded_ids(engine)
+    shown = sorted(others, key=lambda id: id not in loaded)[:NAMED]
+    more = f" and {len(others) - len(shown)} more" if len(others) > len(shown) else ""
+    listed = f"There are {', '.join(shown)}{more}: GET /v1/models lists them." if shown else "There is none at all."
+    raise ModelNotFound(" ".join((told, listed, *catalog.notes())))
 
 
 def _usable(engine: Engine, settings: Settings, info: ModelInfo) -> ModelInfo:
@@ -69,7 +82,8 @@ def _usable(engine: Engine, settings: Settings, info: ModelInfo) -> ModelInfo:
     if not settings.load_on_request and info.id not in (loaded := loaded_ids(engine)):
         raise ModelNotFound(
             f"{info.id} is on disk but not loaded, and load_on_request is off. "
-            f"Loaded: {', '.join(loaded) or 'none'}. Load it in Assay, or set load_on_request = true."
+            f"Loaded: {', '.join(loaded) or 'none'}; GET /v1/models lists all. Load it in Assay, or set "
+            "load_on_request = true."
         )
     return info
 

@@ -31,6 +31,9 @@ OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("GET", "/ready"), ("HEA
 UNRECORDED = {*OPEN_ROUTES, ("GET", "/metrics")}
 """What monitors ask again and again: it would push the requests that matter out of the record."""
 
+KEPT_BODY = 1 << 18
+"""Bytes of a body that is kept as it came, as evidence."""
+
 OWNERS = "/admin/"
 """Below it a program's own key does not do: what one program can unload and stop is everybody's."""
 
@@ -125,6 +128,8 @@ class Guard:
                     return  # the client left while it was still sending
                 refusal, body = found
                 held = len(body)
+                if call is not None and held <= KEPT_BODY and self._record.evidence.on:
+                    call.body = body
                 receive, found, body = _replay(body, receive), None, b""  # its reader alone holds it
             if refusal is not None:
                 if call is not None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from core.calls.audio_events import AudioDelta, Listened, SpeechEvent, TranscriptionEvent
 from core.calls.events import Event, Finished, Loading, Prefill, Queued, TextDelta, ThinkingDelta, ToolCallDelta, Usage
+from core.calls.requests import GenerationRequest
+from server.evidence import Evidence, Exchange
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,8 @@ class WireEntry:
     error: str = ""
     key: str = ""
     """The name of the program's key, "" for the owner's."""
+    phases: tuple[tuple[WireState, float], ...] = ()
+    """How many seconds it was in each state so far, in order."""
 
 
 @dataclass
@@ -84,6 +88,7 @@ class _Progress:
     cached_tokens: int = 0
     first_at: float | None = None
     reported_at: float = 0.0
+    entered: dict[WireState, float] = field(default_factory=dict)
     choices: dict[int, _Choice] = field(default_factory=dict)
 
 
@@ -94,16 +99,29 @@ class WireCall:
         self._record = record
         self._entry = entry
         self._began = time.monotonic()
-        self._progress = _Progress()
+        self._progress = _Progress(entered={WireState.QUEUED: self._began})
         self._kill: Callable[[], None] | None = None
+        self._exchange: Exchange | None = None
+        self.body = b""
+        """What the client sent, until it is known what it asks for."""
 
     @property
     def entry(self) -> WireEntry:
         return self._entry
 
-    def begin(self, model: str, stream: bool, kill: Callable[[], None]) -> None:
-        """Say what is being generated, and how to stop it from another thread."""
+    def begin(
+        self,
+        model: str,
+        stream: bool,
+        kill: Callable[[], None],
+        request: GenerationRequest | None = None,
+        choices: int = 1,
+    ) -> None:
+        """Say what is being generated, and how to stop it from another thread. A `request` is kept as evidence."""
         self._kill = kill
+        if request is not None:
+            self._exchange = self._record.evidence.open(self._entry.id, request, choices, self.body)
+        self.body = b""
         self._report(model=printable(model), stream=stream)
 
     def kill(self) -> bool:
@@ -116,6 +134,8 @@ class WireCall:
     def event(self, event: Event | SpeechEvent | TranscriptionEvent, choice: int = 0) -> None:
         """Fold one of the engine's events in."""
         progress = self._progress
+        if self._exchange is not None:
+            self._exchange.add(event, choice)  # type: ignore[arg-type]  # of an answer in words
         match event:
             case Queued():
                 self._enter(WireState.QUEUED)
@@ -151,12 +171,16 @@ class WireCall:
         """Close the entry. The first end counts: what comes after it is ignored."""
         if not self._entry.state.over:
             self._report(state=state, status=self._entry.status if status is None else status, error=printable(error))
-            self._kill = None
+            self._kill, self.body = None, b""
+            if self._exchange is not None:
+                self._exchange = None
+                self._record.evidence.bound()
 
     def _enter(self, state: WireState) -> None:
         """Go forward to `state`: choices of one request run side by side, so none may set the entry back."""
         order = list(WireState)
         if order.index(state) > order.index(self._entry.state):
+            self._progress.entered[state] = time.monotonic()
             self._report(state=state)
         elif time.monotonic() - self._progress.reported_at >= REPORT_EVERY_S:
             self._report()
@@ -175,9 +199,15 @@ class WireCall:
             ttft_s=None if progress.first_at is None else progress.first_at - self._began,
             tps=self._tps(now),
             duration_s=now - self._began,
+            phases=self._phases(now),
             **changes,
         )
         self._record._update(self)
+
+    def _phases(self, now: float) -> tuple[tuple[WireState, float], ...]:
+        entered = list(self._progress.entered.items())
+        ends = [*(at for _, at in entered[1:]), now]
+        return tuple((state, end - at) for (state, at), end in zip(entered, ends, strict=True))
 
     def _completion_tokens(self) -> int:
         # A delta is about a token; the engine's own count replaces the guess when a choice has finished.
@@ -195,10 +225,11 @@ class WireCall:
 
 
 class WireRecord:
-    """The last `limit` requests, oldest first, and those that still run."""
+    """The last `limit` requests, oldest first, and those that still run; what was said in them in `evidence_bytes`."""
 
-    def __init__(self, limit: int = 500) -> None:
+    def __init__(self, limit: int = 500, evidence_bytes: int = 0) -> None:
         self._limit = limit
+        self.evidence = Evidence(evidence_bytes)
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, WireEntry] = OrderedDict()
         self._live: dict[str, WireCall] = {}
@@ -218,6 +249,12 @@ class WireRecord:
         """A snapshot, oldest first."""
         with self._lock:
             return list(self._entries.values())
+
+    def entry(self, id: str) -> WireEntry | None:
+        """One of them as it is now; None for one that has given way."""
+        with self._lock:
+            call = self._live.get(id)
+            return call.entry if call is not None else self._entries.get(id)
 
     @property
     def live(self) -> list[WireEntry]:

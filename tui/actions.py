@@ -256,8 +256,18 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
     "wire": (
+        Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
         Action("wire.kill", "x", "kill", "Kill", "Cancel the row's request", True),
         Action("wire.panel", "s", "snippets", "Snippets", "Show URL, key and client snippets", True),
+        Action("wire.filter", "slash", "filter", "Filter", "Filter the requests", True, display="/"),
+        Action("wire.keep", "o", "keep", "Keep", "Forget what was said, or keep it again"),
+    ),
+    "exchange": (
+        Action("exchange.chat", "r", "go_on('chat')", "To the chat", "Go on with it in the chat", True),
+        Action("exchange.golden", "g", "go_on('golden')", "Golden", "Make a golden prompt of it", True),
+        Action("exchange.curl", "c", "curl", "Copy curl", "Copy the request as a curl command", True),
+        Action("exchange.kill", "x", "kill", "Kill", "Cancel the request", True),
+        Action("exchange.close", "escape,q,enter", "close", "Close", "Close the request", True),
     ),
     "text": (
         Action("text.start", "home,ctrl+a", "edit('start')", "Start", "To the beginning of the line"),
@@ -307,11 +317,12 @@ PLACES = {
     "unsaved": "Changes that are not applied",
     "pictures": "An image in full size",
     "api": "The API's address and programs",
+    "exchange": "A request over the API",
     "keys": "This list",
     "jump": "Jumping",
 }
 
-DIALOGUES = ("completing", "choice", "export", "question", "unsaved", "pictures", "api", "keys", "jump")
+DIALOGUES = ("completing", "choice", "export", "question", "unsaved", "pictures", "api", "exchange", "keys", "jump")
 """Places that are open for a moment: what they do means nothing elsewhere, so that the palette has no twin of it."""
 
 STOPS = "app.stop_pane("

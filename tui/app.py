@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tui.memory import Memory
     from tui.models.pane import ModelsPane
     from tui.widgets.picture import Picture
+    from tui.wire.pane import WirePane
 
 log = logging.getLogger(__name__)
 
@@ -331,6 +332,8 @@ class AssayApp(Frame):
         """Undo the filter; go back to the composer."""
         if self.face == "models":
             self.models.clear_filter()
+        elif self.face == "wire":
+            self.wire.clear_filter()
         elif self.face == "chat":
             self.chat.focus_main()
 
@@ -353,6 +356,16 @@ class AssayApp(Frame):
 
     def _show_api(self, phase: ApiPhase, url: str) -> None:
         self.state = replace(self.state, api=phase, api_url=url)
+
+    def on_wire_pane_go_on(self, event: WirePane.GoOn) -> None:
+        exchange = event.exchange
+        if event.where == "golden":
+            self.golden.add_case(exchange.request, exchange.results[0])
+        else:
+            from tui.wire.as_chat import as_chat
+
+            self.chat.show_turns(*as_chat(exchange), exchange.request.model)
+        self.action_face(event.where)
 
     def on_wire_pane_snippets_wanted(self) -> None:
         self.action_api_panel()

@@ -176,6 +176,14 @@ class GenerationRequest:
         """Every image of the conversation, in order."""
         return tuple(image for message in self.messages for image in message.images)
 
+    @property
+    def characters(self) -> int:
+        """Of the prompt's texts, those of tools' results and of thinking included."""
+        parts = [part for message in self.messages for part in message.parts]
+        parts += [inner for part in parts if isinstance(part, ToolResultPart) for inner in part.content]
+        texts = (part.text for part in parts if isinstance(part, TextPart | ThinkingPart))
+        return len(self.prompt or "") + sum(map(len, texts))
+
 
 @dataclass(frozen=True)
 class EmbeddingRequest:

@@ -90,6 +90,8 @@ class Stream(Generic[Request, Item, Result]):
         self.submitted = time.monotonic()
         self.admitted = False
         """Set by the engine once it has left the queue."""
+        self.accepted = True
+        """False while its prompt is counted, to be refused if it is too long, before its model hears of it."""
         self.ignored: tuple[str, ...] = ()
         """Fields of the request that this model has no use for; set before the first output."""
         self.notes: tuple[str, ...] = ()

@@ -55,8 +55,9 @@ class Catalog:
                 models = self._scanned()
         if model_id in models:
             return models[model_id]
-        told = _not_found(model_id, [info.id for info in models.values() if not info.foreign])
-        raise ModelNotFound(" ".join((told, *self.notes())))
+        known = [info.id for info in models.values() if not info.foreign]
+        near = _nearest(model_id, known)
+        raise ModelNotFound(" ".join((_not_found(model_id, len(known), near), *self.notes())), near)
 
     def on_disk(self, model_id: str) -> ModelInfo:
         """The model of that id, about to be read: its folder is there now. Raises ModelNotFound."""
@@ -69,7 +70,7 @@ class Catalog:
         except ModelNotFound:
             raise ModelNotFound(
                 f"{model_id} is not on this machine any more: since it was listed its folder was removed or renamed, "
-                "or its disk unplugged. `assay models list` names what is there."
+                "or its disk unplugged. Choose another model."
             ) from None
 
     def refresh(self) -> builtins.list[ModelInfo]:
@@ -173,15 +174,18 @@ def _absence(folder: Path) -> str:
     return ""
 
 
-def _not_found(model_id: str, known: builtins.list[str]) -> str:
+def _nearest(model_id: str, known: builtins.list[str]) -> builtins.list[str]:
     from rapidfuzz import process
 
     same = [name for name in known if name.lower() == model_id.lower()]
     scored = process.extract(model_id, known, processor=str.lower, limit=3)
-    near = same or [name for name, score, _ in scored if score >= 60]
+    return same or [name for name, score, _ in scored if score >= 60]
+
+
+def _not_found(model_id: str, known: int, near: builtins.list[str]) -> str:
     if near:
         return f"There is no model {model_id!r} on this machine. Did you mean {' or '.join(near)}?"
     return (
-        f"There is no model {model_id!r} on this machine. It has {len(known)} others: `assay models list` names them. "
+        f"There is no model {model_id!r} on this machine. It has {known} others: `assay models list` names them. "
         f"To fetch one from the Hugging Face Hub: `assay models download ORGANISATION/MODEL`."
     )

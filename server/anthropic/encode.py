@@ -19,7 +19,7 @@ from core.calls.events import (
     Usage,
 )
 from server.errors import ApiError, Protocol, error_body
-from server.frames import Frame
+from server.frames import PINGS_TO_AN_EVENT, Frame
 
 _REASONS = {FinishReason.STOP: "end_turn", FinishReason.LENGTH: "max_tokens", FinishReason.TOOL_CALLS: "tool_use"}
 
@@ -100,6 +100,7 @@ class MessageStream:
         """The open block: "text", "thinking", the index of a tool call, or None."""
         self._thinking: list[str] = []
         self._called = False
+        self._pings = 0
 
     def feed(self, event: Event, choice: int = 0) -> list[Frame]:
         if self._finished:
@@ -140,8 +141,19 @@ class MessageStream:
         body = error_body(error, Protocol.ANTHROPIC, self._request_id)
         return [*self._stop_block(), Frame(body, "error")]
 
-    def ping(self) -> Frame:
-        return Frame({"type": "ping"}, "ping")
+    def ping(self) -> list[Frame]:
+        """Official clients drop pings unseen, and programs on them give up after some minutes without an event: now and
+        then it is a piece of text without a letter, in the block that is open or will be the answer's first."""
+        self._pings += 1
+        if self._pings % PINGS_TO_AN_EVENT or self._finished:
+            return [Frame({"type": "ping"}, "ping")]
+        match self._open:
+            case None | "text":
+                return self._delta("text", {"type": "text_delta", "text": ""})
+            case "thinking":
+                return [self._block_delta({"type": "thinking_delta", "thinking": ""})]
+            case _:
+                return [self._block_delta({"type": "input_json_delta", "partial_json": ""})]
 
     def _finish(self, event: Finished) -> list[Frame]:
         if self._prompt == (0, 0):

@@ -16,10 +16,7 @@ from core.calls.requests import (
     Sampling,
     TextPart,
     ThinkingPart,
-    Tool,
     ToolCallPart,
-    ToolChoice,
-    ToolMode,
     ToolResultPart,
 )
 from core.errors import InvalidRequest, UnsupportedInput
@@ -34,6 +31,7 @@ from server.openai.schema import (
     SamplingFields,
     TemplateKwargs,
 )
+from server.openai.tools import INPUT, OldCalls, shape, tool_choice, tools
 from server.reading import MAX_VALUES, count_values
 
 REFUSED = {
@@ -54,6 +52,7 @@ ROLES = {
     "user": Role.USER,
     "assistant": Role.ASSISTANT,
     "tool": Role.TOOL,
+    "function": Role.TOOL,
 }
 
 
@@ -69,30 +68,33 @@ def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
 
     Raises InvalidRequest, InvalidImage or UnsupportedInput, with the field's path as `param`.
     """
-    warnings = ineffective(unknown_fields(body))
+    named = any(message.name is not None and message.role != "function" for message in body.messages)
+    warnings = ineffective([*unknown_fields(body), *(["messages[].name"] if named else [])])
     refuse(body)
     check_arguments(
         (
-            (f"messages[{place}]", call.function.arguments)
+            (
+                f"messages[{place}]",
+                call.function.arguments if call.function else call.custom.input if call.custom else "",
+            )
             for place, message in enumerate(body.messages)
             for call in message.tool_calls or ()
         ),
         "messages",
     )
     schema = _response_schema(body)
+    old = OldCalls()
     request = GenerationRequest(
         model=body.model,
-        messages=tuple(
-            _message(message, f"messages[{index}]", images, warnings) for index, message in enumerate(body.messages)
-        ),
-        tools=_tools(body),
-        tool_choice=_tool_choice(body),
+        messages=tuple(_message(message, index, old, images, warnings) for index, message in enumerate(body.messages)),
+        tools=tools(body),
+        tool_choice=tool_choice(body),
         sampling=sampling(body, body.max_completion_tokens or body.max_tokens, _logprobs(body)),
         thinking=thinking(body.chat_template_kwargs, body.reasoning_effort),
         json_schema=schema,
         source="openai",
     )
-    return Decoded(request, tuple(warnings), one_call=body.parallel_tool_calls is False)
+    return Decoded(request, tuple(warnings), one_call=body.parallel_tool_calls is False or shape(body).old)
 
 
 def decode_completion(body: CompletionRequest) -> Decoded:
@@ -160,40 +162,16 @@ def _response_schema(body: ChatRequest) -> Mapping[str, Any] | None:
     )
 
 
-def _tools(body: ChatRequest) -> tuple[Tool, ...]:
-    tools: list[Tool] = []
-    for index, item in enumerate(body.tools or ()):
-        if item.type == "function" and item.function is None:
-            raise InvalidRequest(
-                f"tools[{index}].function is missing: a tool needs it, with a name and parameters.",
-                f"tools[{index}].function",
-            )
-        if item.type != "function" or item.function is None:
-            raise InvalidRequest(
-                f"tools[{index}] is of type {item.type!r}; only functions can be called here.", f"tools[{index}].type"
-            )
-        parameters = item.function.parameters or {"type": "object", "properties": {}}
-        function = item.function
-        tools.append(Tool(function.name, function.description or "", parameters, bool(function.strict)))
-    return tuple(tools)
-
-
-def _tool_choice(body: ChatRequest) -> ToolChoice:
-    choice = body.tool_choice
-    if choice is None:
-        return ToolChoice()
-    if isinstance(choice, str):
-        return ToolChoice(ToolMode(choice))
-    if choice.type != "function" or choice.function is None:
-        raise InvalidRequest("tool_choice must be none, auto, required, or a function with its name.", "tool_choice")
-    return ToolChoice(ToolMode.REQUIRED, choice.function.name)
-
-
-def _message(message: ChatMessage, path: str, images: Mapping[str, ImageData], warnings: list[str]) -> Message:
+def _message(
+    message: ChatMessage, place: int, old: OldCalls, images: Mapping[str, ImageData], warnings: list[str]
+) -> Message:
+    path = f"messages[{place}]"
     role = ROLES.get(message.role)
     if role is None:
         raise InvalidRequest(f"{path} has the role {message.role!r}; the roles are {', '.join(ROLES)}.", f"{path}.role")
     content = [_part(part, f"{path}.content[{index}]", images) for index, part in enumerate(message.content)]
+    if message.role == "function":
+        return Message(role, (ToolResultPart(old.answered(message, path), tuple(content)),))
     if role is Role.TOOL:
         if not message.tool_call_id:
             raise InvalidRequest(f"{path} has the role tool and needs tool_call_id.", f"{path}.tool_call_id")
@@ -204,9 +182,18 @@ def _message(message: ChatMessage, path: str, images: Mapping[str, ImageData], w
     parts += content
     if role is Role.ASSISTANT:
         for index, call in enumerate(message.tool_calls or ()):
-            where = f"{path}.tool_calls[{index}].function.arguments"
-            arguments = call_arguments(call.function.arguments, where, warnings)
-            parts.append(ToolCallPart(call.id, call.function.name, arguments))
+            where = f"{path}.tool_calls[{index}]"
+            if call.custom is not None:
+                parts.append(ToolCallPart(call.id, call.custom.name, {INPUT: call.custom.input}))
+            elif call.function is not None:
+                arguments = call_arguments(call.function.arguments, f"{where}.function.arguments", warnings)
+                parts.append(ToolCallPart(call.id, call.function.name, arguments))
+            else:
+                raise InvalidRequest(f"{where} needs function, with a name and arguments.", f"{where}.function")
+        if message.function_call is not None:
+            arguments = call_arguments(message.function_call.arguments, f"{path}.function_call.arguments", warnings)
+            name = message.function_call.name
+            parts.append(ToolCallPart(old.called(name, place), name, arguments))
     return Message(role, tuple(parts))
 
 

@@ -16,7 +16,7 @@ from core.calls.events import (
     Usage,
 )
 from server.errors import ApiError, Protocol, error_body
-from server.frames import Frame
+from server.frames import PINGS_TO_AN_EVENT, Frame
 from server.openai.encode import Head, usage_body
 
 
@@ -47,6 +47,7 @@ class CompletionStream:
         self._include_usage = include_usage
         self._echo = echo
         self._lengths: dict[int, int] = {}
+        self._pings = 0
         self._usages: dict[int, Usage] = {}
 
     def feed(self, event: Event, choice: int = 0) -> list[Frame]:
@@ -73,8 +74,11 @@ class CompletionStream:
     def fail(self, error: ApiError) -> list[Frame]:
         return [Frame(error_body(error, Protocol.OPENAI, ""))]
 
-    def ping(self) -> Frame:
-        return Frame(comment="waiting")
+    def ping(self) -> list[Frame]:
+        self._pings += 1
+        if self._pings % PINGS_TO_AN_EVENT or 0 in self._usages:
+            return [Frame(comment="waiting")]
+        return self._chunk(0, "")
 
     def _chunk(
         self, choice: int, text: str, reason: str | None = None, logprobs: Sequence[TokenLogprob] = ()

@@ -13,6 +13,7 @@ from server.openai.encode import ChatStream, Head, chat_body
 from server.openai.encode_completion import CompletionStream, completion_body
 from server.openai.responses import routes as responses
 from server.openai.schema import ChatRequest, CompletionRequest
+from server.openai.tools import shape
 from server.reading import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
@@ -27,13 +28,13 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
         request, body.model, lambda: image_urls(body), lambda images: decode_chat(body, images)
     )
     head = Head(decoded.request.model)
-    include_usage = body.stream_options is not None and body.stream_options.include_usage
+    include_usage, calls = body.stream_options is not None and body.stream_options.include_usage, shape(body)
     return await answer(
         request,
         request.app.state.engine,
         decoded,
-        encoder=ChatStream(head, include_usage=include_usage) if body.stream else None,
-        whole=lambda results: chat_body(head, results),
+        encoder=ChatStream(head, include_usage=include_usage, shape=calls) if body.stream else None,
+        whole=lambda results: chat_body(head, results, calls),
         choices=body.n or 1,
     )
 

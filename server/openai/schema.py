@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from server.body import MAX_MESSAGES, MAX_PARTS, MAX_TOOLS, Body, Items, Name
+from server.invalid import cut
 
 
 def _as_parts(content: Any) -> Any:
@@ -26,6 +27,20 @@ def _as_list(value: Any) -> Any:
 
 def _as_image(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
+
+
+def _token_numbers(biases: Any) -> Any:
+    odd = (
+        next((key for key in biases if not str(key).strip().lstrip("-").isdecimal()), None)
+        if isinstance(biases, dict)
+        else None
+    )
+    if odd is not None:
+        raise ValueError(
+            f"it gives a bias to {cut(str(odd))!r}, which is no token: send the numbers of tokens in the model's "
+            'vocabulary, such as {"1234": -100}'
+        )
+    return biases
 
 
 class ImageUrl(Body):
@@ -44,10 +59,16 @@ class CalledFunction(Body):
     arguments: str = ""
 
 
+class CalledTool(Body):
+    name: Name
+    input: str = ""
+
+
 class ToolCallItem(Body):
     id: Name = ""
     type: Name = "function"
-    function: CalledFunction
+    function: CalledFunction | None = None
+    custom: CalledTool | None = None
 
 
 class ChatMessage(Body):
@@ -56,6 +77,9 @@ class ChatMessage(Body):
     reasoning_content: str | None = None
     tool_calls: Annotated[Items[ToolCallItem], Field(max_length=MAX_PARTS)] | None = None
     tool_call_id: Name | None = None
+    name: Name | None = None
+    """Of the function whose result a message of role function is."""
+    function_call: CalledFunction | None = None
 
 
 class FunctionSpec(Body):
@@ -65,18 +89,46 @@ class FunctionSpec(Body):
     strict: bool | None = None
 
 
+class Grammar(Body):
+    syntax: Name
+    definition: str = ""
+
+
+class CustomFormat(Body):
+    type: Name
+    grammar: Grammar | None = None
+
+
+class CustomSpec(Body):
+    """A tool that is called with a text."""
+
+    name: Name = Field(min_length=1)
+    description: str | None = None
+    format: CustomFormat | None = None
+
+
 class ToolItem(Body):
     type: Name = "function"
     function: FunctionSpec | None = None
+    custom: CustomSpec | None = None
 
 
 class NamedFunction(Body):
     name: Name
 
 
+class AllowedTools(Body):
+    mode: Literal["auto", "required"] = "auto"
+    tools: Annotated[Items[NamedTool], Field(max_length=MAX_TOOLS)] = Field(default=[])
+
+
 class NamedTool(Body):
+    """One tool that must be called, or those that may be."""
+
     type: Name
     function: NamedFunction | None = None
+    custom: NamedFunction | None = None
+    allowed_tools: AllowedTools | None = None
 
 
 class JsonSchemaSpec(Body):
@@ -110,7 +162,7 @@ class SamplingFields(Body):
     repetition_penalty: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    logit_bias: dict[int, float] | None = None
+    logit_bias: Annotated[dict[int, float], BeforeValidator(_token_numbers)] | None = None
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: Annotated[Items[str], BeforeValidator(_as_list)] | None = None
 
@@ -130,6 +182,8 @@ class ChatRequest(CompletionFields):
     top_logprobs: int | None = None
     tools: Annotated[Items[ToolItem], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    functions: Annotated[Items[FunctionSpec], Field(max_length=MAX_TOOLS)] | None = None
+    function_call: Literal["none", "auto"] | NamedFunction | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: Name | None = None

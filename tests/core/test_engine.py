@@ -310,12 +310,24 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: Engine) -
     assert str(window) in str(caught.value)
 
 
-def test_a_hopeless_prompt_is_refused_without_reading_it_all(engine: Engine) -> None:
-    text = "word " * 200_000
-    handle = engine.generate(request(text))
-    with pytest.raises(ContextOverflow, match="more than") as caught:
-        handle.result()
-    assert caught.value.prompt_tokens < len(text) // 20
+@pytest.mark.parametrize("words", [24_001, 62_000])
+def test_a_hopeless_prompt_is_counted_and_refused_with_its_number(engine: Engine, words: int) -> None:
+    asked, short = request("word " * words), request("word " * 100)
+    counted = engine.count_tokens(asked).result(60).tokens
+    assert counted - words == engine.count_tokens(short).result(60).tokens - 100
+    with pytest.raises(
+        ContextOverflow, match=f"has {counted} tokens .* maximum context length is 4096 tokens"
+    ) as caught:
+        engine.generate(asked).result()
+    assert caught.value.prompt_tokens == counted
+
+
+def test_a_vast_prompt_is_refused_without_reading_it_all_and_can_be_counted(engine: Engine) -> None:
+    asked = request("word " * 450_000)
+    with pytest.raises(ContextOverflow, match="has more than .* maximum context length is 4096 tokens") as caught:
+        engine.generate(asked).result()
+    assert 2 * 4096 < caught.value.prompt_tokens < 20_000
+    assert engine.count_tokens(asked).result(120).tokens > 450_000
 
 
 def test_an_empty_conversation_is_refused(engine: Engine) -> None:

@@ -53,6 +53,9 @@ class ScriptedCatalog:
 
     refresh = list
 
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     def see(self, model_id: str) -> None:
         """Make it a model that takes images."""
         self.infos[model_id] = replace(self.infos[model_id], kind=ModelKind.VISION, images=True)

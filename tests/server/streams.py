@@ -131,7 +131,7 @@ def check_openai(events: list[Heard], *, choices: int = 1, usage: bool = False) 
         message: dict[str, Any] = {"content": "", "reasoning_content": "", "tool_calls": {}}
         message["finish_reason"] = mine[-1]["finish_reason"]
         for choice in mine:
-            message["content"] += choice["delta"].get("content", "")
+            message["content"] += choice["delta"].get("content") or ""
             message["reasoning_content"] += choice["delta"].get("reasoning_content", "")
             for call in choice["delta"].get("tool_calls", []):
                 if "id" in call:

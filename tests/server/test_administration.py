@@ -17,6 +17,7 @@ from core.keys import add_key, revoke_key
 from core.settings import Settings
 from server.lifecycle import ApiServer
 from tests.conftest import Api, served
+from tests.core.test_engine_pool import held
 from tests.server.conftest import Staged
 from tests.server.scripted import Play
 
@@ -186,7 +187,7 @@ def test_monitors_leave_no_trace_in_the_record(stage: Staged) -> None:
 
 def test_an_eviction_is_counted_as_one(settings: Settings, tmp_path: Path) -> None:
     """Where two models do not fit, the second takes the first one's place."""
-    small = settings.model_copy(update={"memory_budget_gb": 0.034, "data_dir": tmp_path})
+    small = settings.model_copy(update={"memory_budget_gb": 0.034 + held() / 1e9, "data_dir": tmp_path})
     with Engine(small) as engine:
         for api in served(engine, small):
             with httpx.Client(base_url=api.url, headers={"x-api-key": api.key}, timeout=60) as http:

@@ -138,7 +138,8 @@ def test_an_unknown_model_is_404_with_the_nearest_names(stage: Staged, path: str
     body = json.dumps(CHAT | {"model": "../../etc/passwd\ud800"})
     answer = one.http.post(path, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 404
-    assert "toy" in answer.json()["error"]["message"]
+    message = answer.json()["error"]["message"]
+    assert message.endswith("There are toy, a/b/c: GET /v1/models lists them.")
     assert one.engine.plays == []
     if path == PATHS[0]:
         assert (answer.json()["error"]["code"], answer.json()["error"]["param"]) == ("model_not_found", "model")
@@ -151,7 +152,8 @@ def test_an_unknown_model_is_404_with_the_nearest_names(stage: Staged, path: str
 def test_a_special_name_in_another_case_is_suggested(stage: Staged, path: str, name: str) -> None:
     answer = stage().http.post(path, json=CHAT | {"model": name})
     assert answer.status_code == 404
-    assert answer.json()["error"]["message"].endswith(f"Did you mean {name.lower()}?")
+    told = f"Did you mean {name.lower()}? GET /v1/models lists what is there."
+    assert answer.json()["error"]["message"].endswith(told)
 
 
 def test_image_addresses_reach_nothing_inside_and_are_counted(stage: Staged) -> None:

@@ -25,6 +25,7 @@ from core.calls.events import (
 from core.errors import ModelUnloaded
 from server.anthropic.encode import MessageStream
 from server.errors import from_engine
+from server.frames import PINGS_TO_AN_EVENT
 from server.openai.encode import ChatStream, Head
 from server.openai.encode_completion import CompletionStream
 from tests.server.streams import check_anthropic, check_openai, encoded
@@ -142,6 +143,50 @@ def test_tool_arguments_go_out_in_fragments_as_they_come() -> None:
         "prompt_tokens_details": {"cached_tokens": 4},
         "completion_tokens_details": {"reasoning_tokens": 3},
     }
+
+
+def test_an_answer_that_begins_with_a_call_has_null_for_its_content() -> None:
+    call: list[Event] = [ToolCallStart(0, "call_a", "f"), ToolCallDelta(0, "{}")]
+    end = Finished(FinishReason.TOOL_CALLS, Usage(9, 20), Timing())
+    for events, content in (
+        (call, None),
+        ([ThinkingDelta("Hm."), *call], None),
+        ([TextDelta("So."), *call], ""),
+        ([ThinkingDelta("Hm."), TextDelta("So.")], None),
+    ):
+        stream = ChatStream(Head("m"))
+        chunks = encoded([frame for event in [*events, end] for frame in stream.feed(event)])
+        assert chunks[0].data["choices"][0]["delta"] == {"role": "assistant", "content": content}
+    stream = ChatStream(Head("m"))
+    silent = [frame for event in (ThinkingDelta("Hm."), end) for frame in stream.feed(event)]
+    assert encoded(silent)[-1].data["choices"][0]["delta"] == {"content": ""}
+
+
+PINGS = 3 * PINGS_TO_AN_EVENT
+
+
+def test_long_silence_has_events_that_clients_count_as_life() -> None:
+    """The official Anthropic clients drop `ping`; those of OpenAI skip comments."""
+    end = Finished(FinishReason.STOP, Usage(9, 2), Timing())
+    for events in ([], [Prefill(1, 9)], [Prefill(1, 9), ThinkingDelta("Hm.")], [ToolCallStart(0, "call_a", "f")]):
+        claude = MessageStream("msg_1", "m", "req_1")
+        frames = [frame for event in events for frame in claude.feed(event)]
+        pings = [frame for _ in range(PINGS) for frame in claude.ping()]
+        assert sum(one.event == "content_block_delta" for one in encoded(pings)) == 3
+        frames += [*pings, *(frame for event in (TextDelta("Hi"), end) for frame in claude.feed(event))]
+        message = check_anthropic(encoded(frames))
+        assert "".join(block.get("text", "") for block in message["content"]) == "Hi"
+        assert message["usage"]["input_tokens"] == 9
+
+        openai = ChatStream(Head("m"))
+        frames = [frame for event in events for frame in openai.feed(event)]
+        pings = [frame for _ in range(PINGS) for frame in openai.ping()]
+        assert sum("role" not in one.data["choices"][0]["delta"] for one in encoded(pings)) == 3
+        frames += [*pings, *(frame for event in (TextDelta("Hi"), end) for frame in openai.feed(event))]
+        (answer,) = check_openai(encoded([*frames, *openai.close()]))
+        assert answer["content"] == "Hi"
+    plain = CompletionStream(Head("m", "cmpl"), echo="Say")
+    assert len(encoded([frame for _ in range(PINGS) for frame in plain.ping()])) == 3
 
 
 def test_a_stop_sequence_is_named_and_wins_over_the_reason() -> None:

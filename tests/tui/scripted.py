@@ -283,7 +283,7 @@ class ScriptedServer:
     """Stands where ApiServer stands; listens nowhere. Starting and stopping wait for `may_go`."""
 
     def __init__(self) -> None:
-        self.record = WireRecord()
+        self.record = WireRecord(evidence_bytes=1_000_000)
         self.key: str | None = "assay-scripted-key"
         self.started_on: list[int | None] = []
         self.stopped = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from textual.worker import Worker, WorkerError
 from core.calls.requests import Role
 from core.chats.history import Draft
 from core.chats.settings import ChatSettings
-from core.chats.tree import Node, Place
+from core.chats.tree import Node, Place, Turn
 from core.errors import EngineError
 from tui.chat.answer_view import AnswerView
 from tui.chat.attachments import Attachments
@@ -279,6 +279,18 @@ class KeptChat(Vertical):
             except EngineError as error:
                 self.notify(error.message, title="Drafts are not read", severity="warning")
         await self._go_to(Opened(Conversation(), self.defaults, written))
+
+    @work(exclusive=True, group=TURNS_THE_PAGE)
+    async def show_turns(self, turns: Sequence[Turn], settings: ChatSettings, model: str) -> None:
+        """Show a conversation from elsewhere as a chat, which is saved; `model` answers it from now on."""
+        self._end_answer()
+        if self._saver is not None and self.is_new and self._written():
+            self._saver.put_aside(self._written(), self._model, self.settings)
+        else:
+            self._keep_written()
+        await self._go_to(Opened(Conversation(*turns), settings, Written()))
+        self.bar.choose(model)
+        self._save()
 
     @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_saved_chats(self) -> None:

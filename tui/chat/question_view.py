@@ -23,8 +23,9 @@ BETWEEN = 2
 class QuestionView:
     """A turn of the person's, or a tool's result that they typed."""
 
-    def __init__(self, message: Message, node: Node | None = None, put_off: bool = False) -> None:
+    def __init__(self, message: Message, node: Node | None = None, put_off: bool = False, who: str = "you") -> None:
         self.message = message
+        self.who = who
         self.node = node
         self.put_off = put_off
         """Whether another wording of it has been written and not sent."""
@@ -59,7 +60,7 @@ class QuestionView:
 
     def lines(self, width: int, look: Look) -> list[Line]:
         dim = "$dim"
-        label = "tool result" if self.message.role is Role.TOOL else "you"
+        label = "tool result" if self.message.role is Role.TOOL else self.who
         draft = Content.styled("  draft", "not bold $warning") if self.put_off else ""
         head = Content.assemble(label, versions(self.node), draft)
         lines = text_lines(

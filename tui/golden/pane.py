@@ -20,7 +20,10 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from core.calls.events import GenerationResult
+from core.calls.requests import GenerationRequest
 from core.errors import EngineError
+from core.golden.draft import save_case
 from core.golden.plan import RunOptions, answering, make_plan
 from core.golden.progress import AttemptFinished, AttemptStarted, ModelLoading, ModelReady, RunEvent, RunWarning
 from core.golden.reading import load_suite
@@ -122,6 +125,23 @@ class GoldenPane(Vertical):
         self._folder = folder
         self._suite_read.clear()
         self._read()
+
+    @work(group="add-case")
+    async def add_case(self, request: GenerationRequest, result: GenerationResult) -> None:
+        """Write a case made of a request into the suite that is open; the built-in one stays as it is."""
+        if self._services is None:
+            return
+        folder = self._services.settings.data_dir / "golden" if self._folder == BUILTIN else self._folder
+        try:
+            name = await off_loop(lambda: save_case(folder, request, result), "add-case")
+        except EngineError as error:
+            self.notify(error.message, title="No golden prompt", severity="warning", timeout=10)
+            return
+        self.notify(f"Saved as {name} in {folder}. Its check is a proposal: read {name}.toml.", timeout=10)
+        if not self.busy:
+            self.open_suite(folder)
+            await self._suite_read.wait()
+            self.table.select(name)
 
     @work(exclusive=True, group="recall")
     async def show_run(self, data_dir: Path, name: str) -> None:

@@ -6,23 +6,26 @@ import time
 from typing import ClassVar
 
 from rich.cells import cell_len
-from textual import getters, on
+from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
-from server.wire import WireEntry, WireState
+from server.evidence import Exchange
+from server.wire import WireEntry
 from tui.actions import bindings
 from tui.figures import number, seconds
-from tui.foreign import plain, short_name, shorten
+from tui.foreign import one_line, plain, short_name, shorten
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import ApiPhase, WorkbenchState
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
+from tui.widgets.text_fields import LineField
+from tui.wire.entry_text import STYLES, entry_content
 
 ROOMY = 132
 """From this width on columns are called what they are."""
@@ -39,18 +42,15 @@ COLUMNS = (
     Column("tps", "tok/s", 6, right=True, roomy=Column("tps", "tokens/s", 8, ROOMY, right=True)),
     Column("state", "state", 9),
 )
-_STYLES = {
-    WireState.STREAMING: "$success",
-    WireState.PREFILL: "$warning",
-    WireState.LOADING: "$warning",
-    WireState.QUEUED: "$warning",
-    WireState.FAILED: "$error",
-    WireState.CANCELLED: "$dim",
-    WireState.DONE: "$foreground 80%",
-}
 REDRAWS_PER_S = 5
 OFF = "The API is off. ^t starts it; requests from outside appear here."
 QUIET = "No request yet. s shows the address, the key and ready-made programs."
+
+
+def _words(entry: WireEntry) -> str:
+    """What the filter looks at."""
+    told = (entry.client, entry.key, entry.model, entry.protocol, entry.path, entry.state, entry.status, entry.error)
+    return " ".join(str(part or "") for part in told).lower()
 
 
 class WirePane(Vertical):
@@ -61,9 +61,18 @@ class WirePane(Vertical):
     class SnippetsWanted(Message):
         pass
 
+    class GoOn(Message):
+        """The person wants to go on with a request in the "chat", or to have it as a "golden" prompt."""
+
+        def __init__(self, where: str, exchange: Exchange) -> None:
+            super().__init__()
+            self.where = where
+            self.exchange = exchange
+
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
 
     table = getters.query_one("#wire-table", RowTable)
+    filter_box = getters.query_one("#wire-filter", Input)
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id, classes="pane")
@@ -74,6 +83,7 @@ class WirePane(Vertical):
         """What `_offers` said when the keys were drawn last."""
 
     def compose(self) -> ComposeResult:
+        yield LineField(placeholder="a client, key, model, path, state or error", id="wire-filter", compact=True)
         yield RowTable(COLUMNS, self._cell, empty=OFF, id="wire-table", newest_first=True)
         yield Static(id="wire-detail", markup=False)
 
@@ -84,14 +94,17 @@ class WirePane(Vertical):
 
     def jump_targets(self) -> list[Target]:
         """What the jump overlay has letters for here."""
-        return [Target("w", "wire", self.table.rows)]
+        return [
+            Target("w", "wire", self.table.rows),
+            Target("s", "search requests", self.filter_box, self.action_filter),
+        ]
 
     def focus_main(self) -> None:
         self.screen.set_focus(self.table.rows)
 
     def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
         if self.is_mounted and before.api is not now.api:
-            self.table.say(QUIET if now.api is ApiPhase.ON else OFF)
+            self._say_why_empty()
             self._refresh_keys()
 
     def redraw(self) -> None:
@@ -101,11 +114,41 @@ class WirePane(Vertical):
         entries = self._services.server.record.entries()
         self._entries = {entry.id: entry for entry in reversed(entries)}
         self.table.widest = max((cell_len(entry.client) for entry in entries), default=0)
-        self.table.show(list(self._entries))
+        words = self.filter_box.value.lower().split()
+        shown = [entry.id for entry in self._entries.values() if all(word in _words(entry) for word in words)]
+        if entries and not shown:
+            self.table.say(f"No request matches {one_line(self.filter_box.value)!r}. Escape clears the filter.")
+        self.table.show(shown)
         live = sum(not entry.state.over for entry in entries)
         self._refresh_keys()
-        self.border_subtitle = f"{live} running, {len(entries)} in all" if entries else ""
+        found = f"{len(shown)} of {len(entries)} shown, " if words else ""
+        self.border_subtitle = f"{found}{live} running, {len(entries)} in all" if entries else ""
         self._show_detail()
+
+    def action_filter(self) -> None:
+        self.filter_box.display = True
+        self.screen.set_focus(self.filter_box)
+
+    @on(Input.Changed, "#wire-filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._say_why_empty()
+        self.redraw()
+
+    @on(Input.Submitted, "#wire-filter")
+    def _filter_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.filter_box.display = bool(self.filter_box.value)
+        self.focus_main()
+
+    def clear_filter(self) -> None:
+        """Show every request again, and go to the rows."""
+        self.filter_box.value = ""
+        self.filter_box.display = False
+        self.focus_main()
+
+    def _say_why_empty(self) -> None:
+        self.table.say(QUIET if self.state.api is ApiPhase.ON else OFF)
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         entry, dim = self._entries[key], "$dim"
@@ -131,7 +174,7 @@ class WirePane(Vertical):
             case "tps":
                 return Content(f"{entry.tps:.0f}" if entry.tps else "")
             case _:
-                return Content.styled(entry.state.value, _STYLES[entry.state])
+                return Content.styled(entry.state.value, STYLES[entry.state])
 
     @on(RowTable.Moved)
     def _row_moved(self, event: RowTable.Moved) -> None:
@@ -159,36 +202,41 @@ class WirePane(Vertical):
         detail.display = entry is not None
         if entry is None:
             return
-        dim = "$dim"
-        lines = [
-            Content.assemble(
-                plain(f"{entry.method} {entry.path}", "bold"),
-                (f"  {entry.status or ''}  {'stream' if entry.stream else ''}", dim),
-            ),
-            Content.assemble(
-                ("client  ", dim),
-                plain(entry.client),
-                ("   key  " if entry.key else "", dim),
-                plain(entry.key),
-                ("   model  ", dim),
-                plain(entry.model or "none"),
-            ),
-            Content.assemble(
-                (
-                    f"{entry.prompt_tokens} prompt tokens ({entry.cached_tokens} cached), {entry.completion_tokens} "
-                    f"completion tokens, {seconds(entry.duration_s)}   {entry.id}",
-                    dim,
-                )
-            ),
-        ]
-        if entry.error:
-            lines.append(plain(entry.error, "$error"))
-        redraw(detail, Content("\n").join(lines))
+        redraw(detail, entry_content(entry))
 
     def action_kill(self) -> None:
         key = self.table.selected
         if key is None or self._services is None or not self._services.server.record.kill(key):
             self.notify("This request does not run.")
+
+    @work(exclusive=True, group="exchange")
+    async def action_open(self) -> None:
+        """Show the row's request as a conversation."""
+        key, services = self.table.selected, self._services
+        if key is None or services is None:
+            self.notify("No request is chosen.")
+            return
+        from tui.wire.exchange_screen import ExchangeScreen
+
+        url = self.state.api_url or f"http://{services.settings.host}:{services.settings.port}"
+        wanted = await self.app.push_screen_wait(ExchangeScreen(services.server.record, key, url))
+        if wanted is not None:
+            self.post_message(self.GoOn(*wanted))
+
+    def action_keep(self) -> None:
+        """Keep what is said from now on, or forget all of it."""
+        if self._services is None:
+            return
+        evidence = self._services.server.record.evidence
+        if not evidence.can_be_on:
+            self.notify("wire_mb is 0 in the settings: what is said is not kept.", timeout=5)
+            return
+        evidence.on = not evidence.on
+        self.notify(
+            "What clients ask and are answered is kept from now on, in memory alone."
+            if evidence.on
+            else "What clients asked and were answered is forgotten, and not kept any more."
+        )
 
     def action_snippets(self) -> None:
         self.post_message(self.SnippetsWanted())

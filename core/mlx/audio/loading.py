@@ -11,7 +11,8 @@ from core.catalog import ModelInfo
 from core.catalog.audio_tasks import AudioTask, audio_task
 from core.errors import ModelBroken, UnsupportedInput
 from core.mlx.models.folder_view import readable
-from core.mlx.models.loading import evaluate, loading
+from core.mlx.models.lexicon import loading
+from core.mlx.models.loading import evaluate
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 

@@ -1,4 +1,4 @@
-"""Requests whose prompt tokens are to be counted: read as for an answer, a piece between two steps of the others."""
+"""Prompts with images that are to be counted: read as for an answer, a piece between two steps of the others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Counting:
         request, future = self._waiting[0]
         try:
             if not future.cancelled():
-                self._reading = self._reading or prepare_inputs(request, self._loaded)
+                self._reading = self._reading or prepare_inputs(request, self._loaded, fitting=False)
                 next(self._reading)
                 return
         except StopIteration as end:

@@ -17,13 +17,13 @@ from core.errors import EngineError
 from core.mlx.decoding.batch import Batch
 from core.mlx.decoding.prefill_task import PrefillTask, next_alone, next_group
 from core.mlx.decoding.prefix_reuse import PrefixReuse
-from core.mlx.decoding.reader import check_window
 from core.mlx.decoding.row import Row
 from core.mlx.decoding.text_prefill import TextPrefill
 from core.mlx.decoding.vision_prefill import VisionPrefill
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.vision_decoder import RopeOffset, VisionDecoder
+from core.mlx.prompt.token_counts import check_fit
 from core.mlx.token_budget import TokenBudget
 
 PATIENCE = 3
@@ -183,7 +183,7 @@ class PrefillStage:
             self._budget.saw(work.done - before, time.monotonic() - began)
         inputs = task.inputs
         if inputs.length != row.prompt_tokens:  # an image has another number of tokens than its processor said
-            check_window(inputs, self._loaded)
+            check_fit(self._loaded, inputs.length)
             row.prompt_tokens, row.image_tokens = inputs.length, inputs.image_tokens
         row.prefilled = work.done
         row.cached = min(row.cached, work.done)  # a model that cannot go on from there has begun anew

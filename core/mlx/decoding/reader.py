@@ -24,8 +24,9 @@ from core.mlx.models.precision import precision
 from core.mlx.models.sampling import LogitsProcessor, make_processors, make_sampler, resolve
 from core.mlx.models.templates import aside, finished
 from core.mlx.prompt.chat_template import Prompt
-from core.mlx.prompt.inputs import Inputs, overflow, prepare_inputs
+from core.mlx.prompt.inputs import Inputs, prepare_inputs
 from core.mlx.prompt.snapshot_points import snapshot_points
+from core.mlx.prompt.token_counts import check_fit
 
 T = TypeVar("T")
 
@@ -118,7 +119,7 @@ class RequestReader:
 
     def _inputs(self, request: GenerationRequest) -> Generator[None, None, Inputs]:
         inputs = yield from prepare_inputs(request, self._loaded)
-        check_window(inputs, self._loaded)
+        check_fit(self._loaded, inputs.length)
         return inputs
 
     def _grammar(self) -> Any:
@@ -165,10 +166,3 @@ def _detokenizer(inputs: Inputs, loaded: LoadedWeights) -> Any:
             made.finalize()
         _ = made.last_segment
     return made
-
-
-def check_window(inputs: Inputs, loaded: LoadedWeights) -> None:
-    """Raise ContextOverflow with both numbers when a prompt leaves no room for an answer."""
-    window = loaded.context_length
-    if inputs.length >= window:
-        raise overflow(loaded.info.id, str(inputs.length), inputs.length, window)

@@ -12,7 +12,8 @@ import numpy as np
 from core.catalog import Float32, ModelInfo
 from core.errors import UnsupportedInput
 from core.mlx.models.folder_view import readable
-from core.mlx.models.loading import evaluate, loading
+from core.mlx.models.lexicon import loading
+from core.mlx.models.loading import evaluate
 from core.mlx.models.precision import arrange
 
 

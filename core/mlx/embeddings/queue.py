@@ -12,7 +12,7 @@ from core.calls.clock import Clock
 from core.calls.embedding import Embedding, EmbeddingResult
 from core.errors import ContextOverflow, EngineError, InvalidRequest
 from core.mlx.embeddings.loading import LoadedEmbedder
-from core.mlx.models.too_long import tokens_beyond
+from core.mlx.models.too_long import maximum, tokens_beyond
 
 TOKENIZED_AT_ONCE = 32
 """Texts that are tokenized together, ahead of the batch: the tokenizer spreads them over the cores."""
@@ -141,7 +141,10 @@ class TextQueue:
 
     def _overflow(self, place: int, tokens: str, counted: int) -> ContextOverflow:
         limit = self._loaded.context_length
-        told = f"input[{place}] has {tokens} tokens and {self._loaded.info.id} reads at most {limit}. Split it."
+        told = (
+            f"input[{place}] has {tokens} tokens and {self._loaded.info.id} reads at most {limit}. {maximum(limit)} "
+            "Split the text."
+        )
         return ContextOverflow(told, counted, limit, "input")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -27,11 +28,13 @@ from core.calls.requests import (
 )
 from core.errors import InvalidRequest, UnsupportedInput, ended
 from core.mlx.models.formats import Markers
-from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.lexicon import Lexicon
 from core.mlx.models.markup import Markup
 from core.mlx.models.templates import TemplateStopped
 
 Turns = list[dict[str, Any]]
+
+SURROGATES = re.compile("[\ud800-\udfff]+")
 
 REFUSALS = (TemplateError, TypeError, ValueError, KeyError)
 """What templates raise that cannot take a conversation."""
@@ -65,10 +68,17 @@ def tool_schema(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def rendering(request: GenerationRequest, loaded: LoadedWeights) -> Callable[[], Prompt]:
-    """What calls `render` for a loaded model, on any thread: it holds nothing that MLX has made."""
-    vision, image, markup = loaded.processor is not None, loaded.image_text, loaded.markup
-    return partial(render, request, loaded.tokenizer, loaded.markers, vision=vision, image=image, markup=markup)
+def rendering(request: GenerationRequest, lexicon: Lexicon) -> Callable[[], Prompt]:
+    """What renders a request for a model, on any thread: it holds nothing that MLX has made."""
+    vision, image, markup = lexicon.processor is not None, lexicon.image_text, lexicon.markup
+    return partial(_whole, request, lexicon.tokenizer, lexicon.markers, vision=vision, image=image, markup=markup)
+
+
+def _whole(request: GenerationRequest, tokenizer: Any, markers: Markers, *, vision: bool, **more: Any) -> Prompt:
+    """`render`, and the first token where a vision model's template leaves it out: it counts on the processor."""
+    prompt = render(request, tokenizer, markers, vision=vision, **more)
+    bos = tokenizer.bos_token if vision else None
+    return replace(prompt, add_special_tokens=True) if bos and not prompt.text.startswith(bos) else prompt
 
 
 def render(
@@ -269,8 +279,8 @@ def _thinking(thought: str) -> dict[str, str]:
 
 
 def _without_surrogates(text: str) -> str:
-    """Lone surrogates are no text, and tokenizers refuse them."""
-    return text.encode("utf-8", "replace").decode()
+    """Lone surrogates are no text, and tokenizers refuse them. Python replaces them one by one, far too slowly."""
+    return SURROGATES.sub(lambda found: "?" * len(found[0]), text)
 
 
 def _offered(request: GenerationRequest, markers: Markers) -> tuple[dict[str, Any], ...]:
@@ -414,7 +424,7 @@ def _content(parts: Iterable[Part], vision: bool) -> str | list[dict[str, str]]:
     """Neighbouring texts are one text, as templates would make of them."""
     shown = [part for part in parts if isinstance(part, (TextPart, ImagePart))]
     if not vision or not any(isinstance(part, ImagePart) for part in shown):
-        return "".join(part.text for part in shown if isinstance(part, TextPart))
+        return _without_surrogates("".join(part.text for part in shown if isinstance(part, TextPart)))
     made: list[dict[str, str]] = []
     for seen, group in itertools.groupby(shown, key=lambda part: isinstance(part, ImagePart)):
         if seen:

@@ -12,16 +12,16 @@ from rapidfuzz.distance import Prefix
 
 from core.calls.generation_checks import check_images
 from core.calls.requests import GenerationRequest, Message, Role
-from core.errors import ContextOverflow, EngineError, InvalidRequest, UnsupportedInput
+from core.errors import EngineError, UnsupportedInput
 from core.media.images import ImageData, decode, together
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import aside
-from core.mlx.models.too_long import tokens_beyond
 from core.mlx.models.vision_decoder import crossing_layers
 from core.mlx.prompt.chat_template import Prompt, rendering
 from core.mlx.prompt.image_counts import count_image
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
 from core.mlx.prompt.pixels import Pixels
+from core.mlx.prompt.token_counts import empty, overflow
 
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""
@@ -61,47 +61,27 @@ class Inputs:
         return len(self.tokens)
 
 
-def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
+def prepare_inputs(
+    request: GenerationRequest, loaded: LoadedWeights, *, fitting: bool = True
+) -> Generator[None, None, Inputs]:
     """Render and tokenize a request for a loaded model, yielding wherever others may go on meanwhile.
+
+    With `fitting`, what is plainly too long for the window is not read to its end.
 
     Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, ContextOverflow
     for a prompt that is plainly too long, InvalidRequest for an empty one, and what `rendered` raises.
     """
     images = request.images
     check_images(request, loaded.info)
-    if (count := len(request.messages)) > loaded.context_length:  # each takes a token at least
-        raise overflow(loaded.info.id, f"at least {count}", count, loaded.context_length)
-    texts = [request.prompt or "", *(message.plain_text for message in request.messages)]
-    _refuse_hopeless(texts, loaded)  # before a template has copied them
     prompt = yield from aside(rendering(request, loaded))
-    bos = loaded.tokenizer.bos_token if loaded.processor is not None else None
-    if bos and not prompt.text.startswith(bos):  # a template that leaves it out counts on the processor to add it
-        prompt = replace(prompt, add_special_tokens=True)
-    _refuse_hopeless([prompt.text], loaded)
     if images:
-        return (yield from _with_images(prompt, request, loaded))
+        return (yield from _with_images(prompt, request, loaded, fitting))
     tokens = yield from _tokenized(prompt, loaded)
     if not tokens:
-        raise InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
+        raise empty()
     if _cut_anywhere(loaded):
         return Inputs(prompt, tokens, key=list(tokens))
     return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
-
-
-def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
-    """The refusal of a prompt that does not fit; `tokens` says how many it has, in words."""
-    return ContextOverflow(
-        f"The prompt has {tokens} tokens and {model_id} reads at most {window}, the answer included. "
-        "Shorten it, or start a new conversation.",
-        counted,
-        window,
-    )
-
-
-def _refuse_hopeless(texts: Sequence[str], loaded: LoadedWeights) -> None:
-    counted = tokens_beyond(texts, loaded.context_length, partial(loaded.tokenizer.encode, add_special_tokens=False))
-    if counted is not None:
-        raise overflow(loaded.info.id, f"more than {counted}", counted, loaded.context_length)
 
 
 def _tokenized(prompt: Prompt, loaded: LoadedWeights) -> Generator[None, None, list[int]]:
@@ -112,9 +92,12 @@ def _tokenized(prompt: Prompt, loaded: LoadedWeights) -> Generator[None, None, l
     return list((yield from aside(encode)))
 
 
-def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
+def _with_images(
+    prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights, fitting: bool
+) -> Generator[None, None, Inputs]:
     images = together(request.images)
-    yield from _refuse_too_many(prompt, images, loaded)
+    if fitting:
+        yield from _refuse_too_many(prompt, images, loaded)
     smaller = sum(1 for image in images if image.shrunk > 1)
     if smaller:
         note = f"{smaller} of {len(images)} images are looked at smaller: together they have too many pixels"

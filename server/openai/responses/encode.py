@@ -19,14 +19,11 @@ from core.calls.events import (
     Usage,
 )
 from server.errors import ApiError, Protocol, error_body
-from server.frames import Frame
+from server.frames import PINGS_TO_AN_EVENT, Frame
 from server.openai.encode import logprobs
 from server.openai.responses.decode import LOGPROBS, PARAMS, SEALED, includes, known_tools, namespaces, summarised
 from server.openai.responses.output import Call, Events, Item, Text, Thinking
 from server.openai.responses.schema import ChoiceItem, ResponsesRequest
-
-PINGS_TO_AN_EVENT = 8
-"""Most pings are comments. Some clients count events alone as life, and give up after some minutes without one."""
 
 _CODES = {"queue_full": "rate_limit_exceeded", "context_length_exceeded": "context_length_exceeded"}
 """Codes of response.error that clients act upon. The second is not in OpenAI's list of them, and OpenAI sends it."""
@@ -155,12 +152,11 @@ class ResponseStream:
         failed = {"type": "response.failed", "response": self.response()}
         return self._frames([*begun, event | {"error": told}, failed])
 
-    def ping(self) -> Frame:
+    def ping(self) -> list[Frame]:
         self._pings += 1
         if self._number == 0 or self._pings % PINGS_TO_AN_EVENT:
-            return Frame(comment="waiting")
-        (frame,) = self._frames([{"type": "response.in_progress", "response": self.response()}])
-        return frame
+            return [Frame(comment="waiting")]
+        return self._frames([{"type": "response.in_progress", "response": self.response()}])
 
     def collector(self) -> GenerationResult:
         """A result that puts this response together as well."""

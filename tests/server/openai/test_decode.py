@@ -141,7 +141,7 @@ def test_fields_without_effect_are_reported_once_each_and_nulls_are_not() -> Non
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("functions", [{"name": "f"}]),
+        ("function_call", "auto"),
         ("audio", {"voice": "x"}),
         ("modalities", ["text", "audio"]),
         ("chat_template", "x"),

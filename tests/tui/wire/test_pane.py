@@ -75,3 +75,19 @@ async def test_what_a_client_called_itself_is_no_markup(workbench: AssayApp, ser
         await watching(pilot, workbench)
         request(server, client="evil[/bold] \x1b[2J")
         await until(pilot, lambda: "evil[/bold]" in screen_text(workbench))
+
+
+async def test_requests_are_filtered_and_shown_again(workbench: AssayApp, server: ScriptedServer) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await watching(pilot, workbench)
+        request(server, "r1", client="codex")
+        request(server, "r2", client="curl").end(WireState.FAILED, 404, "There is no model.")
+        await until(pilot, lambda: workbench.wire.table.rows.row_count == 2)
+        await pilot.press("slash", *"curl 404", "enter")
+        await until(pilot, lambda: workbench.wire.table.keys == ["r2"])
+        assert "1 of 2 shown" in screen_text(workbench)
+        await pilot.press("slash", *"none")
+        await until(pilot, lambda: "No request matches 'none'." in screen_text(workbench))
+        await pilot.press("escape")
+        await until(pilot, lambda: workbench.wire.table.keys == ["r2", "r1"])
+        assert not workbench.wire.filter_box.display

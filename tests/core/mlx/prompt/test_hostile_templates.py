@@ -189,10 +189,11 @@ def test_who_leaves_or_unloads_need_not_wait_for_it(engine: Engine) -> None:
     answer = engine.generate(request("bad/sly", "now"))
     answer.cancel()
     assert answer.wait(60)
-    counted = engine.count_tokens(request("bad/sly", "now"))
+    answer = engine.generate(request("bad/sly", "now"))
+    assert engine.count_tokens(request("bad/sly", "now")).cancel()
     engine.unload("bad/sly", cancel=True).result(60)
     with pytest.raises(Exception, match="unloaded"):
-        counted.result(60)
+        answer.result()
     assert time.monotonic() - began < 0.9
 
 

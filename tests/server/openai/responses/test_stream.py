@@ -23,8 +23,8 @@ from core.calls.events import (
 )
 from core.errors import ContextOverflow, EngineError, GenerationFailed, InvalidImage, QueueFull, RequestCancelled
 from server.errors import from_engine
-from server.frames import Frame
-from server.openai.responses.encode import PINGS_TO_AN_EVENT, ResponseStream
+from server.frames import PINGS_TO_AN_EVENT, Frame
+from server.openai.responses.encode import ResponseStream
 from server.openai.responses.items import InputItem, listed, turns
 from server.openai.responses.schema import ResponsesRequest
 from tests.server.response_streams import check_body, check_response, said
@@ -241,9 +241,10 @@ def test_thinking_that_is_sent_back_sealed_is_read_again() -> None:
 
 def test_long_silence_is_filled_with_comments_and_now_and_then_an_event() -> None:
     stream = stream_of([])
-    assert heard(b"".join(stream.ping().encode() for _ in range(2 * PINGS_TO_AN_EVENT))) == []
+    silence = [frame for _ in range(2 * PINGS_TO_AN_EVENT) for frame in stream.ping()]
+    assert heard(b"".join(frame.encode() for frame in silence)) == []
     begun = stream.feed(Prefill(0, 9))
-    pings = [stream.ping() for _ in range(PINGS_TO_AN_EVENT)]
+    pings = [frame for _ in range(PINGS_TO_AN_EVENT) for frame in stream.ping()]
     (alive,) = encoded(pings)
     assert alive.event == "response.in_progress"
     assert check_response(encoded([*begun, *pings, *fed(stream, [END_CUT]), *stream.close()]))["status"] == "incomplete"

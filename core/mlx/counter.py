@@ -1,0 +1,165 @@
+"""Prompts counted beside the MLX thread, and without weights: what needs but a tokenizer waits for no model."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
+
+from core.calls.events import PromptCount
+from core.calls.requests import GenerationRequest
+from core.catalog import Catalog
+from core.errors import EngineError, GenerationFailed
+from core.mlx.models.too_long import hopeless
+from core.status import EngineStatus, ModelState
+
+THREADS = 3
+"""Prompts that are counted at once: a template that does not end holds up no other model's."""
+
+Lane = tuple[str, bool]
+"""A model, and whether its prompts are counted before they go to it: these come out in the order of coming in."""
+
+
+Work = Callable[[], Callable[[], None]]
+"""Counts, and returns what answers whoever asked."""
+
+
+def counts_first(request: GenerationRequest, catalog: Catalog, status: EngineStatus) -> bool:
+    """Whether a prompt is counted before its model hears of it: where that would have to be loaded, maybe in vain, and
+    where the prompt hardly fits the window."""
+    ready = any(model.id == request.model and model.state is ModelState.READY for model in status.models)
+    window = catalog.get(request.model).context_length
+    return not ready or (window is not None and hopeless(request.characters, window))
+
+
+class NotWanted(Exception):
+    """Nobody waits for this count any more."""
+
+
+class Counter:
+    """Counts, each on a thread of its own.
+
+    `ready` is called there at first: it returns once MLX's libraries may be imported, or raises EngineError.
+    """
+
+    def __init__(self, catalog: Catalog, allow_code: Collection[str], ready: Callable[[], object]) -> None:
+        self._catalog = catalog
+        self._allow_code = allow_code
+        self._ready = ready
+        self._lock = threading.Lock()
+        self._jobs: deque[tuple[Lane, Work]] = deque()
+        self._busy: set[Lane] = set()
+        self._imported = False
+        self._closed = 0
+        """How often it was."""
+
+    def count(
+        self,
+        request: GenerationRequest,
+        done: Callable[[PromptCount | EngineError], None],
+        wanted: Callable[[], bool],
+    ) -> None:
+        """Count the tokens of a prompt without images; `done` is given them, or what is wrong, unless it is not
+        `wanted` any more."""
+
+        def work() -> Callable[[], None]:
+            return partial(done, self._counted(request, wanted, fitting=False))
+
+        self._add((request.model, False), work)
+
+    def check(
+        self,
+        request: GenerationRequest,
+        done: Callable[[EngineError | None], None],
+        wanted: Callable[[], bool],
+        needed: Callable[[], bool],
+    ) -> None:
+        """Count a prompt if that is still `needed` when its turn has come; `done` is given what is wrong with it, as
+        `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out."""
+
+        def work() -> Callable[[], None]:
+            found = self._counted(request, wanted, fitting=True) if needed() else None
+            return partial(done, found if isinstance(found, EngineError) else None)
+
+        self._add((request.model, True), work)
+
+    def checking(self, model: str) -> bool:
+        """Whether there are prompts of this model that are to be checked, so that later ones come after them."""
+        lane = model, True
+        with self._lock:
+            return lane in self._busy or any(other == lane for other, _ in self._jobs)
+
+    def _counted(
+        self, request: GenerationRequest, wanted: Callable[[], bool], *, fitting: bool
+    ) -> PromptCount | EngineError:
+        try:
+            return self._count(request, wanted, fitting)
+        except NotWanted:
+            raise
+        except EngineError as error:
+            return error.detached()
+        except Exception as error:  # tokenizers and templates raise what they like
+            return GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}")
+
+    def _add(self, lane: Lane, work: Work) -> None:
+        with self._lock:
+            self._jobs.append((lane, work))
+        self._begin()
+
+    def close(self) -> None:
+        """Answer nothing more of what was asked for so far: someone else does."""
+        with self._lock:
+            self._jobs.clear()
+            self._closed += 1
+
+    def _begin(self) -> None:
+        """Start the first job whose lane is free, if a thread is."""
+        with self._lock:
+            if len(self._busy) >= THREADS:
+                return
+            job = next((job for job in self._jobs if job[0] not in self._busy), None)
+            if job is None:
+                return
+            self._jobs.remove(job)
+            self._busy.add(job[0])
+        threading.Thread(target=self._run, args=job, name="assay-count", daemon=True).start()
+
+    def _run(self, lane: Lane, work: Work) -> None:
+        closed = self._closed
+        try:
+            with suppress(NotWanted):
+                answer = work()
+                if closed == self._closed:
+                    answer()
+        finally:
+            with self._lock:
+                self._busy.discard(lane)
+            self._begin()
+
+    def _count(self, request: GenerationRequest, wanted: Callable[[], bool], fitting: bool) -> PromptCount:
+        def still() -> None:
+            if not wanted():
+                raise NotWanted
+
+        still()
+        if not self._imported:
+            self._ready()
+            self._imported = True
+        from core.mlx.models.lexicon import lexicons
+        from core.mlx.models.offline import stay_offline
+        from core.mlx.prompt.chat_template import rendering
+        from core.mlx.prompt.token_counts import check_fit, count_tokens, refuse_vast
+
+        stay_offline()
+        info = self._catalog.on_disk(request.model)
+        with lexicons.using(info, info.id in self._allow_code) as lexicon:
+            still()
+            if fitting:
+                refuse_vast(request, lexicon)
+            prompt = rendering(request, lexicon)()
+            tokens = count_tokens(prompt, lexicon.tokenizer, still)
+            if fitting:
+                check_fit(lexicon, tokens, exact=not request.images)
+        return PromptCount(tokens, prompt.notes)

@@ -1,0 +1,125 @@
+"""What clients asked and were answered, kept in memory as far as it fits: so that a person can look at it later.
+
+Nothing of it is written to disk. Headers are not kept, and of a key no more than its name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from core.calls.events import Event, GenerationResult, TextDelta, ThinkingDelta
+from core.calls.requests import GenerationRequest, Message, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+
+SHARE = 4
+"""A request that would take more than this part of all the room is not kept: it would drive the others out."""
+_AROUND = 500
+"""Bytes that a message takes beside its text."""
+
+
+@dataclass
+class Exchange:
+    """One request as the engine got it, and its answers, one for each choice, as far as they have come.
+
+    `body` is what the client sent; b"" where it was too large to be kept.
+    """
+
+    request: GenerationRequest
+    body: bytes = b""
+    results: list[GenerationResult] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._asked = sum(map(_size, self.request.messages)) + len(self.request.prompt or "")
+
+    def add(self, event: Event, choice: int) -> None:
+        """Fold one event in; logprobs are not kept."""
+        if isinstance(event, TextDelta | ThinkingDelta) and event.logprobs:
+            event = replace(event, logprobs=())
+        self.results[choice].add(event)
+
+    @property
+    def nbytes(self) -> int:
+        """About what it takes of the memory."""
+        answers = sum(
+            len(one.text) + len(one.thinking) + sum(len(call.arguments) for call in one.tool_calls) + _AROUND
+            for one in self.results
+        )
+        return self._asked + answers + len(self.body)
+
+
+def _size(message: Message) -> int:
+    size = _AROUND + sum(len(image.data) for image in message.images)
+    for part in message.parts:
+        if isinstance(part, TextPart | ThinkingPart):
+            size += len(part.text)
+        elif isinstance(part, ToolCallPart):
+            size += len(str(part.arguments))
+        elif isinstance(part, ToolResultPart):
+            size += sum(len(item.text) for item in part.content if isinstance(item, TextPart))
+    return size
+
+
+class Evidence:
+    """The exchanges of the last requests, by their ids: `limit` bytes in all, the oldest give way. For any thread."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Exchange] = OrderedDict()
+        self._on = limit > 0
+
+    @property
+    def on(self) -> bool:
+        """Whether requests are kept."""
+        return self._on
+
+    @on.setter
+    def on(self, on: bool) -> None:
+        """Switched off, what was kept is forgotten at once."""
+        with self._lock:
+            self._on = on and self._limit > 0
+            if not self._on:
+                self._kept.clear()
+
+    @property
+    def can_be_on(self) -> bool:
+        """Whether the settings leave any room for it."""
+        return self._limit > 0
+
+    def open(self, id: str, request: GenerationRequest, choices: int, body: bytes) -> Exchange | None:
+        """Begin to keep a request; None for one that is not kept."""
+        if not self._on:
+            return None
+        exchange = Exchange(request, body, [GenerationResult() for _ in range(choices)])
+        if exchange.nbytes > self._limit // SHARE:
+            exchange.body = b""
+            if exchange.nbytes > self._limit // SHARE:
+                return None
+        with self._lock:
+            if self._on:
+                self._kept[id] = exchange
+        self.bound()
+        return exchange
+
+    def bound(self) -> None:
+        """Drop the oldest until what is left fits."""
+        with self._lock:
+            taken = {id: exchange.nbytes for id, exchange in self._kept.items()}
+            left = sum(taken.values())
+            for id, size in taken.items():
+                if left <= self._limit:
+                    break
+                del self._kept[id]
+                left -= size
+
+    def get(self, id: str) -> Exchange | None:
+        """What is kept of a request; None where it was not kept, or has given way."""
+        with self._lock:
+            return self._kept.get(id)
+
+    @property
+    def nbytes(self) -> int:
+        """What all take."""
+        with self._lock:
+            return sum(exchange.nbytes for exchange in self._kept.values())

@@ -1,0 +1,108 @@
+"""Prompts are counted without the MLX thread and without weights."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from core.calls.events import Loading
+from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.engine import Engine
+from core.errors import ContextOverflow, EngineClosed, InvalidRequest
+from core.mlx.models.lexicon import lexicons
+from core.settings import Settings
+from core.status import Notice, NoticeKind
+
+TEXT, VISION = "pocket/qwen3", "pocket/gemma3"
+
+
+def request(text: str, model: str = TEXT) -> GenerationRequest:
+    asked = (Message.text(Role.USER, text),)
+    return GenerationRequest(model, asked, sampling=Sampling(temperature=0, max_tokens=4))
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """One that has loaded nothing."""
+    with Engine(settings) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("model", [TEXT, VISION])
+def test_a_model_on_disk_counts_and_refuses_without_being_loaded(engine: Engine, model: str) -> None:
+    notices: list[Notice] = []
+    engine.listen(notices.append)
+    counted = engine.count_tokens(request("word " * 24_001, model)).result(60).tokens
+    assert counted > 24_001
+    with pytest.raises(ContextOverflow, match=f"has {counted} tokens"):
+        engine.generate(request("word " * 24_001, model)).result()
+    assert engine.status().models == ()
+    assert not [notice for notice in notices if notice.kind is NoticeKind.MODEL_LOADING]
+
+
+def test_what_cannot_be_read_is_told_before_the_model_is_loaded(engine: Engine) -> None:
+    for wrong in (GenerationRequest(TEXT, prompt=""), GenerationRequest(TEXT)):
+        with pytest.raises(InvalidRequest, match="empty"):
+            engine.generate(wrong).result()
+    assert engine.status().models == ()
+
+
+def test_an_answer_has_as_many_tokens_as_were_counted_before(engine: Engine) -> None:
+    for model in (TEXT, VISION):
+        counted = engine.count_tokens(request("Hello!", model)).result(60).tokens
+        finished = engine.generate(request("Hello!", model)).result().finished
+        assert finished is not None
+        assert finished.usage.prompt_tokens == counted
+        assert engine.count_tokens(request("Hello!", model)).result(60).tokens == counted
+
+
+def test_counting_waits_for_nothing_that_the_mlx_thread_does(engine: Engine) -> None:
+    engine.count_tokens(request("Hi")).result(60)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(notice: Notice) -> None:
+        held.set()
+        go_on.wait(60)
+
+    end = engine.listen(hold)
+    engine.load(TEXT)
+    assert held.wait(60)
+    try:
+        assert engine.count_tokens(request("word " * 62_000)).result(60).tokens > 62_000
+    finally:
+        end()
+        go_on.set()
+
+
+def test_prompts_of_a_model_that_is_not_loaded_keep_their_order(engine: Engine) -> None:
+    answers = [engine.generate(request("word " * 3_000)), *(engine.generate(request("Hi")) for _ in range(20))]
+    assert isinstance(next(iter(answers[0])), Loading)
+    answers[0].cancel()
+    assert all(answer.result().finished is not None for answer in answers)
+
+
+def test_an_engine_that_closes_answers_who_waits_for_a_count(engine: Engine) -> None:
+    counts = [engine.count_tokens(request("word " * 400_000)) for _ in range(4)]
+    answer = engine.generate(request("word " * 400_000))
+    engine.close()
+    for ends in (answer.result, *(count.result for count in counts)):
+        with pytest.raises(EngineClosed):
+            ends()
+    with pytest.raises(EngineClosed):
+        engine.count_tokens(request("Hi"))
+
+
+def test_the_tokenizer_of_a_count_is_the_loaded_models(engine: Engine) -> None:
+    info = engine.catalog.get(TEXT)
+    engine.count_tokens(request("Hi")).result(60)
+    found = lexicons.take(info, allow_code=False)
+    assert found is not None
+    assert lexicons.take(info, allow_code=False) is found
+    vision = engine.catalog.get(VISION)
+    engine.count_tokens(request("Hi", VISION)).result(60)
+    with lexicons.using(vision, allow_code=False):
+        assert lexicons.take(vision, allow_code=False) is None
+    assert lexicons.take(vision, allow_code=False) is not None
+    assert lexicons.take(vision, allow_code=False) is None
