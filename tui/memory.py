@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -75,7 +76,8 @@ class Memory:
             app.notify(sentence, title="Not remembered", severity="warning")
 
     async def recall_models(self, services: Services) -> None:
-        """Put the models that were picked by hand into their roles, where no setting names others."""
+        """Put the models that were picked by hand into their roles, where no setting names others; and have the chat
+        answered by the one that did last, before anything can be asked."""
         picked = {}
         for tier in ("quick", "full"):
             wanted = getattr(self._kept, tier)
@@ -88,6 +90,12 @@ class Memory:
                 self._app.notify(error.message, title=f"Not the {tier} model any more", severity="warning")
         state = self._app.state
         self._app.state = replace(state, chosen=state.chosen | frozenset(picked), **picked)
+        if answers := self._waiting_for:
+            with contextlib.suppress(EngineError):  # it is said when models have been listed
+                info = await off_loop(lambda: services.engine.catalog.get(answers), "catalog")
+                self._app.chat.bar.offer(info)
+                if self._waiting_for and self._app.chat.bar.choose(answers):
+                    self._answers = ""
         self.ready = True
 
     def models_listed(self) -> None:

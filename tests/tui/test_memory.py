@@ -13,6 +13,7 @@ import pytest
 from core.calls.requests import Tool
 from core.catalog import ModelInfo
 from core.chats.settings import ChatSettings
+from core.errors import ModelNotFound
 from core.settings import Settings
 from tests.tui.conftest import DEADLINE_S, FULL, QUICK, Furnished, until
 from tests.tui.scripted import ScriptedCatalog, ScriptedEngine, ScriptedServer, golden_answers
@@ -115,11 +116,17 @@ async def test_who_answered_and_is_gone_is_said_once(start: Start, tmp_path: Pat
 
 
 class LateCatalog(ScriptedCatalog):
-    """Lists its models when it is told to."""
+    """Lists its models when it is told to; one that is asked for may not be found before that."""
 
-    def __init__(self) -> None:
+    def __init__(self, finds: bool = True) -> None:
         super().__init__()
         self.may_list = threading.Event()
+        self._finds = finds
+
+    def get(self, model_id: str) -> ModelInfo:
+        if not self._finds and not self.may_list.is_set():
+            raise ModelNotFound(f"There is no model {model_id} on disk.")
+        return super().get(model_id)
 
     def list(self) -> list[ModelInfo]:
         self.may_list.wait(DEADLINE_S)
@@ -133,7 +140,7 @@ class LateCatalog(ScriptedCatalog):
 async def test_who_answers_is_kept_until_models_are_listed(
     start: Start, tmp_path: Path, kept: str, chosen: str, after: str
 ) -> None:
-    file, catalog = remembered_file(tmp_path / "data"), LateCatalog()
+    file, catalog = remembered_file(tmp_path / "data"), LateCatalog(finds=False)
     write_remembered(file, Remembered(answers=kept))
     app = start(catalog=catalog)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -145,8 +152,19 @@ async def test_who_answers_is_kept_until_models_are_listed(
         memory.keep()
         assert read_remembered(file)[0].answers == (after or kept)
         catalog.may_list.set()
+        await until(pilot, lambda: ready(app) and app.chat.bar.chosen == (after or kept))
+
+
+async def test_who_answers_is_there_before_anything_can_be_asked(start: Start, tmp_path: Path) -> None:
+    write_remembered(remembered_file(tmp_path / "data"), Remembered(answers="pocket/qwen3"))
+    catalog = LateCatalog()
+    app = start(catalog=catalog)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.chat.input.composer.sends)
+        assert app.chat.bar.chosen == "pocket/qwen3"
+        catalog.may_list.set()
         await until(pilot, lambda: ready(app))
-        assert app.chat.bar.chosen == (after or kept)
+        assert app.chat.bar.chosen == "pocket/qwen3"
 
 
 async def test_a_later_look_at_the_disk_changes_nothing_about_who_answers(start: Start, tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ class ChatBar(Horizontal):
         self._offer_models()
         return before if before != self.chosen else ""
 
+    def offer(self, model: ModelInfo) -> None:
+        """Offer one model, as long as the catalog has not been read."""
+        if not self._listed:
+            self._models = [model]
+            self._offer_models()
+
     @property
     def known(self) -> list[str]:
         """The models on the disk."""
@@ -81,7 +87,7 @@ class ChatBar(Horizontal):
 
     def _offer_models(self) -> None:
         labels = choices(self._models, self.state, self.images)
-        known = self._listed or self.state.quick or self.state.full
+        known = self._models or self._listed or self.state.quick or self.state.full
         if not known or labels == self._labels:
             return
         self._labels = labels
