@@ -7,13 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import scan_cache_dir
-
 from core.catalog import Catalog, ModelInfo
 from core.catalog.in_use import is_held
 from core.catalog.places import cache_folder
 from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound, ended
-from core.hub.disk import Disk, Stored, read_disk
+from core.hub.disk import Disk, Stored, read_disk, scan
 from core.hub.records import is_running, read_records, remove_record
 from core.settings import Settings
 
@@ -135,7 +133,7 @@ def delete(settings: Settings, deletion: Deletion, loaded: frozenset[str] = froz
     refuse_in_use(settings, deletion, loaded)
     try:
         if deletion.commits:
-            scan_cache_dir(cache_folder(settings)).delete_revisions(*deletion.commits).execute()
+            scan(cache_folder(settings)).delete_revisions(*deletion.commits).execute()
         elif deletion.folder.is_dir():
             shutil.rmtree(deletion.folder)
             locks = cache_folder(settings) / ".locks" / deletion.folder.name
