@@ -84,6 +84,9 @@ class AssayApp(Frame):
     # -- from the first frame to the last -----------------------------------------------------------------------------
 
     def open(self) -> None:
+        from tui.memory import Memory
+
+        self._memory = Memory(self)
         if self.state.phase is not Phase.CLOSING:
             self._open()
 
@@ -131,10 +134,8 @@ class AssayApp(Frame):
         return self.settings
 
     async def _remember(self, settings: Settings, services: Services) -> None:
-        from tui.memory import Memory
-
-        self._memory = Memory(self, settings.data_dir)
-        await self._memory.recall()
+        assert self._memory is not None
+        await self._memory.recall(settings.data_dir)
         await self._memory.recall_models(services)
         self.set_interval(STATUS_EVERY_S, self._memory.keep)
 

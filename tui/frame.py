@@ -65,6 +65,8 @@ class Frame(App[None]):
             self.register_theme(theme)
         self.theme = DARK.name
         self._suite = suite
+        self.face_chosen = False
+        """Whether someone has gone to a pane, be it the one that shows."""
         self._all_panes: Panes
         self._panes: dict[str, Pane] = {}
         """Those that are mounted."""
@@ -269,7 +271,7 @@ class Frame(App[None]):
         self._place_toasts()
 
     def action_face(self, face: str) -> None:
-        self.face = face
+        self.face, self.face_chosen = face, True
         if face in self._panes:
             self._panes[face].focus_main()
 

@@ -362,6 +362,7 @@ class KeptChat(SavingPane):
             return QuestionView(turn.message, node, node in self._put_off)
         view = AnswerView(self._told(turn.model, turn.tier), turn.tier, not self._unfolded, node)
         view.set(result_of(turn), final_figures(turn.finished) if turn.finished else "")
+        view.answered = node.shown is not None
         return view
 
     def _show_branch(self, upto: Place | None = None) -> None:
@@ -369,6 +370,10 @@ class KeptChat(SavingPane):
         known = {view.node: view for view in self.transcript.turns if view.node is not None}
         nodes = self.conversation.branch if upto is None else self.conversation.above(upto)
         self.transcript.swap([known.get(node) or self._view(node) for node in nodes])
+        for view in self.transcript.views(AnswerView):
+            if view.node is not None and view.answered != (view.node.shown is not None):
+                view.answered = not view.answered
+                view.changed()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
