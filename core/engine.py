@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,13 +20,13 @@ from core.calls.audio import Speech, Transcription
 from core.calls.clock import Clock
 from core.calls.embedding import Embedding, EmbeddingResult
 from core.calls.embedding_audio_checks import check_embedding, check_speech, check_transcription
-from core.calls.events import Finished, FinishReason, PromptCount, Usage
+from core.calls.events import Finished, FinishReason, PromptCount, PromptTokens, Usage
 from core.calls.generation import Generation
 from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
-from core.calls.stream import Stream, Work, waited_for
+from core.calls.stream import Stream, Work, settle
 from core.catalog import Catalog
-from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, ended
+from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, UnsupportedInput, ended
 from core.figures.recorder import Recorder
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, GiveUpLoad, Load, Ready, Submit, Unload, Unpin
@@ -252,15 +253,26 @@ class Engine:
             return future
         self._check_open()
 
-        def counted(found: PromptCount | EngineError) -> None:
-            if not waited_for(future):
-                return
-            if isinstance(found, EngineError):
-                future.set_exception(found)
-            else:
-                future.set_result(found)
+        self._counter.count(request, partial(settle, future), lambda: not future.done())
+        return future
 
-        self._counter.count(request, counted, lambda: not future.done())
+    def tokenize(self, request: GenerationRequest) -> Future[PromptTokens]:
+        """A prompt without images as its model reads it; its weights are not needed. Raises as `generate` does."""
+        check_request(request, self.catalog)
+        if request.images:
+            raise UnsupportedInput("Images have no tokens that could be told: leave them out.")
+        future: Future[PromptTokens] = self._track(Future())
+        self._check_open()
+        self._counter.read(request, partial(settle, future), lambda: not future.done())
+        return future
+
+    def detokenize(self, model_id: str, tokens: Sequence[int]) -> Future[str]:
+        """The text that tokens stand for, the model's markup included. The future raises InvalidRequest for a number
+        that is no token's."""
+        check_request(GenerationRequest(model_id, prompt=" "), self.catalog)
+        future: Future[str] = self._track(Future())
+        self._check_open()
+        self._counter.write(model_id, tokens, partial(settle, future), lambda: not future.done())
         return future
 
     def status(self) -> EngineStatus:
@@ -334,7 +346,6 @@ class Engine:
 
         def checked(error: EngineError | None) -> None:
             for generation in generations:
-                generation.accepted = True
                 try:
                     if error is not None:
                         generation.fail(error)
@@ -342,6 +353,7 @@ class Engine:
                         self._hand_on(Submit(generation, submitted))  # an engine that drains has taken it before
                 except EngineError as closed:
                     generation.fail(closed)
+                generation.accepted = True
 
         self._counter.check(
             first.request,

@@ -14,7 +14,8 @@ from starlette.routing import Match
 
 from core.errors import EngineError, RequestCancelled
 from core.keys import KeyRing
-from server import admin, listing, metrics, probes, rerank
+from core.text_safety import escaped
+from server import admin, listing, metrics, probes, rerank, tokens
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
 from server.follow import ClientLeft
@@ -40,7 +41,7 @@ def create_app(
     app.state.record = record
     app.state.metrics = counted
     app.state.responses = Responses(settings)
-    for part in (probes, listing, admin, metrics, rerank, openai, anthropic):
+    for part in (probes, listing, admin, metrics, rerank, tokens, openai, anthropic):
         app.include_router(part.router)
     keys = KeyRing(key, settings.data_dir) if key is not None else None
     app.add_middleware(Guard, keys=keys, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)
@@ -64,7 +65,7 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    path = request.scope["path"]
+    path = escaped(request.scope["path"], newlines=True)
     told = {
         404: ApiError(404, f"There is no {request.method} {path} here.", "not_found"),
         405: ApiError(405, f"{path} does not take {request.method}.", "method_not_allowed", headers=_allow(request)),

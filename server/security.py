@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import SettingsError
 from core.keys import KeyRing
 from core.settings import Settings
+from core.text_safety import escaped
 from server.errors import SWITCHED_OFF, ApiError, Protocol, error_response, from_exception
 from server.intake import Intake
 from server.wire import WireCall, WireRecord, WireState
@@ -114,7 +115,7 @@ class Guard:
                 client=headers.get("user-agent", ""),
                 protocol=face_of(scope["path"], protocol),
                 method=scope["method"],
-                path=scope["path"],
+                path=escaped(scope["path"], newlines=True),
                 key=who or "",
             )
             scope["state"]["call"] = call
@@ -122,7 +123,7 @@ class Guard:
         held = 0
         try:
             refusal = self._refusal(*asked, headers, who if asked not in OPEN_ROUTES else "")
-            if refusal is None and scope["method"] in ("POST", "PUT", "PATCH"):
+            if refusal is None and scope["method"] == "POST":
                 found = await self._intake.read(headers, receive)
                 if found is None:
                     return  # the client left while it was still sending
@@ -191,7 +192,7 @@ class Guard:
                 f"The request expects {expected[:100]!r}, which this server does not know. Send it without Expect.",
                 "expectation_failed",
             )
-        if method in ("POST", "PUT", "PATCH"):
+        if method == "POST":  # nothing here takes another method with a body
             coding = headers.get("content-encoding", "identity").strip().lower()
             if coding != "identity":
                 return ApiError(

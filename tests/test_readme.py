@@ -22,7 +22,8 @@ from tests import ROOT, outside
 DEADLINE_S = 240
 SHORTENED = {
     "uv run assay bench pocket/qwen3": " --prompts 32 --rows 1 --tokens 16 --repeats 1",
-    "uv run pytest -q": " --collect-only",
+    "uv run assay golden run --route all --json golden.json": " --case factual_question --case ocr_text",
+    "uv run pytest -q": " --collect-only tests/server/openai",
     "uv run pytest -q tests/core/mlx": " --collect-only",
     "uv run python -m tests.lint": " --list",
     "uv run --extra train python -m core.pocket.train all": " --help",

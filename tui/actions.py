@@ -265,6 +265,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "exchange": (
         Action("exchange.chat", "r", "go_on('chat')", "To the chat", "Go on with it in the chat", True),
         Action("exchange.golden", "g", "go_on('golden')", "Golden", "Make a golden prompt of it", True),
+        Action("exchange.prompt", "p", "prompt", "Prompt", "The prompt as the model read it, and back", True),
         Action("exchange.curl", "c", "curl", "Copy curl", "Copy the request as a curl command", True),
         Action("exchange.kill", "x", "kill", "Kill", "Cancel the request", True),
         Action("exchange.close", "escape,q,enter", "close", "Close", "Close the request", True),

@@ -25,7 +25,6 @@ from tui.frame import Frame
 from tui.gone import names_one_gone, without_gone
 from tui.services import Services, open_services, usual_models
 from tui.state import ApiPhase, Phase
-from tui.theme import DARK, LIGHT
 from tui.typed_last import TYPED_WITHIN_S, keep_what_was_typed
 
 # What the first frame does not need is imported after it.
@@ -70,7 +69,6 @@ class AssayApp(Frame):
     ) -> None:
         super().__init__(suite)
         self.settings: Settings | None = None
-        self.failure: Exception | None = None
         self.left_behind = False
         """Whether the engine was not waited for: it was starting, which takes seconds, or did not end in time."""
         self._asked_to_leave = False
@@ -86,6 +84,9 @@ class AssayApp(Frame):
     # -- from the first frame to the last -----------------------------------------------------------------------------
 
     def open(self) -> None:
+        from tui.memory import Memory
+
+        self._memory = Memory(self)
         if self.state.phase is not Phase.CLOSING:
             self._open()
 
@@ -133,10 +134,8 @@ class AssayApp(Frame):
         return self.settings
 
     async def _remember(self, settings: Settings, services: Services) -> None:
-        from tui.memory import Memory
-
-        self._memory = Memory(self, settings.data_dir)
-        await self._memory.recall()
+        assert self._memory is not None
+        await self._memory.recall(settings.data_dir)
         await self._memory.recall_models(services)
         self.set_interval(STATUS_EVERY_S, self._memory.keep)
 
@@ -174,9 +173,10 @@ class AssayApp(Frame):
     async def action_quit(self) -> None:
         """Leave; asked first about changes that are not applied, and while downloads go on unless one says it twice."""
         closing, shown = self.state.phase is Phase.CLOSING, type(self.screen).__name__
-        if shown == "Unsaved" and not closing:
+        if shown in ("Unsaved", "NotSaved") and not closing:
             return  # the question comes first
-        asks = self._typed_ahead.waiting or shown == "ChatSettingsScreen" or self.state.downloads
+        not_saved = self.chat_if_there is not None and self.chat_if_there.not_saved
+        asks = self._typed_ahead.waiting or shown == "ChatSettingsScreen" or self.state.downloads or not_saved
         if asks and not (closing or self._asked_to_leave):
             self._ask_to_leave()
         else:
@@ -201,37 +201,47 @@ class AssayApp(Frame):
         if nothing_there or self.state.phase is Phase.CLOSING:
             self.exit()
             return
+        before = self.state.phase
         self.state = replace(self.state, phase=Phase.CLOSING)
-        self._close(self._services)
+        self._close(self._services, before)
 
     @work(exclusive=True, group="engine")
-    async def _close(self, services: Services | None) -> None:
+    async def _close(self, services: Services | None, before: Phase) -> None:
+        from tui.leaving import may_close
+
+        leaves = False
         try:
-            await self._close_in_order(services)
+            await self._keep_all()
+            leaves = await may_close(self, before)
+            if leaves:
+                await self._close_in_order(services)
         except TimeoutError:
             log.error("Closing did not end within %.0f s; the engine is left behind.", CLOSE_WITHIN_S)
-            self.left_behind = True
+            self.left_behind = leaves = True
         except Exception:
             log.exception("Closing failed.")
+            leaves = True
         finally:
-            self._services = None
-            self.exit()
+            if leaves:
+                self._services = None
+                self.exit()
 
-    async def _close_in_order(self, services: Services | None) -> None:
+    async def _keep_all(self) -> None:
+        """Let everything that was typed reach the chat, and have the chat keep it."""
         try:
-            await keep_what_was_typed(
-                self._typed_ahead, lambda: self.chat if "chat" in self._panes else None, self._settings_read
-            )
+            await keep_what_was_typed(self._typed_ahead, lambda: self.chat_if_there, self._settings_read)
         except (EngineError, OSError) as error:
             self.failure = error
+        if self.chat_if_there is not None:
+            self.chat.end()
+
+    async def _close_in_order(self, services: Services | None) -> None:
         if self.furnished:
             if self._memory is not None:
                 self._memory.keep()
             self.golden.stop()
         hub = self.models.hub if "models" in self._panes else None
-        chat = self.chat if "chat" in self._panes else None
-        if chat is not None:
-            chat.end()
+        chat = self.chat_if_there
 
         def close() -> None:
             if chat is not None:
@@ -302,9 +312,6 @@ class AssayApp(Frame):
 
     def on_golden_pane_suite_read(self) -> None:
         self._when_settled()
-
-    def on_chat_input_resized(self) -> None:
-        self._place_toasts()
 
     def on_picture_wanted(self, event: Picture.Wanted) -> None:
         from tui.screens.picture_view import PictureView
@@ -378,10 +385,6 @@ class AssayApp(Frame):
         model = self.state.quick or "pocket/qwen3"
         self.push_screen(ApiPanel(self.state.api_url, self._services.server.key, model))
 
-    def action_help_quit(self) -> None:
-        """ctrl+c copies in text fields and stops nothing: say what leaves."""
-        self.notify("ctrl+q leaves.", timeout=3)
-
     # -- help, palette, theme -----------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -404,9 +407,6 @@ class AssayApp(Frame):
 
         log_path = log_file(self.settings.data_dir) if self.settings else None
         self.push_screen(KeysScreen(log_path, places_of(self.screen), working_in(self.screen)))
-
-    def action_switch_theme(self) -> None:
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """A palette entry for every action of the list, and Textual's own choice of themes."""

@@ -57,10 +57,16 @@ class Frame(App[None]):
 
     def __init__(self, suite: Path | None) -> None:
         super().__init__()
+        self.failure: Exception | None = None
+        """What is raised when the screen has been given back."""
+        self.gives_up_unsaved = False
+        """Whether the workbench is left though something cannot be saved."""
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = DARK.name
         self._suite = suite
+        self.face_chosen = False
+        """Whether someone has gone to a pane, be it the one that shows."""
         self._all_panes: Panes
         self._panes: dict[str, Pane] = {}
         """Those that are mounted."""
@@ -133,9 +139,22 @@ class Frame(App[None]):
     async def on_terminal_gone(self) -> None:
         await self.leave()
 
+    def action_switch_theme(self) -> None:
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def action_help_quit(self) -> None:
+        """ctrl+c copies in text fields and stops nothing: say what leaves."""
+        self.notify("ctrl+q leaves.", timeout=3)
+
+    @property
+    def chat_if_there(self) -> ChatPane | None:
+        """The chat, None before its pane has come."""
+        return self.chat if "chat" in self._panes else None
+
     async def leave(self) -> None:
         """Leave as ctrl+q does, but ask nothing, however often one is told: a terminal that hangs up tells it in
         several ways."""
+        self.gives_up_unsaved = True
         if self.state.phase is not Phase.CLOSING:
             await self.end()
 
@@ -248,8 +267,11 @@ class Frame(App[None]):
         self.call_after_refresh(self._place_toasts)
         self.query_one(Faces).display = not wide and not (self.maximised and self.size.width >= MEDIUM)
 
+    def on_chat_input_resized(self) -> None:
+        self._place_toasts()
+
     def action_face(self, face: str) -> None:
-        self.face = face
+        self.face, self.face_chosen = face, True
         if face in self._panes:
             self._panes[face].focus_main()
 

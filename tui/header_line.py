@@ -17,6 +17,8 @@ from tui.state import ApiPhase, Phase, WorkbenchState
 
 SPELLED_FROM = 120
 """Cells from which on memory is told in words."""
+OWN_BYTES = 1_000_000
+"""What MLX may take for itself when nothing is loaded: bytes to kilobytes, which nobody has asked for."""
 TEXT_FROM = 100
 """Cells of a screen from which on the models are named that answer where there are no images."""
 
@@ -52,8 +54,8 @@ def header_content(state: WorkbenchState, width: int) -> Content:
     status = state.status
     memory = ""
     if status:
-        # Eight bytes of MLX's own are there when nothing is loaded.
-        used, budget = status.active_memory if status.active_memory >= 1000 else 0, status.memory_budget
+        nothing = not status.models and status.active_memory < OWN_BYTES
+        used, budget = 0 if nothing else status.active_memory, status.memory_budget
         memory = f"mem {size(used)}/{size(budget)}"
         if width >= SPELLED_FROM:
             memory = f"memory {size_in_words(used)} of {size_in_words(budget)}"

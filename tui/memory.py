@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from textual.css.query import NoMatches
 from core.chats.settings import ChatSettings
 from core.errors import EngineError
 from tui.background import off_loop
+from tui.chat.model_choices import TIERS
 from tui.chat.settings_screen import BadSetting, read_tools, write_tools
 from tui.faces import FACES
 from tui.models.order import Order
@@ -25,28 +27,37 @@ log = logging.getLogger(__name__)
 
 
 class Memory:
-    """Of one workbench. What a key or the command line has said by the time that the file is read stays as it is."""
+    """Of one workbench, made before a key can change anything that is remembered. What a key or the command line has
+    said by the time that the file is read stays as it is."""
 
-    def __init__(self, app: Frame, data_dir: Path) -> None:
+    def __init__(self, app: Frame) -> None:
         self._app = app
-        self._file = remembered_file(data_dir)
+        self._before = app.theme, app.face, app.chat.defaults
+        self._file = Path()
         self._kept = Remembered()
-        self._ready = False
-        self._listed = False
+        self._answers = ""
+        """Who answered last time, as long as the chat cannot offer it yet."""
+        self.ready = False
+        """Whether what was kept is in force, so that what is chosen from now on replaces it."""
 
-    async def recall(self) -> None:
-        """Read the file; apply the theme, the pane, the suite and the settings of new chats."""
-        app, before = self._app, (self._app.theme, self._app.face, self._app.chat.defaults)
+    async def recall(self, data_dir: Path) -> None:
+        """Read the file of a data folder; apply the theme, the pane, the suite, the settings of new chats, and the tier
+        that answers."""
+        app, (theme, face, defaults) = self._app, self._before
+        self._file = remembered_file(data_dir)
         self._kept, note = await off_loop(lambda: read_remembered(self._file), "remembered")
         kept, notes = self._kept, [note] if note else []
-        if kept.theme and app.theme == before[0]:
+        if kept.theme and app.theme == theme:
             if kept.theme in app.available_themes:
                 app.theme = kept.theme
             else:
                 notes.append(f"There is no theme {kept.theme!r}.")
-        if kept.face in FACES and kept.face != app.face == before[1] and not app.chat.input.composer.text:
+        stays = app.face_chosen or app.face != face or app.chat.input.composer.text
+        if kept.face in FACES and kept.face != app.face and not stays:
             app.action_face(kept.face)
-        if kept.chat is not None and app.chat.defaults == before[2]:
+        if kept.answers and app.chat.bar.chosen == TIERS[0] and not app.chat.bar.choose(kept.answers):
+            self._answers = kept.answers
+        if kept.chat is not None and app.chat.defaults == defaults:
             try:
                 values = {**asdict(kept.chat), "tools": read_tools(kept.chat.tools)}
                 app.chat.begin_with(ChatSettings(**values))
@@ -65,7 +76,8 @@ class Memory:
             app.notify(sentence, title="Not remembered", severity="warning")
 
     async def recall_models(self, services: Services) -> None:
-        """Put the models that were picked by hand into their roles, where no setting names others."""
+        """Put the models that were picked by hand into their roles, where no setting names others; and have the chat
+        answered by the one that did last, before anything can be asked."""
         picked = {}
         for tier in ("quick", "full"):
             wanted = getattr(self._kept, tier)
@@ -78,15 +90,25 @@ class Memory:
                 self._app.notify(error.message, title=f"Not the {tier} model any more", severity="warning")
         state = self._app.state
         self._app.state = replace(state, chosen=state.chosen | frozenset(picked), **picked)
-        self._ready = True
+        if answers := self._waiting_for:
+            with contextlib.suppress(EngineError):  # it is said when models have been listed
+                info = await off_loop(lambda: services.engine.catalog.get(answers), "catalog")
+                self._app.chat.bar.offer(info)
+                if self._waiting_for and self._app.chat.bar.choose(answers):
+                    self._answers = ""
+        self.ready = True
 
     def models_listed(self) -> None:
-        """The chat can offer models now: choose the one that answered last time, and say it if that is not there."""
-        bar, answers = self._app.chat.bar, self._kept.answers
-        bar.choose(answers)
-        if answers and bar.chosen != answers and not self._listed:
+        """The chat can offer models now: the first time, choose the one that answered last time, unless someone has
+        chosen another; say it if that is not there."""
+        answers, self._answers = self._waiting_for, ""
+        if answers and not self._app.chat.bar.choose(answers):
             self._app.notify(f"{answers} does not answer any more: it is not here, or broken.", severity="warning")
-        self._listed = True
+
+    @property
+    def _waiting_for(self) -> str:
+        """Who is to answer as soon as it is listed; "" when nobody is waited for, or someone has chosen another."""
+        return self._answers if self._app.chat.bar.chosen == TIERS[0] else ""
 
     def _now(self) -> Remembered:
         app = self._app
@@ -96,7 +118,7 @@ class Memory:
         return Remembered(
             theme=app.theme,
             face=app.face,
-            answers=app.chat.bar.chosen,
+            answers=self._waiting_for or app.chat.bar.chosen,
             suite=app.golden.suite_folder,
             run=app.golden.last_run or self._kept.run,
             models_by=str(app.models.order),
@@ -106,7 +128,7 @@ class Memory:
 
     def keep(self) -> None:
         """Write down what is chosen now, if it has changed. Blocks; a disk that refuses is logged."""
-        if not self._ready:
+        if not self.ready:
             return
         try:
             now = self._now()

@@ -48,6 +48,17 @@ class PromptCount:
 
 
 @dataclass(frozen=True)
+class PromptTokens:
+    """A prompt as its model reads it: the numbers of its tokens, each one's own bytes (a character's may be spread over
+    several), which of them are the model's markup, and the most tokens that the model reads."""
+
+    tokens: tuple[int, ...]
+    pieces: tuple[bytes, ...]
+    special: tuple[bool, ...]
+    window: int
+
+
+@dataclass(frozen=True)
 class Timing:
     """Seconds, taken on the MLX thread. `ttft_s` runs from submission to the first token, loading included."""
 

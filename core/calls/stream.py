@@ -47,6 +47,16 @@ Item = TypeVar("Item")
 T = TypeVar("T")
 
 
+def settle(future: Future[Any], found: object) -> None:
+    """Give a future what was found, an EngineError to be raised, unless nobody waits for it any more."""
+    if not waited_for(future):
+        return
+    if isinstance(found, EngineError):
+        future.set_exception(found)
+    else:
+        future.set_result(found)
+
+
 def waited_for(future: Future[Any]) -> bool:
     """Whether a future is to be answered: it was neither cancelled nor, at its engine's end, answered in its place."""
     return (not future.done() or future.cancelled()) and future.set_running_or_notify_cancel()

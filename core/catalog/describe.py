@@ -91,7 +91,7 @@ def describe(
     """
     size = sum(listing.sizes.values())
     if found.problem is not None:
-        return _unusable(found, size, found.problem)
+        return _unusable(found, size, found.problem, unfinished=found.unfinished)
     try:
         if (odd := unfit(found.path)) is not None:
             return _unusable(found, size, f"{odd}; {DOWNLOAD_AGAIN}")
@@ -102,7 +102,8 @@ def describe(
         return _unusable(found, size, f"{error}; {DOWNLOAD_AGAIN}")
     if config is None:
         partial = found.partial_downloads > 0 or (found.source == "cache" and found.revision is None)
-        return _unusable(found, size, _without_config(found, listing), foreign=not partial)
+        problem, unfinished = _without_config(found, listing)
+        return _unusable(found, size, problem, foreign=not partial, unfinished=unfinished)
     verdict = judge(config, sentence_transformer="modules.json" in listing.sizes)
     return _described(found, listing, config, verdict, allow_code, prefill_chunk, float32)
 
@@ -117,14 +118,16 @@ def _described(
     float32: bool,
 ) -> ModelInfo:
     kind, problem, foreign = verdict.kind, verdict.problem, verdict.problem is not None
-    weights, templates = None, None
+    weights, templates, unfinished = None, None, False
     try:
         files = find_files(found.path)
         if files:
             weights = read_weights(files, config)
         elif problem is None and not (kind is ModelKind.AUDIO and _has(listing, ".npz")):
             problem, foreign = _without_weights(found, listing)
+            unfinished = found.partial_downloads > 0
     except BrokenWeights as error:
+        unfinished = problem is None and found.partial_downloads > 0
         problem = problem or str(error)
     try:
         templates = read_templates(found.path)
@@ -168,6 +171,7 @@ def _described(
         problem=problem,
         summary=found.summary,
         foreign=foreign,
+        unfinished=unfinished,
     )
 
 
@@ -218,7 +222,7 @@ def context_length(config: Mapping[str, Any]) -> int | None:
     return length
 
 
-def _unusable(found: Found, size: int, problem: str, foreign: bool = False) -> ModelInfo:
+def _unusable(found: Found, size: int, problem: str, foreign: bool = False, unfinished: bool = False) -> ModelInfo:
     return ModelInfo(
         found.id,
         found.path,
@@ -230,6 +234,7 @@ def _unusable(found: Found, size: int, problem: str, foreign: bool = False) -> M
         problem=problem,
         summary=found.summary,
         foreign=foreign,
+        unfinished=unfinished,
     )
 
 
@@ -241,16 +246,17 @@ def _has(listing: Listing, *suffixes: str) -> bool:
     return any(name.endswith(suffixes) for name in listing.sizes)
 
 
-def _without_config(found: Found, listing: Listing) -> str:
+def _without_config(found: Found, listing: Listing) -> tuple[str, bool]:
+    """Why a folder without config.json is of no use, and whether it is because its download has not ended."""
     if "model_index.json" in listing.sizes:
-        return "unsupported: a diffusers pipeline (model_index.json), which makes images"
+        return "unsupported: a diffusers pipeline (model_index.json), which makes images", False
     if "adapter_config.json" in listing.sizes:
-        return "unsupported: a LoRA adapter, not a model; fuse it into its base model first"
+        return "unsupported: a LoRA adapter, not a model; fuse it into its base model first", False
     if _has(listing, ".gguf"):
-        return GGUF
+        return GGUF, False
     if found.partial_downloads:
-        return f"incomplete: config.json has not been downloaded; {DOWNLOAD_AGAIN}"
-    return "unsupported: it has no config.json, so nothing tells what it is"
+        return f"incomplete: config.json has not been downloaded; {DOWNLOAD_AGAIN}", True
+    return "unsupported: it has no config.json, so nothing tells what it is", False
 
 
 def _without_weights(found: Found, listing: Listing) -> tuple[str, bool]:

@@ -76,6 +76,8 @@ class ModelInfo:
     """Of `parameters`, those that take part in a token of text: fewer where experts are chosen, or something sees."""
     active_bytes: int | None = None
     """What these take in the model's files: all of it is read for every token that one answer alone gets."""
+    unfinished: bool = False
+    """Whether its `problem` is that its download has not ended, be it paused or at work."""
 
     def loaded_into(self, free: int) -> tuple[Float32 | None, MemoryEstimate | None]:
         """How the model is loaded where `free` bytes are free, None as it is stored, and what it then takes.

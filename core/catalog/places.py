@@ -22,7 +22,8 @@ _WEIGHTS = (".safetensors", ".gguf", ".npz", ".bin")
 
 @dataclass(frozen=True)
 class Found:
-    """A place that claims to be a model. `problem` is set when it can be no model from the outside already."""
+    """A place that claims to be a model. `problem` is set when it can be no model from the outside already, with
+    `unfinished` because its download has not ended."""
 
     id: str
     path: Path
@@ -31,6 +32,7 @@ class Found:
     partial_downloads: int = 0
     summary: str = ""
     problem: str | None = None
+    unfinished: bool = False
 
 
 def cache_folder(settings: Settings) -> Path:
@@ -71,11 +73,11 @@ def cached_models(cache: Path, source: str = "cache", wanted: str | None = None)
                     f"incomplete: its download has not ended; unless one is under way, "
                     f"`assay models download {model_id}` goes on with it, or says what is wrong with it"
                 )
-                yield Found(model_id, repo, source, partial_downloads=len(drafts), problem=problem)
+                yield Found(model_id, repo, source, partial_downloads=len(drafts), problem=problem, unfinished=True)
             continue
         coming = _coming(repo, snapshot.name, drafts, set(blobs))
         told = f"incomplete: {coming} of its files are still coming, or their download has stopped" if coming else None
-        yield Found(model_id, snapshot, source, snapshot.name, len(drafts), problem=told)
+        yield Found(model_id, snapshot, source, snapshot.name, len(drafts), problem=told, unfinished=coming > 0)
 
 
 def _coming(repo: Path, commit: str, drafts: list[str], blobs: set[str]) -> int:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from core.calls.events import Finished, FinishReason, Timing, Usage
-from core.calls.requests import ImagePart, Message, Part, Role, TextPart, ThinkingPart, ToolResultPart
-from core.calls.witness import Witness
+from core.calls.requests import Message, Role
 from core.chats.database import open_history
-from core.chats.parts import parts_from_json, parts_to_json
+from core.chats.rows import (
+    BEGINS,
+    ENDS,
+    escaped,
+    forget_images,
+    keep_images,
+    marked,
+    read_finished,
+    read_parts,
+    read_settings,
+    snippet_of,
+    words_of,
+    write_details,
+    write_parts,
+    write_settings,
+)
 from core.chats.settings import ChatSettings
 from core.chats.tree import Node, Place, Tree, Turn
 from core.errors import HistoryError
@@ -28,8 +40,6 @@ FILE = "history.sqlite3"
 MAX_TITLE = 200
 NEWEST = -1
 """In place of a turn's id: the one of the chat that was written last."""
-BEGINS, ENDS = "\x02", "\x03"
-"""Round what was found; text that is searched holds no control characters."""
 
 T = TypeVar("T", bound=Tree)
 
@@ -56,13 +66,15 @@ class Chat:
 class Draft:
     """What is written and not sent yet: a new message, or, with a `turn`, another wording of that one.
 
-    A wording that is `put_off` waits at its turn, while something else is written.
+    A wording that is `put_off` waits at its turn, while something else is written. `row` is its id in the file, None as
+    long as it is not there.
     """
 
     text: str = ""
     images: tuple[ImageData, ...] = ()
     turn: int | None = None
     put_off: bool = False
+    row: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -118,35 +130,39 @@ class History:
                 "INSERT INTO messages (chat, role, parts, model, created, details, parent, settings) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(chat, turn.message.role, _parts(turn.message.parts), turn.model or None, turn.created),
-                    *(_details(turn), after, _settings(turn.settings)),
+                    *(chat, turn.message.role, write_parts(turn.message.parts), turn.model or None, turn.created),
+                    *(write_details(turn), after, write_settings(turn.settings)),
                 ),
             )
             id = int(row.lastrowid or 0)
-            _keep_images(db, turn.message.images, "message_images", id)
-            db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (id, clean(_words(turn.message.parts))))
+            keep_images(db, turn.message.images, "message_images", id)
+            db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (id, clean(words_of(turn.message.parts))))
             _choose(db, chat, after, id)
             db.execute(
                 "UPDATE chats SET updated = ?, model = coalesce(?, model) WHERE id = ?", (now, turn.model or None, chat)
             )
         return id
 
-    def rewrite(self, id: int, turn: Turn) -> None:
-        """Put what an answer has become in the place of what it was; nothing where it is gone."""
+    def rewrite(self, id: int, turn: Turn) -> bool:
+        """Put what an answer has become in the place of what it was; False where it is gone."""
         with self._db.write() as db:
             found = db.execute(
                 "UPDATE messages SET parts = ?, created = ?, details = ? WHERE id = ?",
-                (_parts(turn.message.parts), turn.created, _details(turn), id),
+                (write_parts(turn.message.parts), turn.created, write_details(turn), id),
             )
             if found.rowcount:
-                words = clean(_words(turn.message.parts))
+                words = clean(words_of(turn.message.parts))
                 db.execute("UPDATE words SET text = ? WHERE rowid = ?", (words, id))
+        return bool(found.rowcount)
 
     def remove(self, turn: int) -> None:
-        """Forget a turn that nothing follows, and drafts that were to change it."""
+        """Forget a turn, and drafts that were to change it; one that something follows stays."""
         with self._db.write() as db:
-            db.execute("DELETE FROM messages WHERE id = ?", (turn,))
-            _forget_images(db)
+            db.execute(
+                "DELETE FROM messages WHERE id = ? AND NOT EXISTS (SELECT 1 FROM messages WHERE parent = ?)",
+                (turn, turn),
+            )
+            forget_images(db)
 
     def choose(self, chat: int, after: int | None, turn: int) -> None:
         """Have `turn` shown behind `after`, or at the beginning of the chat (None), from now on."""
@@ -156,15 +172,32 @@ class History:
     def set_settings(self, chat: int, settings: ChatSettings) -> None:
         """What the next requests of a chat are made with."""
         with self._db.write() as db:
-            db.execute("UPDATE chats SET settings = ? WHERE id = ?", (_settings(settings), chat))
+            db.execute("UPDATE chats SET settings = ? WHERE id = ?", (write_settings(settings), chat))
 
-    def set_drafts(self, chat: int | None, drafts: Sequence[Draft]) -> None:
-        """Replace what is written and not sent in a chat; None is the chat that has not begun yet."""
+    def set_drafts(self, chat: int | None, drafts: Sequence[Draft], own: Sequence[Draft] | None = None) -> list[Draft]:
+        """Replace what is written and not sent in a chat; None is the chat that has not begun yet.
+
+        `own` are the drafts that this program has read or written last, and which it replaces, wherever another one has
+        put them: what others have written stays. None stands for all of them. Returns the drafts with their rows; one
+        that was to change a turn which is gone is a new message.
+        """
         with self._db.write() as db:
-            db.execute("DELETE FROM drafts WHERE chat IS ?", (chat,))
+            if own is None:
+                db.execute("DELETE FROM drafts WHERE chat IS ?", (chat,))
+            for draft in own or ():
+                db.execute("DELETE FROM drafts WHERE id = ? AND parts = ?", (draft.row, _draft_parts(draft)))
+            kept = [_write_draft(db, chat, draft) for draft in drafts]
+            forget_images(db)
+        return kept
+
+    def part_drafts(self, drafts: Sequence[Draft], title: Callable[[str], str] = str) -> None:
+        """Make chats of drafts as they are in the file, each one of its own, whose title `title` makes of its text."""
+        with self._db.write() as db:
             for draft in drafts:
-                _write_draft(db, chat, draft)
-            _forget_images(db)
+                found = db.execute("SELECT 1 FROM drafts WHERE id = ? AND parts = ?", (draft.row, _draft_parts(draft)))
+                if found.fetchone():
+                    chat = _start(db, title(draft.text), "", None).id
+                    db.execute("UPDATE drafts SET chat = ?, put_off = 0 WHERE id = ?", (chat, draft.row))
 
     def set_new_draft(self, draft: Draft | None, own: Draft | None, title: Callable[[str], str] = str) -> int | None:
         """Replace what is written for the chat that has not begun yet by `draft`, None for nothing.
@@ -172,7 +205,7 @@ class History:
         `own` is what this program has read or written there last; what another one has written becomes a chat, whose
         title `title` makes of its text. Where another one has made a chat of `own`, nothing is done: returns that chat.
         """
-        known = None if own is None else _parts(Message.text(Role.USER, own.text, *own.images).parts)
+        known = None if own is None else _draft_parts(own)
         with self._db.write() as db:
             found = db.execute("SELECT id, parts FROM drafts WHERE chat IS NULL").fetchall()
             if known is not None and known not in [parts for _, parts in found]:
@@ -183,13 +216,13 @@ class History:
                     return int(moved[0])
             for id, parts in found if draft is not None else []:
                 if parts != known:
-                    text = Message(Role.USER, _read(parts, self._image)).plain_text
+                    text = Message(Role.USER, read_parts(parts, self._image)).plain_text
                     chat = _start(db, title(text), "", None).id
                     db.execute("UPDATE drafts SET chat = ? WHERE id = ?", (chat, id))
             db.execute("DELETE FROM drafts WHERE chat IS NULL AND parts = ?", (known,))
             if draft is not None:
                 _write_draft(db, None, draft)
-            _forget_images(db)
+            forget_images(db)
         return None
 
     def rename(self, chat: int, title: str) -> None:
@@ -203,7 +236,7 @@ class History:
             db.execute("DELETE FROM drafts WHERE chat = ?", (chat,))
             db.execute("DELETE FROM messages WHERE chat = ?", (chat,))
             db.execute("DELETE FROM chats WHERE id = ?", (chat,))
-            _forget_images(db)
+            forget_images(db)
             db.execute("INSERT INTO words (words) VALUES ('optimize')")  # or its words would stay in the index's pages
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -218,6 +251,15 @@ class History:
         if not found:
             raise HistoryError(f"There is no chat {chat} in {self.path}; it may have been deleted elsewhere.")
         return found[0]
+
+    def holds(self, chat: int, turns: Iterable[int] = ()) -> bool:
+        """Whether a chat is still there, with all these turns of it."""
+        wanted = set(turns)
+        with self._db.read() as db:
+            if not db.execute("SELECT 1 FROM chats WHERE id = ?", (chat,)).fetchone():
+                return False
+            asked = "SELECT 1 FROM messages WHERE id = ? AND chat = ?"
+            return all(db.execute(asked, (turn, chat)).fetchone() for turn in wanted)
 
     def turns(self, chat: int) -> list[Turn]:
         """The turns of the branch that was seen last, in order, images included."""
@@ -236,10 +278,10 @@ class History:
             ((first,),) = db.execute("SELECT chosen FROM chats WHERE id = ?", (chat,)).fetchall() or [(None,)]
             places: dict[int | None, Place] = {None: tree}
             for id, role, parts, model, created, details, settings, parent, _ in rows:
-                message = Message(Role(role), _read(parts, image))
+                message = Message(Role(role), read_parts(parts, image))
                 known = json.loads(details)
                 tier = known.get("tier", "")
-                turn = Turn(message, model or "", _finished(known), _read_settings(settings), created, tier)
+                turn = Turn(message, model or "", read_finished(known), read_settings(settings), created, tier)
                 places[id] = tree.add(turn, places[parent], id)
             for id, chosen in [(None, first), *((row[0], row[8]) for row in rows)]:
                 seen = places.get(chosen) if chosen else None
@@ -250,9 +292,11 @@ class History:
     def drafts(self, chat: int | None) -> list[Draft]:
         """What is written and not sent in a chat, or in the one that has not begun yet (None)."""
         with self._db.read() as db:
-            rows = db.execute("SELECT parts, turn, put_off FROM drafts WHERE chat IS ? ORDER BY id", (chat,)).fetchall()
-            messages = [(Message(Role.USER, _read(parts, self._image)), *rest) for parts, *rest in rows]
-        return [Draft(message.plain_text, message.images, turn, bool(off)) for message, turn, off in messages]
+            rows = db.execute(
+                "SELECT parts, turn, put_off, id FROM drafts WHERE chat IS ? ORDER BY id", (chat,)
+            ).fetchall()
+            messages = [(Message(Role.USER, read_parts(parts, self._image)), *rest) for parts, *rest in rows]
+        return [Draft(message.plain_text, message.images, turn, bool(off), row) for message, turn, off, row in messages]
 
     def last_used(self) -> dict[str, float]:
         """By model, when it last wrote an answer that is kept: seconds since the epoch."""
@@ -267,7 +311,7 @@ class History:
         words = clean(text).replace('"', " ").split()
         if not words:
             return []
-        pattern = "%" + _escaped(" ".join(words)) + "%"
+        pattern = "%" + escaped(" ".join(words)) + "%"
         with self._db.read("searched") as db:
             found = db.execute(
                 "SELECT m.chat, m.id, snippet(words, 0, ?, ?, '…', 16) FROM words "
@@ -280,14 +324,14 @@ class History:
                     "WHERE text LIKE ? ESCAPE '\\' ORDER BY m.id DESC LIMIT ?",
                     (pattern, limit),
                 ).fetchall()
-                found = [(chat, turn, _snippet(body, " ".join(words))) for chat, turn, body in rows]
+                found = [(chat, turn, snippet_of(body, " ".join(words))) for chat, turn, body in rows]
             titled = self._chats(
                 f"WHERE title LIKE ? ESCAPE '\\' AND {_HOLDS_SOMETHING} ORDER BY updated DESC LIMIT ?", pattern, limit
             )
             heads = {chat: self.chat(chat) for chat in {row[0] for row in found}}
-        hits = [Hit(heads[chat], turn, *_marked(snippet)) for chat, turn, snippet in found]
-        titles = [(chat, _snippet(chat.title, " ".join(words), MAX_TITLE)) for chat in titled]
-        return (hits + [Hit(chat, None, *_marked(title)) for chat, title in titles])[:limit]
+        hits = [Hit(heads[chat], turn, *marked(snippet)) for chat, turn, snippet in found]
+        titles = [(chat, snippet_of(chat.title, " ".join(words), MAX_TITLE)) for chat in titled]
+        return (hits + [Hit(chat, None, *marked(title)) for chat, title in titles])[:limit]
 
     def _chats(self, where: str, *values: object) -> list[Chat]:
         with self._db.read() as db:
@@ -315,105 +359,35 @@ _HOLDS_SOMETHING = (
 def _chat(
     id: int, title: str, model: str, created: float, updated: float, messages: int, drafts: int, settings: str | None
 ) -> Chat:
-    return Chat(id, title, model, created, updated, messages, drafts, _read_settings(settings))
+    return Chat(id, title, model, created, updated, messages, drafts, read_settings(settings))
 
 
 def _title(text: str) -> str:
     return " ".join(clean(text).split())[:MAX_TITLE] or "Untitled"
 
 
-def _parts(parts: Sequence[Part]) -> str:
-    return json.dumps(parts_to_json(parts, lambda image: {"sha": image.sha256, "name": image.name}))
-
-
-def _read(parts: str, image: Callable[[str, str], ImageData]) -> tuple[Part, ...]:
-    return parts_from_json(json.loads(parts), lambda value: image(value["sha"], value.get("name", "")))
-
-
-def _settings(settings: ChatSettings | None) -> str | None:
-    return None if settings is None else json.dumps(settings.to_json())
-
-
-def _read_settings(text: str | None) -> ChatSettings | None:
-    return None if text is None else ChatSettings.from_json(json.loads(text))
-
-
-def _details(turn: Turn) -> str:
-    """What else is known of an answer, as JSON."""
-    finished = {"finished": asdict(turn.finished)} if turn.finished else {}
-    return json.dumps(finished | ({"tier": turn.tier} if turn.tier else {}))
-
-
-def _finished(details: Mapping[str, Any]) -> Finished | None:
-    """How an answer ended, from its details; None where an older or foreign program wrote other ones."""
-    record = details.get("finished")
-    if not isinstance(record, dict):
-        return None
-    try:
-        usage, timing, witness = Usage(**record["usage"]), Timing(**record["timing"]), record.get("witness")
-        return Finished(
-            FinishReason(record["reason"]),
-            usage,
-            timing,
-            record["stop_sequence"],
-            Witness.from_json(witness) if witness else None,
-            record.get("said", ""),
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _words(parts: tuple[Part, ...]) -> str:
-    """What a search looks through: text, thinking, tool results and the names of images; not the calls' JSON."""
-    found: list[str] = []
-    for part in parts:
-        if isinstance(part, TextPart | ThinkingPart):
-            found.append(part.text)
-        elif isinstance(part, ImagePart):
-            found.append(part.image.name)
-        elif isinstance(part, ToolResultPart):
-            found.append(_words(part.content))
-    return "\n".join(found)
-
-
-def _snippet(body: str, part: str, around: int = 40) -> str:
-    at = max(body.lower().find(part.lower()), 0)
-    end = at + len(part)
-    before, after = body[max(at - around, 0) : at], body[end : end + around]
-    cut = "…" if end + around < len(body) else ""
-    return f"{'…' if at > around else ''}{before}{BEGINS}{body[at:end]}{ENDS}{after}{cut}"
-
-
-def _marked(snippet: str) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """A snippet on one line, and what in it was between BEGINS and ENDS."""
-    text, marks = "", []
-    for number, piece in enumerate(re.split(f"[{BEGINS}{ENDS}]", re.sub(r"\s", " ", snippet))):
-        if number % 2:
-            marks.append((len(text), len(text) + len(piece)))
-        text += piece
-    return text, tuple(marks)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
 def _start(db: sqlite3.Connection, title: str, model: str, settings: ChatSettings | None) -> Chat:
     now = time.time()
     row = db.execute(
         "INSERT INTO chats (title, model, created, updated, settings) VALUES (?, ?, ?, ?, ?)",
-        (_title(title), model, now, now, _settings(settings)),
+        (_title(title), model, now, now, write_settings(settings)),
     )
     return Chat(int(row.lastrowid or 0), _title(title), model, now, now, settings=settings)
 
 
-def _write_draft(db: sqlite3.Connection, chat: int | None, draft: Draft) -> None:
-    parts = Message.text(Role.USER, draft.text, *draft.images).parts
+def _draft_parts(draft: Draft) -> str:
+    return write_parts(Message.text(Role.USER, draft.text, *draft.images).parts)
+
+
+def _write_draft(db: sqlite3.Connection, chat: int | None, draft: Draft) -> Draft:
+    """Returns the draft with its row."""
     row = db.execute(
-        "INSERT INTO drafts (chat, turn, parts, put_off) VALUES (?, ?, ?, ?)",
-        (chat, draft.turn, _parts(parts), draft.put_off),
+        "INSERT INTO drafts (chat, turn, parts, put_off) VALUES (?, (SELECT id FROM messages WHERE id = ?), ?, ?)",
+        (chat, draft.turn, _draft_parts(draft), draft.put_off),
     )
-    _keep_images(db, draft.images, "draft_images", int(row.lastrowid or 0))
+    id = int(row.lastrowid or 0)
+    keep_images(db, draft.images, "draft_images", id)
+    return replace(draft, row=id)
 
 
 def _choose(db: sqlite3.Connection, chat: int, after: int | None, turn: int) -> None:
@@ -421,18 +395,3 @@ def _choose(db: sqlite3.Connection, chat: int, after: int | None, turn: int) -> 
         db.execute("UPDATE chats SET chosen = ? WHERE id = ?", (turn, chat))
     else:
         db.execute("UPDATE messages SET chosen = ? WHERE id = ? AND chat = ?", (turn, after, chat))
-
-
-def _keep_images(db: sqlite3.Connection, images: Sequence[ImageData], table: str, owner: int) -> None:
-    for image in images:
-        db.execute(
-            "INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?, ?)",
-            (image.sha256, image.data, image.media_type, image.width, image.height),
-        )
-        db.execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", (owner, image.sha256))
-
-
-def _forget_images(db: sqlite3.Connection) -> None:
-    db.execute(
-        "DELETE FROM images WHERE sha NOT IN (SELECT sha FROM message_images UNION SELECT sha FROM draft_images)"
-    )

@@ -16,8 +16,11 @@ from typing import Any
 
 from core.errors import EngineError
 from core.golden.checks import Check, Hit
+from core.regular_files import read_text
 
 RECORD_VERSION = 2
+MOST_BYTES = 1024**3
+"""Of a file of a run."""
 
 
 class Status(StrEnum):
@@ -168,7 +171,7 @@ class RunFolder:
         if name == "last" and names:
             name = names[-1]
         try:
-            return cls(runs / name, json.loads((runs / name / "run.json").read_text()))
+            return cls(runs / name, json.loads(read_text(runs / name / "run.json", MOST_BYTES, "a run")))
         except (OSError, ValueError) as error:
             latest = f"The latest is {names[-1]}." if names else "There is none yet."
             raise NoSuchRun(f"There is no run {name} in {runs} ({error}). {latest}") from error
@@ -205,12 +208,14 @@ class RunFolder:
 
     def attempts(self) -> list[Attempt]:
         """The attempts that have ended, of several records of one the last, which was judged last. A last line that a
-        kill tore is left out."""
+        kill tore is left out. Raises NoSuchRun for a file that is none."""
         found: dict[str, Attempt] = {}
         try:
-            lines = (self.path / "attempts.jsonl").read_text(encoding="utf-8", errors="replace").split("\n")
+            lines = read_text(self.path / "attempts.jsonl", MOST_BYTES, "a run", errors="replace").split("\n")
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise NoSuchRun(f"The attempts of the run {self.id} cannot be read: {error.strerror}.") from error
         for line in lines:
             try:
                 attempt = Attempt.from_json(json.loads(line))

@@ -20,8 +20,9 @@ from huggingface_hub.utils import WeakFileLock
 from core.atomic import write_atomically
 from core.catalog.describe import describe, look
 from core.catalog.places import DRAFT, Found
-from core.hub.layout import COMMIT, SHA256
+from core.hub.layout import COMMIT, REF_BYTES, SHA256
 from core.hub.repository import RemoteFile
+from core.regular_files import read_text
 
 WORK = ".assay"
 """A folder of a repository's in which snapshots are put together; readers of the layout look past it."""
@@ -93,7 +94,7 @@ def whole_here(cache: Path, model_id: str, revision: str | None) -> tuple[str, t
     try:
         commit = revision or "main"
         if not COMMIT.fullmatch(commit):
-            commit = folder.joinpath("refs", *commit.split("/")).read_text().strip()
+            commit = read_text(folder.joinpath("refs", *commit.split("/")), REF_BYTES, "a ref").strip()
         snapshot = folder / "snapshots" / commit
         if not COMMIT.fullmatch(commit) or any((folder / "blobs").glob(f"*{DRAFT}")):
             return None

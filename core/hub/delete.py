@@ -7,13 +7,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import scan_cache_dir
+from huggingface_hub.errors import CacheNotFound
 
 from core.catalog import Catalog, ModelInfo
 from core.catalog.in_use import is_held
 from core.catalog.places import cache_folder
 from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound, ended
-from core.hub.disk import Disk, Stored, read_disk
+from core.hub.disk import Disk, Stored, read_disk, scan
 from core.hub.records import is_running, read_records, remove_record
 from core.settings import Settings
 
@@ -150,9 +150,12 @@ def _delete_revisions(cache: Path, deletion: Deletion) -> None:
     Only in the folder that was meant, since another one may hold the same commit; and no file that links out of the
     cache lead to. Raises OSError.
     """
-    if not cache.is_dir():
+    try:
+        found = scan(cache)
+    except (OSError, ValueError, CacheNotFound):  # another model's refs may be odd; a whole folder goes all the same
+        if deletion.commits:
+            raise
         return
-    found = scan_cache_dir(cache)
     meant = [one for one in found.repos if one.repo_path.name == deletion.folder.name]
     for repository in meant:
         commits = deletion.commits or tuple(one.commit_hash for one in repository.revisions)

@@ -15,7 +15,8 @@ from huggingface_hub import scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 
 from core.catalog.places import cache_folder
-from core.hub.layout import SHA256
+from core.hub.layout import REF_BYTES, SHA256
+from core.regular_files import read_regular
 from core.settings import Settings
 
 Inode = tuple[int, int]
@@ -111,9 +112,20 @@ def free_room(folder: Path) -> int:
     return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
 
 
+def scan(cache: Path) -> Any:
+    """What huggingface_hub says of the cache. It reads all that lies among the refs, so they are looked at before.
+
+    Raises OSError, UnfitFile for a ref that is no small file, and what `scan_cache_dir` raises.
+    """
+    for place in cache.glob("*/refs/**/*"):
+        if not place.is_dir():
+            read_regular(place, REF_BYTES, "a ref")
+    return scan_cache_dir(cache)
+
+
 def _scan(cache: Path) -> Iterator[Any]:
     try:
-        found = scan_cache_dir(cache)
+        found = scan(cache)
     except (CacheNotFound, ValueError, OSError):
         return
     yield from (repository for repository in found.repos if repository.repo_type == "model")

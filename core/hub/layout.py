@@ -4,3 +4,5 @@ import re
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+REF_BYTES = 1024
+"""Of a file under refs, which holds a commit."""

@@ -59,6 +59,8 @@ _BEGINNING = 4096
 # adds 6 for its coefficients, WebP's decoder 12 for its canvases; a baseline JPEG is halved while it is decoded.
 MAX_PIXELS = {"PNG": 30_000_000, "GIF": 30_000_000, "JPEG": 50_000_000, "WEBP": 10_000_000}
 MAX_PROGRESSIVE_PIXELS = 25_000_000
+MAX_PROGRESSIVE_INKS = 20_000_000
+"""Pixels of a progressive JPEG in CMYK, which adds 8 bytes for its coefficients."""
 HALVED_ABOVE = 16_000_000
 """Pixels above which `decode` halves both sides; no vision model here looks at as many."""
 LARGE = 4_000_000
@@ -127,14 +129,16 @@ def check_image(data: bytes, name: str = "") -> ImageData:
         with _open(data) as picture:
             kind = _kind(picture)
             (width, height), progressive = picture.size, bool(picture.info.get("progressive"))
-            limit = MAX_PROGRESSIVE_PIXELS if progressive else MAX_PIXELS[kind]
+            inks = "CMYK " if progressive and picture.mode == "CMYK" else ""
+            most_progressive = MAX_PROGRESSIVE_INKS if inks else MAX_PROGRESSIVE_PIXELS
+            limit = most_progressive if progressive else MAX_PIXELS[kind]
             fits = 0 < width * height <= limit
             turned = fits and _orientation(picture) >= 5
             frames = int(getattr(picture, "n_frames", 1)) if fits else 1
     except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; all of them mean the same here
         raise InvalidImage(_unreadable(label, data)) from error
     if not fits:
-        what = f"a {'progressive ' if progressive else ''}{kind} image may have"
+        what = f"a {'progressive ' if progressive else ''}{inks}{kind} image may have"
         raise InvalidImage(
             f"{label} has {width}x{height} = {width * height / 1e6:.0f} million pixels; "
             f"{what} {limit / 1e6:.0f} million. Shrink it first."

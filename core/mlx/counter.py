@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.calls.events import PromptCount
+from core.calls.events import PromptCount, PromptTokens
 from core.calls.requests import GenerationRequest
 from core.catalog import Catalog
-from core.errors import EngineError, GenerationFailed
+from core.errors import EngineError, GenerationFailed, InvalidRequest
 from core.mlx.models.too_long import hopeless
 from core.status import EngineStatus, ModelState
+
+if TYPE_CHECKING:
+    from core.mlx.models.lexicon import Lexicon
+
+T = TypeVar("T")
 
 THREADS = 3
 """Prompts that are counted at once: a template that does not end holds up no other model's."""
@@ -65,9 +71,36 @@ class Counter:
         `wanted` any more."""
 
         def work() -> Callable[[], None]:
-            return partial(done, self._counted(request, wanted, fitting=False))
+            return partial(done, _told(lambda: self._count(request, wanted, False)))
 
         self._add((request.model, False), work)
+
+    def read(
+        self,
+        request: GenerationRequest,
+        done: Callable[[PromptTokens | EngineError], None],
+        wanted: Callable[[], bool],
+    ) -> None:
+        """Tokenize a prompt without images; `done` is given the tokens, or what is wrong."""
+
+        def work() -> Callable[[], None]:
+            return partial(done, _told(lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request))))
+
+        self._add((request.model, False), work)
+
+    def write(
+        self,
+        model: str,
+        tokens: Sequence[int],
+        done: Callable[[str | EngineError], None],
+        wanted: Callable[[], bool],
+    ) -> None:
+        """The text of tokens; `done` is given it, or what is wrong with them."""
+
+        def work() -> Callable[[], None]:
+            return partial(done, _told(lambda: self._with_lexicon(model, wanted, partial(_text, tokens))))
+
+        self._add((model, False), work)
 
     def check(
         self,
@@ -80,7 +113,7 @@ class Counter:
         `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out."""
 
         def work() -> Callable[[], None]:
-            found = self._counted(request, wanted, fitting=True) if needed() else None
+            found = _told(lambda: self._count(request, wanted, True)) if needed() else None
             return partial(done, found if isinstance(found, EngineError) else None)
 
         self._add((request.model, True), work)
@@ -90,18 +123,6 @@ class Counter:
         lane = model, True
         with self._lock:
             return lane in self._busy or any(other == lane for other, _ in self._jobs)
-
-    def _counted(
-        self, request: GenerationRequest, wanted: Callable[[], bool], *, fitting: bool
-    ) -> PromptCount | EngineError:
-        try:
-            return self._count(request, wanted, fitting)
-        except NotWanted:
-            raise
-        except EngineError as error:
-            return error.detached()
-        except Exception as error:  # tokenizers and templates raise what they like
-            return GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}")
 
     def _add(self, lane: Lane, work: Work) -> None:
         with self._lock:
@@ -139,27 +160,70 @@ class Counter:
             self._begin()
 
     def _count(self, request: GenerationRequest, wanted: Callable[[], bool], fitting: bool) -> PromptCount:
-        def still() -> None:
-            if not wanted():
-                raise NotWanted
+        def counted(lexicon: Lexicon) -> PromptCount:
+            from core.mlx.prompt.chat_template import rendering
+            from core.mlx.prompt.token_counts import check_fit, count_tokens, refuse_vast
 
-        still()
+            if fitting:
+                refuse_vast(request, lexicon)
+            prompt = rendering(request, lexicon)()
+            tokens = count_tokens(prompt, lexicon.tokenizer, partial(_still, wanted))
+            if fitting:
+                check_fit(lexicon, tokens, exact=not request.images)
+            return PromptCount(tokens, prompt.notes)
+
+        return self._with_lexicon(request.model, wanted, counted)
+
+    def _with_lexicon(self, model: str, wanted: Callable[[], bool], work: Callable[[Lexicon], T]) -> T:
+        """Do something with what a model's prompts are read with, which is read before if need be."""
+        _still(wanted)
         if not self._imported:
             self._ready()
             self._imported = True
         from core.mlx.models.lexicon import lexicons
         from core.mlx.models.offline import stay_offline
-        from core.mlx.prompt.chat_template import rendering
-        from core.mlx.prompt.token_counts import check_fit, count_tokens, refuse_vast
 
         stay_offline()
-        info = self._catalog.on_disk(request.model)
+        info = self._catalog.on_disk(model)
         with lexicons.using(info, info.id in self._allow_code) as lexicon:
-            still()
-            if fitting:
-                refuse_vast(request, lexicon)
-            prompt = rendering(request, lexicon)()
-            tokens = count_tokens(prompt, lexicon.tokenizer, still)
-            if fitting:
-                check_fit(lexicon, tokens, exact=not request.images)
-        return PromptCount(tokens, prompt.notes)
+            _still(wanted)
+            return work(lexicon)
+
+
+def _still(wanted: Callable[[], bool]) -> None:
+    if not wanted():
+        raise NotWanted
+
+
+def _told(work: Callable[[], T]) -> T | EngineError:
+    """What `work` returns, or what it raises as something to tell."""
+    try:
+        return work()
+    except NotWanted:
+        raise
+    except EngineError as error:
+        return error.detached()
+    except Exception as error:  # tokenizers and templates raise what they like
+        return GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}")
+
+
+def _tokens(request: GenerationRequest, lexicon: Lexicon) -> PromptTokens:
+    from core.mlx.models.spelling import find_spelling
+    from core.mlx.prompt.chat_template import rendering
+
+    prompt = rendering(request, lexicon)()
+    tokenizer: Any = lexicon.tokenizer
+    tokens = tuple(tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
+    spell, marks = find_spelling(tokenizer), set(tokenizer.all_special_ids)
+    return PromptTokens(
+        tokens, tuple(map(spell, tokens)), tuple(token in marks for token in tokens), lexicon.context_length
+    )
+
+
+def _text(tokens: Sequence[int], lexicon: Lexicon) -> str:
+    """Raises InvalidRequest for a number that is no token's."""
+    size = len(lexicon.tokenizer)
+    odd = next((token for token in tokens if not 0 <= token < size), None)
+    if odd is not None:
+        raise InvalidRequest(f"{odd} is no token of {lexicon.info.id}, whose tokens are 0 to {size - 1}.", "tokens")
+    return str(lexicon.tokenizer.decode(list(tokens)))

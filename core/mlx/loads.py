@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import mlx.core as mx
 
 from core.catalog import Catalog, Float32, ModelKind
-from core.errors import EngineError, LoadFailed, ModelUnloaded
+from core.errors import EngineError, LoadFailed, ModelUnloaded, OutOfMemory
 from core.mlx.kv.prefix_cache import SAVE_S
 from core.mlx.models.precision import precision
 from core.mlx.pool import Pool, Resident
@@ -30,7 +30,7 @@ Ready = Callable[[Resident | EngineError], None]
 class _Load:
     model_id: str
     began: float
-    steps: Generator[float, None, Resident] | None = None
+    steps: Generator[float | None, None, Resident] | None = None
     fraction: float = 0.0
     memory: int = 0
     """Bytes that its pieces took so far; others prefill and decode between them."""
@@ -43,7 +43,8 @@ class _Load:
 
 
 class Loads:
-    """Models that were asked for and are not in the pool yet; the first asked for is loaded first.
+    """Models that were asked for and are not in the pool yet; the first asked for is loaded first, and the next ones
+    while its chat template is tried.
 
     `evict` frees models of the pool; `notify` and `changed` say that there is something new to see.
     """
@@ -122,30 +123,43 @@ class Loads:
         self._loads.clear()
 
     def step(self, leaving: Collection[str], busy: bool) -> None:
-        """Read a piece of the first model. One that was asked for again while its last requests end holds up no other.
+        """Read a piece of the first model that does not wait for its template to be tried; while it does, the next one
+        is read. One that was asked for again while its last requests end holds up no other.
 
         While requests are `busy`, what gives way to the model is not written to disk first.
         """
-        load = next((load for name, load in self._loads.items() if name not in leaving), None)
-        if load is None:
-            return
+        for load in [load for name, load in self._loads.items() if name not in leaving]:
+            if not self._waits(load, busy):
+                return
+
+    def _waits(self, load: _Load, busy: bool) -> bool:
+        """Read a piece of a model; returns whether it has nothing to do but wait, so that another's turn is now."""
         active = mx.get_active_memory()
+        others = any(other.steps is not None for other in self._loads.values() if other is not load)
+        load.alone = load.alone and not busy and not others
         try:
-            load.alone = load.alone and not busy
             if load.steps is None:
                 load.begun = time.monotonic()
                 load.steps = self._begin(load, busy)
                 active = mx.get_active_memory()
-            load.fraction = next(load.steps)
+            fraction = next(load.steps)
             load.memory += mx.get_active_memory() - active
+            if fraction is None:
+                return True
+            load.fraction = fraction
             self._changed()  # the next piece may take seconds, in which nobody hears anything
         except StopIteration as finished:
             load.memory += mx.get_active_memory() - active
             self._loaded(load, finished.value)
+        except OutOfMemory as error:
+            if load.steps is None and others:  # there may be room when they have come, and are idle
+                return True
+            self._failed(load, error)
         except EngineError as error:
             self._failed(load, error)
         except Exception as error:  # MLX raises RuntimeError when an allocation fails
             self._failed(load, LoadFailed(f"{load.model_id} could not be loaded: {type(error).__name__}: {error}"))
+        return False
 
     def describe(self) -> list[LoadedModel]:
         """What status says of them."""
@@ -154,7 +168,7 @@ class Loads:
             for load in self._loads.values()
         ]
 
-    def _begin(self, load: _Load, busy: bool) -> Generator[float, None, Resident]:
+    def _begin(self, load: _Load, busy: bool) -> Generator[float | None, None, Resident]:
         """Make room, and return what reads the model, on all ranks in step."""
         way, left, victims = self._ranks.decide(lambda: self._pool.room_for(self._catalog.get(load.model_id)))
         self._pool.store.shrink(left, 0.0 if busy else SAVE_S)
@@ -164,7 +178,7 @@ class Loads:
             self._steps(load, way), lambda: fingerprint(self._catalog.get(load.model_id).path)
         )
 
-    def _steps(self, load: _Load, way: Float32 | None) -> Generator[float, None, Resident]:
+    def _steps(self, load: _Load, way: Float32 | None) -> Generator[float | None, None, Resident]:
         info = self._catalog.on_disk(load.model_id)
         self._pool.hold(info)
         if (disk := self._pool.store.prefixes.disk) is not None and info.kind in (ModelKind.TEXT, ModelKind.VISION):

@@ -36,6 +36,8 @@ class Meter:
     """
 
     def __init__(self) -> None:
+        self.crowded = False
+        """Whether more than one model is at work in this step, or one is while another is loaded."""
         self._peak = 0
         self._crowds = 0
         self._open: list[Window] = []
@@ -56,9 +58,10 @@ class Meter:
             one.rows = max(one.rows, len(same))
         return window
 
-    def crowd(self) -> None:
-        """More than one model is at work in this step, or one is at work while another is loaded."""
-        self._crowds += 1
+    def crowd(self, crowded: bool = True) -> None:
+        """A step begins, in which more than one model is at work or loaded, or is not."""
+        self.crowded = crowded
+        self._crowds += crowded
 
     def end(self, window: Window) -> Footprint:
         """What it came to."""

@@ -47,8 +47,11 @@ class ModelRuntime(Protocol):
         """End every request with `error` and give the memory back."""
 
 
-def load_steps(info: ModelInfo, allow_code: bool, ranks: Ranks, way: Float32 | None) -> Generator[float, None, Any]:
-    """Load a model of any kind, yielding the fraction done (0 to 1) after each piece; returns it for `make_runtime`.
+def load_steps(
+    info: ModelInfo, allow_code: bool, ranks: Ranks, way: Float32 | None
+) -> Generator[float | None, None, Any]:
+    """Load a model of any kind, yielding the fraction done (0 to 1) after each piece, or None where others may load
+    meanwhile; returns it for `make_runtime`.
 
     `way` says how it is held in float32; None leaves it as it is stored. Raises ModelBroken, LoadFailed, or
     UnsupportedInput for a model of which Assay has no use, as for any but a text model when several ranks are to hold

@@ -195,8 +195,8 @@ class Scheduler:
 
     def step(self) -> None:
         """One step of every busy model, then one piece of the first load."""
-        if bool(self._loads) + sum(resident.runtime.busy for resident in self._pool.residents.values()) > 1:
-            self._pool.store.meter.crowd()
+        at_work = bool(self._loads) + sum(resident.runtime.busy for resident in self._pool.residents.values())
+        self._pool.store.meter.crowd(at_work > 1)
         for model_id, resident in list(self._pool.residents.items()):
             if resident.runtime.busy:
                 resident.runtime.step()

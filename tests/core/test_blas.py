@@ -102,16 +102,12 @@ def find(candidates: list[str] | None, env: dict[str, str], use: str = "") -> di
     return told
 
 
-def test_the_environments_openblas_is_used(home: dict[str, str]) -> None:
-    """opencv-python brings one with mlx-vlm on every machine that has wheels of it."""
-    told = find(None, home, ASK)
+def test_the_environments_openblas_is_used_and_nothing_is_compiled(home: dict[str, str], tmp_path: Path) -> None:
+    """opencv-python brings one with mlx-vlm on every machine that has wheels of it. And MLX would call g++ for fused
+    operations, and load what it finds in /tmp/mlx, a folder that all share."""
+    told = find(None, home | {"TMPDIR": str(tmp_path)}, ASK)
     assert told["blas"].startswith("OpenBLAS")
     assert "opencv" in told["path"]
-
-
-def test_nothing_is_compiled_into_a_folder_that_all_share(home: dict[str, str], tmp_path: Path) -> None:
-    """MLX would call g++ for fused operations, and load what it finds in /tmp/mlx."""
-    find(None, home | {"TMPDIR": str(tmp_path)}, ASK)
     assert not (tmp_path / "mlx").exists()
 
 

@@ -63,6 +63,16 @@ def ask(engine: Engine, model: str) -> Generation:
     return engine.generate(GenerationRequest(model, (Message.text(Role.USER, "Hello!"),), sampling=sampling))
 
 
+def taken(engine: Engine, model: str) -> Generation:
+    """A request of which the MLX thread knows: its prompt has been counted before."""
+    handle = ask(engine, model)
+    give_up = time.monotonic() + 30
+    while not handle.accepted:
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
+    return handle
+
+
 def end(handle: Generation) -> Finished:
     assert handle.wait(10), "it must end although the load goes on"
     finished = handle.result().finished
@@ -71,7 +81,7 @@ def end(handle: Generation) -> Finished:
 
 
 def test_a_request_that_waits_for_a_load_is_cancelled_at_once(own_engine: Engine, slow: SlowLoads) -> None:
-    waiting = [ask(own_engine, model) for model in (VISION, VISION, TEXT)]
+    waiting = [taken(own_engine, model) for model in (VISION, VISION, TEXT)]
     slow.may_begin.set()
     assert slow.reached.wait(30)
     loads = [(model.id, model.progress, model.waiting) for model in own_engine.status().loads]
@@ -97,7 +107,7 @@ def test_a_request_that_waits_for_a_load_is_cancelled_at_once(own_engine: Engine
 def test_a_load_that_has_begun_or_was_asked_for_by_itself_goes_on_without_its_requests(
     own_engine: Engine, slow: SlowLoads
 ) -> None:
-    waiting = [ask(own_engine, VISION), ask(own_engine, TEXT)]
+    waiting = [taken(own_engine, VISION), taken(own_engine, TEXT)]
     wanted = own_engine.load(TEXT)
     slow.may_begin.set()
     assert slow.reached.wait(30)

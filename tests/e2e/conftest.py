@@ -11,9 +11,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anthropic
-import openai
 import pytest
 
 from core.catalog import Catalog
@@ -23,6 +22,10 @@ from core.golden.suite import BUILTIN, Suite
 from core.settings import Settings
 from tests import outside
 from tests.conftest import Api, served
+
+if TYPE_CHECKING:  # they take seconds, and a run that is refused needs neither
+    import anthropic
+    import openai
 
 SPEAKERS = ("mlx-community/Soprano-80M-bf16", "mlx-community/Kokoro-82M-bf16", "mlx-community/pocket-tts")
 LISTENERS = (
@@ -95,9 +98,13 @@ class Target:
     reference: bool
 
     def openai(self) -> openai.OpenAI:
+        import openai
+
         return openai.OpenAI(base_url=f"{self.api.url}/v1", api_key=self.api.key, max_retries=0, timeout=600)
 
     def anthropic(self) -> anthropic.Anthropic:
+        import anthropic
+
         return anthropic.Anthropic(base_url=self.api.url, api_key=self.api.key, max_retries=0, timeout=600)
 
 

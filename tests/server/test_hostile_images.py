@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import httpx
@@ -18,10 +19,12 @@ MOST = 200e6
 """Bytes by which a request with images may make the process grow: docs/api.md promises it."""
 LONGEST_S = 3.0
 """What a busy machine may make of steps that take some hundredths of a second."""
+Images = Callable[[], list[str]]
 
 
+@cache
 def png(mode: str, size: tuple[int, int], colour: int = 1) -> str:
-    """A data URI; all of one colour."""
+    """A data URI; all of one colour. Large ones take a tenth of a second: they are made when a test asks for them."""
     buffer = io.BytesIO()
     Image.new(mode, size, colour).save(buffer, "PNG", compress_level=9)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
@@ -51,14 +54,20 @@ def measured(server: Server, body: dict[str, Any]) -> tuple[httpx.Response, int,
 @pytest.mark.parametrize(
     ("images", "told"),
     [
-        ([png("RGB", (64, 64))] * 1_000, "The prompt has at least 4"),
-        ([png("P", (5_477, 5_477))] * 70, "70 images of the request have 2,100 million pixels together, and at most"),
-        ([png("L", (1, 30_000_000))], "one side is 30,000,000 times the other, and at most 200 times is possible"),
+        (lambda: [png("RGB", (64, 64))] * 1_000, "The prompt has at least 4"),
+        (
+            lambda: [png("P", (5_477, 5_477))] * 70,
+            "70 images of the request have 2,100 million pixels together, and at most",
+        ),
+        (
+            lambda: [png("L", (1, 30_000_000))],
+            "one side is 30,000,000 times the other, and at most 200 times is possible",
+        ),
     ],
     ids=["many", "large", "narrow"],
 )
-def test_what_does_not_fit_is_refused_before_it_is_decoded(server: Server, images: list[str], told: str) -> None:
-    body = chat(SEES, "What is this?", *images)
+def test_what_does_not_fit_is_refused_before_it_is_decoded(server: Server, images: Images, told: str) -> None:
+    body = chat(SEES, "What is this?", *images())
     answer, growth, gap = measured(server, body)
     assert answer.status_code == 400
     assert told in answer.json()["error"]["message"]
@@ -69,14 +78,14 @@ def test_what_does_not_fit_is_refused_before_it_is_decoded(server: Server, image
 @pytest.mark.parametrize(
     "images",
     [
-        [png("RGB", (64, 64), colour) for colour in range(60)],
-        [png("P", (5_477, 5_477), colour) for colour in range(8)],
-        [png("P", (5_477, 5_477), colour) for colour in range(60)],
+        lambda: [png("RGB", (64, 64), colour) for colour in range(60)],
+        lambda: [png("P", (5_477, 5_477), colour) for colour in range(8)],
+        lambda: [png("P", (5_477, 5_477), colour) for colour in range(24)],
     ],
     ids=["many", "large", "many-and-large"],
 )
-def test_images_that_fit_are_looked_at_one_after_the_other(server: Server, images: list[str]) -> None:
-    body = chat(SEES, "What is this?", *images)
+def test_images_that_fit_are_looked_at_one_after_the_other(server: Server, images: Images) -> None:
+    body = chat(SEES, "What is this?", *images())
     answer, growth, gap = measured(server, body)
     assert answer.status_code == 200
     assert growth < MOST

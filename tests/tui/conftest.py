@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ os.environ["TZ"] = "UTC"
 time.tzset()
 
 import pytest  # noqa: E402
+from textual.css.query import NoMatches  # noqa: E402
 from textual.pilot import Pilot  # noqa: E402
 
 from core.settings import Settings  # noqa: E402
@@ -26,13 +27,16 @@ DEADLINE_S = 20.0
 
 
 class Furnished(AssayApp):
-    """A workbench whose tests begin when its panes are there."""
+    """A workbench whose tests begin when its panes are there, and which ends as the program does."""
 
     @asynccontextmanager
     async def run_test(self, **options: Any) -> AsyncIterator[Pilot[None]]:  # type: ignore[override]
         async with super().run_test(**options) as pilot:
             await until(pilot, lambda: self.furnished)
             yield pilot
+            self.chat.close()  # a thread of theirs would hold the whole workbench for good
+            with suppress(NoMatches):  # who has left has closed it
+                self.models.hub.close()
 
 
 @pytest.fixture(autouse=True)

@@ -50,6 +50,12 @@ def test_names_are_whole_where_there_is_room() -> None:
     assert "full ○ gemma-3-27b-it-4bit-DWQ" in text
 
 
+@pytest.mark.parametrize(("used", "told"), [(8, "0 B"), (1024, "0 B"), (40_000_000, "40 MB")])
+def test_what_mlx_takes_for_itself_is_nothing(used: int, told: str) -> None:
+    status = EngineStatus(True, "cpu", active_memory=used, memory_budget=14_000_000_000)
+    assert f"memory {told} of 14 GB" in header_content(WorkbenchState(Phase.READY, status), 120).plain
+
+
 def test_the_engine_is_waited_for_in_words() -> None:
     assert "starting engine…" in header_content(WorkbenchState(), 80).plain
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from core.calls.requests import Tool
+from core.catalog import ModelInfo
 from core.chats.settings import ChatSettings
+from core.errors import ModelNotFound
 from core.settings import Settings
-from tests.tui.conftest import FULL, QUICK, Furnished, until
-from tests.tui.scripted import ScriptedEngine, ScriptedServer, golden_answers
+from tests.tui.conftest import DEADLINE_S, FULL, QUICK, Furnished, until
+from tests.tui.scripted import ScriptedCatalog, ScriptedEngine, ScriptedServer, golden_answers
+from tui.app import AssayApp
 from tui.remembered import ChatChoice, Remembered, read_remembered, remembered_file, write_remembered
 from tui.services import Services
 from tui.state import Phase
@@ -24,9 +28,9 @@ Start = Callable[..., Furnished]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    def new(suite: Path | None = None, **settings: object) -> Furnished:
+    def new(suite: Path | None = None, catalog: ScriptedCatalog | None = None, **settings: object) -> Furnished:
         own = Settings(data_dir=tmp_path / "data", **settings)
-        engine = ScriptedEngine(script=golden_answers)
+        engine = ScriptedEngine(script=golden_answers, catalog=catalog or ScriptedCatalog())
         opener = lambda settings: Services(settings, engine, ScriptedServer(), QUICK, FULL)  # noqa: E731
         return Furnished(lambda: own, opener, suite=suite)
 
@@ -111,6 +115,93 @@ async def test_who_answered_and_is_gone_is_said_once(start: Start, tmp_path: Pat
         assert "someone/deleted" not in notices(app)
 
 
+class LateCatalog(ScriptedCatalog):
+    """Lists its models when it is told to; one that is asked for may not be found before that."""
+
+    def __init__(self, finds: bool = True) -> None:
+        super().__init__()
+        self.may_list = threading.Event()
+        self._finds = finds
+
+    def get(self, model_id: str) -> ModelInfo:
+        if not self._finds and not self.may_list.is_set():
+            raise ModelNotFound(f"There is no model {model_id} on disk.")
+        return super().get(model_id)
+
+    def list(self) -> list[ModelInfo]:
+        self.may_list.wait(DEADLINE_S)
+        return super().list()
+
+
+@pytest.mark.parametrize(
+    ("kept", "chosen", "after"),
+    [("pocket/qwen3", "", ""), ("full", "", ""), ("full", "quick", "quick"), ("pocket/qwen3", "full", "full")],
+)
+async def test_who_answers_is_kept_until_models_are_listed(
+    start: Start, tmp_path: Path, kept: str, chosen: str, after: str
+) -> None:
+    file, catalog = remembered_file(tmp_path / "data"), LateCatalog(finds=False)
+    write_remembered(file, Remembered(answers=kept))
+    app = start(catalog=catalog)
+    async with app.run_test(size=(120, 40)) as pilot:
+        memory = app._memory
+        assert memory is not None
+        await until(pilot, lambda: memory.ready)
+        if chosen:
+            app.chat.bar.choose(chosen)
+        memory.keep()
+        assert read_remembered(file)[0].answers == (after or kept)
+        catalog.may_list.set()
+        await until(pilot, lambda: ready(app) and app.chat.bar.chosen == (after or kept))
+
+
+async def test_who_answers_is_there_before_anything_can_be_asked(start: Start, tmp_path: Path) -> None:
+    write_remembered(remembered_file(tmp_path / "data"), Remembered(answers="pocket/qwen3"))
+    catalog = LateCatalog()
+    app = start(catalog=catalog)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.chat.input.composer.sends)
+        assert app.chat.bar.chosen == "pocket/qwen3"
+        catalog.may_list.set()
+        await until(pilot, lambda: ready(app))
+        assert app.chat.bar.chosen == "pocket/qwen3"
+
+
+async def test_a_later_look_at_the_disk_changes_nothing_about_who_answers(start: Start, tmp_path: Path) -> None:
+    write_remembered(remembered_file(tmp_path / "data"), Remembered(answers="pocket/qwen3"))
+    app = start()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(app) and app.chat.bar.chosen == "pocket/qwen3")
+        app.chat.bar.choose("full")
+        app.models.list_anew()
+        await until(pilot, lambda: app._services.engine.catalog.refreshed)
+        await pilot.pause()
+        assert app.chat.bar.chosen == "full"
+
+
+@pytest.mark.parametrize(
+    ("keys", "kept", "face"), [("f2", "chat", "models"), ("f3", "golden", "chat"), ("f2", "golden", "models")]
+)
+async def test_a_pane_that_is_chosen_during_the_start_stays_chosen(
+    tmp_path: Path, keys: str, kept: str, face: str
+) -> None:
+    write_remembered(remembered_file(tmp_path / "data"), Remembered(theme=DARK.name, face=kept))
+    settings, may_read = Settings(data_dir=tmp_path / "data"), threading.Event()
+
+    def late() -> Settings:
+        may_read.wait(DEADLINE_S)
+        return settings
+
+    app = AssayApp(late, lambda settings: Services(settings, ScriptedEngine(), ScriptedServer(), QUICK, FULL))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("f9", keys, "q")
+        await until(pilot, lambda: app.furnished and app.theme == LIGHT.name)
+        may_read.set()
+        await until(pilot, lambda: app.state.phase is Phase.READY)
+        assert (app.face, app.theme) == (face, LIGHT.name)
+        assert app.chat.input.composer.text == "q" * (face == "chat")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -144,9 +235,9 @@ def test_the_file_is_toml_that_comes_back_whole(tmp_path: Path) -> None:
 
 async def test_what_is_kept_late_asks_no_part_that_has_gone(workbench: Furnished) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: workbench._memory is not None, "the memory")
         memory = workbench._memory
         assert memory is not None
+        await until(pilot, lambda: memory.ready)
         await workbench.chat.remove()
         memory.keep()
 

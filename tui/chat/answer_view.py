@@ -50,6 +50,8 @@ class AnswerView:
         self.body = AnswerMarkdown()
         self.folded = folded
         """Whether what the model thought is one line."""
+        self.answered = False
+        """Whether a turn follows, so that tools that were called have given their results."""
         self._label = label
         self._tier = tier
         self._result = GenerationResult()
@@ -133,10 +135,11 @@ class AnswerView:
 
     def _told(self, width: int) -> Content:
         """The figures, in words where they fit into a line."""
-        if self._growing or self._result.finished is None:
+        finished = self._result.finished
+        if self._growing or finished is None:
             return self._figures
-        words = plain(final_figures(self._result.finished, spelled=True))
-        return words if words.cell_length <= width else self._figures
+        words, short = (plain(final_figures(finished, spelled, self.answered)) for spelled in (True, False))
+        return words if words.cell_length <= width else short
 
     def _thinking(self, width: int, look: Look) -> list[Line]:
         """What the model thought; a click folds or unfolds it."""

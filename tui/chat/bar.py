@@ -20,6 +20,8 @@ from tui.state import WorkbenchState
 from tui.widgets.choice import Choice
 from tui.widgets.redraw import redraw
 
+LOOKING = "looking for models…"
+"""What a tier stands for until its model is known."""
 CHOOSER_CELLS = 34
 """What the name of a model should have."""
 
@@ -50,21 +52,25 @@ class ChatBar(Horizontal):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._models: list[ModelInfo] = []
-        self._labels = [(tier, tier) for tier in TIERS]
+        self._listed = False
+        self._labels = [(f"{tier} · {LOOKING}", tier) for tier in TIERS]
 
     def compose(self) -> ComposeResult:
         yield ModelChooser(self._labels, allow_blank=False, id="chat-model", compact=True)
         yield Static(id="chat-settings-line", markup=False)
 
-    def on_mount(self) -> None:
-        self._show_settings()
-
     def show_models(self, models: Sequence[ModelInfo]) -> str:
         """The catalog was read: offer its models. Returns the chosen one if it is not among them any more, else ""."""
         before = self.chosen
-        self._models = list(models)
+        self._models, self._listed = list(models), True
         self._offer_models()
         return before if before != self.chosen else ""
+
+    def offer(self, model: ModelInfo) -> None:
+        """Offer one model, as long as the catalog has not been read."""
+        if not self._listed:
+            self._models = [model]
+            self._offer_models()
 
     @property
     def known(self) -> list[str]:
@@ -81,7 +87,8 @@ class ChatBar(Horizontal):
 
     def _offer_models(self) -> None:
         labels = choices(self._models, self.state, self.images)
-        if not self._models or labels == self._labels:
+        known = self._models or self._listed or self.state.quick or self.state.full
+        if not known or labels == self._labels:
             return
         self._labels = labels
         chosen = self.chosen
@@ -95,10 +102,12 @@ class ChatBar(Horizontal):
         """What is chosen: a tier's name or a model's id."""
         return str(self.chooser.value)
 
-    def choose(self, choice: str) -> None:
-        """Choose a tier or a model to answer from now on."""
-        if choice in [known for _, known in self._labels]:
+    def choose(self, choice: str) -> bool:
+        """Choose a tier or a model to answer from now on; False if it is not offered."""
+        offered = choice in [known for _, known in self._labels]
+        if offered:
             self.chooser.value = choice
+        return offered
 
     def watch_settings(self) -> None:
         if self.is_mounted:
@@ -108,7 +117,9 @@ class ChatBar(Horizontal):
         self.call_after_refresh(self._show_settings)
 
     def _show_settings(self) -> None:
-        """In words where they leave the chooser enough, else in short."""
+        """In words where they leave the chooser enough, else in short; nothing as long as no width is known."""
+        if not self.size.width:
+            return
         line = self.query_one("#chat-settings-line", Static)
         words, short = (Content(" · ".join(_told(self.settings, spelled))) for spelled in (True, False))
         told = words if words.cell_length + CHOOSER_CELLS <= self.size.width else short

@@ -75,7 +75,7 @@ class ChatInput(Vertical):
     @property
     def draft(self) -> Draft:
         """What is written and not sent."""
-        return Draft(self.composer.text, tuple(self.attachments.images))
+        return Draft(self.composer.written, tuple(self.attachments.images))
 
     async def put(self, draft: Draft) -> None:
         """Write something else in place of what is there."""

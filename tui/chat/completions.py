@@ -26,7 +26,7 @@ class Completions(OptionList, can_focus=False):
         self._candidates = [] if typed is None else candidates(typed, self._base)
         self.clear_options()
         self.set_class(bool(self._candidates), "-open")
-        self.border_title = "tab completes · ↑ ↓ choose · esc closes"
+        self.border_title = " tab completes · ↑ ↓ choose · esc closes "
         if self._candidates:
             self.add_options([Option(self._label(candidate)) for candidate in self._candidates])
             self.highlighted = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from textual.widgets import TextArea
 from tui.actions import bindings
 from tui.chat.dropped import dropped_images
 from tui.chat.mentions import Candidate, mention_start, open_mention
+from tui.chat.recall import Recall
 from tui.foreign import clean, plain
 from tui.pasted import cleaned
 from tui.widgets.text_fields import TextField
@@ -77,9 +78,9 @@ class Composer(TextField):
         self.sends = False
         """Whether enter sends; until then it breaks the line, and what is typed waits here in its order."""
         self.editing = False
-        self._sent: list[str] = []
-        self._recalled: int | None = None
-        self._draft = ""
+        self.asked: Callable[[], list[str]] = list
+        """What was asked in the chat that is shown, in order, for the up key."""
+        self._recall = Recall()
 
     @property
     def completing(self) -> bool:
@@ -108,11 +109,11 @@ class Composer(TextField):
         self.insert("\n")
 
     def accepted(self, text: str) -> None:
-        """The message has gone out: remember it for the up key and take it out of the box, not what came since."""
-        if text.strip() and (not self._sent or self._sent[-1] != text):
-            self._sent.append(text)
-        self._recalled = None
-        self.write(self.text.removeprefix(text))
+        """The message has gone out: remember it for the up key and take it out of the box, not what came since. The
+        draft that waited while an earlier message was looked up and sent comes back."""
+        waited, since = self._recall.draft or "", self.text.removeprefix(text)
+        self._recall.sent(text)
+        self.write("\n".join(filter(None, (waited, since))))
 
     def await_results(self, tools: Sequence[str]) -> None:
         """Say that what is typed next is the result of these calls; of none, that anything may be asked."""
@@ -121,8 +122,21 @@ class Composer(TextField):
         if not self.editing:
             self.border_title = plain(f" result of {names} ") if tools else ""
 
+    @property
+    def written(self) -> str:
+        """What is written and not sent: of an earlier message that is looked up, what was made of it."""
+        return self._recall.written(self.text)
+
+    def begin_chat(self) -> None:
+        """Another chat is shown: what was asked there is what the up key brings back first."""
+        self._recall.turn_page()
+
     def write(self, text: str) -> None:
         """Put `text` in the box, the cursor behind it."""
+        self._recall.leave()
+        self._show(text)
+
+    def _show(self, text: str) -> None:
         self.text = text
         self.move_cursor(self.document.end)
 
@@ -159,32 +173,18 @@ class Composer(TextField):
     def action_cursor_up(self, select: bool = False) -> None:
         if self.completing:
             self.post_message(self.CompletionKey("up"))
-        elif not select and self.navigator.is_first_wrapped_line(self.cursor_location):
-            self._recall(-1)
-        else:
+        elif select or self.editing or not self.navigator.is_first_wrapped_line(self.cursor_location):
             super().action_cursor_up(select)
+        elif (earlier := self._recall.back(self.text, self.asked)) is not None:
+            self._show(earlier)
 
     def action_cursor_down(self, select: bool = False) -> None:
         if self.completing:
             self.post_message(self.CompletionKey("down"))
-        elif not select and self._recalled is not None and self.navigator.is_last_wrapped_line(self.cursor_location):
-            self._recall(1)
-        else:
+        elif select or not self._recall.active or not self.navigator.is_last_wrapped_line(self.cursor_location):
             super().action_cursor_down(select)
-
-    def _recall(self, step: int) -> None:
-        if not self._sent:
-            return
-        if self._recalled is None:
-            self._draft, position = self.text, len(self._sent) - 1
         else:
-            position = self._recalled + step
-        if position >= len(self._sent):
-            self._recalled = None
-            self.write(self._draft)
-        elif position >= 0:
-            self._recalled = position
-            self.write(self._sent[position])
+            self._show(self._recall.forth(self.text))
 
     def action_delete_left(self) -> None:
         if not self.text:

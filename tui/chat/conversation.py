@@ -18,6 +18,7 @@ from core.calls.requests import (
     ToolCallPart,
     ToolResultPart,
 )
+from core.chats.history import Draft
 from core.chats.settings import ChatSettings
 from core.chats.tree import Place, Tree, Turn
 from core.media.images import ImageData
@@ -25,6 +26,13 @@ from core.media.images import ImageData
 
 class Conversation(Tree):
     """What was said, and what becomes of it. A refused question is never among the turns."""
+
+    def __init__(self, *turns: Turn) -> None:
+        super().__init__(*turns)
+        self.own_drafts: list[Draft] = []
+        """What is written in it and not sent, as this program has read it from the file or written it there."""
+        self.began_new = False
+        """Whether what was written for a new chat is still in the file though it has become this one."""
 
     @property
     def title(self) -> str:

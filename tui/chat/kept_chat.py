@@ -6,13 +6,11 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.reactive import reactive
 from textual.worker import Worker, WorkerError
 
@@ -29,6 +27,7 @@ from tui.chat.conversation import Conversation, result_of
 from tui.chat.export_screen import ExportScreen
 from tui.chat.live_answer import final_figures
 from tui.chat.model_choices import model_of
+from tui.chat.not_saved import SavingPane, ask_to_turn
 from tui.chat.question_view import QuestionView
 from tui.chat.saved_chats import SavedChats
 from tui.chat.saver import ChatSaver, Opened, Written, history_file
@@ -55,7 +54,7 @@ class Edit:
     before: Draft
 
 
-class KeptChat(Vertical):
+class KeptChat(SavingPane):
     """One conversation at a time; leaving it for a new one keeps it saved."""
 
     state: reactive[WorkbenchState] = reactive(WorkbenchState())
@@ -66,13 +65,11 @@ class KeptChat(Vertical):
     input = getters.query_one(ChatInput)
 
     def __init__(self, id: str) -> None:
-        super().__init__(id=id, classes="pane")
-        self.border_title = "Chat"
+        super().__init__(id)
         self.conversation = Conversation()
         self.defaults = ChatSettings()
         """The settings with which a new chat begins: those that were last set for one."""
         self._services: Services | None = None
-        self._saver: ChatSaver | None = None
         self._taking_up: Worker[None] | None = None
         self._edit: Edit | None = None
         self._setting: ChatSettingsScreen | None = None
@@ -80,7 +77,7 @@ class KeptChat(Vertical):
         self._put_off: dict[Node, Draft] = {}
         """Wordings of turns that were written and left."""
         self._kept = Written()
-        """What is written, as the file has it."""
+        """What is written, as the file has it, or will have it when it can be written again."""
         self._unfolded = False
 
     def compose(self) -> ComposeResult:
@@ -90,6 +87,7 @@ class KeptChat(Vertical):
 
     def on_mount(self) -> None:
         self.transcript.greet()
+        self.input.composer.asked = self._asked
 
     # -- beginning and end --------------------------------------------------------------------------------------------
 
@@ -102,8 +100,7 @@ class KeptChat(Vertical):
     def _open_file(self, settings: Settings) -> None:
         """Begin to save, and go on with what was written before."""
         if self._saver is None:
-            unsaved = partial(self.notify, title="The chat is not saved", severity="warning", timeout=15)
-            self._saver = ChatSaver(history_file(settings.data_dir), unsaved)  # notify may be called on any thread
+            self._saver = ChatSaver(history_file(settings.data_dir), self._pass_on)
             self._taking_up = self._take_up(self._saver)
 
     @work(exclusive=True, group=TURNS_THE_PAGE)
@@ -115,7 +112,7 @@ class KeptChat(Vertical):
             self.notify(error.message, title="Drafts are not read", severity="warning")
         else:
             if written and (self._written() or self.conversation.every):  # somebody was quicker
-                saver.put_aside(written, self._model, self.defaults)
+                saver.put_aside(self.conversation, written, self._model, self.defaults)
             elif written:
                 await self._show_written(written)
         self.set_interval(KEEP_EVERY_S, self._keep_written)
@@ -131,15 +128,21 @@ class KeptChat(Vertical):
             with contextlib.suppress(WorkerError):  # it was given up for another chat
                 await self._taking_up.wait()
 
+    async def unsaved(self) -> str:
+        """Save what is not saved; returns why something still is not, "" if all is."""
+        self._keep_written(leaving=True)
+        return await self._saver.unsaved() if self._saver is not None else ""
+
+    async def _may_turn(self) -> bool:
+        """Save what is in the chat before another one is shown; where that fails, the person is asked. For a worker."""
+        self._keep_written(leaving=True)
+        why = await self._saver.unsaved(self.conversation) if self._saver is not None else ""
+        return not why or await self.app.push_screen_wait(ask_to_turn(why))
+
     def end(self) -> None:
         """The workbench is left: keep what the running answer has said so far, and what is written."""
         self._end_answer()
-        self._keep_written()
-
-    def close(self) -> None:
-        """Finish saving. Blocks, for a bounded time: not for the event loop."""
-        if self._saver is not None:
-            self._saver.close()
+        self._keep_written(leaving=True)
 
     def focus_main(self) -> None:
         # At once, not when the queue gets to it as Widget.focus does: keys typed ahead must not go elsewhere.
@@ -187,11 +190,11 @@ class KeptChat(Vertical):
             return Written(draft, None, put_off)
         return Written(self._edit.before, (self._edit.node, draft), put_off)
 
-    def _keep_written(self) -> None:
-        """Write down what is written, if it has changed."""
+    def _keep_written(self, leaving: bool = False) -> None:
+        """Write down what is written, if it has changed; and when the chat is left: another one may have taken it."""
         written = self._written()
-        if self._saver is not None and written != self._kept:
-            self._saver.save_written(self.conversation, written)
+        if self._saver is not None and (written != self._kept or (leaving and written)):
+            self._saver.save_written(self.conversation, written, self.settings)
             self._kept = written
 
     async def _show_written(self, written: Written) -> None:
@@ -215,6 +218,10 @@ class KeptChat(Vertical):
         what = f"{'your draft of' if again else 'your'} message {len(asked)}"
         self.input.composer.show_edit(f"editing {what} · ⏎ sends a new version · esc leaves it")
         self._say_what_comes_next()
+
+    def _asked(self) -> list[str]:
+        """What the person has said on the branch that is shown."""
+        return [wording(node).text for node in self.conversation.branch if node.turn.message.role is not Role.ASSISTANT]
 
     def _put_edit_off(self) -> None:
         """The turn that is edited keeps what has been written of it, until it is edited again."""
@@ -252,6 +259,7 @@ class KeptChat(Vertical):
         """Show another chat. What belongs to the one before has been kept."""
         self.conversation = opened.conversation
         self.settings = opened.settings or self.defaults
+        self.input.composer.begin_chat()
         self.transcript.clear()
         if self.conversation.every:
             self._show_branch()
@@ -265,15 +273,11 @@ class KeptChat(Vertical):
     @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_new_chat(self) -> None:
         """Begin a new chat, with what was written for it; a new one in which something is written becomes a draft."""
-        self._end_answer()
+        was_new = self.is_new
+        if not await self._put_by():
+            return
         written = Written()
-        if self._saver is not None and self.is_new:
-            if self._written():
-                self._saver.put_aside(self._written(), self._model, self.settings)
-            else:
-                self._keep_written()
-        elif self._saver is not None:
-            self._keep_written()
+        if self._saver is not None and not was_new:
             try:
                 written = await self._saver.written()
             except EngineError as error:
@@ -283,14 +287,21 @@ class KeptChat(Vertical):
     @work(exclusive=True, group=TURNS_THE_PAGE)
     async def show_turns(self, turns: Sequence[Turn], settings: ChatSettings, model: str) -> None:
         """Show a conversation from elsewhere as a chat, which is saved; `model` answers it from now on."""
+        if await self._put_by():
+            await self._go_to(Opened(Conversation(*turns), settings, Written()))
+            self.bar.choose(model)
+            self._save()
+
+    async def _put_by(self) -> bool:
+        """Have the chat kept, a new one in which something is written as a draft; False if the person stays in it."""
+        if not await self._may_turn():
+            return False
         self._end_answer()
         if self._saver is not None and self.is_new and self._written():
-            self._saver.put_aside(self._written(), self._model, self.settings)
+            self._saver.put_aside(self.conversation, self._written(), self._model, self.settings)
         else:
             self._keep_written()
-        await self._go_to(Opened(Conversation(*turns), settings, Written()))
-        self.bar.choose(model)
-        self._save()
+        return True
 
     @work(exclusive=True, group=TURNS_THE_PAGE)
     async def action_saved_chats(self) -> None:
@@ -298,16 +309,18 @@ class KeptChat(Vertical):
             self.notify("The engine is still starting.")
             return
         self._keep_written()
+        self._saver.retry()
         screen = SavedChats(self._saver, self._called)
         wanted = await self.app.push_screen_wait(screen)
         gone = self.conversation.chat in screen.deleted
+        if wanted is not None and not gone and not await self._may_turn():
+            return
         if gone or wanted is not None:
             self._end_answer(keep=not gone)
         if gone:
             await self._go_to(Opened(Conversation(), self.defaults, Written()))
         if wanted is None:
             return
-        self._keep_written()
         try:
             opened = await self._saver.open(wanted.chat.id, wanted.turn)
         except EngineError as error:
@@ -349,6 +362,7 @@ class KeptChat(Vertical):
             return QuestionView(turn.message, node, node in self._put_off)
         view = AnswerView(self._told(turn.model, turn.tier), turn.tier, not self._unfolded, node)
         view.set(result_of(turn), final_figures(turn.finished) if turn.finished else "")
+        view.answered = node.shown is not None
         return view
 
     def _show_branch(self, upto: Place | None = None) -> None:
@@ -356,6 +370,10 @@ class KeptChat(Vertical):
         known = {view.node: view for view in self.transcript.turns if view.node is not None}
         nodes = self.conversation.branch if upto is None else self.conversation.above(upto)
         self.transcript.swap([known.get(node) or self._view(node) for node in nodes])
+        for view in self.transcript.views(AnswerView):
+            if view.node is not None and view.answered != (view.node.shown is not None):
+                view.answered = not view.answered
+                view.changed()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

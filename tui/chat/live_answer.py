@@ -28,8 +28,9 @@ RATE_AFTER_S = 0.25
 """A rate told from less time than this jumps about."""
 
 
-def final_figures(finished: Finished, spelled: bool = False) -> str:
-    """The line under a finished answer; `spelled` is for where there is room for words."""
+def final_figures(finished: Finished, spelled: bool = False, answered: bool = False) -> str:
+    """The line under a finished answer; `spelled` is for where there is room for words, `answered` says that the calls
+    of tools in it have their results."""
     timing, usage = finished.timing, finished.usage
     parts = [first_token(timing.ttft_s, spelled)] if timing.ttft_s else []
     if told := rate(timing.decode_tps, usage.completion_tokens, spelled):
@@ -41,8 +42,8 @@ def final_figures(finished: Finished, spelled: bool = False) -> str:
         parts.append(f"{usage.prompt_tokens}{cached} → {usage.completion_tokens} tokens")
     if timing.load_s >= 0.05:
         parts.append(f"loaded in {seconds(timing.load_s)}")
-    calls = finished.reason is FinishReason.TOOL_CALLS
-    if ending := "waits for the tool's result" if calls else cut_short(finished):
+    waits = finished.reason is FinishReason.TOOL_CALLS and not answered
+    if ending := "waits for the tool's result" if waits else cut_short(finished):
         parts.append(ending)
     return " · ".join(parts)
 

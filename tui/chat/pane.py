@@ -296,7 +296,7 @@ class ChatPane(KeptChat):
         self._save()
         self._keep_written()
         if self._saver is not None:
-            self._saver.forget(asked)
+            self._saver.forget(self.conversation, asked)
 
     def stop(self) -> bool:
         """Stop the running answer and keep what came; False if none is running."""

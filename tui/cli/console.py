@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from core.text_safety import clean
-from tui.cli.encoding import drawn_on
+from tui.cli.encoding import clean, drawn_on
 
 
 class _CleanConsole(Console):

@@ -1,8 +1,8 @@
 """What is printed gets into any terminal and any pipe, and steers none: the choke point of the command line.
 
-Control characters are taken out, and characters that the encoding lacks are spelled in ASCII. The streams are replaced
-once, so that it holds for everything that prints: print, typer's errors, warnings, log records and tracebacks.
-`tui.cli.console` draws past it, by the same rule.
+Control characters are taken out, bytes of names that the locale could not read are read as UTF-8, and characters that
+the encoding lacks are spelled in ASCII. The streams are replaced once, so that it holds for everything that prints:
+print, typer's errors, warnings, log records and tracebacks. `tui.cli.console` draws past it, by the same rule.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import codecs
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from core.text_safety import clean
+from core import text_safety
 
 SPELLED = "assay-spelled"
 """The name of the error handler."""
@@ -42,6 +43,18 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(SPELLED, _spell)
+_UNREAD = re.compile("[\udc80-\udcff]+")
+"""Bytes of names, as Python holds those that the locale's encoding lacks."""
+
+
+def legible(text: str) -> str:
+    """`text` with the bytes that the locale could not read as UTF-8, which they are as a rule; others as \\xff."""
+    return _UNREAD.sub(lambda found: found[0].encode(errors="surrogateescape").decode(errors="backslashreplace"), text)
+
+
+def clean(text: str) -> str:
+    """`legible`, and without control characters."""
+    return text_safety.clean(legible(text))
 
 
 class OutputFailed(OSError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from tui.cli.encoding import shown_line
+from tui.cli.encoding import clean, shown_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +60,6 @@ def print_models(console: Console, plan: Plan) -> None:
 
 def fail(sentence: str, code: int = 2) -> NoReturn:
     """Say one sentence on standard error and leave."""
-    from core.text_safety import clean
 
     print(clean(sentence), file=sys.stderr)  # noqa: T201
     raise typer.Exit(code)

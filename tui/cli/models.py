@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from tui.cli.common import fail_with, settings_with
-from tui.cli.encoding import shown_line
+from tui.cli.encoding import clean, legible, shown_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,7 +43,6 @@ def list_models(
     """List the models of the Hugging Face cache, of your folders, and the built-in ones."""
     from core.catalog import Catalog
     from core.errors import EngineError
-    from core.text_safety import clean
 
     catalog = Catalog(settings_with())
     try:
@@ -78,7 +77,6 @@ def import_model(
 
     from core.errors import EngineError
     from core.importing import import_gguf, models_folder
-    from core.text_safety import clean
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -114,7 +112,7 @@ def _what_next(made: Path, settings: Settings) -> str:
 def as_record(info: ModelInfo) -> dict[str, Any]:
     """A model as JSON values; sizes are bytes."""
     return {
-        "id": info.id,
+        "id": legible(info.id),
         "kind": info.kind.value,
         "family": info.family,
         "parameters": info.parameters,
@@ -123,11 +121,11 @@ def as_record(info: ModelInfo) -> dict[str, Any]:
         "size_bytes": info.size_bytes,
         "revision": info.revision,
         "source": info.source,
-        "path": str(info.path),
+        "path": legible(str(info.path)),
         "images": info.images,
         "tools": info.tools,
         "thinking": info.thinking,
-        "problem": info.problem,
+        "problem": legible(info.problem) if info.problem else info.problem,
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.cli.common import WRONG_USAGE, fail, fail_with, say, settings_with
-from tui.cli.encoding import shown
+from tui.cli.encoding import clean, shown
 from tui.cli.models import as_record
 from tui.cli.models_search import machine
 from tui.cli.models_search import record as record_of
@@ -102,7 +102,6 @@ def delete(
 
 def _agreed(plan: Deletion) -> bool:
     """Ask on a terminal; elsewhere --yes has to be said."""
-    from core.text_safety import clean
     from tui.figures import size_in_words
 
     stays = f" {size_in_words(plan.stays)} of it stay: other revisions use them." if plan.stays else ""
@@ -118,7 +117,6 @@ def _answered(question: str) -> bool:
 def _forget_figures(settings: Settings, model: str, yes: bool, as_json: bool) -> None:
     from core.errors import EngineError
     from core.figures.store import forget_figures, read_figures
-    from core.text_safety import clean
 
     try:
         count = len(read_figures(settings.figures_file, model))

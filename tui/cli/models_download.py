@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from tui.cli.common import INTERRUPTED, exit_code_of, fail_with, say, settings_with
+from tui.cli.encoding import clean
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -134,7 +135,6 @@ def _report(ended: list[Progress], as_json: bool) -> None:
     from core.hub.cache import snapshot_folder
     from core.hub.progress import Stage
     from core.sizes import readable_size
-    from core.text_safety import clean
 
     settings = settings_with()
     catalog = Catalog(settings)

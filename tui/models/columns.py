@@ -9,7 +9,7 @@ from tui.figures import number, size
 from tui.foreign import plain, shorten_path
 from tui.lamp import LOADED, NOT_LOADED, lamp
 from tui.models.detail import abilities, kind_name
-from tui.models.fit import FIT_STYLE, fit, predicted
+from tui.models.fit import FIT_CELLS, FIT_STYLE, fit, predicted
 from tui.state import WorkbenchState
 from tui.widgets.row_table import Column
 
@@ -27,7 +27,7 @@ COLUMNS = (
     Column("takes", "takes", 23, 156),
     Column("size", "disk", 5, right=True, roomy=Column("size", "on disk", 7, ROOMY, right=True)),
     Column("memory", "memory", 6, 104, right=True, roomy=Column("memory", "takes memory", 12, 130, right=True)),
-    Column("fit", "fit", 8, 38, roomy=Column("fit", "fit", 35, 190)),
+    Column("fit", "fit", FIT_CELLS, 40, roomy=Column("fit", "fit", 35, 190)),
 )
 PINNED = " ◆"
 
@@ -38,7 +38,7 @@ def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchStat
     match column.key:
         case "lamp":
             if info.problem:
-                return Content.styled("!", "$error")
+                return Content.styled("!", "$warning" if info.unfinished else "$error")
             glyph = lamp(state, info.id)
             return Content.styled(glyph, {LOADED: "$success", NOT_LOADED: dim}.get(glyph, "$warning"))
         case "name":
@@ -73,5 +73,5 @@ def model_cell(info: ModelInfo, column: Column, cells: int, state: WorkbenchStat
             return Content.styled(size(need) if need else "", dim)
         case _:
             found = fit(info, state.status)
-            words = found.in_words if len(found.in_words) <= cells else found.value
+            words = found.in_words if cells > FIT_CELLS else found.value
             return Content.styled(words, FIT_STYLE[found])

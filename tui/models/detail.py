@@ -76,7 +76,7 @@ def detail_content(
     ]
     lines = [plain(info.id, "bold")]
     if info.problem:
-        lines.append(plain(info.problem, "$error"))
+        lines.append(plain(info.problem, "$warning" if info.unfinished else "$error"))
     if info.summary:
         lines.append(plain(info.summary, "$foreground 80%"))
     return Content("\n").join([*lines, *laid_out(fields, width)])

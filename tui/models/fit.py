@@ -21,6 +21,7 @@ class Fit(StrEnum):
     TIGHT = "tight"
     EVICTS = "evicts"  # fits once other models have been unloaded
     NO = "no"
+    UNFINISHED = "unfinished"
     BROKEN = "broken"
     UNKNOWN = "?"
 
@@ -39,9 +40,12 @@ _IN_WORDS = {
     Fit.TIGHT: "fits, tightly",
     Fit.EVICTS: "fits once other models are unloaded",
     Fit.NO: "does not fit",
+    Fit.UNFINISHED: "its download has not ended",
     Fit.BROKEN: "cannot be loaded",
     Fit.UNKNOWN: "not known",
 }
+FIT_CELLS = max(len(found.value) for found in Fit)
+"""What a column of the words takes."""
 FIT_STYLE = {
     Fit.OK: "$success",
     Fit.LOADED: "$success",
@@ -51,6 +55,7 @@ FIT_STYLE = {
     Fit.TIGHT: "$warning",
     Fit.EVICTS: "$warning",
     Fit.NO: "$error",
+    Fit.UNFINISHED: "$warning",
     Fit.BROKEN: "$error",
     Fit.UNKNOWN: "$dim",
 }
@@ -60,7 +65,7 @@ FIT_STYLE = {
 def fit(info: ModelInfo, status: EngineStatus | None) -> Fit:
     """Told from the predicted bytes with 4,096 tokens in the KV cache, against the engine's budget."""
     if info.problem:
-        return Fit.BROKEN
+        return Fit.UNFINISHED if info.unfinished else Fit.BROKEN
     if on_its_way := coming(status, info.id):
         return Fit(on_its_way)
     if status is None or not status.memory_budget or info.memory is None:

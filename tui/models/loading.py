@@ -44,7 +44,7 @@ class LoadingPane(Vertical):
             self.notify("No model is chosen." if self._services else "The engine is still starting.")
             return None
         if info.problem:
-            self.notify(f"{info.id}: {info.problem}", severity="error")
+            self.notify(f"{info.id}: {info.problem}", severity="warning" if info.unfinished else "error")
             return None
         return info
 

@@ -29,5 +29,5 @@ def legend() -> list[Content]:
     fits = {found.value: found.in_words.capitalize() for found in Fit if found not in (Fit.UNKNOWN, Fit.OK)}
     verdicts = {SIGNS[verdict]: f"A golden prompt: {words}" for verdict, words in WORDS.items()}
     for short, words in (_SHORT | fits | MARKS | verdicts).items():
-        lines.append(Content.assemble((short.rjust(9), "$primary"), "  ", words))
+        lines.append(Content.assemble((short.rjust(10), "$primary"), "  ", words))
     return lines

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from textual.content import Content
 
+from core.calls.events import PromptTokens
 from server.wire import WireEntry, WireState
 from tui.figures import seconds
 from tui.foreign import plain
@@ -71,3 +74,14 @@ def phases_content(entry: WireEntry, width: int) -> Content:
         return words
     bar = Content.assemble(*(("█" * max(1, round(room * spent / whole)), _PHASES[state][1]) for state, spent in phases))
     return Content.assemble(bar, "  ", words)
+
+
+def prompt_content(prompt: PromptTokens) -> Content:
+    """A prompt as its model reads it, the model's own markup set apart, with the number of tokens above."""
+    parts: list[Content] = []
+    for special, run in groupby(zip(prompt.special, prompt.pieces, strict=True), key=lambda pair: pair[0]):
+        text = b"".join(piece for _, piece in run).decode("utf-8", "replace")
+        parts.append(plain(text, "bold $secondary" if special else ""))
+    marks = sum(prompt.special)
+    head = f"{len(prompt.tokens):,} tokens of {prompt.window:,}, {marks:,} of them the model's own marks\n\n"
+    return Content.assemble((head, "$dim"), *parts)

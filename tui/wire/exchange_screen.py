@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import getters
+from textual import getters, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.calls.events import GenerationResult
 from core.calls.requests import Message, Role
 from core.chats.tree import Turn
+from core.engine import Engine
+from core.errors import EngineError
 from server.evidence import Exchange
 from server.wire import WireRecord
 from tui.actions import bindings
+from tui.background import off_loop
 from tui.chat.answer_view import AnswerView
 from tui.chat.conversation import result_of
 from tui.chat.live_answer import final_figures
@@ -26,10 +29,12 @@ from tui.foreign import short_name
 from tui.widgets.footer import KeyFooter
 from tui.widgets.redraw import redraw
 from tui.wire.curl import curl
-from tui.wire.entry_text import entry_content, phases_content
+from tui.wire.entry_text import entry_content, phases_content, prompt_content
 
 LOOK_S = 0.2
 """How often it is looked what has come."""
+WAIT_S = 30.0
+"""For the prompt to be read: a template may take its time."""
 NOT_KEPT = (
     "What was said in this request is not kept: it took too much room, had to give way to later ones, came while "
     "nothing was kept, or asked for no answer in words. The numbers are above."
@@ -43,8 +48,9 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
 
     said = getters.query_one("#exchange-said", TurnWindow)
 
-    def __init__(self, record: WireRecord, id: str, url: str) -> None:
+    def __init__(self, record: WireRecord, engine: Engine, id: str, url: str) -> None:
         super().__init__(classes="dialogue")
+        self._engine = engine
         self._record, self._request_id, self._url = record, id, url
         self._exchange = record.evidence.get(id)
         """Held while it is looked at, whatever gives way meanwhile."""
@@ -58,6 +64,9 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
             yield Static(id="exchange-head", markup=False)
             yield Static(id="exchange-phases", markup=False)
             yield TurnWindow(id="exchange-said")
+            with VerticalScroll(id="exchange-read") as read:
+                read.display = False
+                yield Static(id="exchange-prompt", markup=False)
             if self._exchange is None:
                 yield Static(NOT_KEPT, id="exchange-none", markup=False)
         yield KeyFooter(show_command_palette=False)
@@ -111,11 +120,28 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
         """Keys are shown where they do something."""
         if action == "kill":
             return not self._over
-        return self._exchange is not None or action not in ("curl", "go_on")
+        return self._exchange is not None or action not in ("curl", "go_on", "prompt")
 
     def action_kill(self) -> None:
         if not self._record.kill(self._request_id):
             self.notify("This request does not run.")
+
+    @work(exclusive=True, group="prompt")
+    async def action_prompt(self) -> None:
+        """Show the prompt as the model reads it, or the conversation again."""
+        if self._exchange is None:
+            return
+        read, request = self.query_one("#exchange-read"), self._exchange.request
+        if not read.display:
+            try:
+                found = await off_loop(lambda: self._engine.tokenize(request).result(WAIT_S), "exchange-prompt")
+            except (EngineError, TimeoutError) as error:
+                self.notify(str(error) or "The prompt could not be read in time.", severity="warning", timeout=8)
+                return
+            self.query_one("#exchange-prompt", Static).update(prompt_content(found))
+        read.display = not read.display
+        self.said.display = not read.display
+        (read if read.display else self.said).focus()
 
     def action_curl(self) -> None:
         """Copy the request as a command."""

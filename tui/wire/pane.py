@@ -219,7 +219,7 @@ class WirePane(Vertical):
         from tui.wire.exchange_screen import ExchangeScreen
 
         url = self.state.api_url or f"http://{services.settings.host}:{services.settings.port}"
-        wanted = await self.app.push_screen_wait(ExchangeScreen(services.server.record, key, url))
+        wanted = await self.app.push_screen_wait(ExchangeScreen(services.server.record, services.engine, key, url))
         if wanted is not None:
             self.post_message(self.GoOn(*wanted))
 

@@ -33,9 +33,10 @@ PATIENCE = 3
 class PrefillStage:
     """Between the queue and the batch. `step` lets in what may join, or reads a chunk of a prompt that may not yet.
 
-    A chunk holds as many tokens as `budget` allows, and in a step as many chunks are read as fit its time. Prompts of
-    at most a chunk are left to the batch, `joint_rows` of them at a time. `failure` makes an EngineError of what a
-    model raises over a prompt: it ends that request alone.
+    A chunk holds as many tokens as `budget` allows, fewer where others would stand for it too long: rows, other
+    prompts, or other models, which `beside` tells. In a step as many chunks are read as fit its time. Prompts of one
+    chunk at most are left to the batch, `joint_rows` of them at a time. `failure` makes an EngineError of what a model
+    raises over a prompt: it ends that request alone.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class PrefillStage:
         stream: mx.Stream,
         joint_rows: int,
         failure: Callable[[Exception], EngineError],
+        beside: Callable[[], bool] = lambda: False,
     ) -> None:
         self.tasks: list[PrefillTask] = []
         """In the order of their admission."""
@@ -61,6 +63,7 @@ class PrefillStage:
         self._stream = stream
         self._joint_rows = joint_rows
         self._failure = failure
+        self._beside = beside
         self._chunks = 0
         self._passed_over = 0
 
@@ -96,12 +99,18 @@ class PrefillStage:
             task.row.generation.fail(error)
         self.tasks.clear()
 
+    @property
+    def _chunk(self) -> int:
+        """Tokens that are read next."""
+        alone = len(self.tasks) == 1 and not len(self._batch) and not self._beside()
+        return self._budget.limit if alone else self._budget.beside
+
     def _piece(self) -> bool:
         """Let the prompts that fit one chunk together into the batch, or else advance one of the others by a chunk.
 
         Returns whether there may be more to do before the batch's turn.
         """
-        chunk = self._budget.limit
+        chunk = self._chunk
         for task in [task for task in self.tasks if task.work is None]:
             with self._owner(task):
                 self._begin(task)
@@ -119,7 +128,7 @@ class PrefillStage:
         if alone is not None:
             self._chunks += 1
             with self._owner(alone):
-                self._advance(alone)
+                self._advance(alone, chunk)
         return alone is not None
 
     @contextmanager
@@ -171,14 +180,14 @@ class PrefillStage:
         trim_prompt_cache(cache, held - shared)
         return cache, shared
 
-    def _advance(self, task: PrefillTask) -> None:
+    def _advance(self, task: PrefillTask, chunk: int) -> None:
         """Read a chunk of a prompt that is too long, or has images to encode, for the batch."""
         row, work = task.row, task.work
         assert work is not None
         before, began = work.done, time.monotonic()
         stop = next((end for end in self._reuse.stop_points(row) if end > before), 0)
         with mx.stream(self._stream):
-            task.finished = work.step(self._budget.limit, stop)
+            task.finished = work.step(chunk, stop)
         if work.done > before:
             self._budget.saw(work.done - before, time.monotonic() - began)
         inputs = task.inputs

@@ -42,7 +42,8 @@ LARGEST = 4
 class Runtime:
     """All methods run on the MLX thread. `step` does one decode step and at most one chunk of prefill.
 
-    More than one chunk where the clock says that it takes less than the settings' `prefill_ms`.
+    More than one chunk where the clock says that it takes less than the settings' `prefill_ms`, and a smaller one where
+    others would stand for it too long.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Runtime:
         self._batch = Batch(
             decoder, loaded, reuse, budget, stream, rows=rows, joint_rows=joint_rows, chunk=LARGEST * chunk
         )
+        beside = lambda: store.meter.crowded  # noqa: E731
         self._prefill = PrefillStage(
-            loaded, decoder, self._batch, reuse, store.images, budget, stream, joint_rows, self._failure
+            loaded, decoder, self._batch, reuse, store.images, budget, stream, joint_rows, self._failure, beside
         )
         reader = RequestReader(loaded, store.prefixes, reuse.snapshots, store.meter, self._failure)
         self._queue = AdmissionQueue(loaded, reader, store, rows, self._failure)

@@ -13,6 +13,7 @@ from core.mlx.decoding.image_tower import see_each, seen
 from core.mlx.decoding.scratch import release_scratch
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.vision_decoder import RopeOffset, VisionDecoder, part
+from core.mlx.prompt.apart import PIXELS, Apart
 from core.mlx.prompt.inputs import Inputs, as_array
 
 ASSEMBLED = frozenset({"inputs_embeds", "position_ids", "rope_deltas", "attention_mask_4d", "per_layer_inputs"})
@@ -65,7 +66,7 @@ class VisionPrefill:
         if self._encoding is not None:
             for _ in self._encoding:
                 return False
-            self._encoding = self.inputs.pixels = None
+            self._encoding = self.inputs.pixels = self.inputs.apart = None
             return self.done == last
         assert self._embeddings is not None
         if self._undivided:
@@ -95,6 +96,8 @@ class VisionPrefill:
             with seen(self._model, output):
                 extra = self._through_the_tower(mx.zeros((1,)), mask, features)
             self._keep_rows(extra, features, mask)
+        elif self.inputs.apart is not None:
+            extra = self._assemble((yield from self._rows_of_each(self.inputs.apart)), features, mask)
         else:
             extra = self._through_the_tower(pixels, mask, features)
             if pixels is not None:
@@ -110,13 +113,19 @@ class VisionPrefill:
         mx.eval(self._embeddings, self.cache[-1].state)
         yield from self._plan()
 
-    def _through_the_tower(self, pixels: Any, mask: Any, features: dict[str, Any]) -> dict[str, Any]:
-        """What `get_input_embeddings` returns, and the positions that some models leave in their language model."""
+    def _through_the_tower(
+        self, pixels: Any, mask: Any, features: dict[str, Any], tokens: mx.array | None = None
+    ) -> dict[str, Any]:
+        """What `get_input_embeddings` returns, and the positions that some models leave in their language model.
+
+        It is given the whole prompt, or `tokens` of shape (1, n) out of it.
+        """
+        tokens = self._tokens if tokens is None else tokens
         language_model = self._decoder.language_model
         for name in LEFT_BEHIND:
             if hasattr(language_model, name):
                 setattr(language_model, name, None)
-        found = self._model.get_input_embeddings(self._tokens, pixels, mask=mask, **features)
+        found = self._model.get_input_embeddings(tokens, pixels, mask=mask, **features)
         extra = {name: value for name, value in found.to_dict().items() if value is not None}
         if "decoder_inputs_embeds" in extra:
             raise UnsupportedInput(
@@ -124,9 +133,9 @@ class VisionPrefill:
             )
         if self._decoder.text_scale != 1:
             given = extra["inputs_embeds"]
-            text = mx.all(self._decoder.embed(self._tokens)["inputs_embeds"] == given, axis=-1, keepdims=True)
+            text = mx.all(self._decoder.embed(tokens)["inputs_embeds"] == given, axis=-1, keepdims=True)
             extra["inputs_embeds"] = mx.where(text, given * self._decoder.text_scale, given)
-        if extra["inputs_embeds"].shape[1] != self._tokens.shape[1]:
+        if extra["inputs_embeds"].shape[1] != tokens.shape[1]:
             self._stretch(extra["inputs_embeds"])
         for name, argument in LEFT_BEHIND.items():
             value = getattr(language_model, name, None)
@@ -162,6 +171,39 @@ class VisionPrefill:
             f"{self._name} cannot be shown {shown}: mlx-vlm makes {made} embeddings of {length} tokens, which leaves "
             "no telling what belongs where. Show it one, or use another vision model."
         )
+
+    def _rows_of_each(self, apart: Apart) -> Generator[None, None, list[tuple[int, mx.array]]]:
+        """(start, rows) of every image that is still to be prefilled, made of each alone; it yields after each."""
+        found: list[tuple[int, mx.array]] = []
+        runs = iter(self.inputs.runs)
+        for place, (_, count) in enumerate(self.inputs.images):
+            own: list[tuple[int, int]] = []
+            while sum(end - start for start, end in own) < (count or 0):
+                own.append(next(runs))
+            if own[-1][1] <= self.done:
+                continue
+            keys = [self.inputs.key[start] for start, _ in own]
+            rows = [self._rows.get(self._name, key) for key in keys]
+            if any(row is None for row in rows):
+                rows = yield from self._rows_alone(apart, place, own)
+                for key, made in zip(keys, rows, strict=True):
+                    self._rows.put(self._name, key, made)
+                yield
+            found += [(start, row) for (start, _), row in zip(own, rows, strict=True) if row is not None]
+        return found
+
+    def _rows_alone(self, apart: Apart, place: int, runs: list[tuple[int, int]]) -> Generator[None, None, Any]:
+        """The embeddings of one image in `runs`, made in a prompt of nothing else."""
+        features = yield from apart.of(place)
+        first, last = runs[0][0], runs[-1][1]
+        tokens = self._tokens[:, first:last]
+        pixels = features.pop(PIXELS)
+        extra = self._through_the_tower(pixels, mx.ones(tokens.shape, mx.int32), features, tokens)
+        made = [extra["inputs_embeds"][0, mx.arange(start - first, end - first)] for start, end in runs]
+        mx.eval(made)
+        del features, pixels, extra
+        mx.clear_cache()
+        return made
 
     def _keep_rows(self, extra: dict[str, Any], features: dict[str, Any], mask: Any) -> None:
         """Keep the embeddings of each image, if they and the text's make up all that the model was given.

@@ -51,9 +51,9 @@ class Lexicon:
 
 def lexicon_steps(
     info: ModelInfo, folder: Path, allow_code: bool, ranks: Ranks = ALONE
-) -> Generator[float, None, Lexicon]:
-    """Read what prompts are read with from the model's folder, or from a view of it, yielding 0.0 while others may go
-    on. Raises ModelBroken for images without bounds, and what the libraries raise."""
+) -> Generator[None, None, Lexicon]:
+    """Read what prompts are read with from the model's folder, or from a view of it, yielding while others may go on.
+    Raises ModelBroken for images without bounds, and what the libraries raise."""
     stopped: Stopped = {}
     config = read_json(folder / "config.json") or {}
     extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
@@ -193,23 +193,16 @@ def _refuse_images(model_id: str, odd: str | None) -> None:
         )
 
 
-def _aside(ranks: Ranks, stopped: Stopped, work: Callable[[], T]) -> Generator[float, None, T]:
+def _aside(ranks: Ranks, stopped: Stopped, work: Callable[[], T]) -> Generator[None, None, T]:
     """What renders templates to find out about them, between the others' steps: that may take some seconds.
 
-    One that does not end is tried once, so that other loads wait for it no longer than that.
+    One that does not end is tried once for each load.
     Several ranks wait for it, since they have to reach what they do together in the same step.
     """
     work = partial(on_trial, stopped, work)
     if ranks.size > 1:
         return work()
-    steps = aside(work)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-        yield 0.0
+    return (yield from aside(work))
 
 
 def _eos_ids(path: Path, config: dict[str, Any]) -> list[int] | None:

@@ -57,8 +57,10 @@ class LoadedWeights(Lexicon):
 
 def load_steps(
     info: ModelInfo, allow_code: bool, ranks: Ranks = ALONE, way: Float32 | None = None
-) -> Generator[float, None, LoadedWeights]:
+) -> Generator[float | None, None, LoadedWeights]:
     """Load a text or vision model, yielding the fraction done (0 to 1) after each piece; returns the loaded model.
+
+    It yields None as long as a template is tried elsewhere, so that other loads may go on.
 
     `way` says how it is held in float32; None leaves it as it is stored. Of several ranks each reads its part of a text
     model.

@@ -48,6 +48,6 @@ def _shown(size: tuple[int, int], count: int, loaded: LoadedWeights) -> Generato
     request = GenerationRequest(loaded.info.id, (Message(Role.USER, (ImagePart(image),) * count),))
     prompt = yield from aside(rendering(request, loaded))
     pictures = [Image.new("RGB", size, "grey")] * count
-    seen = see(prompt.text, [image] * count, pictures, loaded, special=False)
+    seen = yield from see(prompt.text, [image] * count, pictures, loaded, special=False)
     yield
     return len(seen.places)

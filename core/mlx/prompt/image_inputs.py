@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from core.errors import InvalidImage, ended
 from core.media.images import ImageData
 from core.mlx.models.loading import LoadedWeights
+from core.mlx.prompt.apart import PIXELS, Apart, asked, given
 from core.mlx.prompt.pixels import Pixels, one_by_one, pixels_later
 
 MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")
@@ -27,25 +29,44 @@ SIZES = 8
 class Seen:
     """What a processor made of a prompt with images. `places` are those of the image tokens, in order.
 
-    `pixels` are those that can be shown to the model one image at a time; others are among the features.
+    `pixels` are those that can be shown to the vision tower one image at a time, and `apart` makes them where the
+    images can be prompted with one at a time; others are among the features.
     """
 
     tokens: list[int]
     features: dict[str, Any]
     places: list[int]
     pixels: Pixels | None = None
+    apart: Apart | None = None
 
 
-def see(text: str, images: Sequence[ImageData], pictures: list[Any], loaded: LoadedWeights, *, special: bool) -> Seen:
+def see(
+    text: str,
+    images: Sequence[ImageData],
+    pictures: list[Any],
+    loaded: LoadedWeights,
+    *,
+    special: bool,
+    together: bool = False,
+) -> Generator[None, None, Seen]:
     """Run the processor over a rendered prompt and what the images were decoded to.
 
-    `special` asks for the tokenizer's special tokens around it.
+    `special` asks for the tokenizer's special tokens around it, `together` for the pixels of all images at once where
+    they could be had one by one.
 
     Raises InvalidImage for images that it refuses.
     """
+    process = partial(_processed, text, pictures, loaded, special)
+    apart: Apart | None = None
     try:
+        if len(pictures) > 1 and not together and (apart := asked(loaded, process)) is not None:
+            yield from apart.look()
+            with given(loaded, apart):
+                features = process()
+            features.pop(PIXELS, None)
         with pixels_later(loaded) as measure:
-            features = _processed(text, pictures, loaded, special)
+            if apart is None:
+                features = process()
     except InvalidImage:
         raise
     except MemoryError as error:  # numpy would name its arrays
@@ -61,7 +82,7 @@ def see(text: str, images: Sequence[ImageData], pictures: list[Any], loaded: Loa
     marker = next((marker for marker in markers if marker in tokens), None)
     # Phi-3.5-vision's processor numbers its images -1, -2, ... instead of giving them a token.
     places = [place for place, token in enumerate(tokens) if token == marker or token < 0]
-    return Seen(tokens, features, places, pixels)
+    return Seen(tokens, features, places, pixels, apart)
 
 
 def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:

@@ -17,6 +17,7 @@ from core.media.images import ImageData, decode, together
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import aside
 from core.mlx.models.vision_decoder import crossing_layers
+from core.mlx.prompt.apart import Apart
 from core.mlx.prompt.chat_template import Prompt, rendering
 from core.mlx.prompt.image_counts import count_image
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
@@ -54,6 +55,8 @@ class Inputs:
     """(start, end) of each run of image tokens; key[start] names its image."""
     pixels: Pixels | None = None
     """Those of images that the vision tower may see one by one; else they are among the features."""
+    apart: Apart | None = None
+    """What makes the pixels of one image at a time, where each may be prompted with alone."""
 
     @property
     def length(self) -> int:
@@ -105,10 +108,14 @@ def _with_images(
     pictures: list[Any] = []
     for image in images:
         pictures.append((yield from aside(partial(decode, image))))
-    seen = see(prompt.text, images, pictures, loaded, special=prompt.add_special_tokens)
-    del pictures
+    looked = partial(see, prompt.text, images, pictures, loaded, special=prompt.add_special_tokens)
+    seen = yield from looked()
     if len(images) > FEW:
         yield
+    counts = (yield from _counts(seen.places, images, loaded)) if seen.places else None
+    if counts is None and seen.apart is not None:
+        seen = yield from looked(together=True)
+    del looked, pictures
     count = len(seen.places)
     if not count:
         plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
@@ -120,13 +127,13 @@ def _with_images(
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
         key = _as_a_whole(seen.tokens, images)
         return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, key, pixels=seen.pixels)
-    counts = yield from _counts(seen.places, images, loaded)
     key, runs = name_images(seen, images, counts)
     if not _cut_anywhere(loaded):
         key = _as_a_whole(key, images)
     elif crossing_layers(loaded.model.language_model):  # tokens before an image attend to it as well, to all alike
         key = [_as_a_whole([], images)[0], *key[1:]]
-    return Inputs(prompt, seen.tokens, seen.features, _named(images, counts), count, key, runs, seen.pixels)
+    named = _named(images, counts)
+    return Inputs(prompt, seen.tokens, seen.features, named, count, key, runs, seen.pixels, seen.apart)
 
 
 def _refuse_too_many(prompt: Prompt, images: Sequence[ImageData], loaded: LoadedWeights) -> Generator[None, None, None]:

@@ -28,7 +28,8 @@ ONE_BY_ONE = frozenset(
     }
 )
 """Models (`model_type`) whose vision tower makes of an image what it makes of it beside others, given its patches and
-its grid. tests/core/mlx/decoding/test_image_tower.py shows it of each; the others see all images in one step."""
+its grid. tests/core/mlx/decoding/test_image_tower.py shows it of each; the others are in `apart`, or see all images in
+one step."""
 
 
 def one_by_one(model: Any) -> bool:

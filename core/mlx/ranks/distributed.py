@@ -151,7 +151,9 @@ class Ranks:
         """The smallest of the ranks' values."""
         return value if self.size == 1 else min(row[0] for row in self._exchange(value))
 
-    def in_lockstep(self, steps: Generator[float, None, T], mark: Callable[[], int]) -> Generator[float, None, T]:
+    def in_lockstep(
+        self, steps: Generator[float | None, None, T], mark: Callable[[], int]
+    ) -> Generator[float | None, None, T]:
         """`steps`, until every rank has finished its own; what fails on one rank fails on all.
 
         `mark` gives a number, called before the first step, in which the ranks have to agree: see `fingerprint`.
@@ -159,7 +161,8 @@ class Ranks:
         """
         if self.size == 1:
             return (yield from steps)
-        state, check, fraction, result, error = _MORE, 0, 0.0, None, None
+        fraction: float | None = 0.0
+        state, check, result, error = _MORE, 0, None, None
         while True:
             try:
                 check = check or mark()

@@ -311,6 +311,7 @@ def test_a_single_file_whose_blob_is_gone_is_missing(catalog, build, add_to_cach
     snapshot = add_to_cache("org/m", build(tmp_path / "m"))
     (snapshot / "model.safetensors").resolve().unlink()
     assert catalog.get("org/m").problem == "incomplete: missing model.safetensors"
+    assert not catalog.get("org/m").unfinished
 
 
 def test_a_download_that_stopped_is_incomplete(catalog, build, add_to_cache, cache_dir, tmp_path):
@@ -318,11 +319,14 @@ def test_a_download_that_stopped_is_incomplete(catalog, build, add_to_cache, cac
     (snapshot.parent.parent / "blobs" / "0123.abcd.incomplete").write_bytes(b"half")
     info = catalog.get("org/m")
     assert info.problem == "incomplete: 1 file half downloaded; download the model again"
+    assert info.unfinished
     assert info in catalog.list()
     early = cache_dir / "models--org--early"
     (early / "blobs").mkdir(parents=True)
     (early / "blobs" / "77.incomplete").write_bytes(b"half")
-    assert "its download has not ended" in {m.id: m.problem for m in catalog.refresh()}["org/early"]
+    begun = {info.id: info for info in catalog.refresh()}["org/early"]
+    assert "its download has not ended" in begun.problem
+    assert begun.unfinished
 
 
 @pytest.mark.parametrize(

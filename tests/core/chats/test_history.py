@@ -233,9 +233,38 @@ def test_a_turn_that_is_taken_back_leaves_the_others(history):
     failed = history.add(chat, said("failed", Role.USER, picture()), ids[1])
     history.remove(failed)
     assert len(history.tree(chat, Tree()).every) == 6
-    with pytest.raises(HistoryError):
-        history.remove(ids[0])
-    assert len(history.tree(chat, Tree()).every) == 6
+    history.remove(ids[0])
+    assert len(history.tree(chat, Tree()).every) == 6, "one that is followed stays"
+
+
+def test_drafts_of_another_program_stay_where_one_replaces_its_own(history):
+    chat = history.start("talk", "m").id
+    turn = history.add(chat, said("hello", Role.USER))
+    mine = history.set_drafts(chat, [Draft("mine"), Draft("hello there", turn=turn)], [])
+    theirs = history.set_drafts(chat, [Draft("theirs")], [])
+    assert history.drafts(chat) == [*mine, *theirs]
+    mine = history.set_drafts(chat, [Draft("mine, longer")], mine)
+    assert history.drafts(chat) == [Draft("theirs"), Draft("mine, longer")]
+    history.part_drafts(theirs)
+    assert [(found.title, history.drafts(found.id)) for found in history.chats()] == [
+        ("theirs", [Draft("theirs")]),
+        ("talk", [Draft("mine, longer")]),
+    ]
+    history.set_drafts(chat, [Draft("theirs again")], theirs)
+    assert [found.title for found in history.chats()] == ["talk"], "it is replaced where it was put"
+    history.remove(turn)
+    assert history.set_drafts(chat, [Draft("of one that is gone", turn=turn)], mine)[0].row
+    assert {draft.turn for draft in history.drafts(chat)} == {None}
+
+
+def test_a_chat_that_is_gone_or_a_turn_of_it_is_not_held(history):
+    chat, other = history.start("talk", "m").id, history.start("other", "m").id
+    turn = history.add(chat, said("hello", Role.USER))
+    assert history.holds(chat, [turn])
+    assert not history.holds(other, [turn])
+    history.delete(chat)
+    assert not history.holds(chat)
+    assert not history.rewrite(turn, said("hello", Role.USER))
 
 
 def test_drafts_keep_their_images_and_a_chat_with_nothing_is_not_listed(history, path):

@@ -89,6 +89,16 @@ def test_a_run_that_does_not_exist_is_refused_with_the_latest(tmp_path: Path) ->
         RunFolder.open(tmp_path, "yesterday")
 
 
+@pytest.mark.parametrize("file", ["run.json", "attempts.jsonl"])
+def test_a_run_s_files_are_read_if_they_are_files(tmp_path: Path, file: str) -> None:
+    made = RunFolder.create(tmp_path, {})
+    made.close()
+    (made.path / file).unlink(missing_ok=True)
+    os.mkfifo(made.path / file)
+    with pytest.raises(NoSuchRun, match="named pipe"):
+        RunFolder.open(tmp_path, made.id).attempts()
+
+
 def test_the_document_is_one_json_value() -> None:
     parsed = json.loads(document({"id": "run"}, [attempt()], []))
     assert parsed["run"] == {"id": "run"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from core.chats.tree import Turn
 from core.engine import Engine
 from core.errors import HubNotFound, InvalidRequest, ModelInUse, ModelNotFound
 from core.figures.store import Figures
+from core.hub.cache import whole_here
 from core.hub.delete import delete, plan_deletion, plan_deletions
 from core.hub.disk import read_disk
 from core.hub.downloads import Downloads
@@ -68,6 +70,23 @@ def test_deleting_a_revision_keeps_what_the_other_uses(
     assert [one.revision for one in info if one.id == MODEL] == [hub.repositories[MODEL].sha(1)]
     with pytest.raises(HubNotFound, match="no revision"):
         plan_deletion(two_revisions, MODEL, "abc")
+
+
+def test_refs_that_are_no_files_hold_nobody_up(hub_settings: Settings, two_revisions: Catalog) -> None:
+    assert hub_settings.hf_cache is not None
+    (model,) = read_disk(hub_settings).models
+    planned = plan_deletion(two_revisions, MODEL, model.revisions[1].commit)
+    for name, target in (("pipe", None), ("zero", "/dev/zero")):
+        odd = model.folder / "refs" / name
+        os.mkfifo(odd) if target is None else odd.symlink_to(target)
+        (counted,) = read_disk(hub_settings).models
+        assert (counted.revisions, counted.size_bytes) == ((), model.size_bytes)
+        with pytest.raises(InvalidRequest, match=r"it is a .*, not a regular file"):
+            delete(hub_settings, planned)
+        odd.unlink()
+    (model.folder / "refs" / "main").unlink()
+    os.mkfifo(model.folder / "refs" / "main")
+    assert whole_here(hub_settings.hf_cache, MODEL, None) is None
 
 
 def test_deleting_a_model_frees_all_of_it(hub_settings: Settings, two_revisions: Catalog) -> None:

@@ -125,7 +125,7 @@ print(peak() - before, *picture.size)
         ("GIF", "P", 5400, {"transparency": 0}),
         ("JPEG", "RGB", 7000, {"subsampling": 0}),
         ("JPEG", "RGB", 5000, {"progressive": True, "subsampling": 0}),
-        ("JPEG", "CMYK", 4000, {}),
+        ("JPEG", "CMYK", 4000, {"progressive": True, "subsampling": 0}),
         ("WEBP", "RGBA", 3160, {"lossless": True, "method": 0}),
     ],
 )
@@ -138,6 +138,11 @@ def test_decoding_the_largest_images_grows_by_less_than_200_mb(kind, mode, side,
     assert growth < 200e6
     expected = side // 2 if side * side > HALVED_ABOVE else side
     assert (width, height) == (expected, expected)
+
+
+def test_four_inks_in_a_progressive_jpeg_have_a_limit_of_their_own():
+    with pytest.raises(InvalidImage, match="a progressive CMYK JPEG image may have 20 million"):
+        check_image(encoded(Image.new("CMYK", (4500, 4500)), "JPEG", progressive=True))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from typing import Any
 
 import mlx.core as mx
 import pytest
 
 from core.catalog import Catalog
-from core.errors import EngineClosed, EngineError, ModelNotFound, ModelUnloaded
+from core.errors import EngineClosed, EngineError, ModelNotFound, ModelUnloaded, OutOfMemory
 from core.mlx.loads import Loads
 from core.mlx.pool import Pool, Resident
 from core.mlx.ranks.distributed import ALONE
+from core.mlx.runtimes import load_steps
 from core.settings import Settings
 from core.status import NoticeKind
 
@@ -82,6 +84,57 @@ def test_the_first_asked_for_comes_first_unless_it_is_leaving(loads: Loads, pool
         loads.step({VISION}, busy=True)
     assert loads.names == [VISION]
     run(loads, lambda: not len(loads))
+    for resident in pool.residents.values():
+        resident.runtime.close()
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Models whose chat templates are tried as long as they are in the list."""
+    names = [VISION]
+
+    def steps(info: Any, *more: Any) -> Generator[float | None, None, Any]:
+        while info.id in names:
+            yield None
+        return (yield from load_steps(info, *more))
+
+    monkeypatch.setattr("core.mlx.loads.load_steps", steps)
+    return names
+
+
+def test_others_do_not_wait_for_a_template_that_is_tried(
+    loads: Loads, pool: Pool, heard: Heard, tried: list[str]
+) -> None:
+    loads.ask(VISION, heard.found.append)
+    loads.ask(TEXT, heard.found.append)
+    run(loads, lambda: TEXT in pool.residents)
+    assert loads.names == [VISION]
+    assert pool.residents[TEXT].read_s == 0.0, "not measured, since it was not alone"
+    tried.clear()
+    run(loads, lambda: not len(loads))
+    for resident in pool.residents.values():
+        resident.runtime.close()
+
+
+def test_what_finds_no_room_beside_a_load_comes_after_it(
+    loads: Loads, pool: Pool, heard: Heard, tried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room_for = pool.room_for
+
+    def room(info: Any) -> Any:
+        if info.id == TEXT and VISION not in pool.residents:
+            raise OutOfMemory("no room")
+        return room_for(info)
+
+    monkeypatch.setattr(pool, "room_for", room)
+    loads.ask(VISION, heard.found.append)
+    loads.ask(TEXT, heard.found.append)
+    for _ in range(3):
+        loads.step((), busy=False)
+    assert loads.names == [VISION, TEXT]
+    tried.clear()
+    run(loads, lambda: not len(loads))
+    assert heard.found == [pool.residents[VISION], pool.residents[TEXT]]
     for resident in pool.residents.values():
         resident.runtime.close()
 

@@ -26,3 +26,25 @@ def test_no_time_at_all_means_the_least() -> None:
     for seconds in (0.0, 0.001, 1.0):
         pace.saw(512, seconds)
         assert pace.limit == 512
+
+
+def test_where_others_wait_fewer_go_at_once() -> None:
+    pace = TokenBudget(512, 512, 2048, 0.05)
+    assert pace.beside == 512, "nothing is known yet"
+    for _ in range(10):
+        pace.saw(512, 2.0)
+    assert (pace.limit, pace.beside) == (512, 64)
+    for _ in range(10):
+        pace.saw(pace.beside, pace.beside / 1000)
+    assert pace.beside in range(240, 251), "as many as take a quarter of a second"
+    for _ in range(20):
+        pace.saw(pace.limit, 0.01)
+    assert pace.beside == pace.limit == 2048, "nobody stands for what is quick"
+    pace.saw(3, 0.01)
+    assert pace.beside == 2048, "three tokens tell nothing"
+
+
+def test_without_a_clock_all_go_at_once() -> None:
+    pace = TokenBudget(512, 512, 2048, 0.0)
+    pace.saw(512, 60.0)
+    assert pace.beside == 512

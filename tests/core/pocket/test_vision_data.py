@@ -1,7 +1,6 @@
 """The vision models' data: what is held out stays out, and what is trained is what the shipped template writes."""
 
 import random
-from functools import cache
 from math import dist
 
 import numpy as np
@@ -26,29 +25,30 @@ from core.pocket.train.vision_scenes import RESERVED_PAIRS, Look, Scene, any_sce
 from core.pocket.train.vision_words import is_reserved, training_text
 
 
-@cache
-def scenes(count: int = 1500) -> tuple[Scene, ...]:
+@pytest.fixture(scope="module")
+def scenes() -> tuple[Scene, ...]:
+    """1,500 drawings, some 500 MB of them: they are let go with the module."""
     rng = random.Random(11)
     geometries = (FULL, QUICK)
-    return tuple(any_scene(rng, lesson(rng, geometries[i % 2], 5000 + i), 0.4) for i in range(count))
+    return tuple(any_scene(rng, lesson(rng, geometries[i % 2], 5000 + i), 0.4) for i in range(1500))
 
 
-def test_no_reserved_pair_of_colour_and_shape_is_drawn() -> None:
-    drawn = {(scene.colour, scene.shape) for scene in scenes() if scene.kind == "shape"}
+def test_no_reserved_pair_of_colour_and_shape_is_drawn(scenes: tuple[Scene, ...]) -> None:
+    drawn = {(scene.colour, scene.shape) for scene in scenes if scene.kind == "shape"}
     assert len(drawn) > 80
     assert not drawn & RESERVED_PAIRS
     assert {("red", "square"), ("blue", "circle")} <= RESERVED_PAIRS
 
 
-def test_every_colour_and_shape_is_drawn_with_something() -> None:
-    drawn = [(scene.colour, scene.shape) for scene in scenes() if scene.kind == "shape"]
+def test_every_colour_and_shape_is_drawn_with_something(scenes: tuple[Scene, ...]) -> None:
+    drawn = [(scene.colour, scene.shape) for scene in scenes if scene.kind == "shape"]
     assert {colour for colour, _ in drawn} == set(COLOURS)
     assert {shape for _, shape in drawn} == set(SHAPES)
     assert {shape for _, shape in RESERVED_PAIRS} == set(SHAPES)
 
 
-def test_no_reserved_text_is_drawn() -> None:
-    texts = [scene.text for scene in scenes() if scene.kind == "text"]
+def test_no_reserved_text_is_drawn(scenes: tuple[Scene, ...]) -> None:
+    texts = [scene.text for scene in scenes if scene.kind == "text"]
     texts += [training_text(random.Random(i)) for i in range(3000)]
     assert not [text for text in texts if is_reserved(text)]
     assert all(is_reserved(text) for text in ("Hello MLX", "hello mlx", "MLX HELLO", "Hello MLX 2"))
@@ -77,10 +77,10 @@ def test_a_shape_keeps_its_name_in_the_eyes_of_a_model_that_squashes() -> None:
             assert sides[1] / sides[0] > 1.2  # LONG, less what leaning takes
 
 
-def test_the_golden_pictures_are_not_in_training() -> None:
+def test_the_golden_pictures_are_not_in_training(scenes: tuple[Scene, ...]) -> None:
     golden = {image.convert("RGB").tobytes() for image in golden_images().values()}
     assert len(golden) == 3
-    assert not golden & {scene.drawing.image.tobytes() for scene in scenes() if scene.drawing.image.size == (256, 256)}
+    assert not golden & {scene.drawing.image.tobytes() for scene in scenes if scene.drawing.image.size == (256, 256)}
 
 
 def test_every_measured_text_is_reserved() -> None:

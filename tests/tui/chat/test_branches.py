@@ -7,14 +7,14 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from core.calls.events import Event
+from core.calls.events import Event, FinishReason, ToolCallDelta, ToolCallStart
 from core.calls.requests import GenerationRequest
 from core.chats.history import History
 from core.chats.tree import Tree
 from core.errors import EngineError, GenerationFailed
 from tests.tui.chat.test_pane import ask, notices, opened, said
 from tests.tui.conftest import screen_text, until
-from tests.tui.scripted import ScriptedEngine, answer, red_square
+from tests.tui.scripted import ScriptedEngine, answer, finished, red_square
 from tui.app import AssayApp
 from tui.chat.saver import history_file
 
@@ -260,3 +260,36 @@ async def test_leaving_in_the_middle_of_another_answer_keeps_what_came_and_the_o
         assert [turn.message.plain_text for turn in history.turns(chat.id)] == ["hello", "one two"]
         every = [node.turn.message.plain_text for node in history.tree(chat.id, Tree()).every]
         assert every == ["hello", "It is a red square.", "one two"]
+
+
+async def test_a_call_waits_for_its_result_until_it_has_one(workbench: AssayApp, scripted: ScriptedEngine) -> None:
+    calls = [ToolCallStart(0, "c1", "weather"), ToolCallDelta(0, "{}"), finished(FinishReason.TOOL_CALLS)]
+    scripted.script = lambda request: answer("Sunny.") if len(request.messages) > 1 else list(calls)
+    waits = "waits for the tool's result"
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        await talk(pilot, workbench, "weather?")
+        await until(pilot, lambda: waits in screen_text(workbench))
+        await talk(pilot, workbench, "20 degrees")
+        await until(pilot, lambda: waits not in screen_text(workbench))
+        focus(workbench, 2)
+        await pilot.press("e")
+        await until(pilot, lambda: workbench.chat.input.composer.editing, "the edit")
+        workbench.chat.input.composer.text = "30 degrees"
+        await pilot.press("enter")
+        await until(pilot, lambda: not workbench.chat.busy and "‹ 2/2 ›" in screen_text(workbench))
+        assert waits not in screen_text(workbench)
+        focus(workbench, 2)
+        await pilot.press("left")
+        await until(pilot, lambda: "‹ 1/2 ›" in screen_text(workbench))
+        assert waits not in screen_text(workbench)
+        await pilot.press("f3", "ctrl+n")
+        await until(pilot, lambda: not said(workbench))
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: "Saved chats" in screen_text(workbench) and "weather?" in screen_text(workbench))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "20 degrees" in screen_text(workbench) and len(workbench.screen_stack) == 1)
+        assert waits not in screen_text(workbench)
+        focus(workbench, 1)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: len(said(workbench)) == 2 and waits in screen_text(workbench), "another call")

@@ -41,7 +41,7 @@ async def test_completions_mark_the_choice_and_say_how_to_take_it(workbench: Ass
     async with workbench.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: workbench.state.phase == "ready" and workbench.chat.bar._models)
         await pilot.press("@")
-        await until(pilot, lambda: "tab completes" in screen_text(workbench))
+        await until(pilot, lambda: "─ tab completes · ↑ ↓ choose · esc closes ─" in screen_text(workbench))
         styles: dict[str, Style | None] = {}
         for strip in workbench.screen._compositor.render_strips():
             styles |= {segment.text.split()[0]: segment.style for segment in strip if ".png" in segment.text}

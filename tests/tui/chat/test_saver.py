@@ -76,7 +76,7 @@ async def test_drafts_of_a_chat_and_of_the_next_one_are_kept(saver: ChatSaver) -
     opened = await saver.open(hit.chat.id)
     assert opened.settings == ChatSettings("Be brief.")
     assert opened.written == Written(Draft("next"), (opened.conversation.branch[0], Draft("hi there")))
-    saver.put_aside(fresh, "m", ChatSettings())
+    saver.put_aside(Conversation(), fresh, "m", ChatSettings())
     assert {(hit.chat.title, hit.chat.messages, hit.chat.drafts) for hit in await saver.chats()} == {
         ("hi", 1, 2),
         ("for a new one", 0, 1),

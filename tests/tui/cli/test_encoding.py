@@ -53,8 +53,23 @@ def test_a_list_of_names_that_the_pipe_cannot_write(environment: dict[str, str],
 
 
 def test_a_name_is_spelled_not_lost(environment: dict[str, str]) -> None:
-    assert ESCAPED.encode() in assay(environment | LOCALES["latin-1"], "models", "list", "--all").stdout
+    for locale in LOCALES.values():
+        shown = assay(environment | locale, "models", "list", "--all").stdout
+        assert ESCAPED.encode() in shown or NAME.encode() in shown, locale
     assert NAME.encode() in assay(environment, "models", "list", "--all").stdout
+
+
+def test_a_name_that_is_no_utf_8_is_spelled(environment: dict[str, str], tmp_path: Path) -> None:
+    try:
+        os.rename(tmp_path / "models" / NAME, os.fsencode(tmp_path / "models") + b"/caf\xe9")
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    assert rb"caf\xe9  " in assay(environment, "models", "list", "--all").stdout
+
+
+def test_json_has_names_as_they_are(environment: dict[str, str]) -> None:
+    found = json.loads(assay(environment | LOCALES["plain C"], "models", "list", "--all", "--json").stdout)
+    assert NAME in [model["id"] for model in found]
 
 
 @pytest.mark.parametrize(

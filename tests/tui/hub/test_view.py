@@ -209,7 +209,7 @@ async def test_names_and_words_of_a_hostile_hub_paint_nothing(workbench: AssayAp
             assert "\x1b" not in text
             assert "\x07" not in text
         await pilot.press("l", "l", "l")
-        assert "[bold red]" in screen_text(workbench)
+        await until(pilot, lambda: "[bold red]" in screen_text(workbench))
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,7 @@ async def test_an_unfinished_download_is_listed_marked_and_deleted(hub: Hub, hub
         await opened(pilot, app)
         await until(pilot, lambda: "it has not ended" in detail(app))
         assert "qwen3 ↓" in screen_text(app)
+        assert "unfinished" in screen_text(app)
         with alone(hub_settings, key):  # as another program that goes on with it
             await pilot.press("x")
             await until(pilot, lambda: "is being downloaded" in notices(app))

@@ -9,7 +9,8 @@ import pytest
 from core.catalog import MemoryEstimate
 from core.status import EngineStatus, LoadedModel, ModelState
 from tests.tui.scripted import MODELS
-from tui.models.fit import CHAT_TOKENS, Fit, fit
+from tui.models.columns import COLUMNS
+from tui.models.fit import CHAT_TOKENS, FIT_STYLE, Fit, fit
 
 MODEL = replace(MODELS[0], memory=MemoryEstimate(1000, 0, 0))
 
@@ -46,5 +47,12 @@ def test_a_broken_model_is_called_so() -> None:
     assert fit(replace(MODEL, problem="incomplete"), status(10_000)) is Fit.BROKEN
 
 
+def test_a_model_whose_download_goes_on_is_not_broken() -> None:
+    half = replace(MODEL, problem="incomplete: its download has not ended", unfinished=True)
+    assert fit(half, status(10_000)) is Fit.UNFINISHED
+    assert FIT_STYLE[Fit.UNFINISHED] == "$warning"
+
+
 def test_every_word_fits_its_column_and_has_a_sentence() -> None:
-    assert all(len(found.value) <= 8 and len(found.in_words) <= 35 and found.in_words for found in Fit)
+    column = next(column for column in COLUMNS if column.key == "fit")
+    assert all(len(found.value) <= column.cells and len(found.in_words) <= 35 and found.in_words for found in Fit)

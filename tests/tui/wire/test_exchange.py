@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from core.calls.events import Prefill, TextDelta
+from core.calls.events import Prefill, PromptTokens, TextDelta
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from server.wire import WireCall, WireEntry, WireState
 from tests.pictures import png
@@ -17,7 +17,7 @@ from tests.tui.scripted import ScriptedServer, finished
 from tests.tui.wire.test_pane import watching
 from tui.app import AssayApp
 from tui.wire.curl import curl
-from tui.wire.entry_text import phases_content
+from tui.wire.entry_text import phases_content, prompt_content
 
 BODY = b'{"model": "pocket/qwen2-vl", "messages": [{"role": "user", "content": "What\'s this?"}], "stream": true}'
 
@@ -141,3 +141,10 @@ def test_where_the_time_went() -> None:
     told = phases_content(entry, 100).plain
     assert told == "█" * 10 + "█" * 5 + "█" * 25 + "  loaded 1.00 s · read 0.50 s · wrote 2.50 s"
     assert phases_content(entry, 40).plain == "loaded 1.00 s · read 0.50 s · wrote 2.50 s"
+
+
+def test_a_prompt_with_its_marks() -> None:
+    told = prompt_content(
+        PromptTokens((1, 2, 3, 4), (b"<|im_start|>", b"caf", b"\xc3", b"\xa9"), (True, False, False, False), 4096)
+    )
+    assert told.plain == "4 tokens of 4,096, 1 of them the model's own marks\n\n<|im_start|>café"

@@ -1,4 +1,4 @@
-"""A vision tower that is shown images one by one makes of them what it makes of all of them in one step."""
+"""A model that is shown images one by one makes of them what it makes of all of them in one step."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import finished
 from core.mlx.models.vision_decoder import VisionDecoder
+from core.mlx.prompt.apart import APART
 from core.mlx.prompt.inputs import Inputs, prepare_inputs
 from core.mlx.prompt.pixels import ONE_BY_ONE, Pixels
 from core.settings import Settings
@@ -33,15 +34,15 @@ RED = pictures.shape("square", (200, 0, 0), (10, 20, 60, 80), 96)
 BLUE = pictures.shape("circle", (0, 0, 220), (30, 5, 90, 70), 80)
 WIDE = pictures.png("green", (300, 60))
 BESIDE = [(RED, BLUE), (WIDE, RED, BLUE), (RED, WIDE, RED)]
-POCKET = "pocket/qwen2-vl"
+POCKET, GEMMA = "pocket/qwen2-vl", "pocket/gemma3"
 
 
-@pytest.fixture(scope="module", params=[POCKET, *sorted(ONE_BY_ONE & SHAPES.keys())])
+@pytest.fixture(scope="module", params=[POCKET, GEMMA, *sorted((ONE_BY_ONE | APART) & SHAPES.keys())])
 def loaded(
     request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> LoadedWeights:
-    if request.param == POCKET:
-        return load(Catalog(settings), POCKET)
+    if request.param in (POCKET, GEMMA):
+        return load(Catalog(settings), request.param)
     folder = tmp_path_factory.mktemp("models")
     make_vision_model(request.param, folder / "tiny")
     return load(Catalog(settings.model_copy(update={"model_folders": [folder]})), f"tiny/{request.param}")
@@ -56,6 +57,7 @@ def together(loaded: LoadedWeights, monkeypatch: pytest.MonkeyPatch, *images: Im
     """As every model is prompted that is not known to see images one by one."""
     with monkeypatch.context() as patch:
         patch.setattr("core.mlx.prompt.pixels.ONE_BY_ONE", frozenset())
+        patch.setattr("core.mlx.prompt.apart.APART", frozenset())
         return prompt(loaded, *images)
 
 
@@ -73,6 +75,7 @@ def prefilled(
 
 def test_every_model_of_the_list_is_tried() -> None:
     assert {"qwen2_vl"} | (ONE_BY_ONE & SHAPES.keys()) == ONE_BY_ONE
+    assert {"gemma3"} | (APART & SHAPES.keys()) == APART
 
 
 @pytest.mark.parametrize("images", BESIDE, ids=["two", "three", "one of them twice"])
@@ -80,18 +83,22 @@ def test_one_by_one_is_as_together(
     loaded: LoadedWeights, images: tuple[ImageData, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs, whole = prompt(loaded, *images), together(loaded, monkeypatch, *images)
-    assert inputs.pixels is not None
-    assert whole.pixels is None
+    apart = inputs.apart is not None
+    assert apart == (inputs.pixels is None)
+    assert (whole.pixels, whole.apart) == (None, None)
     assert (inputs.tokens, inputs.key, inputs.runs) == (whole.tokens, whole.key, whole.runs)
     mine, steps = prefilled(loaded, inputs)
     theirs, at_once = prefilled(loaded, whole)
     assert at_once == 1
     assert steps > len({image.sha256 for image in images})
-    assert mine.inputs.pixels is None  # the pictures are not kept
+    assert (mine.inputs.pixels, mine.inputs.apart) == (None, None)  # the pictures are not kept
     same(mine._embeddings, theirs._embeddings)
     same([layer.state for layer in mine.cache], [layer.state for layer in theirs.cache])
+    mask = theirs._more.pop("attention_mask_4d", None) if apart else None
+    assert mask is None or mx.all(mask == 1)  # it hides nothing
     assert mine._more.keys() == theirs._more.keys()
-    same(mine._more, theirs._more)
+    if mine._more:
+        same(mine._more, theirs._more)
 
 
 def test_an_image_that_was_seen_is_not_seen_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +137,43 @@ def test_pixels_are_made_of_one_image_at_a_time(catalog: Catalog, monkeypatch: p
     prefilled(loaded, inputs)
     assert made == [(1, "assay-aside")] * 3
     assert type(loaded.processor.image_processor) is Qwen3VLImageProcessor  # nothing is left of what stood in for it
+
+
+def test_an_image_is_processed_when_it_is_seen(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(catalog, GEMMA)
+    processor = type(loaded.processor.image_processor)
+    made: list[tuple[int, str]] = []
+    original = processor.__call__
+
+    def watched(self: Any, images: list[Any], **options: Any) -> Any:
+        made.append((len(images), threading.current_thread().name))
+        return original(self, images, **options)
+
+    monkeypatch.setattr(processor, "__call__", watched)
+    decoder, rows = VisionDecoder(loaded.model), ImageEmbeddings(10**8)
+    inputs = prompt(loaded, RED, BLUE, RED, BLUE)
+    assert inputs.features is not None
+    assert "pixel_values" not in inputs.features
+    assert made == [(1, "assay-aside")] * 2, "a look at each size"
+    made.clear()
+    prefilled(loaded, inputs, decoder, rows)
+    assert made == [(1, "assay-aside")] * 2, "each image once, however often it comes"
+    assert type(loaded.processor.image_processor) is processor
+    again = prompt(loaded, BLUE, WIDE, RED)
+    made.clear()
+    prefilled(loaded, again, decoder, rows)
+    assert made == [(1, "assay-aside")], "the others are known"
+
+
+def test_images_that_cannot_be_told_apart_are_seen_together(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_tells(*_: Any) -> Generator[None, None, None]:
+        yield
+
+    monkeypatch.setattr("core.mlx.prompt.inputs._counts", nothing_tells)
+    inputs = prompt(load(catalog, GEMMA), RED, BLUE)
+    assert inputs.apart is None
+    assert inputs.features is not None
+    assert inputs.features["pixel_values"].shape[0] == 2
 
 
 def same(mine: Any, theirs: Any) -> None:

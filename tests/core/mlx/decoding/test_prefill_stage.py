@@ -59,6 +59,34 @@ def test_the_shortest_rest_goes_first_and_the_oldest_now_and_then(begun: Read) -
     assert next_alone([begun("a")], CHUNK, 0) is None, "the batch can read it"
 
 
+@pytest.mark.parametrize("who", ["nobody", "row", "prompt", "model"])
+def test_pieces_are_small_on_a_slow_machine_where_others_stand_for_them(
+    stage: PrefillStage, read: Read, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    stage._budget = budget = TokenBudget(CHUNK, CHUNK, 4 * CHUNK, 1e-6)
+    budget.saw(CHUNK, 1.0)
+    assert budget.beside == CHUNK // 4
+    monkeypatch.setattr(budget, "saw", lambda tokens, seconds: None)
+    if who == "row":
+        other = read("short")
+        stage.enter([other])
+        stage.step()
+        while stage._batch.entering:
+            stage._batch.step()
+        assert len(stage._batch) == 1
+    if who == "prompt":
+        stage.enter([read("word " * 290)])
+    if who == "model":
+        stage._beside = lambda: True
+    task = read("other " * 250)
+    stage.enter([task])
+    stage.step()
+    assert task.work is not None
+    stage.step()
+    done = [other.work.done for other in stage.tasks if other.work is not None]
+    assert sum(done) == (2 * CHUNK if who == "nobody" else CHUNK // 2)
+
+
 def test_a_prompt_that_is_cancelled_leaves_what_was_read(stage: PrefillStage, read: Read, store: KvStore) -> None:
     task = read("word " * 200)
     stage.tasks.append(task)

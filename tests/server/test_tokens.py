@@ -1,0 +1,79 @@
+"""Prompts as tokens and back, without a model in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from core.engine import Engine
+from core.pocket import POCKET_MODELS
+from tests.conftest import Api
+
+TEXT = "Ça va, 世界? <|im_end|> 42"
+CHAT = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+@pytest.fixture
+def http(api: Api) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=api.url, headers={"x-api-key": api.key}, timeout=60) as client:
+        yield client
+
+
+@pytest.mark.parametrize("model", [model.id for model in POCKET_MODELS])
+def test_a_text_comes_back_from_its_tokens(http: httpx.Client, model: str) -> None:
+    told = http.post("/tokenize", json={"model": model, "prompt": TEXT, "return_token_strs": True}).json()
+    assert told["count"] == len(told["tokens"]) == len(told["token_strs"]) > 5
+    assert told["max_model_len"] == 4096
+    back = http.post("/detokenize", json={"model": model, "tokens": told["tokens"]}).json()["prompt"]
+    assert back.endswith(TEXT)
+
+
+def test_a_conversation_is_counted_as_the_answer_counts_it(http: httpx.Client) -> None:
+    body = {"model": "pocket/qwen3", "messages": CHAT}
+    told = http.post("/tokenize", json=body).json()
+    answer = http.post("/v1/chat/completions", json=body | {"max_tokens": 4}).json()
+    assert told["count"] == answer["usage"]["prompt_tokens"]
+    assert told["token_strs"] is None
+    text = http.post("/detokenize", json={"model": "pocket/qwen3", "tokens": told["tokens"]}).json()["prompt"]
+    assert "<|im_start|>user\nWhat is the capital of France?<|im_end|>" in text
+
+
+def test_no_model_is_loaded_for_it(http: httpx.Client, engine: Engine) -> None:
+    engine.unload("pocket/gemma3", cancel=True).result(30)
+    assert http.post("/tokenize", json={"model": "pocket/gemma3", "messages": CHAT}).status_code == 200
+    assert "pocket/gemma3" not in [model.id for model in engine.status().models]
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "status", "says"),
+    [
+        ("/tokenize", {"model": "none", "prompt": "a"}, 404, "GET /v1/models"),
+        ("/tokenize", {"prompt": 5}, 400, "prompt"),
+        ("/tokenize", {}, 400, "either messages"),
+        ("/detokenize", {"tokens": [10**9]}, 400, "1000000000 is no token of pocket/qwen3"),
+        ("/detokenize", {"tokens": [-1]}, 400, "-1 is no token"),
+        ("/detokenize", {"tokens": ["a"]}, 400, "tokens[0]"),
+        ("/detokenize", {}, 400, "tokens is missing"),
+    ],
+)
+def test_what_cannot_be_read_is_said(
+    http: httpx.Client, path: str, change: dict[str, object], status: int, says: str
+) -> None:
+    answer = http.post(path, json={"model": "pocket/qwen3"} | change)
+    assert answer.status_code == status, answer.text
+    assert says in answer.json()["error"]["message"]
+
+
+def test_images_are_refused_with_what_to_do(http: httpx.Client) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    answer = http.post(
+        "/tokenize", json={"model": "pocket/qwen2-vl", "messages": [{"role": "user", "content": [image]}]}
+    )
+    assert answer.status_code == 400
+    assert "leave them out" in answer.json()["error"]["message"]
+
+
+def test_no_tokens_are_no_text(http: httpx.Client) -> None:
+    assert http.post("/detokenize", json={"model": "pocket/qwen3", "tokens": []}).json() == {"prompt": ""}
