@@ -26,7 +26,7 @@ from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
 from core.calls.stream import Stream, Work, settle
 from core.catalog import Catalog
-from core.errors import EngineClosed, EngineError, InvalidRequest, QueueFull, UnsupportedInput, ended
+from core.errors import EngineClosed, EngineError, InvalidRequest, ModelUnloaded, QueueFull, UnsupportedInput, ended
 from core.figures.recorder import Recorder
 from core.launch import launched_rank
 from core.mlx.commands import Cancel, Command, Count, GiveUpLoad, Load, Ready, Submit, Unload, Unpin
@@ -227,6 +227,10 @@ class Engine:
         The future raises ModelNotFound for a model that is neither in memory nor on disk.
         """
         future: Future[None] = self._track(Future())
+        if all(model.id != model_id for model in self._status.models):
+            for work in self._open:  # the load that they are to bring about has not begun
+                if isinstance(work, Generation) and work.request.model == model_id and not work.accepted:
+                    work.fail(ModelUnloaded(f"Loading {model_id} was cancelled."))
         self._post(Unload(model_id, cancel, future))
         if any(load.id == model_id for load in self._status.loads):
             self._stopping.add(model_id)
@@ -267,8 +271,7 @@ class Engine:
         return future
 
     def detokenize(self, model_id: str, tokens: Sequence[int]) -> Future[str]:
-        """The text that tokens stand for, the model's markup included. The future raises InvalidRequest for a number
-        that is no token's."""
+        """The text of tokens, the model's markup included. The future raises InvalidRequest for what is no token."""
         check_request(GenerationRequest(model_id, prompt=" "), self.catalog)
         future: Future[str] = self._track(Future())
         self._check_open()
@@ -291,8 +294,7 @@ class Engine:
     @property
     def failure(self) -> str | None:
         """Why the engine has died, in a sentence; None where it has not, and once it is started anew."""
-        thread = self._thread
-        if thread is None or thread.failure is None:
+        if (thread := self._thread) is None or thread.failure is None:
             return None
         failure = thread.failure
         return failure.message if isinstance(failure, EngineError) else ended(f"{type(failure).__name__}: {failure}")
@@ -374,13 +376,11 @@ class Engine:
         self._hand_on(command)
 
     def _hand_on(self, command: Command) -> None:
-        thread = self._thread
-        if thread is None or not thread.post(command):
+        if (thread := self._thread) is None or not thread.post(command):
             raise self._closed()
 
     def _closed(self) -> EngineError:
-        reason = self.failure
-        if reason is None:
+        if (reason := self.failure) is None:
             return EngineClosed("The engine is not running.")
         again = "Start it again." if launched_rank() is None else "Launch all ranks again."
         return EngineClosed(f"The engine has died: {reason} {again}")

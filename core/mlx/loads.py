@@ -70,6 +70,8 @@ class Loads:
         self._changed = changed
         self._loads: dict[str, _Load] = {}
         self._counts: dict[str, int] = {}
+        self._waiting: set[str] = set()
+        """Models that had nothing to do but wait since another one was read."""
 
     def __len__(self) -> int:
         return len(self._loads)
@@ -123,14 +125,18 @@ class Loads:
         self._loads.clear()
 
     def step(self, leaving: Collection[str], busy: bool) -> None:
-        """Read a piece of the first model that does not wait for its template to be tried; while it does, the next one
-        is read. One that was asked for again while its last requests end holds up no other.
+        """Read a piece of the first model; while that waits for its template to be tried, of the next one in the next
+        step: between two steps it is heard who gives up. One that was asked for again while its last requests end holds
+        up no other.
 
         While requests are `busy`, what gives way to the model is not written to disk first.
         """
-        for load in [load for name, load in self._loads.items() if name not in leaving]:
-            if not self._waits(load, busy):
-                return
+        passed = {*leaving, *self._waiting}
+        turn = next((load for name, load in self._loads.items() if name not in passed), None)
+        if turn is not None and self._waits(turn, busy):
+            self._waiting.add(turn.model_id)
+        else:
+            self._waiting.clear()
 
     def _waits(self, load: _Load, busy: bool) -> bool:
         """Read a piece of a model; returns whether it has nothing to do but wait, so that another's turn is now."""
