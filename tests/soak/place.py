@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from tests.tiny import embedders
 
 TEXT, SEES, LARGER = "pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"
 EMBEDS, BAD = "tiny/bert", "bad/endless"
+DEAD = r"engine has died|engine is not running|engine has stopped|engine_closed"
+"""How it is said that there is no engine, for a moment."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ class Place:
             if not told:
                 raise Gone(line)
             answer = json.loads(told)
-        dead = "engine has died" in answer.get("error", "") and self.happened("die", began)
+        dead = re.search(DEAD, answer.get("error", "")) and self.happened("die", began)
         if "error" in answer and not dead:
             self.broken.append(f"{line}: {answer['error']}")
         return answer.get("told")

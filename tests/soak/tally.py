@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.soak.place import Place
+from tests.soak.place import DEAD, Place
 
 
 class End(StrEnum):
@@ -22,7 +22,7 @@ class End(StrEnum):
 
 EXCUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"switched off|stopped on the server's side|server_closing|request_cancelled", ("toggle", "restart")),
-    (r"engine has died|engine is not running|engine has stopped|engine_closed", ("die", "restart")),
+    (DEAD, ("die", "restart")),
     (r"was unloaded|was cancelled|model_unloaded", ("unload",)),
     (r"a fault of the test's|generation_failed|failed while generating|The model failed on", ("raise",)),
 )
