@@ -113,6 +113,11 @@ class Evidence:
                 del self._kept[id]
                 left -= size
 
+    def forget(self, id: str) -> None:
+        """Drop a request that nobody can ask for any more."""
+        with self._lock:
+            self._kept.pop(id, None)
+
     def get(self, id: str) -> Exchange | None:
         """What is kept of a request; None where it was not kept, or has given way."""
         with self._lock:

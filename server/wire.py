@@ -297,7 +297,7 @@ class WireRecord:
                 self._live[entry.id] = call
             self._entries[entry.id] = entry
             while len(self._entries) > self._limit:
-                self._entries.popitem(last=False)
+                self.evidence.forget(self._entries.popitem(last=False)[0])
             listeners = tuple(self._listeners)
         for listener in listeners:
             try:

@@ -56,6 +56,15 @@ def test_off_forgets_at_once_and_keeps_nothing() -> None:
     assert not none.on
 
 
+def test_what_has_left_the_record_is_not_kept_either() -> None:
+    record = WireRecord(limit=2, evidence_bytes=40_000)
+    for number in range(3):
+        call = record.open(str(number), client="c", protocol="openai", method="POST", path="/v1/chat/completions")
+        call.begin("toy", True, lambda: None, asked())
+        call.end(WireState.DONE, 200)
+    assert [record.evidence.get(str(number)) is not None for number in range(3)] == [False, True, True]
+
+
 def test_each_choice_is_folded_by_itself_without_logprobs() -> None:
     record = WireRecord(evidence_bytes=40_000)
     call = record.open("r", client="c", protocol="openai", method="POST", path="/v1/chat/completions")
