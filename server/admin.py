@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from core.status import LoadedModel
 from server.body import Body, Name, to_json, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.errors import ApiError, error_response
-from server.follow import while_connected
+from server.follow import found_while_connected
 from server.models import named_model
 from server.reading import JsonRoute
 from server.wire import WireEntry
@@ -62,7 +61,7 @@ async def load(request: Request, body: LoadBody) -> Response:
     engine = request.app.state.engine
     await asyncio.to_thread(named_model, engine, body.model)
     loading = await asyncio.to_thread(engine.load, body.model, pin=body.pin)
-    await _finish(request, loading)
+    await found_while_connected(request, loading)
     return _told(engine, body)
 
 
@@ -70,7 +69,7 @@ async def load(request: Request, body: LoadBody) -> Response:
 async def unload(request: Request, body: UnloadBody) -> Response:
     """Free a model when its requests have ended, or at once."""
     engine = request.app.state.engine
-    await _finish(request, await asyncio.to_thread(engine.unload, body.model, cancel=body.cancel))
+    await found_while_connected(request, await asyncio.to_thread(engine.unload, body.model, cancel=body.cancel))
     return _json({"id": body.model, "unloaded": True}, body)
 
 
@@ -79,7 +78,7 @@ async def pin(request: Request, body: ModelBody) -> Response:
     """Keep a model that is in memory from being evicted."""
     engine = request.app.state.engine
     _resident(engine, body.model)
-    await _finish(request, await asyncio.to_thread(engine.load, body.model, pin=True))
+    await found_while_connected(request, await asyncio.to_thread(engine.load, body.model, pin=True))
     return _told(engine, body)
 
 
@@ -88,7 +87,7 @@ async def unpin(request: Request, body: ModelBody) -> Response:
     """Let a model be evicted again."""
     engine = request.app.state.engine
     _resident(engine, body.model)
-    await _finish(request, engine.unpin(body.model))
+    await found_while_connected(request, engine.unpin(body.model))
     return _told(engine, body)
 
 
@@ -111,13 +110,6 @@ async def stop(request: Request, request_id: str) -> Response:
         "not_found",
     )
     return error_response(error, request.state.protocol, request.state.request_id)
-
-
-async def _finish(request: Request, future: Future[Any]) -> None:
-    async def finished() -> None:
-        await asyncio.wrap_future(future)
-
-    await while_connected(request, finished())
 
 
 def _resident(engine: Engine, model_id: str) -> LoadedModel:

@@ -25,7 +25,7 @@ from core.media.images import ImageData
 from server.body import to_json_by_pieces, warning_header
 from server.decoded import Decoded
 from server.errors import SWITCHED_OFF, from_exception
-from server.follow import Item, follow, while_connected
+from server.follow import Item, follow, found_while_connected, while_connected
 from server.frames import Frame, StreamEncoder
 from server.models import find_model
 from server.wire import WireCall, WireState
@@ -183,12 +183,7 @@ def _witnesses(ends: Sequence[Finished | None]) -> dict[str, Any]:
 
 async def count(request: Request, engine: Engine, decoded: Decoded) -> PromptCount:
     """The tokens of a prompt, for as long as the client waits for them. Raises EngineError."""
-    counting = await asyncio.to_thread(engine.count_tokens, decoded.request)
-
-    async def counted() -> PromptCount:
-        return await asyncio.wrap_future(counting)
-
-    return await while_connected(request, counted())
+    return await found_while_connected(request, await asyncio.to_thread(engine.count_tokens, decoded.request))
 
 
 async def _collect(

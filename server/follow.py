@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -39,6 +40,15 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
         for task in (working, leaving):
             task.cancel()
         await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def found_while_connected(request: Request, future: Future[Result]) -> Result:
+    """What the engine's future finds, for as long as the client waits for it; raises as `while_connected` does."""
+
+    async def found() -> Result:
+        return await asyncio.wrap_future(future)
+
+    return await while_connected(request, found())
 
 
 async def _disconnect(request: Request) -> None:

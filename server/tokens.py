@@ -18,7 +18,7 @@ from core.media.images import ImageData
 from server.answer import read_request
 from server.body import MAX_MESSAGES, Body, Items, Name, to_json_by_pieces, unknown_fields, warning_header
 from server.decoded import Decoded, ineffective
-from server.follow import while_connected
+from server.follow import found_while_connected
 from server.openai.decode import decode_chat, image_urls
 from server.openai.schema import ChatMessage, ChatRequest
 from server.reading import JsonRoute
@@ -62,11 +62,7 @@ async def tokenize(request: Request, body: PromptBody) -> Response:
 
     decoded = await read_request(request, body.model, images, decode)
     reading = await asyncio.to_thread(request.app.state.engine.tokenize, decoded.request)
-
-    async def read() -> PromptTokens:
-        return await asyncio.wrap_future(reading)
-
-    found = await while_connected(request, read())
+    found: PromptTokens = await found_while_connected(request, reading)
     told: dict[str, Any] = {
         "count": len(found.tokens),
         "max_model_len": found.window,
@@ -84,11 +80,7 @@ async def detokenize(request: Request, body: TokensBody) -> Response:
         request, body.model, lambda: (False, []), lambda _: Decoded(GenerationRequest("", prompt=" ", source="openai"))
     )
     writing = await asyncio.to_thread(request.app.state.engine.detokenize, decoded.request.model, body.tokens)
-
-    async def written() -> str:
-        return await asyncio.wrap_future(writing)
-
-    text = await while_connected(request, written())
+    text: str = await found_while_connected(request, writing)
     data = await asyncio.to_thread(lambda: to_json_by_pieces({"prompt": text}))
     headers = warning_header(_no_effect(body))
     return Response(data, headers=headers, media_type="application/json")

@@ -70,10 +70,7 @@ class Counter:
         """Count the tokens of a prompt without images; `done` is given them, or what is wrong, unless it is not
         `wanted` any more."""
 
-        def work() -> Callable[[], None]:
-            return partial(done, _told(lambda: self._count(request, wanted, False)))
-
-        self._add((request.model, False), work)
+        self._answer(request.model, done, lambda: self._count(request, wanted, False))
 
     def read(
         self,
@@ -82,11 +79,7 @@ class Counter:
         wanted: Callable[[], bool],
     ) -> None:
         """Tokenize a prompt without images; `done` is given the tokens, or what is wrong."""
-
-        def work() -> Callable[[], None]:
-            return partial(done, _told(lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request))))
-
-        self._add((request.model, False), work)
+        self._answer(request.model, done, lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request)))
 
     def write(
         self,
@@ -96,11 +89,7 @@ class Counter:
         wanted: Callable[[], bool],
     ) -> None:
         """The text of tokens; `done` is given it, or what is wrong with them."""
-
-        def work() -> Callable[[], None]:
-            return partial(done, _told(lambda: self._with_lexicon(model, wanted, partial(_text, tokens))))
-
-        self._add((model, False), work)
+        self._answer(model, done, lambda: self._with_lexicon(model, wanted, partial(_text, tokens)))
 
     def check(
         self,
@@ -123,6 +112,10 @@ class Counter:
         lane = model, True
         with self._lock:
             return lane in self._busy or any(other == lane for other, _ in self._jobs)
+
+    def _answer(self, model: str, done: Callable[[T | EngineError], None], find: Callable[[], T]) -> None:
+        """Find something out when its turn has come, and give it to `done`."""
+        self._add((model, False), lambda: partial(done, _told(find)))
 
     def _add(self, lane: Lane, work: Work) -> None:
         with self._lock:
