@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -74,6 +75,16 @@ def workbench(scripted: ScriptedEngine, server: ScriptedServer, tmp_path: Path) 
     app = Furnished(lambda: settings, opener)
     app.animation_level = "none"
     return app
+
+
+def late_workbench(data_dir: Path, may_read: threading.Event) -> AssayApp:
+    """The app over a scripted engine, whose settings cannot be read until they may."""
+
+    def late() -> Settings:
+        may_read.wait(DEADLINE_S)
+        return Settings(data_dir=data_dir)
+
+    return AssayApp(late, lambda settings: Services(settings, ScriptedEngine(), ScriptedServer(), QUICK, FULL))  # type: ignore[arg-type]
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:

@@ -15,9 +15,8 @@ from core.catalog import ModelInfo
 from core.chats.settings import ChatSettings
 from core.errors import ModelNotFound
 from core.settings import Settings
-from tests.tui.conftest import DEADLINE_S, FULL, QUICK, Furnished, until
+from tests.tui.conftest import DEADLINE_S, FULL, QUICK, Furnished, late_workbench, until
 from tests.tui.scripted import ScriptedCatalog, ScriptedEngine, ScriptedServer, golden_answers
-from tui.app import AssayApp
 from tui.remembered import ChatChoice, Remembered, read_remembered, remembered_file, write_remembered
 from tui.services import Services
 from tui.state import Phase
@@ -186,13 +185,8 @@ async def test_a_pane_that_is_chosen_during_the_start_stays_chosen(
     tmp_path: Path, keys: str, kept: str, face: str
 ) -> None:
     write_remembered(remembered_file(tmp_path / "data"), Remembered(theme=DARK.name, face=kept))
-    settings, may_read = Settings(data_dir=tmp_path / "data"), threading.Event()
-
-    def late() -> Settings:
-        may_read.wait(DEADLINE_S)
-        return settings
-
-    app = AssayApp(late, lambda settings: Services(settings, ScriptedEngine(), ScriptedServer(), QUICK, FULL))
+    may_read = threading.Event()
+    app = late_workbench(tmp_path / "data", may_read)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("f9", keys, "q")
         await until(pilot, lambda: app.furnished and app.theme == LIGHT.name)

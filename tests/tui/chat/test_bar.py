@@ -9,21 +9,13 @@ import pytest
 from textual.content import Content
 from textual.widgets import Static
 
-from core.settings import Settings
-from tests.tui.conftest import DEADLINE_S, FULL, QUICK, screen_text, until
-from tests.tui.scripted import ScriptedEngine, ScriptedServer
+from tests.tui.conftest import QUICK, late_workbench, screen_text, until
 from tui.app import AssayApp
-from tui.services import Services
 
 
 async def test_what_is_not_known_yet_is_said_in_words(tmp_path: Path) -> None:
-    settings, may_read = Settings(data_dir=tmp_path / "data"), threading.Event()
-
-    def late() -> Settings:
-        may_read.wait(DEADLINE_S)
-        return settings
-
-    app = AssayApp(late, lambda settings: Services(settings, ScriptedEngine(), ScriptedServer(), QUICK, FULL))
+    may_read = threading.Event()
+    app = late_workbench(tmp_path / "data", may_read)
     async with app.run_test(size=(160, 45)) as pilot:
         await until(pilot, lambda: app.furnished and "quick · looking for models…" in screen_text(app))
         may_read.set()
