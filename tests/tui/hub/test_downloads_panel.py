@@ -52,6 +52,7 @@ async def test_two_at_once_one_broken_off_and_gone_on_with(
         await until(pilot, lambda: "2 downloads" in screen_text(workbench).splitlines()[0])
         await until(pilot, lambda: screen_text(workbench).count("model.safetensors") == 2, "a bar for each file")
         await until(pilot, lambda: "K/s" in screen_text(workbench) or "M/s" in screen_text(workbench))
+        await until(pilot, lambda: all("◔" in row_of(workbench, one) for one in (MODEL, OTHER)), "a part is here")
         await pilot.press("p")
         await until(pilot, lambda: stage(workbench, OTHER) is Stage.PAUSED and "1 paused" in screen_text(workbench))
         await pilot.press("h")
@@ -219,7 +220,9 @@ async def test_no_room_is_a_sentence(workbench: AssayApp, hub: Hub, monkeypatch:
         await search(pilot, workbench)
         await pilot.press("d")
         await until(pilot, lambda: stage(workbench) is Stage.FAILED)
-        await until(pilot, lambda: "Make room (`assay models delete`)" in screen_text(workbench))
+        told = workbench.query_one("#hub-downloads-notes", Static)
+        await until(pilot, lambda: "Make room (`assay models delete`)" in str(told.content))
+        assert "elsewhere." in screen_text(workbench), "all of it is on the screen, however its lines are broken"
 
 
 async def test_several_that_stop_offline_say_so_once(
