@@ -60,7 +60,7 @@ class Summary:
     Only those count that were taken with the libraries, the revision and the precision of the last one. `ttft`,
     `prefill` and `decode` are of answers alone, by length of the prompt, the first two without images; `image_ttft` is
     with them. `first_load` is of loads that were the first of the model in a program, `later_load` of those after them,
-    which are mostly quicker. `together` is the rate of each of several rows, by how many they were at most: 2, 4, 8, ...
+    mostly quicker. `together` is the rate of each of several rows, by how many they were at most: 2, 4, 8, ...
     """
 
     model: str
