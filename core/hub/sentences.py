@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
-from huggingface_hub import errors
+from huggingface_hub import errors, get_token
 
 from core.errors import HubBroken, HubBusy, HubError, HubNotFound, HubOffline, HubRefused, ended
 from core.text_safety import clean
@@ -60,6 +60,8 @@ def told(error: BaseException, about: str, hub: str, *, search: bool = False, fi
             f"The Hub at {hub} cannot be reached: {ended(_reason(error))} Check the network and the proxy; HF_ENDPOINT "
             "names another Hub."
         )
+    if isinstance(error, UnicodeEncodeError) and not (get_token() or "").isascii():
+        return HubRefused(f"The token for the Hub holds characters that no token has: {LOGIN} anew.")
     if isinstance(error, OSError):
         return HubError(f"Asking the Hub about {what} failed: {ended(error.strerror or _reason(error))}")
     return HubBroken(

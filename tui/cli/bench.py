@@ -85,7 +85,7 @@ def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     for word in filter(None, (part.strip().lower() for part in text.split(","))):
         digits = word.removesuffix("k")
         if not digits.isascii() or not digits.isdigit() or len(digits) > MOST_DIGITS:
-            told = f"{option} takes whole numbers of at most {MOST_DIGITS} digits with commas between them"
+            told = f"{option} takes whole numbers with commas between them, each of at most {MOST_DIGITS} digits"
             fail(f"{told}, such as 32,1k,8k, not {word!r}.", WRONG_USAGE)
         found.append(int(digits) * (K if word.endswith("k") else 1))
     if not found or min(found) < least:

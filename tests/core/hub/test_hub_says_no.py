@@ -135,6 +135,7 @@ def test_a_wait_that_is_told_as_a_date_is_one(hub: Hub, downloads: Downloads) ->
         (Fault(401), "", "wants to know who searches"),
         (Fault(401), TOKEN, "does not know the token that was sent (401). To search, log in"),
         (Fault(403), "", "does not let you search"),
+        (Fault(), "hf_é", "holds characters that no token has"),
         (Fault(404), "", "has no list of models"),
         (Fault(400), "", "about “two words” (400)"),
         (Fault(200, body=b"[1"), "", "about “two words” cannot be read. http"),
