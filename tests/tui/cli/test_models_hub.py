@@ -307,5 +307,5 @@ def test_a_model_that_came_and_cannot_be_loaded_is_not_offered_for_a_chat(hub: H
 
 
 def test_a_size_that_is_not_known_is_no_size(hub: Hub, command: Command) -> None:
-    hub.faults[f"api/models/{MODEL}"] = Fault(401)
+    hub.faults[f"{MODEL}/revision/{hub.repositories[MODEL].sha()}"] = Fault(401)
     assert "0B" not in command("search", "qwen3", "--all").stdout
