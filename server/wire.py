@@ -127,6 +127,14 @@ class WireCall:
         self.body = b""
         self._report(model=printable(model), stream=stream)
 
+    @property
+    def now(self) -> WireEntry:
+        """The entry with the times of this moment, for any thread: while nothing happens, nothing is reported."""
+        entry, now = self._entry, time.monotonic()
+        if entry.state.over:
+            return entry
+        return replace(entry, duration_s=now - self._began, phases=self._phases(now))
+
     def kill(self) -> bool:
         """Stop the generation; False if there is none to stop."""
         if self._kill is None or self._entry.state.over:
@@ -254,7 +262,7 @@ class WireRecord:
         """One of them as it is now; None for one that has given way."""
         with self._lock:
             call = self._live.get(id)
-            return call.entry if call is not None else self._entries.get(id)
+            return call.now if call is not None else self._entries.get(id)
 
     @property
     def live(self) -> list[WireEntry]:
