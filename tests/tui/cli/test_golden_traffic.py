@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +19,12 @@ import typer
 from core.golden.lint import lint_folder
 from core.keys import add_key
 from tests.conftest import Api
-from tests.tui.cli.test_golden import clean_env, golden, process
-from tui.cli.golden_traffic import span_s
+from tests.server.conftest import Staged, stage
+from tests.tui.cli.test_golden import ROOT, clean_env, command, golden, process
+from tui.cli.golden_shadow import _no_room
+from tui.cli.golden_traffic import Traffic, span_s
 
-__all__ = ["clean_env", "golden"]
+__all__ = ["clean_env", "golden", "stage"]
 
 CAPITALS = ("France", "Italy", "Spain")
 
@@ -144,11 +149,6 @@ def test_clients_are_followed_while_they_ask(api: Api, ask: Callable[[dict[str, 
 def test_ctrl_c_keeps_what_was_recorded(
     api: Api, ask: Callable[[dict[str, Any]], None], clean_env: dict[str, str], tmp_path: Path
 ) -> None:
-    import signal
-    import subprocess
-
-    from tests.tui.cli.test_golden import ROOT, command
-
     suite = tmp_path / "suite"
     words = ["record", "--suite", str(suite), "--for", "1h", *at(api)]
     with (
@@ -201,3 +201,45 @@ def test_spans() -> None:
     for text in ("", "h", "1d", "1m2h", "-5"):
         with pytest.raises(typer.BadParameter):
             span_s(text)
+
+
+def test_a_server_that_goes_away_is_waited_for(stage: Staged) -> None:
+    one = stage()
+    notes: list[str] = []
+    traffic = Traffic(one.url, one.key, notes.append)
+    port = int(one.url.rpartition(":")[2])
+    heard: list[str] = []
+
+    def ask_for(text: str) -> None:
+        body = {"model": "toy", "messages": [{"role": "user", "content": text}]}
+        httpx.post(f"{one.url}/v1/chat/completions", json=body, headers=one.http.headers).raise_for_status()
+
+    async def follow() -> None:
+        async for request in traffic.follow(None, 2, held=True):
+            heard.append(request.request.messages[0].plain_text)
+            if len(heard) == 1:
+                await asyncio.to_thread(one.server.stop)
+                starting.start()
+
+    def start_again() -> None:
+        while not notes:
+            threading.Event().wait(0.05)
+        one.server.start(port)
+        ask_for("after")
+
+    starting = threading.Thread(target=start_again)
+    ask_for("before")
+    asyncio.run(follow())
+    starting.join()
+    assert heard == ["before", "after"]
+    assert notes[0].startswith("The server does not answer any more")
+    assert notes[1:] == ["The server answers again."]
+
+
+@pytest.mark.usefixtures("clean_env")
+def test_a_model_without_room_is_asked_later() -> None:
+    told: dict[str, Any] = {"memory_bytes": {"budget": 3_000_000, "active": 2_000_000, "kept": 500_000}, "data": []}
+    assert "takes" in _no_room("pocket/gemma3", told)
+    told["memory_bytes"] = {"budget": 3_000_000_000, "active": 2_000_000, "kept": 0}
+    assert _no_room("pocket/gemma3", told) == ""
+    assert _no_room("somewhere/else", told) == ""
