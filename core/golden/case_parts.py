@@ -1,13 +1,26 @@
-"""Tables of a sidecar, made into what a case holds."""
+"""Tables of golden.toml and of a sidecar, made into what a suite and a case hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from core.golden.schema import Bounds, ControlsTable, LimitsTable, XfailTable
-from core.golden.suite import ROUTES, Control, KnownFailure, Limits, SuiteImage
+from core.golden.schema import Bounds, ControlsTable, GatesTable, LimitsTable, XfailTable
+from core.golden.suite import ROUTES, Control, Gates, KnownFailure, Limits, SuiteImage
 from core.tiers import Tier
+
+
+def gates(table: GatesTable) -> Gates:
+    by_tier = {Tier.QUICK: table.quick, Tier.FULL: table.full}
+    most = {tier: gate.max_regressions for tier, gate in by_tier.items()}
+    return Gates(
+        {tier: gate.passing for tier, gate in by_tier.items()},
+        {tier: gate.metric for tier, gate in by_tier.items()},
+        tuple(table.parity.routes),
+        table.parity.level,
+        "parity" in table.model_fields_set,
+        {tier: count for tier, count in most.items() if count is not None},
+    )
 
 
 def limits(table: LimitsTable | None) -> dict[Tier, Limits]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +67,11 @@ class CaseRate:
 
     @property
     def low(self) -> float:
-        return _wilson(self.passes, self.tries)[0]
+        return wilson(self.passes, self.tries)[0]
 
     @property
     def high(self) -> float:
-        return _wilson(self.passes, self.tries)[1]
+        return wilson(self.passes, self.tries)[1]
 
     def value(self, metric: Metric) -> float:
         """What the case counts. A greedy one is sure of its answer: it counts the same by every metric."""
@@ -97,14 +97,22 @@ def case_rates(attempts: Iterable[Attempt]) -> list[CaseRate]:
     return [_rate(case, tier, group) for (case, tier), group in groups.items()]
 
 
-def _rate(case: str, tier: str, attempts: list[Attempt]) -> CaseRate:
+def _rate(case: str, tier: str, attempts: Sequence[Attempt]) -> CaseRate:
+    greedy = all(is_greedy(attempt) for attempt in attempts)
+    tries = tries_of(attempts)
+    passes = sum(all(one.verdict is Verdict.PASS for one in group) for group in tries.values())
+    said = {(one.answer, repr(one.tool_calls)) for one in attempts}
+    return CaseRate(case, tier, passes, len(tries), greedy, len(tries) > 1 and len(said) == 1)
+
+
+def tries_of(attempts: Sequence[Attempt]) -> dict[int, list[Attempt]]:
+    """The attempts at one case by try: a repeat each, or all in one where nothing is drawn. A try has several attempts
+    where there were several routes."""
     greedy = all(is_greedy(attempt) for attempt in attempts)
     tries: dict[int, list[Attempt]] = {}
     for attempt in attempts:
         tries.setdefault(0 if greedy else attempt.repeat, []).append(attempt)
-    passes = sum(all(one.verdict is Verdict.PASS for one in group) for group in tries.values())
-    said = {(one.answer, repr(one.tool_calls)) for one in attempts}
-    return CaseRate(case, tier, passes, len(tries), greedy, len(tries) > 1 and len(said) == 1)
+    return tries
 
 
 def is_greedy(attempt: Attempt) -> bool:
@@ -117,7 +125,8 @@ def is_greedy(attempt: Attempt) -> bool:
     )
 
 
-def _wilson(passes: int, tries: int) -> tuple[float, float]:
+def wilson(passes: int, tries: int) -> tuple[float, float]:
+    """The 95 % interval of the rate behind so many passes of so many tries (Wilson 1927)."""
     rate, square = passes / tries, Z * Z / tries
     middle = (rate + square / 2) / (1 + square)
     reach = Z / (1 + square) * math.sqrt(rate * (1 - rate) / tries + square / (4 * tries))

@@ -16,12 +16,12 @@ from pydantic import BaseModel, ValidationError
 
 from core.calls.requests import Sampling, Tool
 from core.errors import InvalidImage
-from core.golden.case_parts import control_faults, declared_controls, known_failures, limits
+from core.golden.case_parts import control_faults, declared_controls, gates, known_failures, limits
 from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression, to_json
 from core.golden.faults import sentence
 from core.golden.nearest import did_you_mean
 from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, Sidecar
-from core.golden.suite import Case, Gates, Problem, Suite, SuiteError, SuiteImage, TierModels
+from core.golden.suite import Case, Problem, Suite, SuiteError, SuiteImage, TierModels
 from core.golden.toml_lines import TomlLines
 from core.media.images import read_image
 from core.regular_files import read_text
@@ -117,10 +117,6 @@ class _Reader:
         self.silent.append((self.defaults, document, ("defaults",)))
         if cases and not any(not problem.warning for problem in self.problems):
             self._tell_of_unheard()
-        if golden.gates.quick.max_regressions is not None or golden.gates.full.max_regressions is not None:
-            line = document.lines.line(("gates", "full", "max_regressions"))
-            message = "max_regressions is not applied: a run is not compared with an earlier one."
-            self.problems.append(Problem(message, golden_toml, line, warning=True))
         suite = Suite(
             name=self.folder.resolve().name,
             path=self.folder,
@@ -130,13 +126,7 @@ class _Reader:
                 for tier, table in ((Tier.QUICK, golden.tiers.quick), (Tier.FULL, golden.tiers.full))
                 if table != KindTable()
             },
-            gates=Gates(
-                {Tier.QUICK: golden.gates.quick.passing, Tier.FULL: golden.gates.full.passing},
-                {Tier.QUICK: golden.gates.quick.metric, Tier.FULL: golden.gates.full.metric},
-                tuple(golden.gates.parity.routes),
-                golden.gates.parity.level,
-                "parity" in golden.gates.model_fields_set,
-            ),
+            gates=gates(golden.gates),
             sha=_sha([document.values, [(case.id, case.sha) for case in cases]]),
         )
         return suite, list(dict.fromkeys(self.problems))

@@ -92,6 +92,11 @@ class Attempt:
         """Whether only the request says what was done for the answer."""
         return self.status is Status.OK and self.witness is None
 
+    @property
+    def said(self) -> str:
+        """The answer, and below it the calls as a program would write them; "" for nothing."""
+        return said(self.answer, self.tool_calls)
+
     def to_json(self) -> dict[str, Any]:
         """The record as one JSON object."""
         checks = [
@@ -127,6 +132,12 @@ class Attempt:
             "checks": checks,
         }
         return cls(**values | changes)
+
+
+def said(answer: str, calls: Iterable[Mapping[str, Any]]) -> str:
+    """An answer as one text, with its calls below it, each with `name` and `arguments`."""
+    made = (f"{call['name']}({json.dumps(call['arguments'], ensure_ascii=False)})" for call in calls)
+    return "\n".join(filter(None, (answer.strip(), *made)))
 
 
 class RunBusy(EngineError):
@@ -167,7 +178,7 @@ class RunFolder:
     @classmethod
     def open(cls, runs: Path, name: str) -> RunFolder:
         """The folder of a run by its name, or the latest for "last", to be read; see `take`. Raises NoSuchRun."""
-        names = sorted(path.parent.name for path in runs.glob("*/run.json"))
+        names = run_names(runs)
         if name == "last" and names:
             name = names[-1]
         try:
@@ -224,6 +235,18 @@ class RunFolder:
             found[attempt.key] = attempt
         return list(found.values())
 
+    def as_planned(self) -> list[Attempt]:
+        """The attempts of the plan that have ended, in its order; others were overtaken when the run was resumed.
+        Raises NoSuchRun."""
+        places = {key: place for place, key in enumerate(self.header.get("planned", ()))}
+        return sorted((one for one in self.attempts() if one.key in places), key=lambda one: places[one.key])
+
+    @property
+    def suite(self) -> Path | None:
+        """The folder of the suite that was asked, which may have moved since; None where the record names none."""
+        path = (self.header.get("suite") or {}).get("path")
+        return Path(path) if path else None
+
     def append(self, attempt: Attempt) -> None:
         """Add an attempt. Raises OSError when the disk is full."""
         if self._file is None:
@@ -249,6 +272,11 @@ class RunFolder:
         draft = self.path / "run.json.new"
         draft.write_text(json.dumps(self.header, indent=2) + "\n", encoding="utf-8")
         os.replace(draft, self.path / "run.json")
+
+
+def run_names(runs: Path) -> list[str]:
+    """The names of the runs that are kept, the latest last."""
+    return sorted(path.parent.name for path in runs.glob("*/run.json"))
 
 
 def document(header: Mapping[str, Any], attempts: Iterable[Attempt], parity: Sequence[Mapping[str, Any]]) -> str:

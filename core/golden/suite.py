@@ -129,14 +129,16 @@ class TierModels:
 
 @dataclass(frozen=True)
 class Gates:
-    """What each tier must reach, and the routes that must agree, and in what. `parity_declared` says that the suite
-    asks for it itself."""
+    """What each tier must reach, how many cases of it may regress, and the routes that must agree, and in what.
+    `max_regressions` lacks tiers of which the suite says nothing; `parity_declared` says that the suite asks for parity
+    itself."""
 
     passing: Mapping[Tier, float] = field(default_factory=dict)
     metrics: Mapping[Tier, Metric] = field(default_factory=dict)
     parity_routes: tuple[str, ...] = ROUTES
     parity_level: str = "text"
     parity_declared: bool = False
+    max_regressions: Mapping[Tier, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import typer
 
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
+from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_run import run_suite
-from tui.cli.golden_suite import fail, models_on_disk, open_suite, print_models, problem_line, sentences
+from tui.cli.golden_suite import check_writable, fail, models_on_disk, open_suite, print_models, problem_line, sentences
 from tui.cli.rank_follower import follow_if_launched
 
 app = typer.Typer(
@@ -101,8 +102,7 @@ def run(
         follow_if_launched()
         if resume is not None:
             _refuse_beside_resume(context)
-        if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():
-            fail(f"{json_file} cannot be written: the folder {json_file.resolve().parent} does not exist.")
+        check_writable(json_file)
         raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose))
 
 
@@ -137,6 +137,29 @@ def check(
     """
     with sentences():
         raise typer.Exit(check_run(run, suite_option, strict=strict, verbose=verbose))
+
+
+@app.command()
+def compare(
+    base: Annotated[str, typer.Argument(metavar="[BASE]", help="The earlier run; that before RUN when left out.")] = "",
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="The later run.")] = "last",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+    max_regressions: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="How many cases of a tier may regress; as the suite says."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All cases, with their answers in full.")] = False,
+) -> None:
+    """Compare two runs case by case: what regressed and improved first, with an exact test.
+
+    A name is that of a run, "last" or "previous"; behind a colon stands what of it is meant, a tier, a route or a
+    model: compare last:quick last:full. Exit codes: 0, 3 when more cases regressed than may, 2 for no such run.
+    """
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(compare_runs(base, run, json_file, max_regressions, verbose=verbose))
 
 
 @app.command("list")

@@ -174,8 +174,7 @@ def _share(name: str, counts: Mapping[Verdict, int]) -> str:
 
 def _said(attempt: Attempt, verbose: bool) -> str:
     """The answer, and the calls as a program would write them."""
-    calls = [f"{call['name']}({json.dumps(call['arguments'], ensure_ascii=False)})" for call in attempt.tool_calls]
-    said = "\n".join(filter(None, (attempt.answer.strip(), *calls))) or "(nothing)"
+    said = attempt.said or "(nothing)"
     thought = f"({len(attempt.reasoning)} characters of thinking) " if attempt.reasoning else ""
     return thought + _cut(said, verbose)
 
