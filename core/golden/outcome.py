@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from core.golden.baselines.standing import Baseline
 from core.golden.parity import ENGINE, Parity
 from core.golden.rates import CaseRate, Metric, case_rates, is_greedy
 from core.golden.results import Attempt, Status, Verdict
@@ -96,9 +97,10 @@ def outcome(
     left_out: LeftOut | None = None,
     strict: bool = False,
     interrupted: bool = False,
+    baseline: Baseline | None = None,
 ) -> Outcome:
     """Weigh a run. `strict` makes failures of what was skipped, passed unexpectedly, could show nothing, or is declared
-    by the suite and was left out."""
+    by the suite and was left out. `baseline` is how it stands to the accepted answers, if there are any."""
     tiers = {
         tier: Counter(item.verdict for item in attempts if item.tier == tier and item.control is None) for tier in Tier
     }
@@ -111,7 +113,7 @@ def outcome(
     if strict:
         failures += [*_strictly(verdicts, controls), *missing]
     errors = [*_errors(verdicts)] + ([] if interrupted else [*_unanswered(tiers)])
-    parts = [*_parity_reasons(parity)]
+    parts = [*_parity_reasons(parity), *(baseline.breaks if baseline else ())]
     if interrupted:
         code = ExitCode.INTERRUPTED
     elif failures:
@@ -124,6 +126,7 @@ def outcome(
     notes = [*([] if strict else missing), *_notes(attempts, rates, parity)]
     if left_out and left_out.cases:
         notes.append(f"{_count(left_out.cases, 'case')} of the suite were not asked (--case).")
+    notes += baseline.notes if baseline else ()
     twice = {item.case for item in attempts if item.same_as is not None and item.control is None}
     reasons = (*stopped, *failures, *errors, *parts)
     return Outcome(code, verdicts, tiers, controls, tuple(rates), values, len(twice), reasons, tuple(notes))

@@ -48,7 +48,7 @@ def rejudge(suite: Suite, planned: Collection[str], kept: Sequence[Attempt]) -> 
         else:
             same = (attempt.case, attempt.tier, attempt.route)
             shown = [one for one in now.values() if one.control is None and (one.case, one.tier, one.route) == same]
-            now[attempt.key] = weigh(_planned(case, attempt), attempt, shown)
+            now[attempt.key] = weigh(as_planned(case, attempt), attempt, shown)
     judged = [attempt for attempt in mine if attempt.key in now]
     flips = [Flip(one, now[one.key]) for one in judged if one.verdict is not now[one.key].verdict]
     attempts = tuple(now[one.key] for one in judged)
@@ -63,7 +63,7 @@ def _asks(case: Case, attempt: Attempt) -> bool:
     return attempt.control != Control.SWAP or [item["sha"] for item in attempt.sent.get("images", ())] == swapped
 
 
-def _planned(case: Case, attempt: Attempt) -> Planned:
+def as_planned(case: Case, attempt: Attempt) -> Planned:
     """As much of the plan as a verdict is told from."""
     control = Control(attempt.control) if attempt.control else None
     return Planned(0, case, Tier(attempt.tier), attempt.route, attempt.repeat, 0, None, control)

@@ -11,6 +11,7 @@ import typer
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
+from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
 from tui.cli.golden_suite import check_writable, fail, models_on_disk, open_suite, print_models, problem_line, sentences
 from tui.cli.rank_follower import follow_if_launched
@@ -33,9 +34,24 @@ class RouteName(StrEnum):
     ALL = "all"
 
 
+class TierName(StrEnum):
+    """What --tier takes."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
 SuiteFolder = Annotated[
     Path | None, typer.Argument(metavar="[SUITE]", help="A folder of prompts; the built-in suite when left out.")
 ]
+KeptRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The name of a kept run.")]
+OtherSuite = Annotated[
+    Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
+]
+CaseGlobs = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Only cases whose id matches; may be repeated.")
+]
+OneTier = Annotated[TierName | None, typer.Option(help="Only what this tier answered.")]
 SuiteOption = Annotated[Path | None, typer.Option("--suite", metavar="FOLDER", help="The same as SUITE.")]
 
 
@@ -49,9 +65,7 @@ def run(
     route: Annotated[
         list[RouteName] | None, typer.Option(help="How the models are asked; may be repeated. [default: in-process]")
     ] = None,
-    case: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only cases whose id matches; may be repeated.")
-    ] = None,
+    case: CaseGlobs = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the whole run as JSON; - is standard output.")
     ] = None,
@@ -124,10 +138,8 @@ def lint(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
 
 @app.command()
 def check(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="The name of a kept run.")] = "last",
-    suite_option: Annotated[
-        Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
-    ] = None,
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
     strict: Annotated[bool, typer.Option("--strict", help="As for run.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all answers with their verdicts.")] = False,
 ) -> None:
@@ -137,6 +149,46 @@ def check(
     """
     with sentences():
         raise typer.Exit(check_run(run, suite_option, strict=strict, verbose=verbose))
+
+
+@app.command()
+def accept(
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
+    case: CaseGlobs = None,
+    tier: OneTier = None,
+) -> None:
+    """Accept what a run says otherwise than before, but for what fails: as files in the suite's folder accepted/."""
+    with sentences():
+        raise typer.Exit(accept_answers(run, suite_option, case or [], tier.value if tier else None))
+
+
+@app.command()
+def review(
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
+    case: CaseGlobs = None,
+    tier: OneTier = None,
+) -> None:
+    """Look at what a run says otherwise than before, one answer at a time: a accept, r reject, s skip, q quit.
+
+    Shows the image, the words that went and came, and whether the answer holds. A run itself never accepts anything.
+    """
+    with sentences():
+        raise typer.Exit(review_answers(run, suite_option, case or [], tier.value if tier else None))
+
+
+@app.command()
+def accepted(
+    suite: SuiteFolder = None,
+    suite_option: SuiteOption = None,
+    remove_unused: Annotated[
+        bool, typer.Option("--remove-unused", help="Delete the answers that no case uses any more.")
+    ] = False,
+) -> None:
+    """List a suite's accepted answers, and those that no case uses any more."""
+    with sentences():
+        raise typer.Exit(list_accepted(_one_of(suite, suite_option), remove_unused=remove_unused))
 
 
 @app.command()
@@ -154,7 +206,7 @@ def compare(
 ) -> None:
     """Compare two runs case by case: what regressed and improved first, with an exact test.
 
-    A name is that of a run, "last" or "previous"; behind a colon stands what of it is meant, a tier, a route or a
+    A name is that of a run, "last", "previous" or, for BASE, "accepted"; behind a colon stands what of it is meant, a tier, a route or a
     model: compare last:quick last:full. Exit codes: 0, 3 when more cases regressed than may, 2 for no such run.
     """
     with sentences():

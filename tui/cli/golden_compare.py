@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from core.golden.compare.comparison import Balance, CaseChange, Comparison
+    from core.golden.compare.sides import Side
     from core.golden.results import RunFolder
     from core.tiers import Tier
 
+ACCEPTED = "accepted"
+"""Stands for the accepted answers as the earlier run."""
 EXCERPT = 72
 """Characters of an answer that are shown unless all of it is asked for."""
 
@@ -32,11 +35,16 @@ def compare_runs(base: str, run: str, json_file: Path | None, allowed: int | Non
     from core.tiers import Tier
     from tui.cli.console import new_console
 
-    before, after, later = open_sides(load_settings().data_dir / "runs", base, run)
+    runs = load_settings().data_dir / "runs"
+    if base == ACCEPTED:
+        _, after, later = open_sides(runs, run, run)
+        before = _accepted(later)
+    else:
+        before, after, later = open_sides(runs, base, run)
     found = compare(before, after)
     console = new_console(stderr=str(json_file) == "-")
-    most = dict.fromkeys(Tier, allowed) if allowed is not None else _gates(later, console)
-    reasons = breaches(found, most)
+    gates = dict.fromkeys(Tier, allowed) if allowed is not None else _gates(later, console)
+    reasons = breaches(found, dict.fromkeys(Tier, 0) | gates)
     code = ExitCode.PARITY if reasons else ExitCode.HOLDS
     _print(console, found, verbose)
     for reason in reasons:
@@ -45,6 +53,17 @@ def compare_runs(base: str, run: str, json_file: Path | None, allowed: int | Non
         told = {**found.to_json(), "reasons": reasons, "exit_code": int(code)}
         write_json(json_file, json.dumps(told, indent=2) + "\n")
     return int(code)
+
+
+def _accepted(run: RunFolder) -> Side:
+    """What is accepted in the run's suite, in the place of its answers."""
+    from core.golden.baselines.files import read_accepted
+    from core.golden.baselines.standing import accepted_side
+    from core.golden.reading import load_suite
+    from core.golden.suite import BUILTIN
+
+    suite = load_suite(run.suite or BUILTIN)
+    return accepted_side(suite, read_accepted(suite.path)[0], run.as_planned())
 
 
 def _gates(run: RunFolder, console: Console) -> dict[Tier, int]:

@@ -32,6 +32,7 @@ def run_suite(
 
     `asked` is what the command line said, and `key` the key to its url.
     """
+    from core.golden.baselines.standing import against_baseline
     from core.golden.outcome import outcome
     from core.golden.parity import compare_routes
     from core.golden.provenance import header, left_out
@@ -72,6 +73,7 @@ def run_suite(
         left_out=left_out(plan),
         strict=strict,
         interrupted=result.interrupted,
+        baseline=against_baseline(suite, result.attempts),
     )
     console.print(results_table(result.attempts, verbose=verbose))
     print_outcome(console, weighed, parity, plan.options.routes, elapsed_s)

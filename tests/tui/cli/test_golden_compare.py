@@ -44,7 +44,7 @@ def test_flips_are_named_first_and_a_regression_is_exit_code_3(golden: Golden, t
     assert "full: 3 of 3 held, now 2; 1 held less often and 0 more often, -33% (95 % " in done.output
     assert "McNemar exact p = 1: may be luck." in done.output
     assert "3 cases: 1 regressed, 1 changed, 1 same." in done.output
-    assert lines[-1] == "1 case regressed on the full tier."
+    assert lines[-1] == "1 case regressed on the full tier, and max_regressions is 0."
     assert "= same      c (full)" in golden("compare", "-v").output
 
 
@@ -53,7 +53,7 @@ def test_gates_let_regressions_pass(golden: Golden, two_runs: tuple[str, str], s
     (suite / "golden.toml").write_text("[gates]\nfull = { max_regressions = 1 }\n")
     assert golden("compare").exit_code == 0
     (suite / "golden.toml").write_text("[gates]\nfull = { max_regressions = 0 }\n")
-    assert "1 case regressed on the full tier, over max_regressions = 0." in golden("compare").output
+    assert "1 case regressed on the full tier, and max_regressions is 0." in golden("compare").output
     (suite / "golden.toml").unlink()
     for file in suite.iterdir():
         file.unlink()

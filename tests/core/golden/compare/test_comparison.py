@@ -96,7 +96,9 @@ def test_two_tiers_or_models_of_one_run_are_compared_by_case() -> None:
     quick = side("last:quick", said("a", tier="quick", model={"id": "q"}), said("b", FAIL, tier="quick"))
     found = compare(full, quick)
     assert classes(found) == [("b", "regressed"), ("a", "same")]
-    assert breaches(found, {Tier.FULL: 5}) == ["1 case regressed on the quick tier."]
+    assert breaches(found, {Tier.FULL: 5, Tier.QUICK: 0}) == [
+        "1 case regressed on the quick tier, and max_regressions is 0."
+    ]
     assert breaches(found, {Tier.QUICK: 1}) == []
     matrix = [said("a", model={"id": "m"}), said("a", FAIL, model={"id": "n"})]
     after = [said("a", FAIL, model={"id": "m"}), said("a", FAIL, model={"id": "n"})]
