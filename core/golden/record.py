@@ -7,7 +7,6 @@ from typing import Any
 
 from core.calls.events import RATE_TOKENS, GenerationResult, Timing, Usage
 from core.calls.witness import calls_sha256, message_sha256, text_sha256, tools_sha256
-from core.catalog import ModelInfo
 from core.errors import EngineError
 from core.golden.checks import final_answer
 from core.golden.plan import Planned
@@ -105,17 +104,20 @@ def _common(planned: Planned, run: str) -> dict[str, Any]:
         "route": planned.route,
         "repeat": planned.repeat,
         "control": planned.control.value if planned.control else None,
-        "model": _model(planned.model, planned.fingerprint) if planned.model else {},
+        "model": _model(planned),
         "same_as": None if planned.same_as is None else attempt_id(run, planned.same_as),
     }
 
 
-def _model(model: ModelInfo, fingerprint: str) -> dict[str, Any]:
+def _model(planned: Planned) -> dict[str, Any]:
+    model = planned.model
+    if model is None:
+        return {"id": planned.wanted} if planned.wanted else {}
     return {
         "id": model.id,
         "revision": model.revision,
         "quant": model.quantisation,
-        "fingerprint": fingerprint or None,
+        "fingerprint": planned.fingerprint or None,
     }
 
 

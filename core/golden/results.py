@@ -93,6 +93,11 @@ class Attempt:
         return self.status is Status.OK and self.witness is None
 
     @property
+    def model_id(self) -> str:
+        """The model that answered; "" where none did."""
+        return str(self.model.get("id", ""))
+
+    @property
     def said(self) -> str:
         """The answer, and below it the calls as a program would write them; "" for nothing."""
         return said(self.answer, self.tool_calls)
@@ -272,6 +277,23 @@ class RunFolder:
         draft = self.path / "run.json.new"
         draft.write_text(json.dumps(self.header, indent=2) + "\n", encoding="utf-8")
         os.replace(draft, self.path / "run.json")
+
+
+def several_models(attempts: Iterable[Attempt]) -> bool:
+    """Whether several models answered one case on one tier, so that results are told by model."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in attempts:
+        found.setdefault((one.case, one.tier), set()).add(one.model_id)
+    return any(len(models) > 1 for models in found.values())
+
+
+def latest_of(runs: Path, suite: Path | None, before: str = "") -> RunFolder | None:
+    """The latest run of a suite that answered anything, before the one of a name; None where there is none."""
+    for name in reversed([name for name in run_names(runs) if not before or name < before]):
+        run = RunFolder.open(runs, name)
+        if run.suite == suite and run.attempts():
+            return run
+    return None
 
 
 def run_names(runs: Path) -> list[str]:

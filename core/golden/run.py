@@ -154,8 +154,7 @@ class GoldenRun:
         return [self._ended[own.index] for own in self._own(planned) if own.index in self._ended]
 
     def _own(self, control: Planned) -> list[Planned]:
-        same = (control.case.id, control.tier, control.route)
-        return [one for one in self.plan.attempts if one.control is None and (one.case.id, one.tier, one.route) == same]
+        return [one for one in self.plan.attempts if one.control is None and one.place == control.place]
 
     @property
     def _run_id(self) -> str:

@@ -49,7 +49,8 @@ OtherSuite = Annotated[
     Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
 ]
 CaseGlobs = Annotated[
-    list[str] | None, typer.Option(metavar="GLOB", help="Only cases whose id matches; may be repeated.")
+    list[str] | None,
+    typer.Option("--case", "--only", metavar="GLOB", help="Only cases whose id matches; may be repeated."),
 ]
 OneTier = Annotated[TierName | None, typer.Option(help="Only what this tier answered.")]
 SuiteOption = Annotated[Path | None, typer.Option("--suite", metavar="FOLDER", help="The same as SUITE.")]
@@ -62,10 +63,18 @@ def run(
     suite_option: SuiteOption = None,
     quick: Annotated[str | None, typer.Option(metavar="ID", help="The quick tier's model.")] = None,
     full: Annotated[str | None, typer.Option(metavar="ID", help="The full tier's model.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Ask this model every case, by the full tier's measure; may be repeated."),
+    ] = None,
+    tier: Annotated[
+        list[TierName] | None, typer.Option(help="Only this tier; with --model, whose measure holds.")
+    ] = None,
     route: Annotated[
         list[RouteName] | None, typer.Option(help="How the models are asked; may be repeated. [default: in-process]")
     ] = None,
     case: CaseGlobs = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only cases that failed in the suite's last run.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the whole run as JSON; - is standard output.")
     ] = None,
@@ -102,8 +111,12 @@ def run(
         "suite": str(suite.resolve()) if suite else None,
         "quick": quick,
         "full": full,
+        "model": list(dict.fromkeys(model or [])),
+        "tier": [name.value for name in tier or []],
         "route": [name.value for name in route or [RouteName.IN_PROCESS]],
         "case": case or [],
+        "failed": failed,
+        "ids": None,
         "controls": controls,
         "repeats": repeats,
         "seed": seed,
@@ -206,8 +219,9 @@ def compare(
 ) -> None:
     """Compare two runs case by case: what regressed and improved first, with an exact test.
 
-    A name is that of a run, "last", "previous" or, for BASE, "accepted"; behind a colon stands what of it is meant, a tier, a route or a
-    model: compare last:quick last:full. Exit codes: 0, 3 when more cases regressed than may, 2 for no such run.
+    A name is that of a run, "last", "previous" or, for BASE, "accepted"; behind a colon stands what of it is meant, a
+    tier, a route or a model: compare last:quick last:full. Exit codes: 0, 3 when more cases regressed than may, 2 for
+    no such run.
     """
     with sentences():
         check_writable(json_file)

@@ -172,7 +172,7 @@ def _verdicts(one: Candidate) -> Iterator[Text]:
     """`✗ full: this answer fails, the accepted one passes: no word "red"`."""
     from rich.text import Text
 
-    from tui.cli.golden_table import STYLES
+    from tui.cli.golden_matrix import STYLES
     from tui.golden.verdicts import SIGNS, WORDS
 
     for attempt in one.attempts:

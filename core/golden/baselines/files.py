@@ -119,7 +119,7 @@ def read_accepted(folder: Path) -> tuple[dict[Key, Accepted], list[Problem]]:
 
 def accepted_of(folder: Path, case: Case, attempt: Attempt) -> Accepted:
     """An attempt's answer as one that is accepted for the case; nothing is written."""
-    key = (case.id, str(attempt.model.get("id", "")), attempt.repeat)
+    key = (case.id, attempt.model_id, attempt.repeat)
     answer = plain_lines(attempt.answer)
     return Accepted(path_of(folder, key), *key, case.ask_sha, answer, attempt.finish or "stop", attempt.tool_calls)
 

@@ -57,7 +57,7 @@ class Candidate:
 
     @property
     def model(self) -> str:
-        return str(self.attempt.model.get("id", ""))
+        return self.attempt.model_id
 
     @property
     def holds(self) -> bool:
@@ -112,7 +112,7 @@ def candidates(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Iterabl
     for attempt in attempts:
         case = cases.get(attempt.case)
         if case is not None and _is_baseline(case, attempt):
-            groups.setdefault((attempt.case, str(attempt.model.get("id", "")), attempt.repeat), []).append(attempt)
+            groups.setdefault((attempt.case, attempt.model_id, attempt.repeat), []).append(attempt)
     return [_candidate(cases[key[0]], accepted.get(key), group) for key, group in groups.items()]
 
 
@@ -170,7 +170,7 @@ def accepted_side(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Sequ
     cases = {case.id: case for case in suite.cases}
     found = []
     for attempt in attempts:
-        one = accepted.get((attempt.case, str(attempt.model.get("id", "")), attempt.repeat))
+        one = accepted.get((attempt.case, attempt.model_id, attempt.repeat))
         if one is not None and attempt.case in cases and _is_baseline(cases[attempt.case], attempt):
             found.append(_in_place_of(cases[attempt.case], one, attempt))
     return Side("accepted", tuple(found))

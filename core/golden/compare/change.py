@@ -57,7 +57,7 @@ class Tries:
         if not attempts:
             return cls(absent="not asked")
         first = attempts[0]
-        model = str(first.model.get("id", ""))
+        model = first.model_id
         answered = [one for one in attempts if one.status is Status.OK]
         if not answered:
             return cls(model, asked=first.ask_sha, judged=first.case_sha, absent=first.why or first.status.value)

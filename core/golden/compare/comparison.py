@@ -131,7 +131,7 @@ def compare(base: Side, run: Side) -> Comparison:
     several = base.several_models or run.several_models
 
     def place(attempt: Attempt) -> Place:
-        model = str(attempt.model.get("id", "")) if several else ""
+        model = attempt.model_id if several else ""
         return attempt.case, attempt.tier if tiers else "", model
 
     before, after = _grouped(base.attempts, place), _grouped(run.attempts, place)

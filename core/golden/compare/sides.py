@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.golden.nearest import did_you_mean
-from core.golden.results import Attempt, NoSuchRun, RunFolder, run_names
+from core.golden.results import Attempt, NoSuchRun, RunFolder, latest_of, several_models
 
 PREVIOUS = "previous"
 """Names the run of the same suite before the one that it is compared with."""
@@ -26,11 +26,7 @@ class Side:
 
     @property
     def several_models(self) -> bool:
-        """Whether several models answered one case on one tier."""
-        models: dict[tuple[str, str], set[str]] = {}
-        for one in self.attempts:
-            models.setdefault((one.case, one.tier), set()).add(str(one.model.get("id", "")))
-        return any(len(found) > 1 for found in models.values())
+        return several_models(self.attempts)
 
 
 def open_sides(runs: Path, base: str, run: str) -> tuple[Side, Side, RunFolder]:
@@ -52,10 +48,8 @@ def open_sides(runs: Path, base: str, run: str) -> tuple[Side, Side, RunFolder]:
 
 def previous(runs: Path, run: RunFolder) -> RunFolder:
     """The latest run of the same suite that began before this one. Raises NoSuchRun where there is none."""
-    for name in reversed([name for name in run_names(runs) if name < run.id]):
-        earlier = RunFolder.open(runs, name)
-        if earlier.suite == run.suite and earlier.attempts():
-            return earlier
+    if earlier := latest_of(runs, run.suite, run.id):
+        return earlier
     raise NoSuchRun(
         f"There is no run before {run.id} of {run.suite}: name another as BASE, or run the suite once more. "
         "assay golden runs lists what there is."
@@ -78,4 +72,4 @@ def part_of(folder: RunFolder, parts: Sequence[str]) -> Side:
 
 
 def _names(attempt: Attempt) -> tuple[str, str, str]:
-    return attempt.tier, attempt.route, str(attempt.model.get("id", ""))
+    return attempt.tier, attempt.route, attempt.model_id
