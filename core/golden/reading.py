@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from core.calls.requests import Sampling, Tool
-from core.errors import InvalidImage
+from core.golden import case_images
 from core.golden.case_parts import control_faults, declared_controls, gates, known_failures, limits
 from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression, to_json
 from core.golden.faults import sentence
@@ -23,17 +23,15 @@ from core.golden.nearest import did_you_mean
 from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, Sidecar
 from core.golden.suite import Case, Problem, Suite, SuiteError, SuiteImage, TierModels
 from core.golden.toml_lines import TomlLines
-from core.media.images import read_image
+from core.golden.variables import combinations, faults, filled
 from core.regular_files import read_text
 from core.tiers import Tier
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".gif")
-"""In any case: cameras write .JPG."""
-NOT_SHOWN = (".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".svg", ".jxl", ".jp2", ".ico", ".pdf", ".psd")
-"""Pictures that are not read."""
 KEYS = (*Knobs.model_fields, *CaseKeys.model_fields)
 SAMPLED = ("top_p", "top_k", "seed")
 """Keys that nothing hangs on where the likeliest token is taken each time."""
+VARIED = ("system", "images", "expect")
+"""Keys in which variables stand for their values, as they do in the prompt."""
 NOT_PROMPTS = "accepted"
 """The folder of accepted answers; it and folders that begin with . or _ hold no prompts."""
 
@@ -209,7 +207,7 @@ class _Reader:
             return
         stem = file.relative_to(self.folder).with_suffix("").as_posix()
         if not sidecar.case:
-            yield self._case(stem, file, prompt, document, (), sidecar, sidecar)
+            yield from self._filled_cases(stem, file, prompt, document, (), sidecar, sidecar)
         self.silent.append((sidecar, document, ()))
         seen: set[str] = set()
         for index, table in enumerate(sidecar.case):
@@ -218,7 +216,34 @@ class _Reader:
                 continue
             seen.add(table.id)
             self.silent.append((table, document, ("case", index)))
-            yield self._case(f"{stem}#{table.id}", file, prompt, document, ("case", index), sidecar, table)
+            at = ("case", index)
+            yield from self._filled_cases(f"{stem}#{table.id}", file, prompt, document, at, sidecar, table)
+
+    def _filled_cases(
+        self,
+        case_id: str,
+        file: Path,
+        prompt: str,
+        document: _Document,
+        at: tuple[str | int, ...],
+        sidecar: Sidecar,
+        table: CaseKeys,
+    ) -> Iterator[Case]:
+        """A case for each combination of the variables' values; one where there are none."""
+        self.heard |= {(id(table), "vars"), (id(sidecar), "vars")}
+        variables = {**(sidecar.vars or {}), **(table.vars or {})}
+        texts = [getattr(one, key) for one in (table, sidecar) for key in VARIED]
+        line = document.lines.line((*at, "vars") if at and table.vars else ("vars",))
+        for message, warning in faults(variables, prompt, *texts):
+            self.problems.append(Problem(message, document.file, line, warning=warning))
+        try:
+            found = combinations(variables)
+        except ValueError as error:
+            self._fault(f"{case_id}: {error}.", document.file, line)
+            return
+        for name, values in found:
+            joined = f"{case_id}{',' if at else '#'}{name}" if name else case_id
+            yield self._case(joined, file, filled(prompt, values), document, at, sidecar, table, values)
 
     def _case(
         self,
@@ -229,8 +254,10 @@ class _Reader:
         at: tuple[str | int, ...],
         sidecar: Sidecar,
         table: CaseKeys,
+        values: Mapping[str, str],
     ) -> Case:
-        """One case; `at` is where its table stands in the sidecar, () for a sidecar without [[case]]."""
+        """One case; `at` is where its table stands in the sidecar, () for a sidecar without [[case]]. `values` are
+        those of its variables, which the prompt has already."""
 
         def said(key: str) -> Any:
             """What the case, else the sidecar, else [defaults] says."""
@@ -239,14 +266,15 @@ class _Reader:
                 if value is not None:
                     idle = key in SAMPLED and said("temperature") == 0
                     (self.idle if idle else self.heard).add((id(level), key))
-                    return value
+                    return filled(value, values) if key in VARIED else value
             return None
 
         def place(key: str) -> tuple[str | int, ...]:
             return (*at, key) if getattr(table, key) is not None else (key,)
 
-        expect = self._expect(document, sidecar.expect, ("expect",))
-        own = self._expect(document, table.expect, (*at, "expect")) if isinstance(table, CaseTable) else {}
+        expect = self._expect(document, filled(sidecar.expect, values), ("expect",))
+        mine = filled(table.expect, values)
+        own = self._expect(document, mine, (*at, "expect")) if isinstance(table, CaseTable) else {}
         self.heard.add((id(table), "expect"))
         if expect.keys() - own.keys():
             self.heard.add((id(sidecar), "expect"))
@@ -318,39 +346,15 @@ class _Reader:
         self, prompt: Path, document: _Document, named: list[str] | None, path: tuple[str | int, ...]
     ) -> tuple[SuiteImage, ...]:
         """The images that the case names, else the one of the prompt's stem."""
+        line = document.lines.line(path) if named is not None else None
         if named is None:
-            near = [file for file in sorted(prompt.parent.iterdir()) if file.stem.lower() == prompt.stem.lower()]
-            beside = [file for file in near if file.stem == prompt.stem and file.suffix.lower() in IMAGE_ENDINGS]
-            for file in near:
-                why = ""
-                if file.suffix.lower() in NOT_SHOWN:
-                    why = f"{file.suffix[1:].upper()} is not read. Convert it to PNG or JPEG"
-                elif file.suffix.lower() in IMAGE_ENDINGS and file not in beside:
-                    why = f"its name is not {prompt.stem}, to the letter"
-                if why:
-                    message = f"{file.name} lies beside the prompt and is not shown: {why}."
-                    self.problems.append(Problem(message, prompt, warning=True))
-            if len(beside) > 1:
-                names = " and ".join(image.name for image in beside)
-                self._fault(f"{names} both belong to this prompt: name the images in a sidecar.", prompt)
-            return tuple(filter(None, (self._image(image, prompt, None) for image in beside[:1])))
-        line = document.lines.line(path)
-        folder = document.file.parent
-        images = (self._image(folder / Path(name).expanduser(), document.file, line) for name in named)
-        return tuple(filter(None, images))
-
-    def _image(self, image: Path, file: Path, line: int | None) -> SuiteImage | None:
-        image = Path(os.path.normpath(image))
-        if not image.is_file():
-            near = [other.name for other in image.parent.glob("*") if other.suffix.lower() in IMAGE_ENDINGS]
-            self._fault(f"There is no image {image}{did_you_mean(image.name, near)}.", file, line)
-            return None
-        try:
-            data = read_image(image)
-        except InvalidImage as error:
-            self._fault(str(error), file, line)
-            return None
-        return SuiteImage(image, data.sha256, data.width, data.height)
+            images, problems = case_images.beside(prompt)
+            self.problems += problems
+        else:
+            images = [document.file.parent / Path(name).expanduser() for name in named]
+        found = [case_images.read(image, prompt if named is None else document.file, line) for image in images]
+        self.problems += [one for one in found if isinstance(one, Problem)]
+        return tuple(one for one in found if isinstance(one, SuiteImage))
 
     def _tools(self, document: _Document, tables: Sequence[Any], path: tuple[str | int, ...]) -> tuple[Tool, ...]:
         import jsonschema

@@ -98,9 +98,24 @@ class XfailTable(_Table):
     anthropic: Known = None
 
 
-class CaseKeys(Knobs):
-    """What both a sidecar and a [[case]] may say; the case has the last word."""
+def _values(value: Any) -> Any:
+    """The values of a variable as texts; a single one stands for a list of one."""
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(one, str | int | float) for one in values):
+        raise ValueError("a variable is a text, a number, or a list of them")
+    texts = [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+    if len(set(texts)) < len(texts):
+        raise ValueError("a value comes twice")
+    return texts
 
+
+Variable = Annotated[list[str], BeforeValidator(_values)]
+
+
+class CaseKeys(Knobs):
+    """What both a sidecar and a [[case]] may say; the case has the last word, of variables for each by itself."""
+
+    vars: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Variable] | None = None
     system: str | None = None
     images: Texts | None = None
     tools: list[ToolTable] | None = None
