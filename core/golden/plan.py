@@ -231,7 +231,7 @@ def select(cases: Sequence[Case], globs: Iterable[str], ids: Collection[str] | N
     """The cases whose id matches one of the globs, wholly or in its last part; all without globs. With `ids`, only
     those of them. Raises SuiteError when there is none."""
     patterns = list(globs)
-    found = [case for case in cases if not patterns or any(_matches(case.id, pattern) for pattern in patterns)]
+    found = [case for case in cases if not patterns or any(matches(case.id, pattern) for pattern in patterns)]
     if found and ids is not None:
         found = [case for case in found if case.id in ids]
         if not found:
@@ -242,7 +242,8 @@ def select(cases: Sequence[Case], globs: Iterable[str], ids: Collection[str] | N
     return found
 
 
-def _matches(case_id: str, pattern: str) -> bool:
+def matches(case_id: str, pattern: str) -> bool:
+    """Whether a glob fits an id, wholly or in its last part, with or without what stands behind #."""
     name = case_id.rsplit("/", 1)[-1]
     return any(fnmatchcase(part, pattern) for part in (case_id, name, case_id.split("#")[0], name.split("#")[0]))
 

@@ -13,6 +13,7 @@ from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
+from tui.cli.golden_runs import list_runs
 from tui.cli.golden_suite import check_writable, fail, models_on_disk, open_suite, print_models, problem_line, sentences
 from tui.cli.rank_follower import follow_if_launched
 
@@ -226,6 +227,27 @@ def compare(
     with sentences():
         check_writable(json_file)
         raise typer.Exit(compare_runs(base, run, json_file, max_regressions, verbose=verbose))
+
+
+@app.command()
+def runs(
+    suite: Annotated[
+        Path | None, typer.Argument(metavar="[SUITE]", help="Only runs of this folder; of all when left out.")
+    ] = None,
+    case: Annotated[
+        list[str] | None,
+        typer.Option("--case", "--only", metavar="GLOB", help="How these cases went, a sign for each run."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="The latest N runs.")] = 20,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the index of the runs anew.")] = False,
+) -> None:
+    """List the kept runs, the latest first; with --case, how cases went from run to run, the oldest first."""
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(list_runs(suite, case or [], limit, json_file, rebuild=rebuild))
 
 
 @app.command("list")
