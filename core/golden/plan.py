@@ -12,7 +12,7 @@ from core.catalog import ModelInfo, fingerprint, short
 from core.golden.models import Choice, Chooser
 from core.golden.nearest import did_you_mean
 from core.golden.rates import Metric
-from core.golden.suite import Case, Control, Suite, SuiteError, SuiteImage, TierModels
+from core.golden.suite import Case, Control, Suite, SuiteError, SuiteImage, TierModels, Turn
 from core.media.images import ImageData
 from core.tiers import Tier
 
@@ -76,7 +76,8 @@ class Planned:
     def key(self) -> str:
         """What makes it the same attempt in a resumed run: all that may change the answer."""
         model = f"{self.model.id}@{self.fingerprint}" if self.model else self.wanted
-        shown = ",".join(image.sha256[:16] for image in self.images)
+        turns = (image for turn in self.case.turns for image in self.images_of(turn))
+        shown = ",".join(image.sha256[:16] for image in (*self.images, *turns))
         control, count = self.control or "", str(self.repeat)
         return "|".join(
             (self.case.id, self.case.ask_sha, self.tier, model, self.route, count, str(self.seed), control, shown)
@@ -93,13 +94,17 @@ class Planned:
             case _:
                 return self.case.images
 
+    def images_of(self, turn: Turn) -> tuple[SuiteImage, ...]:
+        """What the model is shown in a later turn."""
+        return () if self.control is Control.BLIND else turn.images
+
     @property
     def system(self) -> str | None:
         """The system prompt that is sent."""
         return None if self.control is Control.NO_SYSTEM else self.case.system
 
     def messages(self, *images: ImageData) -> tuple[Message, ...]:
-        """What is sent, with the images that have been read."""
+        """What is sent first, with the images that have been read."""
         system = (Message.text(Role.SYSTEM, self.system),) if self.system else ()
         return (*system, Message.text(Role.USER, self.case.prompt, *images))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import tomllib
@@ -14,14 +12,24 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from core.calls.requests import Sampling, Tool
+from core.calls.requests import Sampling
 from core.golden import case_images
-from core.golden.case_parts import control_faults, declared_controls, gates, known_failures, limits
-from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression, to_json
+from core.golden.case_parts import (
+    control_faults,
+    declared_controls,
+    digest,
+    gates,
+    known_failures,
+    limits,
+    read_tools,
+    turn_faults,
+    with_sha,
+)
+from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression
 from core.golden.faults import sentence
 from core.golden.nearest import did_you_mean
-from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, Sidecar
-from core.golden.suite import Case, Problem, Suite, SuiteError, SuiteImage, TierModels
+from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, Sidecar, TurnTable
+from core.golden.suite import Case, Problem, Suite, SuiteError, SuiteImage, TierModels, Turn
 from core.golden.toml_lines import TomlLines
 from core.golden.variables import combinations, faults, filled
 from core.regular_files import read_text
@@ -111,7 +119,7 @@ class _Reader:
             cases.extend(self._cases(prompt))
         if not prompts:
             self._fault("There is no .txt file in the suite: each prompt is one.", self.folder)
-        cases = [self._with_sha(self._with_swap(case, cases)) for case in cases]
+        cases = [with_sha(self._with_swap(case, cases)) for case in cases]
         self.silent.append((self.defaults, document, ("defaults",)))
         if cases and not any(not problem.warning for problem in self.problems):
             self._tell_of_unheard()
@@ -125,7 +133,7 @@ class _Reader:
                 if table != KindTable()
             },
             gates=gates(golden.gates),
-            sha=_sha([document.values, [(case.id, case.sha) for case in cases]]),
+            sha=digest([document.values, [(case.id, case.sha) for case in cases]]),
         )
         return suite, list(dict.fromkeys(self.problems))
 
@@ -233,6 +241,7 @@ class _Reader:
         self.heard |= {(id(table), "vars"), (id(sidecar), "vars")}
         variables = {**(sidecar.vars or {}), **(table.vars or {})}
         texts = [getattr(one, key) for one in (table, sidecar) for key in VARIED]
+        texts += [turn.model_dump() for one in (table, sidecar) for turn in one.turns or ()]
         line = document.lines.line((*at, "vars") if at and table.vars else ("vars",))
         for message, warning in faults(variables, prompt, *texts):
             self.problems.append(Problem(message, document.file, line, warning=warning))
@@ -280,6 +289,7 @@ class _Reader:
             self.heard.add((id(sidecar), "expect"))
         expect |= own
         images = self._images(file, document, said("images"), place("images"))
+        turns, expect = self._turns(file, document, said("turns") or [], place("turns"), expect, values)
         controls = said("controls")
         swap: tuple[SuiteImage, ...] = ()
         if controls and controls.swap:
@@ -287,9 +297,15 @@ class _Reader:
                 self.swap_wanted.add(case_id)
             else:
                 swap = self._images(file, document, controls.swap, (*place("controls"), "swap"))
+        shown = (*images, *(image for turn in turns for image in turn.images))
         if controls is not None:
-            for fault in control_faults(controls, images, said):
+            for fault in control_faults(controls, shown, said):
                 self._fault(fault, document.file, document.lines.line(place("controls")))
+        tools, problems = read_tools(said("tools") or [])
+        for (index, key), message in problems:
+            self._fault(message, document.file, document.lines.line((*place("tools"), index, key)))
+        for index, message in turn_faults(turns, tools, controls):
+            self._fault(message, document.file, document.lines.line((*place("turns"), index)))
         xfail = said("xfail")
         return Case(
             id=case_id,
@@ -298,7 +314,8 @@ class _Reader:
             prompt=prompt.strip(),
             system=said("system"),
             images=images,
-            tools=self._tools(document, said("tools") or [], place("tools")),
+            turns=turns,
+            tools=tools,
             sampling=Sampling(
                 temperature=said("temperature"),
                 top_p=said("top_p"),
@@ -342,6 +359,26 @@ class _Reader:
             found.update({Tier(key): expression} if by_tier else dict.fromkeys(Tier, expression))
         return found
 
+    def _turns(
+        self,
+        prompt: Path,
+        document: _Document,
+        tables: Sequence[TurnTable],
+        at: tuple[str | int, ...],
+        first: dict[Tier, Expression],
+        values: Mapping[str, str],
+    ) -> tuple[tuple[Turn, ...], dict[Tier, Expression]]:
+        """The turns after the prompt, and what is expected of the last answer. `first` is what is of the first."""
+        turns: list[Turn] = []
+        expected = first
+        for index, table in enumerate(tables):
+            named = filled(table.images or [], values)
+            images = self._images(prompt, document, named, (*at, index, "images"))
+            user = None if table.user is None else filled(table.user, values).strip()
+            turns.append(Turn(user, images, filled(table.results or {}, values), expected))
+            expected = self._expect(document, filled(table.expect, values), (*at, index, "expect"))
+        return tuple(turns), expected
+
     def _images(
         self, prompt: Path, document: _Document, named: list[str] | None, path: tuple[str | int, ...]
     ) -> tuple[SuiteImage, ...]:
@@ -355,17 +392,6 @@ class _Reader:
         found = [case_images.read(image, prompt if named is None else document.file, line) for image in images]
         self.problems += [one for one in found if isinstance(one, Problem)]
         return tuple(one for one in found if isinstance(one, SuiteImage))
-
-    def _tools(self, document: _Document, tables: Sequence[Any], path: tuple[str | int, ...]) -> tuple[Tool, ...]:
-        import jsonschema
-
-        for index, table in enumerate(tables):
-            try:
-                jsonschema.validators.validator_for(table.parameters).check_schema(table.parameters)
-            except jsonschema.SchemaError as error:
-                line = document.lines.line((*path, index, "parameters"))
-                self._fault(f"The parameters of {table.name} are no JSON schema: {error.message}.", document.file, line)
-        return tuple(Tool(table.name, table.description, table.parameters) for table in tables)
 
     # -- once all cases are known ------------------------------------------------------------------------------------
 
@@ -382,27 +408,3 @@ class _Reader:
             return case
         pool = list(choices.values())
         return replace(case, swap=tuple(pool[index % len(pool)] for index in range(len(case.images))))
-
-    def _with_sha(self, case: Case) -> Case:
-        asked = [
-            case.id,
-            case.prompt,
-            case.system,
-            [image.sha256 for image in case.images],
-            [[tool.name, tool.description, tool.parameters] for tool in case.tools],
-            vars(case.sampling),
-            case.thinking,
-            case.seed,
-        ]
-        judged = [
-            {tier: to_json(expression) for tier, expression in case.expect.items()},
-            {tier: vars(limits) for tier, limits in case.limits.items()},
-            {where: vars(known) for where, known in case.xfail.items()},
-            case.controls,
-            [image.sha256 for image in case.swap],
-        ]
-        return replace(case, sha=_sha([asked, judged]), ask_sha=_sha(asked))
-
-
-def _sha(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -58,7 +58,8 @@ class Attempt:
     verdict is not a plain pass. `key` identifies the attempt across resumed runs. `witness` is what the engine told of
     it (`core.calls.witness`); without one, as from a server that is none of ours, what was `sent` is only claimed.
     `same_as` is the id of the attempt whose answer this is: one model stands for both tiers, and was asked once.
-    `came` holds the digests of what came, to the letter.
+    `came` holds the digests of what came, to the letter. Of a case of several turns, `answer` and all that goes with it
+    is the last, and `turns` are the answers before it: `answer`, `reasoning`, `tool_calls`, `finish`.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Attempt:
     verdict: Verdict
     model: Mapping[str, Any] = field(default_factory=dict)
     control: str | None = None
+    turns: tuple[Mapping[str, Any], ...] = ()
     sent: Mapping[str, Any] = field(default_factory=dict)
     witness: Mapping[str, Any] | None = None
     same_as: str | None = None
@@ -134,6 +136,7 @@ class Attempt:
             "status": Status(record["status"]),
             "verdict": Verdict(record["verdict"]),
             "tool_calls": tuple(record["tool_calls"]),
+            "turns": tuple({**turn, "tool_calls": tuple(turn["tool_calls"])} for turn in record.get("turns", ())),
             "checks": checks,
         }
         return cls(**values | changes)

@@ -271,7 +271,7 @@ def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> N
         for column in ("case", "images", *Tier):
             table.add_column(column, overflow="fold")
         for one in plan.suite.cases:
-            images = ", ".join(image.path.name for image in one.images)
+            images = ", ".join(image.path.name for image in one.all_images)
             expects = (describe(one.expected(tier)) for tier in Tier)
             table.add_row(*(Text(shown_line(cell)) for cell in (one.id, images, *expects)))
         console = new_console()

@@ -61,7 +61,7 @@ def review_answers(run: str, folder: Path | None, cases: Sequence[str], tier: st
             f"{_answers(len(waiting))} of {kept.id} pending. A review is by keyboard and needs a terminal: "
             "assay golden accept takes all that pass."
         )
-    if any(one.case.images for one in waiting):
+    if any(one.case.all_images for one in waiting):
         ask_terminal()
     with single_keys() as next_key:
         done = _review(console, kept, suite, waiting, next_key)
@@ -141,7 +141,10 @@ def _show(console: Console, one: Candidate, place: str) -> None:
     head = Text(f"{SIGNS[one.change]} {one.change.value}  ", STYLES[one.change]).append(shown_line(_label(one)), "bold")
     console.print(head.append(f"  {place}", "dim"), soft_wrap=True)
     console.print(Text(shown(one.case.prompt), "dim"))
-    for image in one.case.images:
+    for turn, came in zip(one.case.turns, one.attempt.turns, strict=False):
+        console.print(Text(shown(str(came["answer"])), "italic"))
+        console.print(Text(shown(turn.text), "dim"))
+    for image in one.case.all_images:
         print_image(console, image.path, IMAGE_ROWS)
     if one.asked_otherwise:
         console.print("The question has changed since the accepted answer was given.", style="yellow")

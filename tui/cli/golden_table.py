@@ -105,7 +105,7 @@ def model_lines(plan: Plan) -> Iterator[str]:
     for planned in plan.attempts:
         if planned.model:
             kinds = used[planned.tier].setdefault(planned.model.id, [])
-            kinds.append("images" if planned.case.images else "text")
+            kinds.append("images" if planned.case.all_images else "text")
     for tier, models in used.items():
         named = ", ".join(f"{model} ({' and '.join(dict.fromkeys(kinds))})" for model, kinds in models.items())
         yield f"{tier.value:5}  {shown_line(named) or 'no model'}"
