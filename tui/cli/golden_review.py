@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from core.golden.suite import Suite
 
 KEYS = {"a": "accept", "r": "reject", "s": "skip", "q": "quit"}
-IMAGE_ROWS = 12
-"""Cells that an image is high beside an answer."""
+IMAGE_ROWS, LEAST_ROWS, OTHER_ROWS = 12, 4, 10
+"""Cells that an image is high, at most and at least, and what the rest of an answer takes of the screen."""
 
 
 def accept_answers(run: str, folder: Path | None, cases: Sequence[str], tier: str | None) -> int:
@@ -144,8 +144,10 @@ def _show(console: Console, one: Candidate, place: str) -> None:
     for turn, came in zip(one.case.turns, one.attempt.turns, strict=False):
         console.print(Text(shown(str(came["answer"])), "italic"))
         console.print(Text(shown(turn.text), "dim"))
-    for image in one.case.all_images:
-        print_image(console, image.path, IMAGE_ROWS)
+    images = one.case.all_images
+    for image in images:
+        rows = (console.height - OTHER_ROWS) // len(images) - 1  # its name stands above it
+        print_image(console, image.path, max(LEAST_ROWS, min(IMAGE_ROWS, rows)))
     if one.asked_otherwise:
         console.print("The question has changed since the accepted answer was given.", style="yellow")
     console.print()
@@ -190,7 +192,7 @@ def _waiting(
     run: str, folder: Path | None, cases: Sequence[str], tier: str | None
 ) -> tuple[RunFolder, Suite, list[Candidate]]:
     """The run, the suite as it is now, and what is pending of the cases and the tier that are meant."""
-    from core.golden.baselines.files import read_accepted
+    from core.golden.baselines.files import read_accepted, require_own
     from core.golden.baselines.standing import candidates, pending, rejected
     from core.golden.plan import select
     from core.golden.results import RunFolder
@@ -198,6 +200,7 @@ def _waiting(
 
     kept = RunFolder.open(load_settings().data_dir / "runs", run)
     suite = open_suite(folder or kept.suite)
+    require_own(suite)
     meant = {case.id for case in select(suite.cases, cases)}
     accepted, problems = read_accepted(suite.path)
     for problem in problems:

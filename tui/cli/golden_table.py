@@ -89,7 +89,7 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
 
 def progress_line(attempt: Attempt, done: int, total: int) -> Text:
     """An attempt on one line, for a pipe."""
-    label = " ".join(filter(None, (attempt.case, attempt.tier, attempt.route, attempt.control)))
+    label = " ".join(filter(None, (attempt.case, attempt.tier, attempt.model_id, attempt.route, attempt.control)))
     line = (
         Text(f"{done:>{len(str(total))}}/{total} ")
         .append(verdict_line(attempt.verdict))

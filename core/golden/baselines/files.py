@@ -26,7 +26,7 @@ from core.atomic import write_atomically
 from core.errors import EngineError
 from core.golden.reading import NOT_PROMPTS, suite_text
 from core.golden.results import Attempt, said
-from core.golden.suite import BUILTIN, Case, Problem, Suite
+from core.golden.suite import BUILTIN, Case, Problem, Suite, SuiteError
 
 FENCE = "+++"
 ENDING = ".txt"
@@ -129,13 +129,18 @@ def plain_lines(answer: str) -> str:
     return re.sub(r"\r\n?", "\n", answer)
 
 
-def write_accepted(suite: Suite, accepted: Accepted) -> None:
-    """Put the file into the suite. Raises BaselineError, also for the built-in suite, which belongs to the program."""
+def require_own(suite: Suite) -> None:
+    """Raises SuiteError for the built-in suite, which belongs to the program."""
     if suite.path.resolve() == BUILTIN.resolve():
-        raise BaselineError(
+        raise SuiteError(
             f"The built-in suite is part of the program and keeps no answers: copy {BUILTIN} to a folder of yours, "
             "and run that."
         )
+
+
+def write_accepted(suite: Suite, accepted: Accepted) -> None:
+    """Put the file into the suite. Raises BaselineError, and SuiteError for the built-in suite."""
+    require_own(suite)
     try:
         accepted.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(accepted.path, accepted.to_text().encode(errors="backslashreplace"))

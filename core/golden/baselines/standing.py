@@ -123,7 +123,8 @@ def pending(found: Iterable[Candidate], rejected: Collection[str] = ()) -> list[
 
 
 def accept(suite: Suite, candidate: Candidate) -> Accepted:
-    """Make the answer the accepted one; returns it as it was written. Raises BaselineError."""
+    """Make the answer the accepted one; returns it as it was written. Raises BaselineError, and SuiteError
+    for the built-in suite."""
     accepted = accepted_of(suite.path, candidate.case, candidate.attempt)
     write_accepted(suite, accepted)
     return accepted

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.golden.results import Verdict
+from core.golden.suite import BUILTIN
 from tests.core.golden.records import attempt
 from tests.pseudo_terminal import PseudoTerminal
 from tests.tui.cli.golden_places import Golden, keep_run
@@ -161,3 +162,23 @@ def test_answers_that_no_case_uses_are_listed_and_removed_on_request(
     assert (suite / "accepted").exists()
     assert "removed  capital (m)" in golden("accepted", suite, "--remove-unused").output
     assert not (suite / "accepted").exists()
+
+
+def test_the_built_in_suite_keeps_no_answers(golden: Golden, tmp_path: Path) -> None:
+    keep_run(tmp_path / "data", BUILTIN, attempt(case="prompts/simple_greeting"))
+    for command in ("accept", "review"):
+        done = golden(command)
+        assert done.exit_code == 2
+        assert "The built-in suite is part of the program and keeps no answers" in done.output
+
+
+def test_ctrl_c_leaves_a_review_with_what_was_done(
+    clean_env: dict[str, str], kept: Callable[[], object], suite: Path
+) -> None:
+    kept()
+    with in_terminal(clean_env, "review") as terminal:
+        terminal.wait_for(b"q quit")
+        press(terminal, b"a", "2 of 2")
+        terminal.write(b"\x03")
+        assert terminal.exit_code() == 130
+    assert len(list((suite / "accepted").iterdir())) == 1
