@@ -18,6 +18,8 @@ from core.calls.events import Finished, FinishReason, PromptCount, PromptTokens,
 from core.calls.generation import Generation
 from core.calls.generation_checks import check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
+from core.calls.score_checks import check_score
+from core.calls.scoring import Score, ScoreRequest, Scoring
 from core.calls.stream import Stream, Work, settle
 from core.catalog import Catalog
 from core.engine_life import EngineLife
@@ -66,6 +68,24 @@ class Engine(EngineLife):
         embedding = Embedding(request)
         self._submit(embedding)
         return embedding.future
+
+    def score(self, request: ScoreRequest) -> Future[Score]:
+        """How likely a model finds a given answer, token by token; an unloaded model is loaded first.
+
+        `cancel` the future to stop.
+
+        Raises as `generate` does, and UnsupportedInput under mlx.launch; the future raises LoadFailed, ContextOverflow,
+        InvalidRequest, GenerationFailed, ... , and OutOfMemory where two models do not fit the memory together.
+        """
+        if launched_rank() is not None:
+            raise UnsupportedInput(
+                "Answers are not scored under mlx.launch. Run it on one machine, without mlx.launch."
+            )
+        check_score(request, self.catalog)
+        scoring = Scoring(request)
+        self._submit(scoring)
+        scoring.future.add_done_callback(lambda future: self._take_back(scoring) if future.cancelled() else None)
+        return scoring.future
 
     def speak(self, request: SpeechRequest) -> Speech:
         """Speak a text; the handle gives the sound as it is made. Raises as `generate` does, at once or later."""
@@ -217,6 +237,10 @@ class Engine(EngineLife):
         thread = self._thread
         if thread is not None:
             thread.post(Cancel(work, told=waits))
+
+    def _take_back(self, work: Work) -> None:
+        if (thread := self._thread) is not None:
+            thread.post(Cancel(work, told=True))
 
     def _answered(self, request: GenerationRequest, finished: Finished) -> None:
         if self.figures is not None:
