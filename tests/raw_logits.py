@@ -45,11 +45,13 @@ def of_vision(path: Path, question: str, image: ImageData, answer: list[int], ro
     prompt = processor.tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
     )
-    shown = prepare_inputs(processor, images=[Image.open(io.BytesIO(image.data))] * rows, prompts=[prompt] * rows)
+    shown = prepare_inputs(processor, images=[Image.open(io.BytesIO(image.data))], prompts=[prompt])
     tokens, pixels, mask = (shown.pop(name) for name in ("input_ids", "pixel_values", "attention_mask"))
     made = model.get_input_embeddings(tokens, pixels, mask=mask, **shown).to_dict()
     cache = make_prompt_cache(model.language_model)
     more = {name: value for name, value in (shown | made).items() if value is not None}
+    if rows > 1:  # positions of the Qwen-VL family have another axis first
+        tokens, more = mx.repeat(tokens, rows, 0), {"inputs_embeds": mx.repeat(more["inputs_embeds"], rows, 0)}
     first = model.language_model(tokens, cache=cache, **more).logits[:, -1:]
     rest = model.language_model(mx.array([answer] * rows), cache=cache).logits
     return _last(mx.concatenate([first, rest], axis=1), len(answer))

@@ -86,7 +86,9 @@ def test_the_readme_has_its_commands() -> None:
 def test_a_command_does_what_the_readme_says(command: str, env: dict[str, str], tmp_path: Path) -> None:
     last = command.rsplit(" && ", 1)[-1]
     typed = (command + SHORTENED.get(last, "")).replace("golden.json", str(tmp_path / "golden.json"))
-    if "golden check" in typed:  # it looks at the last run, as one that reads on has made it
+    if (
+        "golden check" in typed or "golden explain" in typed
+    ):  # it looks at the last run, as one that reads on has made it
         typed = f"uv run assay golden run --case factual_question && {typed}"
     done = shell(typed, env)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +16,7 @@ from core.engine import Engine
 from core.errors import ContextOverflow, InvalidRequest, ModelNotFound, ModelUnloaded, UnsupportedInput
 from core.media.images import ImageData
 from core.mlx.decoding import scorer
-from core.settings import Settings
 from tests import pictures, raw_logits
-from tests.tiny.quantised import quantise
 
 TEXT, QUICK, FULL = "pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"
 COPY = "tiny/gemma3-4bit"
@@ -28,21 +24,6 @@ ASK = "What shape and color do you see?"
 SQUARE = pictures.shape("square", (0, 160, 0), (40, 90, 150, 200))
 CAPITAL = "What is the capital of France?"
 LONE = Conditions(rows=1, kept=False)
-
-
-@pytest.fixture(scope="module")
-def copies(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings whose catalog holds a copy of pocket/gemma3 in 4 bits beside the pocket models."""
-    folder = tmp_path_factory.mktemp("copies")
-    original = Path(__file__).parents[2] / "core" / "pocket" / "models" / "gemma3"
-    quantise(original, folder / "tiny" / "gemma3-4bit")
-    return settings.model_copy(update={"model_folders": [folder]})
-
-
-@pytest.fixture(scope="module")
-def pair(copies: Settings) -> Iterator[Engine]:
-    with Engine(copies) as engine:
-        yield engine
 
 
 def asked(model: str, text: str, *images: ImageData, **sampling: object) -> GenerationRequest:
@@ -193,12 +174,12 @@ def test_what_cannot_be_scored_is_refused_in_a_sentence(engine: Engine) -> None:
         engine.score(ScoreRequest(asked(FULL, ASK, SQUARE), "It is a square.", against=QUICK)).result(60)
 
 
-def test_two_models_diverge_as_their_raw_logits_do(pair: Engine) -> None:
+def test_two_models_diverge_as_their_raw_logits_do(quantised_engine: Engine) -> None:
     request = asked(COPY, ASK, SQUARE)
-    ours = score(pair, request, "It is a green triangle, says who?", against=FULL)
+    ours = score(quantised_engine, request, "It is a green triangle, says who?", against=FULL)
     assert ours.against is not None
     answer = [token.token_id for token in ours.tokens]
-    p, q = (raw_logits.of_vision(pair.catalog.get(name).path, ASK, SQUARE, answer) for name in (FULL, COPY))
+    p, q = (raw_logits.of_vision(quantised_engine.catalog.get(name).path, ASK, SQUARE, answer) for name in (FULL, COPY))
     divergences = (np.exp(p) * (p - q)).sum(axis=-1)
     assert np.allclose(ours.kl, divergences, atol=2e-3)
     assert max(ours.kl) > 0.01
@@ -208,20 +189,20 @@ def test_two_models_diverge_as_their_raw_logits_do(pair: Engine) -> None:
     assert ours.vocabulary_sha256 == ours.against.vocabulary_sha256
 
 
-def test_a_pair_in_chunks_diverges_as_in_one(pair: Engine) -> None:
+def test_a_pair_in_chunks_diverges_as_in_one(quantised_engine: Engine) -> None:
     request = asked(COPY, ASK, SQUARE)
-    whole = score(pair, request, "It is a green triangle.", against=FULL)
-    paced = score(pair, request, "It is a green triangle.", against=FULL, conditions=Conditions(pace=2))
+    whole = score(quantised_engine, request, "It is a green triangle.", against=FULL)
+    paced = score(quantised_engine, request, "It is a green triangle.", against=FULL, conditions=Conditions(pace=2))
     assert len(whole.kl) == len(paced.kl) == len(whole.tokens)
     assert np.allclose(whole.kl, paced.kl, atol=2e-3)
 
 
-def test_half_of_a_pair_that_is_unloaded_ends_both(pair: Engine) -> None:
+def test_half_of_a_pair_that_is_unloaded_ends_both(quantised_engine: Engine) -> None:
     slow = ScoreRequest(
         asked(COPY, ASK, SQUARE), "It is a green triangle. " * 30, against=FULL, conditions=Conditions(pace=1)
     )
-    future = pair.score(slow)
-    pair.unload(FULL, cancel=True).result(30)
+    future = quantised_engine.score(slow)
+    quantised_engine.unload(FULL, cancel=True).result(30)
     with pytest.raises(ModelUnloaded):
         future.result(30)
-    assert score(pair, slow.prompt, "It is.").tokens
+    assert score(quantised_engine, slow.prompt, "It is.").tokens

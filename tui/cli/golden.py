@@ -10,8 +10,9 @@ import typer
 
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
+from tui.cli.golden_explain import explain_case
 from tui.cli.golden_run import run_suite
-from tui.cli.golden_suite import fail, models_on_disk, open_suite, print_models, problem_line, sentences
+from tui.cli.golden_suite import check_writable, fail, models_on_disk, open_suite, print_models, problem_line, sentences
 from tui.cli.rank_follower import follow_if_launched
 
 app = typer.Typer(
@@ -101,8 +102,7 @@ def run(
         follow_if_launched()
         if resume is not None:
             _refuse_beside_resume(context)
-        if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():
-            fail(f"{json_file} cannot be written: the folder {json_file.resolve().parent} does not exist.")
+        check_writable(json_file)
         raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose))
 
 
@@ -137,6 +137,41 @@ def check(
     """
     with sentences():
         raise typer.Exit(check_run(run, suite_option, strict=strict, verbose=verbose))
+
+
+@app.command()
+def explain(
+    case: Annotated[str, typer.Argument(metavar="CASE", help="The case's id.")],
+    base: Annotated[
+        str, typer.Argument(metavar="[BASE]", help="Where the first answer is; in RUN when left out.")
+    ] = "",
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Where the other answer is.")] = "last",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Score the first answer under this model, too; may be repeated."),
+    ] = None,
+    answer: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score this text in place of the first answer.")
+    ] = None,
+    suite_option: Annotated[
+        Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    """Say why two answers to a case differ, and how likely models find an answer.
+
+    Shows the first token at which the answers part, what both models held for likely there, and whether the margin is
+    within the noise floor, which is measured; then the first answer under each model, in bits per byte, and where in it
+    models with one vocabulary part.
+
+    A name is that of a run, or "last"; behind a colon stands what of it is meant, a tier, a route or a model: explain
+    capital last:quick last:full. Without names, two answers of the last run that differ.
+    """
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(explain_case(case, base, run, model or [], answer, suite_option, json_file))
 
 
 @app.command("list")
