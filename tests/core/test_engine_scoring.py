@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
 from core.calls.events import TextDelta
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.calls.scoring import Conditions, Score, ScoreRequest
+from core.catalog import Catalog
 from core.engine import Engine
-from core.errors import ContextOverflow, InvalidRequest, ModelNotFound, ModelUnloaded, UnsupportedInput
+from core.errors import ContextOverflow, InvalidRequest, ModelNotFound, ModelUnloaded, OutOfMemory, UnsupportedInput
 from core.media.images import ImageData
 from core.mlx.decoding import scorer
+from core.mlx.pool import CONTEXT_FOR_FIT
+from core.settings import Settings
 from tests import pictures, raw_logits
 
 TEXT, QUICK, FULL = "pocket/qwen3", "pocket/qwen2-vl", "pocket/gemma3"
@@ -206,3 +211,28 @@ def test_half_of_a_pair_that_is_unloaded_ends_both(quantised_engine: Engine) -> 
     with pytest.raises(ModelUnloaded):
         future.result(30)
     assert score(quantised_engine, slow.prompt, "It is.").tokens
+
+
+def test_two_models_that_do_not_fit_together_are_refused_with_the_numbers(quantised_settings: Settings) -> None:
+    gc.collect()
+    catalog = Catalog(quantised_settings)
+    memory = catalog.get(FULL).memory
+    assert memory is not None
+    budget = (memory.total(CONTEXT_FOR_FIT) + mx.get_active_memory() + 500_000) / 1e9
+    with Engine(quantised_settings.model_copy(update={"memory_budget_gb": budget, "cache_budget_gb": 0.0})) as engine:
+        request = asked(FULL, ASK, SQUARE)
+        with pytest.raises(OutOfMemory, match="needs about"):
+            score(engine, request, "It is a square.", against=COPY)
+        assert len(score(engine, request, "It is a square.").tokens) > 3
+
+
+def test_copies_of_a_row_are_counted_before_they_are_made(settings: Settings) -> None:
+    gc.collect()
+    memory = Catalog(settings).get(TEXT).memory
+    assert memory is not None
+    budget = (memory.total(CONTEXT_FOR_FIT) + mx.get_active_memory() + 1_000_000) / 1e9
+    with Engine(settings.model_copy(update={"memory_budget_gb": budget, "cache_budget_gb": 0.0})) as engine:
+        request = asked(TEXT, "Paris. " * 300)
+        with pytest.raises(OutOfMemory, match="The KV cache of a prompt"):
+            score(engine, request, "Yes.", conditions=Conditions(rows=64))
+        assert score(engine, request, "Yes.", conditions=Conditions(rows=2)).rows == 2

@@ -30,6 +30,8 @@ class PrefillTask:
     """The tokens that are to be scored after the prompt; None where it is to be answered."""
     kept: bool = True
     """Whether what is known of the prompt is used."""
+    copies: int = 1
+    """Rows that it will take."""
 
     @property
     def left(self) -> int:

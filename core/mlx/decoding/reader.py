@@ -98,7 +98,8 @@ class RequestReader:
         task = PrefillTask(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
         if isinstance(generation, ScoredPrompt):
             task.answer, generation.vocabulary_sha256 = yield from read_answer(generation, inputs, loaded)
-            task.kept = generation.scoring.request.conditions.kept
+            conditions = generation.scoring.request.conditions
+            task.kept, task.copies = conditions.kept, conditions.rows or 1
         return task
 
     def _witness(self, request: GenerationRequest, inputs: Inputs) -> Witness:

@@ -20,6 +20,7 @@ from core.calls.generation import Generation
 from core.calls.scoring import Conditions, Score, ScoredToken, Scoring
 from core.calls.witness import tokens_sha256
 from core.errors import EngineError, InvalidRequest
+from core.mlx.decoding.batch_support import TOLERANCE
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.prefix_reuse import PrefixReuse
 from core.mlx.decoding.row import Row
@@ -33,6 +34,9 @@ from core.mlx.token_budget import TokenBudget
 SCORED_BYTES = 128 * 1024**2
 """The logits of a chunk, as float32, of all its rows and models together; working on them takes a few times that."""
 
+TRIED = 32
+"""Tokens with which it is tried whether a model may read several at once."""
+
 
 @dataclass(eq=False)
 class _Answer:
@@ -43,6 +47,9 @@ class _Answer:
     last: int
     targets: tuple[int, ...]
     cache: list[Any]
+    sees: bool
+    """Whether images are in its prompt."""
+    copies: int
     found: list[ScoredToken] = field(default_factory=list)
     rows: int = 1
 
@@ -109,6 +116,9 @@ class Scorer:
         self._joint_rows = joint_rows
         self._marks = frozenset(loaded.tokenizer.all_special_ids) | loaded.eos_ids
         self._prompts: dict[Scoring, ScoredPrompt] = {}
+        crosses: bool = getattr(decoder, "crosses", False)
+        self._one_by_one: bool | None = crosses or None  # such a model's masks mean the prompt's tokens, in any pass
+        """Whether tokens after images have to be read one by one; None as long as that has not been tried."""
         self._ready: list[_Answer] = []
         self._groups: deque[_Group] = deque()
 
@@ -147,7 +157,10 @@ class Scorer:
         assert isinstance(prompt, ScoredPrompt)
         if work.done:
             self._reuse.store(row, copy.deepcopy(work.cache), row.key[: work.done])
-        answer = _Answer(row, prompt, task.inputs.tokens[-1], task.answer, work.cache)
+        sees = task.inputs.features is not None
+        answer = _Answer(
+            row, prompt, task.inputs.tokens[-1], task.answer, work.cache, sees, min(task.copies, self._most_rows)
+        )
         prompt.prompt_sha256 = tokens_sha256(task.inputs.tokens)
         self._ready.append(answer)
 
@@ -202,9 +215,11 @@ class Scorer:
     def _gather(self) -> _Group:
         """The first answer that is ready, in the company that it wants."""
         first, *others = self._ready
-        wanted = first.prompt.scoring.request.conditions.rows
-        if wanted is not None and wanted > 1:
-            copies = min(wanted, self._most_rows)
+        if first.sees and self._one_by_one is None and first.left > 1:
+            with mx.stream(self._stream):
+                self._one_by_one = self._parts(first)
+        if first.prompt.scoring.request.conditions.rows not in (None, 1):
+            copies = first.copies
             self._ready = others
             layers = merge_rows([copy.deepcopy(first.cache) for _ in range(copies)]) if copies > 1 else first.cache
             first.cache = []
@@ -223,6 +238,8 @@ class Scorer:
         request = group.answers[0].prompt.scoring.request
         row = 4 * self._loaded.vocabulary * group.rows * len(request.models)
         width = min(self._budget.beside // group.rows, SCORED_BYTES // row)
+        if self._one_by_one and any(answer.sees for answer in group.answers):
+            return 1
         paces = [answer.prompt.scoring.request.conditions.pace for answer in group.answers]
         return max(min(width, *(pace for pace in paces if pace is not None), 1 << 30), 1)
 
@@ -250,6 +267,18 @@ class Scorer:
             self._meet(meeting, scoring)
         release_scratch()
         return True
+
+    def _parts(self, answer: _Answer) -> bool:
+        """Whether a model makes something else of several tokens after images than of one after the other.
+
+        Some of mlx-vlm have a mask or positions for whole prompts and for single tokens alone (0.7.10: PaliGemma and
+        Gemma 3n). Neither their names nor their caches tell, so that it is tried.
+        """
+        tokens = mx.array([answer.reads(TRIED)])
+        at_once = self._decoder(tokens, cache=copy.deepcopy(answer.cache))
+        cache = copy.deepcopy(answer.cache)
+        one_by_one = [self._decoder(tokens[:, at : at + 1], cache=cache) for at in range(tokens.shape[1])]
+        return bool(mx.any(_distance(at_once, mx.concatenate(one_by_one, axis=1)) > TOLERANCE).item())
 
     def _logits(self, group: _Group, parts: list[list[int]]) -> mx.array:
         """Of shape (rows, longest part, vocabulary); what comes after the end of a shorter part means nothing."""
@@ -351,6 +380,17 @@ class Scorer:
         scoring.shared = None
         self._prompts.pop(scoring, None)
         scoring.finish(score)
+
+
+def _distance(ours: mx.array, theirs: mx.array) -> mx.array:
+    """The norm of the difference of logits (1, n, vocabulary) for each token, relative to that of `theirs`, whose mean
+    means nothing."""
+    a, b = (
+        logits.astype(mx.float32) - mx.mean(logits.astype(mx.float32), axis=-1, keepdims=True)
+        for logits in (ours, theirs)
+    )
+    found: mx.array = mx.linalg.norm(a - b, axis=-1) / mx.linalg.norm(b, axis=-1)
+    return found
 
 
 def _sociable(answer: _Answer) -> bool:
