@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from core.engine import Engine
     from core.golden.explain.asking import Ask
     from core.golden.explain.explanation import Explanation
-    from core.golden.results import RunFolder
+    from core.golden.results import Attempt
+    from core.golden.suite import Suite
     from core.settings import Settings
 
+ACCEPTED = "accepted"
+"""Stands for the accepted answer as the first one."""
 MOST_BYTES = 1_000_000
 """Of a file whose text is scored."""
 
@@ -65,33 +68,41 @@ def _prepared(
     case: str, base: str, run: str, folder: Path | None, settings: Settings, catalog: Catalog
 ) -> Callable[[Ask, Sequence[str], str | None], Explanation]:
     """All that can go wrong before a model is loaded: what runs, suite and records say."""
+    from core.golden.compare.sides import open_sides
     from core.golden.explain.asking import trace
     from core.golden.explain.explanation import explain
-    from core.golden.explain.picking import part_of, pick
+    from core.golden.explain.picking import pick
     from core.golden.plan import select
-    from core.golden.results import RunFolder
+    from tui.cli.golden_run import as_it_was
 
-    runs = settings.data_dir / "runs"
-    names = [name.split(":") for name in (base or run, run)]
-    folders = [RunFolder.open(runs, name or "last") for name, *_ in names]
-    left, right = (part_of(one, parts) for one, (_, *parts) in zip(folders, names, strict=True))
-    paths = [folder or _suite_of(one) for one in folders]
-    suites = {path: open_suite(path) for path in dict.fromkeys(paths)}
-    meant = select(suites[paths[0]].cases, [case])
+    accepted = base == ACCEPTED
+    left, right, later = open_sides(settings.data_dir / "runs", run if accepted else base or run, run)
+    path = as_it_was(later)["suite"]
+    suite = open_suite(folder or (Path(path) if path else None))
+    meant = select(suite.cases, [case])
     if len(meant) > 1:
         fail(f"{case} means {len(meant)} cases: name one of {', '.join(one.id for one in meant)}.")
-    first, second = pick(meant[0].id, left, right)
-    one = trace(suites[paths[0]], first, catalog.on_disk)
-    two = trace(suites[paths[1]], second, catalog.on_disk) if second is not None else None
+    first, second = pick(meant[0].id, left.attempts, right.attempts)
+    one = trace(suite, first, catalog.on_disk)
+    if accepted:
+        kept = _accepted(suite, first)
+        return lambda ask, under, text: explain(ask, one, None, under, text or kept)
+    two = trace(suite, second, catalog.on_disk) if second is not None else None
     return lambda ask, under, text: explain(ask, one, two, under, text)
 
 
-def _suite_of(run: RunFolder) -> Path | None:
-    """The folder that it was made with; None stands for the built-in suite."""
-    from tui.cli.golden_run import as_it_was
+def _accepted(suite: Suite, attempt: Attempt) -> str:
+    """The text of the answer that was accepted in place of an attempt's."""
+    from core.golden.baselines.files import read_accepted
 
-    path = as_it_was(run)["suite"]
-    return Path(path) if path else None
+    found, _ = read_accepted(suite.path)
+    kept = found.get((attempt.case, attempt.model_id, attempt.repeat))
+    if kept is None or not kept.answer:
+        fail(
+            f"{suite.path} keeps no accepted text of {attempt.model_id} for {attempt.case}: accept one with assay "
+            "golden review, or name a file with --answer."
+        )
+    return kept.answer
 
 
 def _read(file: Path) -> str:

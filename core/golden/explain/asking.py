@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from core.calls.requests import GenerationRequest
+from core.calls.events import GenerationResult, ToolCall
+from core.calls.requests import GenerationRequest, Message
 from core.calls.scoring import Score, ScoreRequest
+from core.calls.witness import message_sha256
 from core.catalog import ModelInfo
 from core.errors import EngineError
+from core.golden.conversation import following
 from core.golden.nearest import did_you_mean
 from core.golden.plan import Planned
 from core.golden.results import Attempt, Status
 from core.golden.run import request_for
 from core.golden.suite import Control, Suite
+from core.media.images import read_image
 from core.tiers import Tier
 
 Ask = Callable[[ScoreRequest], Score]
@@ -73,7 +79,27 @@ def trace(suite: Suite, attempt: Attempt, find: Callable[[str], ModelInfo]) -> T
     if not tokens and not attempt.answer:
         raise CannotExplain(f"The answer of {attempt.id} is empty: there is nothing to score.")
     control = Control(attempt.control) if attempt.control else None
-    model = find(str(attempt.model.get("id")))
+    model = find(attempt.model_id)
     seed = attempt.sent.get("seed") or 0
     asked = Planned(0, case, Tier(attempt.tier), attempt.route, attempt.repeat, seed, model, control)
-    return Trace(attempt, request_for(asked), tokens or None)
+    return Trace(attempt, request_for(asked, _messages(asked, attempt)), tokens or None)
+
+
+def _messages(asked: Planned, attempt: Attempt) -> tuple[Message, ...]:
+    """What was sent, with the answers that came before the last one."""
+    messages = asked.messages(*(read_image(image.path) for image in asked.images))
+    for turn, earlier in zip(asked.case.turns, attempt.turns, strict=False):
+        said = GenerationResult(text=earlier["answer"], tool_calls=[_call(call) for call in earlier["tool_calls"]])
+        images = [read_image(image.path) for image in asked.images_of(turn)]
+        messages = (*messages, *following(turn, said, images))
+    if [message_sha256(one) for one in messages] != list(attempt.sent.get("messages", ())):
+        raise CannotExplain(
+            f"What was sent before the answer {attempt.id} cannot be made of its record, which keeps earlier answers "
+            "as they are judged. Explain a case of one turn."
+        )
+    return messages
+
+
+def _call(call: Mapping[str, Any]) -> ToolCall:
+    arguments = call["arguments"]
+    return ToolCall("", call["name"], arguments if isinstance(arguments, str) else json.dumps(arguments))

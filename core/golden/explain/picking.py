@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from core.golden.explain.asking import CannotExplain
-from core.golden.nearest import did_you_mean
-from core.golden.results import Attempt, NoSuchRun, RunFolder, Status
+from core.golden.results import Attempt, Status
 
 
 def pick(case: str, base: Sequence[Attempt], other: Sequence[Attempt]) -> tuple[Attempt, Attempt | None]:
@@ -26,24 +25,6 @@ def pick(case: str, base: Sequence[Attempt], other: Sequence[Attempt]) -> tuple[
     return min(pairs, key=lambda pair: _unlike(*pair))
 
 
-def part_of(folder: RunFolder, parts: Sequence[str]) -> list[Attempt]:
-    """What tiers, routes and models answered of a run; all without any. Raises NoSuchRun for what did not answer."""
-    attempts = folder.attempts()
-    for part in parts:
-        known = sorted({name for one in attempts for name in _names(one)})
-        attempts = [one for one in attempts if part in _names(one)]
-        if not attempts:
-            raise NoSuchRun(
-                f"Nothing in the run {folder.id} was answered by {part}{did_you_mean(part, known)}. "
-                f"It has {', '.join(known) or 'no answers'}."
-            )
-    return attempts
-
-
-def _names(attempt: Attempt) -> tuple[str, str, str]:
-    return attempt.tier, attempt.route, str(attempt.model.get("id", ""))
-
-
 def _answers(case: str, attempts: Sequence[Attempt]) -> list[Attempt]:
     return [
         one
@@ -54,7 +35,7 @@ def _answers(case: str, attempts: Sequence[Attempt]) -> list[Attempt]:
 
 def _unlike(one: Attempt, two: Attempt) -> tuple[bool, ...]:
     """What keeps two answers from being the pair that tells most, the worst first."""
-    models = (one.model.get("id"), two.model.get("id"))
+    models = (one.model_id, two.model_id)
     same = (one.answer, one.reasoning, one.tool_calls) == (two.answer, two.reasoning, two.tool_calls)
     if one.witness and two.witness:
         same = one.witness["completion_sha256"] == two.witness["completion_sha256"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from core.calls.events import (
@@ -17,7 +18,8 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart
+from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart, ToolCallPart, ToolResultPart
+from core.golden.conversation import call_arguments
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame, bearer
 from core.media.images import ImageData
@@ -42,7 +44,7 @@ class OpenAI:
     def encode(self, request: GenerationRequest) -> dict[str, Any]:
         body = {
             "model": request.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": [one for message in request.messages for one in _messages(message)],
             "tools": [
                 {
                     "type": "function",
@@ -114,8 +116,36 @@ def _usage(usage: dict[str, Any]) -> Usage:
     )
 
 
+def _messages(message: Message) -> Iterator[dict[str, Any]]:
+    """A turn as the protocol has it: each result of a tool is a message of its own."""
+    results = [part for part in message.parts if isinstance(part, ToolResultPart)]
+    for result in results:
+        yield {"role": "tool", "tool_call_id": result.call_id, "content": result_text(result)}
+    if not results:
+        yield _message(message)
+
+
+def result_text(result: ToolResultPart) -> str:
+    """What a tool has returned; a suite's results are text."""
+    return "".join(part.text for part in result.content if isinstance(part, TextPart))
+
+
 def _message(message: Message) -> dict[str, Any]:
-    """A system or user turn; a suite has no others. Parts keep their order, plain text is sent as a string."""
+    """A turn without results. Parts keep their order, plain text is sent as a string."""
+    calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
+    if calls:
+        return {
+            "role": message.role.value,
+            "content": message.plain_text or None,
+            "tool_calls": [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call_arguments(call)},
+                }
+                for call in calls
+            ],
+        }
     if all(isinstance(part, TextPart) for part in message.parts):
         return {"role": message.role.value, "content": message.plain_text}
     parts: list[dict[str, Any]] = []

@@ -78,6 +78,16 @@ def test_two_draws_of_one_model_are_found_without_naming_runs(place: dict[str, s
     assert "They part at token" in done.stderr
 
 
+def test_the_accepted_answer_is_scored_in_place_of_the_runs(place: dict[str, str]) -> None:
+    unkept = assay(place, "explain", "shape", "accepted", "last:full")
+    assert unkept.returncode == 2
+    assert "keeps no accepted text of pocket/gemma3 for shape" in unkept.stderr
+    assert assay(place, "accept", "--case", "hello", "--tier", "full").returncode == 0
+    done = assay(place, "explain", "hello", "accepted", "last:full", "--model", COPY)
+    assert done.returncode == 0, done.stderr
+    assert f"Where {COPY} parts from {FULL} (KL by token):" in done.stdout
+
+
 def test_answers_that_are_the_same_are_told_so(place: dict[str, str]) -> None:
     done = assay(place, "explain", "hello")
     assert done.returncode == 0, done.stderr

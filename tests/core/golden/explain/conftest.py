@@ -10,6 +10,7 @@ import pytest
 
 from core.calls.scoring import Score, ScoreRequest
 from core.engine import Engine
+from core.golden.conversation import Conversation
 from core.golden.explain.asking import Ask, Trace, trace
 from core.golden.plan import Planned
 from core.golden.reading import load_suite
@@ -17,6 +18,7 @@ from core.golden.record import Circumstances, answered
 from core.golden.results import Attempt
 from core.golden.run import request_for
 from core.golden.suite import Suite
+from core.media.images import read_image
 from core.tiers import Tier
 from tests.core.golden.conftest import WriteSuite
 
@@ -51,8 +53,9 @@ def attempt(suite: Suite, quantised_engine: Engine) -> Callable[..., Attempt]:
         found = next(one for one in suite.cases if one.id == case)
         asked = replace(found, sampling=replace(found.sampling, **sampling))  # type: ignore[arg-type]
         planned = Planned(0, asked, tier, "in-process", 0, 5, quantised_engine.catalog.get(model))
-        result = quantised_engine.generate(request_for(planned)).result()
-        return answered(planned, "run", result, Circumstances())
+        messages = planned.messages(*(read_image(image.path) for image in planned.images))
+        result = quantised_engine.generate(request_for(planned, messages)).result()
+        return answered(planned, "run", Conversation.of(messages, result), Circumstances())
 
     return attempt
 

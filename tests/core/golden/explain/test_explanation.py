@@ -14,16 +14,29 @@ from core.calls.events import TokenLogprob
 from core.calls.scoring import ScoredToken, ScoreRequest
 from core.catalog import Catalog
 from core.engine import Engine
-from core.golden.explain.asking import Ask, CannotExplain, Trace
+from core.golden.explain.asking import Ask, CannotExplain, Trace, trace
 from core.golden.explain.divergence import Kind, Side, first_divergence
 from core.golden.explain.explanation import explain
 from core.golden.explain.likelihood import BLOCKS, LEVELS, level, likelihoods
 from core.golden.explain.noise import NoiseFloor, measure
+from core.golden.models import from_disk
+from core.golden.plan import RunOptions, make_plan
+from core.golden.reading import load_suite
 from core.golden.results import Attempt
+from core.golden.routes import InProcess
+from core.golden.run import GoldenRun
 from core.media.images import read_image
+from core.tiers import Tier
 from tests import raw_logits
+from tests.core.golden.conftest import WriteSuite
 from tests.core.golden.explain.conftest import COPY, FULL, QUESTION
 
+TALK = """images = "red_square.png"
+temperature = 0.0
+max_tokens = 12
+[[turns]]
+user = "What color is it?"
+"""
 ODD = "It is a green triangle, says who?"
 """What neither model would say."""
 
@@ -177,11 +190,28 @@ def test_what_a_record_does_not_say_is_refused_or_told(
     assert "comes to other tokens now" in moved.notes[0]
 
 
+def test_a_case_of_several_turns_is_explained_after_what_was_said_before(
+    ask: Ask, quantised_engine: Engine, write_suite: WriteSuite
+) -> None:
+    files = {"talk.txt": QUESTION, "talk.toml": TALK, "red_square.png": "red_square.png"}
+    suite = load_suite(write_suite(files))
+    choose = from_disk(quantised_engine.catalog, quantised_engine.settings)
+    plan = make_plan(suite, choose, RunOptions(models=(FULL,), tiers=(Tier.FULL,)))
+    (attempt,) = GoldenRun(plan, {"in-process": InProcess(quantised_engine)}, quantised_engine).run().attempts
+    assert len(attempt.turns) == 1
+    found = explain(ask, trace(suite, attempt, quantised_engine.catalog.on_disk))
+    assert found.notes == ()
+    assert found.likelihoods[0].as_written
+    lost = replace(attempt, turns=({**attempt.turns[0], "answer": "Something else."},))
+    with pytest.raises(CannotExplain, match="cannot be made of its record"):
+        trace(suite, lost, quantised_engine.catalog.on_disk)
+
+
 def test_a_text_of_ones_own_is_scored_in_place_of_the_answer(
     ask: Ask, attempt: Callable[..., Attempt], traced: Callable[[Attempt], Trace]
 ) -> None:
-    trace = traced(attempt(FULL))
-    said, odd = explain(ask, trace), explain(ask, trace, text=ODD)
+    asked = traced(attempt(FULL))
+    said, odd = explain(ask, asked), explain(ask, asked, text=ODD)
     assert odd.text == ODD
     assert odd.likelihoods[0].bits_per_byte > said.likelihoods[0].bits_per_byte + 1
 
