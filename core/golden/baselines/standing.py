@@ -184,8 +184,8 @@ def _is_baseline(case: Case, attempt: Attempt) -> bool:
 
 
 def _candidate(case: Case, accepted: Accepted | None, attempts: Sequence[Attempt]) -> Candidate:
-    """`attempts` are those at one answer: on both tiers, on several routes."""
-    mine = [one for one in attempts if one.route == attempts[0].route]
+    """`attempts` are those at one answer: on both tiers, on several routes. All are judged by what is expected now."""
+    mine = [weigh(as_planned(case, one), one) for one in attempts if one.route == attempts[0].route]
     before = [] if accepted is None else [_in_place_of(case, accepted, one) for one in mine]
     changes = [change_of(Tries.of([was]), Tries.of([one])) for was, one in zip(before, mine, strict=False)]
     change = min(changes, key=WORST.index, default=Change.NEW)

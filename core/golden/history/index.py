@@ -108,12 +108,13 @@ class RunIndex:
         if rebuild:
             self._drop()
         try:
-            self._db = Database(runs / FILE, KIND, MIGRATIONS)
-            self._follow()
+            self._db = self._open(runs / FILE)
         except HistoryError:  # damaged, or of another version: nothing in it is not in the runs as well
             self._drop()
-            self._db = Database(runs / FILE, KIND, MIGRATIONS)
-            self._follow()
+            try:
+                self._db = self._open(runs / FILE)
+            except HistoryError:  # a disk that is full or may not be written
+                self._db = self._open(None)
 
     def __enter__(self) -> Self:
         return self
@@ -148,17 +149,26 @@ class RunIndex:
         return [Trend(*place, tuple(reversed(points))) for place, points in found.items()]
 
     def _drop(self) -> None:
-        with contextlib.suppress(AttributeError, HistoryError):
-            self._db.close()
         for ending in ("", "-wal", "-shm"):
-            Path(f"{self._runs / FILE}{ending}").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                Path(f"{self._runs / FILE}{ending}").unlink()
 
-    def _follow(self) -> None:
+    def _open(self, path: Path | None) -> Database:
+        """The index, up to date; None is a place in memory."""
+        index = Database(path, KIND, MIGRATIONS)
+        try:
+            self._follow(index)
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    def _follow(self, index: Database) -> None:
         """Read the runs that are new or have changed, and forget those that are gone."""
         there = {name: _mark(self._runs / name) for name in run_names(self._runs)}
-        with self._db.read() as db:
+        with index.read() as db:
             known = dict(db.execute("SELECT id, mark FROM runs"))
-        with self._db.write() as db:
+        with index.write() as db:
             for name in known.keys() - there.keys():
                 db.execute("DELETE FROM runs WHERE id = ?", (name,))
             for name, mark in there.items():

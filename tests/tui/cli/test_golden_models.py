@@ -45,6 +45,12 @@ def test_models_that_are_named_make_a_matrix_and_the_worst_tells(golden: Golden,
     assert compared.exit_code == 3
     assert "2 cases: 2 regressed." in compared.output
     assert golden("check").exit_code == 1
+    folder = RunFolder.open(tmp_path / "data" / "runs", "last")
+    kept = folder.attempts()
+    resumed = golden("run", "--resume", "last", "-v")  # nothing is left to ask, and all of it is shown
+    assert resumed.exit_code == 1
+    assert "✗ fail  pocket/qwen2-vl" in resumed.output
+    assert folder.attempts() == kept
 
 
 def test_names_that_cannot_be_asked_are_refused_at_once(golden: Golden, suite: Path) -> None:

@@ -159,3 +159,10 @@ def test_accepted_answers_are_a_side_that_is_compared(suite: Suite) -> None:
         ("colour", Change.REGRESSED),
         ("shape", Change.NEW),
     ]
+
+
+def test_an_answer_is_judged_by_what_is_expected_now(suite: Suite) -> None:
+    one = said(suite, "colour", "green")
+    (suite.path / "colour.toml").write_text('expect = "green"')
+    (found,) = standing(load_suite(suite.path), one)
+    assert found.holds

@@ -94,3 +94,10 @@ def test_a_run_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "29991231-000000-000000" / "run.json").write_text("{")
     with RunIndex(tmp_path) as index:
         assert len(index.runs()) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path: Path) -> None:
+    kept(tmp_path, said("a"))
+    (tmp_path / FILE).mkdir()
+    with RunIndex(tmp_path) as index:
+        assert len(index.runs()) == 1
