@@ -11,6 +11,7 @@ import typer
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
+from tui.cli.golden_explain import explain_case
 from tui.cli.golden_record import record
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
@@ -250,6 +251,41 @@ def runs(
     with sentences():
         check_writable(json_file)
         raise typer.Exit(list_runs(suite, case or [], limit, json_file, rebuild=rebuild))
+
+
+@app.command()
+def explain(
+    case: Annotated[str, typer.Argument(metavar="CASE", help="The case's id.")],
+    base: Annotated[
+        str, typer.Argument(metavar="[BASE]", help="Where the first answer is; in RUN when left out.")
+    ] = "",
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Where the other answer is.")] = "last",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Score the first answer under this model, too; may be repeated."),
+    ] = None,
+    answer: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score this text in place of the first answer.")
+    ] = None,
+    suite_option: Annotated[
+        Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    """Say why two answers to a case differ, and how likely models find an answer.
+
+    Shows the first token at which the answers part, what both models held for likely there, and whether the margin is
+    within the noise floor, which is measured; then the first answer under each model, in bits per byte, and where in it
+    models with one vocabulary part.
+
+    Names are those of compare, and "accepted" is the accepted answer: explain capital :quick last:full. Without any,
+    two answers of the last run that differ.
+    """
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(explain_case(case, base, run, model or [], answer, suite_option, json_file))
 
 
 @app.command("list")
