@@ -37,6 +37,8 @@ class Memory:
         self._kept = Remembered()
         self._answers = ""
         """Who answered last time, as long as the chat cannot offer it yet."""
+        self._overruled: dict[str, str] = {}
+        """By tier, the model that was picked by hand before a setting named another: it waits until that goes."""
         self.ready = False
         """Whether what was kept is in force, so that what is chosen from now on replaces it."""
 
@@ -81,7 +83,10 @@ class Memory:
         picked = {}
         for tier in ("quick", "full"):
             wanted = getattr(self._kept, tier)
-            if not wanted or getattr(services.settings, f"{tier}_model") or tier in self._app.state.chosen:
+            if not wanted or tier in self._app.state.chosen:
+                continue
+            if getattr(services.settings, f"{tier}_model"):
+                self._overruled[tier] = wanted
                 continue
             try:
                 await off_loop(lambda wanted=wanted: services.engine.catalog.get(wanted), "catalog")  # type: ignore[misc]
@@ -98,6 +103,10 @@ class Memory:
                     self._answers = ""
         self.ready = True
 
+    def picked(self, tier: str) -> None:
+        """Someone has picked a tier's model: what was picked for it before is over."""
+        self._overruled.pop(tier, None)
+
     def models_listed(self) -> None:
         """The chat can offer models now: the first time, choose the one that answered last time, unless someone has
         chosen another; say it if that is not there."""
@@ -113,6 +122,7 @@ class Memory:
     def _now(self) -> Remembered:
         app = self._app
         chosen = {tier: getattr(app.state, tier) or "" for tier in ("quick", "full") if tier in app.state.chosen}
+        chosen |= self._overruled
         settings = app.chat.defaults
         chat = ChatChoice(**_plain(settings), tools=write_tools(settings.tools))
         return Remembered(

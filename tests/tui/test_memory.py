@@ -90,6 +90,27 @@ async def test_settings_and_the_command_line_win(start: Start, tmp_path: Path) -
         assert app.golden.suite_folder == str(suite)
 
 
+async def test_a_pick_waits_until_the_setting_that_overrules_it_goes(start: Start, tmp_path: Path) -> None:
+    file = remembered_file(tmp_path / "data")
+    write_remembered(file, Remembered(quick="pocket/qwen3", full="pocket/qwen3"))
+    app = start(quick_model=QUICK, full_model=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(app))
+        assert (app.state.quick, app.state.full) == (QUICK, FULL)
+        await pilot.press("f2")
+        app.models.table.select(FULL)
+        await pilot.press("w")  # the usual one, by hand
+        await until(pilot, lambda: app.state.loaded(FULL))
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app._exit)
+    kept, _ = read_remembered(file)
+    assert (kept.quick, kept.full) == ("pocket/qwen3", "")
+    again = start()
+    async with again.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(again))
+        assert (again.state.quick, again.state.full) == ("pocket/qwen3", FULL)
+
+
 async def test_what_is_gone_is_said(start: Start, tmp_path: Path) -> None:
     kept = Remembered(theme="neon", full="someone/deleted", suite=str(tmp_path / "gone"), run="20200101-000000-aaaa")
     write_remembered(remembered_file(tmp_path / "data"), kept)
