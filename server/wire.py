@@ -39,6 +39,9 @@ class WireState(StrEnum):
         return self in (WireState.DONE, WireState.FAILED, WireState.CANCELLED)
 
 
+_PLACES = {state: place for place, state in enumerate(WireState)}
+
+
 @dataclass(frozen=True)
 class WireEntry:
     """One request as it stands. Names that a client chose (`client`, `model`, `path`) hold no control characters.
@@ -178,8 +181,7 @@ class WireCall:
 
     def _enter(self, state: WireState) -> None:
         """Go forward to `state`: choices of one request run side by side, so none may set the entry back."""
-        order = list(WireState)
-        if order.index(state) > order.index(self._entry.state):
+        if _PLACES[state] > _PLACES[self._entry.state]:
             self._progress.entered[state] = time.monotonic()
             self._report(state=state)
         elif time.monotonic() - self._progress.reported_at >= REPORT_EVERY_S:

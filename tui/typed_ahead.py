@@ -157,5 +157,6 @@ def moves(event: events.Event, app: App[None]) -> TypeGuard[events.Key | events.
 async def caught_up(node: MessagePump) -> None:
     """Wait until a widget has seen to the messages that it has now."""
     reached = asyncio.Event()
-    if node.is_running and node.call_later(reached.set):
+    # Not by call_later, which has Textual read the callback's signature anew each time: this is asked for each key.
+    if node.is_running and node.post_message(events.Callback(callback=reached.set)):
         await reached.wait()

@@ -286,7 +286,6 @@ def test_silence_is_filled_with_pings(stage: Staged, monkeypatch: pytest.MonkeyP
 def test_a_reader_that_stops_reading_is_given_up_and_delays_nobody(
     stage: Staged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.connection, "STALL_S", 1.0)
     monkeypatch.setattr(server.crowd, "LOOK_S", 0.2)
     sent = threading.Event()
 
@@ -308,10 +307,10 @@ def test_a_reader_that_stops_reading_is_given_up_and_delays_nobody(
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         slow.sendall(head.encode() + body)
         assert sent.wait(5)
-        began = time.monotonic()
         assert one.http.post(PATHS[0], json=CHAT).status_code == 200
-        assert time.monotonic() - began < 1
-        assert one.engine.plays[0].over.wait(10)
+        assert not one.engine.plays[0].over.is_set(), "it is not for its end that the other is answered"
+        monkeypatch.setattr(server.connection, "STALL_S", 0.5)
+        assert one.engine.plays[0].over.wait(20)
     one.server.stop()
 
 

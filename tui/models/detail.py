@@ -124,14 +124,20 @@ class ModelDetail(Static):
         on_disk: OnDisk | None = None,
     ) -> None:
         """Show one model, or the hint that belongs to an empty list."""
-        before, self._shown = self._shown[0], (info, status, loaded, on_disk)
+        before, self._shown = self._shown, (info, status, loaded, on_disk)
+        if info is None or self._shown != before:
+            self._redraw()
+        if info is not None and (before[0] is None or before[0].id != info.id):
+            self._look(again=True)
+
+    def _redraw(self) -> None:
+        """Paint what is shown anew: it, its figures or the width has changed."""
+        info, status, loaded, on_disk = self._shown
         if info is None:
             redraw(self, Content.styled("Choose a model to see what it is.", "$dim"))
         else:
             figures = self._figures.lines(info.id) if self._figures else ()
             redraw(self, detail_content(info, status, loaded, self.content_size.width, on_disk, figures))
-            if before is None or before.id != info.id:
-                self._look(again=True)
 
     def on_mount(self) -> None:
         self.set_interval(LOOK_S, self._look)
@@ -152,7 +158,7 @@ class ModelDetail(Static):
         await asyncio.sleep(REST_S)
         await off_loop(lambda: figures.read(info, status), "figures")
         if self._shown[0] is not None and self._shown[0].id == info.id:
-            self.show(*self._shown)
+            self._redraw()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(lambda: self.show(*self._shown))
+        self.call_after_refresh(self._redraw)

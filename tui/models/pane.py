@@ -82,7 +82,7 @@ class ModelsPane(TwoViews):
 
     def on_mount(self) -> None:
         # Not by its message, which comes after the field is painted: one frame shows the key and what it filters.
-        self.watch(self.filter_box, "value", self._filter, init=False)
+        self.watch(self.filter_box, "value", lambda: self._filter(typed=True), init=False)
 
     def compose_disk(self) -> ComposeResult:
         yield LineField(placeholder="/ to filter by name, kind, family", id="model-filter", compact=True)
@@ -171,7 +171,8 @@ class ModelsPane(TwoViews):
         line.display = bool(notes)
         line.update(plain("\n".join(map(one_line, notes))))
 
-    def _filter(self) -> None:
+    def _filter(self, typed: bool = False) -> None:
+        """Show what matches; `typed` where nothing but the words has changed."""
         needle = self.filter_box.value
         words = needle.lower().split()
         keys = list(self._words)
@@ -181,7 +182,7 @@ class ModelsPane(TwoViews):
             self.table.say("No models on disk. Models of the Hugging Face cache and of model_folders appear here.")
         elif not keys:
             self.table.say(f"No model matches {one_line(needle)!r}. Escape clears the filter.")
-        self.table.show(keys)
+        self.table.show(keys, changed=not typed)
         self._show_totals()
         self._show_detail()
 

@@ -186,11 +186,13 @@ class RowTable(Vertical):
                 self.post_message(self.HeadClicked(self, column.key))
                 return
 
-    def show(self, keys: Sequence[str]) -> None:
+    def show(self, keys: Sequence[str], changed: bool = True) -> None:
         """Show these rows in this order. The cursor stays on its row, or goes to the nearest while that is not among
-        them; it comes back with the row, unless the person has gone on from there."""
+        them; it comes back with the row, unless the person has gone on from there. `changed` says that the same rows
+        may have other cells now."""
         if list(keys) == self._keys:
-            self.redraw()
+            if changed:
+                self.redraw()
             return
         first = self._newest_first and self.rows.highlighted == 0
         self._keys = list(keys)
