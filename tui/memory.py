@@ -121,8 +121,7 @@ class Memory:
 
     def _now(self) -> Remembered:
         app = self._app
-        chosen = {tier: getattr(app.state, tier) or "" for tier in ("quick", "full") if tier in app.state.chosen}
-        chosen |= self._overruled
+        picked = {tier: getattr(app.state, tier) or "" for tier in app.state.chosen} | self._overruled
         settings = app.chat.defaults
         chat = ChatChoice(**_plain(settings), tools=write_tools(settings.tools))
         return Remembered(
@@ -133,7 +132,8 @@ class Memory:
             run=app.golden.last_run or self._kept.run,
             models_by=str(app.models.order),
             chat=chat,
-            **chosen,
+            quick=picked.get("quick", ""),
+            full=picked.get("full", ""),
         )
 
     def keep(self) -> None:

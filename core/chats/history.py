@@ -306,10 +306,11 @@ class History:
             return dict(db.execute("SELECT model, max(created) FROM messages WHERE model != '' GROUP BY model"))
 
     def search(self, text: str, limit: int = MOST_FOUND) -> list[Hit]:
-        """Chats with a turn that holds every word of `text` (the beginning of a word is enough), each with the turn that
-        fits best, then those that have it in the title. `limit` counts chats.
+        """Chats with a turn that holds every word of `text` (the beginning of a word is enough), each with the turn
+        that fits best, then those that have it in the title. `limit` counts chats.
 
-        Where no turn does, those with turns that hold `text` anywhere: scripts without spaces have no words to begin with.
+        Where no turn does, those with one that holds `text` anywhere: scripts without spaces have no words to begin
+        with.
         """
         words = clean(text).replace('"', " ").split()
         if not words:
@@ -319,7 +320,8 @@ class History:
         with self._db.read("searched") as db:
             best: dict[int, int] = {}
             for chat, turn in db.execute(
-                "SELECT m.chat, m.id FROM words JOIN messages m ON m.id = words.rowid WHERE words MATCH ? ORDER BY rank",
+                "SELECT m.chat, m.id FROM words JOIN messages m ON m.id = words.rowid "
+                "WHERE words MATCH ? ORDER BY rank",
                 (wanted,),
             ):
                 best.setdefault(chat, turn)

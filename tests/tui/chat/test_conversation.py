@@ -30,9 +30,7 @@ def test_a_blank_system_prompt_is_not_sent() -> None:
 
 def test_an_answer_of_thinking_alone_is_not_sent() -> None:
     thought = Turn(Message(Role.ASSISTANT, (ThinkingPart("hm"), TextPart("\n\n"))))
-    chat = Conversation(
-        Turn(Message.text(Role.USER, "hi")), thought, Turn(Message.text(Role.USER, "well?")), thought
-    )
+    chat = Conversation(Turn(Message.text(Role.USER, "hi")), thought, Turn(Message.text(Role.USER, "well?")), thought)
     chat.add(Turn(Message.text(Role.USER, "so?")), chat.last)
     assert [message.plain_text for message in chat.request("m", ChatSettings()).messages] == ["hi", "well?", "so?"]
 
@@ -41,7 +39,9 @@ def test_behind_a_tools_result_an_answer_of_thinking_alone_keeps_the_turns_apart
     result = Turn(Message(Role.TOOL, (ToolResultPart("c1", (TextPart("sunny"),)),)))
     thought = Turn(Message(Role.ASSISTANT, (ThinkingPart("hm"),)))
     call = Turn(Message(Role.ASSISTANT, (ThinkingPart("hm"), ToolCallPart("c1", "get_weather", {}))))
-    chat = Conversation(Turn(Message.text(Role.USER, "hi")), call, result, thought, Turn(Message.text(Role.USER, "so?")))
+    chat = Conversation(
+        Turn(Message.text(Role.USER, "hi")), call, result, thought, Turn(Message.text(Role.USER, "so?"))
+    )
     roles = [message.role for message in chat.request("m", ChatSettings()).messages]
     assert roles == [Role.USER, Role.ASSISTANT, Role.TOOL, Role.ASSISTANT, Role.USER]
 

@@ -27,7 +27,9 @@ async def test_all_chats_are_listed_and_a_search_that_is_cut_says_so(workbench: 
         await pilot.press("ctrl+l")
         await until(pilot, lambda: len(getattr(workbench.screen, "_hits", ())) == many)
         await pilot.press(*"chat")
-        await until(pilot, lambda: f"Saved chats · the {saved_chats.MOST_FOUND} that fit best" in screen_text(workbench))
+        await until(
+            pilot, lambda: f"Saved chats · the {saved_chats.MOST_FOUND} that fit best" in screen_text(workbench)
+        )
         await pilot.press("ctrl+u", *"only")
         await until(pilot, lambda: len(getattr(workbench.screen, "_hits", ())) == 1)
         assert "fit best" not in screen_text(workbench)
