@@ -35,6 +35,8 @@ class Memory:
         self._before = app.theme, app.face, app.chat.defaults
         self._file = Path()
         self._kept = Remembered()
+        self._refused = ""
+        """Why the file could not be written the last time, "" if it could."""
         self._answers = ""
         """Who answered last time, as long as the chat cannot offer it yet."""
         self._overruled: dict[str, str] = {}
@@ -137,7 +139,8 @@ class Memory:
         )
 
     def keep(self) -> None:
-        """Write down what is chosen now, if it has changed. Blocks; a disk that refuses is logged."""
+        """Write down what is chosen now, if it has changed. Blocks; a disk that refuses is logged, and asked again the
+        next time."""
         if not self.ready:
             return
         try:
@@ -146,11 +149,14 @@ class Memory:
             return
         if now == self._kept:
             return
-        self._kept = now
         try:
             write_remembered(self._file, now)
         except OSError as error:
-            log.warning("%s cannot be written: %s", self._file, error)
+            if str(error) != self._refused:
+                log.warning("%s cannot be written: %s", self._file, error)
+            self._refused = str(error)
+        else:
+            self._kept, self._refused = now, ""
 
 
 def _plain(settings: ChatSettings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import tomllib
@@ -246,6 +247,29 @@ def test_the_file_is_toml_that_comes_back_whole(tmp_path: Path) -> None:
     write_remembered(file, whole)
     assert read_remembered(file) == (whole, "")
     assert tomllib.loads(file.read_text())["chat"]["temperature"] == 0.5
+
+
+async def test_what_the_disk_refuses_is_written_when_it_takes_it(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, file = start(), remembered_file(tmp_path / "data")
+    refusing = [OSError(errno.ENOSPC, "No space left on device")] * 2
+
+    def write(file: Path, remembered: Remembered) -> None:
+        if refusing:
+            raise refusing.pop()
+        write_remembered(file, remembered)
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        memory = app._memory
+        assert memory is not None
+        await until(pilot, lambda: memory.ready)
+        monkeypatch.setattr("tui.memory.write_remembered", write)
+        await pilot.press("f9")
+        await until(pilot, lambda: app.theme == LIGHT.name)
+        for _ in range(3):
+            memory.keep()
+    assert read_remembered(file)[0].theme == LIGHT.name
 
 
 async def test_what_is_kept_late_asks_no_part_that_has_gone(workbench: Furnished) -> None:
