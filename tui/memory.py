@@ -138,6 +138,15 @@ class Memory:
             full=picked.get("full", ""),
         )
 
+    def _beside_others(self, now: Remembered) -> Remembered:
+        """What the file is to hold: what has changed here, and else what another workbench has written there since."""
+        there, note = read_remembered(self._file)
+        if note or there == Remembered():
+            return now
+        names = [field.name for field in fields(now)]
+        changed = {name: getattr(now, name) for name in names if getattr(now, name) != getattr(self._kept, name)}
+        return replace(there, **changed)
+
     def keep(self) -> None:
         """Write down what is chosen now, if it has changed. Blocks; a disk that refuses is logged, and asked again the
         next time."""
@@ -150,7 +159,7 @@ class Memory:
         if now == self._kept:
             return
         try:
-            write_remembered(self._file, now)
+            write_remembered(self._file, self._beside_others(now))
         except OSError as error:
             if str(error) != self._refused:
                 log.warning("%s cannot be written: %s", self._file, error)

@@ -7,6 +7,7 @@ import os
 import threading
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,29 @@ async def test_what_the_disk_refuses_is_written_when_it_takes_it(
         for _ in range(3):
             memory.keep()
     assert read_remembered(file)[0].theme == LIGHT.name
+
+
+async def test_what_another_workbench_has_chosen_since_stays(start: Start, tmp_path: Path) -> None:
+    app, file = start(), remembered_file(tmp_path / "data")
+    async with app.run_test(size=(120, 40)) as pilot:
+        memory = app._memory
+        assert memory is not None
+        await until(pilot, lambda: memory.ready)
+        memory.keep()
+        theirs = replace(read_remembered(file)[0], full="pocket/qwen3", chat=ChatChoice(system="Be brief."))
+        write_remembered(file, theirs)
+        memory.keep()
+        assert read_remembered(file)[0] == theirs
+        await pilot.press("f9")
+        await until(pilot, lambda: app.theme == LIGHT.name)
+        memory.keep()
+        assert read_remembered(file)[0] == replace(theirs, theme=LIGHT.name)
+        file.unlink()
+        await pilot.press("f9")
+        await until(pilot, lambda: app.theme == DARK.name)
+        memory.keep()
+        now, _ = read_remembered(file)
+        assert (now.theme, now.answers) == (DARK.name, "quick")
 
 
 async def test_what_is_kept_late_asks_no_part_that_has_gone(workbench: Furnished) -> None:
