@@ -180,8 +180,10 @@ def test_a_client_that_leaves_before_its_answer_stops_the_generation(
     stage: Staged, path: str, stream: bool, script: Any
 ) -> None:
     one = stage(script)
-    with pytest.raises(httpx.ReadTimeout):
-        one.http.post(path, json=CHAT | {"stream": stream}, timeout=0.3)
+    for patience_s in (0.3, 10):  # where much else runs, the first may be over before the engine has the request
+        if not one.engine.plays:
+            with pytest.raises(httpx.ReadTimeout):
+                one.http.post(path, json=CHAT | {"stream": stream}, timeout=patience_s)
     assert one.engine.plays[0].over.wait(5)
     wait_for(lambda: one.server.record.entries()[0].state is WireState.CANCELLED)
 
