@@ -69,11 +69,6 @@ class ScoredToken(TokenLogprob):
     rank: int = 1
     special: bool = False
 
-    @property
-    def margin(self) -> float:
-        """Nats between it and the likeliest other token, negative where that one is likelier. Needs two of `top`."""
-        return self.logprob - next(other.logprob for other in self.top if other.token_id != self.token_id)
-
 
 @dataclass(frozen=True)
 class Score:
@@ -99,11 +94,6 @@ class Score:
     kl: tuple[float, ...] = ()
     """For each token KL(against || model) in nats, over the whole vocabulary: what the other model's distribution at
     that place loses when this model stands in for it, as llama.cpp and others tell it of a quantisation."""
-
-    @property
-    def logprob(self) -> float:
-        """Of all tokens together, in nats."""
-        return sum(token.logprob for token in self.tokens)
 
 
 class Scoring(Awaited[ScoreRequest, Score]):

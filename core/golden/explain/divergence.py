@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -172,11 +171,6 @@ def _reference(trace: Trace, answer: str | tuple[int, ...]) -> ScoreRequest:
 
 def _ids(score: Score) -> tuple[int, ...]:
     return tuple(token.token_id for token in score.tokens)
-
-
-def parted_words(divergence: Divergence) -> Sequence[str]:
-    """What both said at the place where they part, ready to be shown: an end of a turn has no text of its own."""
-    return [] if divergence.sides is None else [spelled(side.said) for side in divergence.sides]
 
 
 def spelled(token: TokenLogprob) -> str:
