@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -148,6 +149,11 @@ def said(answer: str, calls: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(filter(None, (answer.strip(), *made)))
 
 
+def mark(attempt: Attempt) -> str:
+    """What tells an answer from others of its run, also once it has been asked again."""
+    return hashlib.sha256(f"{attempt.key}\0{attempt.said}".encode("utf-8", "replace")).hexdigest()[:16]
+
+
 class RunBusy(EngineError):
     """Another process is writing the run."""
 
@@ -261,6 +267,33 @@ class RunFolder:
             self._file = _open_after_whole_line(self.path / "attempts.jsonl")
         self._file.write(json.dumps(attempt.to_json(), ensure_ascii=False) + "\n")
         self._file.flush()
+
+    def note(self, name: str, line: Mapping[str, Any]) -> None:
+        """Add a line to a file of what people said of the run, with the time. Raises RunBusy, and OSError."""
+        self.take()
+        try:
+            with _open_after_whole_line(self.path / name) as file:
+                file.write(json.dumps({"v": 1, **line, "at": _now()}, ensure_ascii=False) + "\n")
+        finally:
+            self.close()
+
+    def notes(self, name: str) -> list[dict[str, Any]]:
+        """The lines of such a file, but for those that cannot be read. Raises NoSuchRun where the file cannot."""
+        try:
+            lines = read_text(self.path / name, MOST_BYTES, "notes of a run", errors="replace").split("\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise NoSuchRun(f"{self.path / name} cannot be read: {error.strerror or error}.") from error
+        found = []
+        for line in lines:
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                found.append(value)
+        return found
 
     def finish(self, outcome: Mapping[str, Any]) -> None:
         """Close the record with how it went."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +22,7 @@ from core.golden.compare.sides import Side
 from core.golden.rates import is_greedy
 from core.golden.reading import NOT_PROMPTS
 from core.golden.rejudge import as_planned
-from core.golden.results import Attempt, RunFolder, Status, Verdict
+from core.golden.results import Attempt, RunFolder, Status, Verdict, mark
 from core.golden.suite import Case, Suite
 from core.golden.verdict import weigh
 
@@ -118,7 +115,7 @@ def candidates(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Iterabl
 
 def pending(found: Iterable[Candidate], rejected: Collection[str] = ()) -> list[Candidate]:
     """Those that say something else than what is accepted and were not rejected, the worst first."""
-    waiting = [one for one in found if one.change is not Change.SAME and _mark(one.attempt) not in rejected]
+    waiting = [one for one in found if one.change is not Change.SAME and mark(one.attempt) not in rejected]
     return sorted(waiting, key=lambda one: WORST.index(one.change))
 
 
@@ -133,37 +130,16 @@ def accept(suite: Suite, candidate: Candidate) -> Accepted:
 def reject(folder: RunFolder, candidate: Candidate) -> None:
     """Have the answer wait no more; the accepted one stays. Raises RunBusy, and BaselineError for a full disk."""
     attempt = candidate.attempt
-    line = {
-        "v": 1,
-        "kind": "review",
-        "choice": "reject",
-        "attempt": attempt.id,
-        "answer": _mark(attempt),
-        "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
+    line = {"kind": "review", "choice": "reject", "attempt": attempt.id, "answer": mark(attempt)}
     try:
-        folder.take()
-        with (folder.path / REVIEWS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        folder.note(REVIEWS, line)
     except OSError as error:
         raise BaselineError(f"{folder.path / REVIEWS} cannot be written: {error.strerror or error}.") from error
-    finally:
-        folder.close()
 
 
 def rejected(folder: RunFolder) -> frozenset[str]:
-    """Marks of the answers of a run that were rejected, for `pending`."""
-    try:
-        lines = (folder.path / REVIEWS).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return frozenset()
-    found = set()
-    for line in lines:
-        try:
-            found.add(str(json.loads(line)["answer"]))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return frozenset(found)
+    """Marks of the answers of a run that were rejected, for `pending`. Raises NoSuchRun where they cannot be read."""
+    return frozenset(str(line.get("answer")) for line in folder.notes(REVIEWS))
 
 
 def accepted_side(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Sequence[Attempt]) -> Side:
@@ -205,8 +181,3 @@ def _in_place_of(case: Case, accepted: Accepted, attempt: Attempt) -> Attempt:
         perf={},
     )
     return weigh(as_planned(case, attempt), told)
-
-
-def _mark(attempt: Attempt) -> str:
-    """What tells an answer from others of its run, also once it has been asked again."""
-    return hashlib.sha256(f"{attempt.key}\0{attempt.said}".encode("utf-8", "replace")).hexdigest()[:16]
