@@ -253,7 +253,19 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.next", "n", "next_disagreement", "Next ≠", "Go to the next disagreement", True),
         Action("golden.previous", "p", "previous_disagreement", "Previous ≠", "Go to the disagreement before", True),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
+        Action(
+            "golden.duel", "b", "duel", "Judge", "Judge the last run's answers without knowing whose they are", True
+        ),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
+    ),
+    "duel": (
+        Action("duel.first", "1", "vote('left')", "First", "The first answer is better", True),
+        Action("duel.second", "2", "vote('right')", "Second", "The second answer is better", True),
+        Action("duel.tie", "0", "vote('tie')", "Tie", "Neither is better", True),
+        Action("duel.skip", "s", "skip", "Skip", "Judge it after the others", True),
+        Action("duel.undo", "u", "undo", "Undo", "Take the last vote back", True),
+        Action("duel.picture", "v", "view", "View", "Show the images in full size", True),
+        Action("duel.close", "escape,q", "close", "Close", "Close it; votes are kept", True),
     ),
     "wire": (
         Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
@@ -318,6 +330,7 @@ PLACES = {
     "settings": "Chat settings",
     "saved": "Saved chats",
     "golden": "Golden prompts",
+    "duel": "Two answers to judge",
     "wire": "Wire",
     "text": "In text fields",
     "completing": "Chat, while a path is completed",
@@ -340,6 +353,7 @@ DIALOGUES = (
     "question",
     "unsaved",
     "pictures",
+    "duel",
     "api",
     "exchange",
     "beside",

@@ -45,8 +45,8 @@ def match_table(matches: Sequence[Match]) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("preferred", "cases", "ties", "cases ", "to", "p"):
-        table.add_column(name, justify="left" if name in ("preferred", "to") else "right", overflow="fold")
+    for name in ("model", "wins", "ties", "losses", "against", "p"):
+        table.add_column(name, justify="left" if name in ("model", "against") else "right", overflow="fold")
     for one in matches:
         counts = (str(one.wins), str(one.ties), str(one.losses))
         table.add_row(Text(one_line(one.one)), *counts, Text(one_line(one.other)), f"{one.p:.2g}")
