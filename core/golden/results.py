@@ -61,6 +61,7 @@ class Attempt:
     `same_as` is the id of the attempt whose answer this is: one model stands for both tiers, and was asked once.
     `came` holds the digests of what came, to the letter. Of a case of several turns, `answer` and all that goes with it
     is the last, and `turns` are the answers before it: `answer`, `reasoning`, `tool_calls`, `finish`.
+    `graded` holds what models and programs said of the answers for graded checks.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Attempt:
     usage: Mapping[str, int] = field(default_factory=dict)
     perf: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    graded: tuple[Mapping[str, Any], ...] = ()
     why: str = ""
     error: Mapping[str, str] | None = None
 
@@ -99,6 +101,12 @@ class Attempt:
     def model_id(self) -> str:
         """The model that answered; "" where none did."""
         return str(self.model.get("id", ""))
+
+    @property
+    def by_grades(self) -> bool:
+        """Whether it passes, and only because a model or a program said so."""
+        passed = self.verdict in (Verdict.PASS, Verdict.XPASS) and self.control is None
+        return passed and any(check.graded for check in self.checks)
 
     @property
     def said(self) -> str:
@@ -114,6 +122,7 @@ class Attempt:
                 "pass": check.passed,
                 "hits": [[hit.text, hit.start, hit.end] for hit in check.hits],
                 "failed": list(check.failed),
+                **({"graded": True} if check.graded else {}),
             }
             for check in self.checks
         ]
@@ -130,6 +139,7 @@ class Attempt:
                 item["pass"],
                 tuple(Hit(*hit) for hit in item["hits"]),
                 tuple(item["failed"]),
+                bool(item.get("graded", False)),
             )
             for item in record["checks"]
         )
@@ -139,6 +149,7 @@ class Attempt:
             "tool_calls": tuple(record["tool_calls"]),
             "turns": tuple({**turn, "tool_calls": tuple(turn["tool_calls"])} for turn in record.get("turns", ())),
             "checks": checks,
+            "graded": tuple(record.get("graded", ())),
         }
         return cls(**values | changes)
 

@@ -104,6 +104,9 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Take up a run that was stopped: its name, or last.")
     ] = None,
+    allow_python: Annotated[
+        bool, typer.Option("--allow-python", help="Let the suite's own Python functions run: they can do what you can.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in full.")] = False,
 ) -> None:
     """Run a suite on both tiers and compare each answer with what is expected of it.
@@ -129,6 +132,7 @@ def run(
         "isolated": isolated,
         "in_flight": in_flight,
         "url": url,
+        "python": allow_python,
     }
     with sentences():
         follow_if_launched()

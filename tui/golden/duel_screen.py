@@ -80,11 +80,11 @@ class DuelScreen(ModalScreen[None]):
             return Duel.of(run, suite), {case.id: case for case in suite.cases}
 
         try:
-            self._duel, self._cases = await off_loop(read, "duel")
+            duel, self._cases = await off_loop(read, "duel")
         except EngineError as error:
             self._say(plain(error.message, "$error"))
             return
-        self._ahead = self._duel.waiting
+        self._duel, self._ahead = duel, duel.waiting
         await self._show()
 
     # -- what is shown ------------------------------------------------------------------------------------------------

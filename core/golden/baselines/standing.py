@@ -143,13 +143,15 @@ def rejected(folder: RunFolder) -> frozenset[str]:
 
 
 def accepted_side(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Sequence[Attempt]) -> Side:
-    """The accepted answers in the place of a run's own, judged by what the suite expects now."""
+    """The accepted answers in the place of a run's own, judged by what the suite expects now; those left out of which
+    nobody knows what would be said for graded checks."""
     cases = {case.id: case for case in suite.cases}
     found = []
     for attempt in attempts:
         one = accepted.get((attempt.case, attempt.model_id, attempt.repeat))
         if one is not None and attempt.case in cases and _is_baseline(cases[attempt.case], attempt):
-            found.append(_in_place_of(cases[attempt.case], one, attempt))
+            told = _in_place_of(cases[attempt.case], one, attempt)
+            found += [told] if _is_judged(told, attempt) else []
     return Side("accepted", tuple(found))
 
 
@@ -163,9 +165,18 @@ def _candidate(case: Case, accepted: Accepted | None, attempts: Sequence[Attempt
     """`attempts` are those at one answer: on both tiers, on several routes. All are judged by what is expected now."""
     mine = [weigh(as_planned(case, one), one) for one in attempts if one.route == attempts[0].route]
     before = [] if accepted is None else [_in_place_of(case, accepted, one) for one in mine]
-    changes = [change_of(Tries.of([was]), Tries.of([one])) for was, one in zip(before, mine, strict=False)]
+    pairs = list(zip(before, mine, strict=False))
+    changes = [
+        change_of(Tries.of([was]), Tries.of([one])) if _is_judged(was, one) else Change.CHANGED for was, one in pairs
+    ]
     change = min(changes, key=WORST.index, default=Change.NEW)
-    return Candidate(case, tuple(mine), accepted, {one.tier: one.verdict for one in before}, change)
+    judged = {was.tier: was.verdict for was, one in pairs if _is_judged(was, one)}
+    return Candidate(case, tuple(mine), accepted, judged, change)
+
+
+def _is_judged(accepted: Attempt, attempt: Attempt) -> bool:
+    """Whether the verdict on an accepted answer is known: grades are of the run's own answer."""
+    return accepted.said == attempt.said or not any(check.graded for check in accepted.checks)
 
 
 def _in_place_of(case: Case, accepted: Accepted, attempt: Attempt) -> Attempt:
