@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -92,7 +93,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], object], what: str =
     give_up = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < give_up, f"never came: {what or condition}"
-        await pilot.pause(0.01)
+        await asyncio.sleep(0.01)  # pilot.pause asks each widget whether it is done, at every look
     await pilot.pause()
 
 
