@@ -16,7 +16,9 @@ os.environ["TZ"] = "UTC"
 time.tzset()
 
 import pytest  # noqa: E402
+from textual.css.model import RuleSet  # noqa: E402
 from textual.css.query import NoMatches  # noqa: E402
+from textual.css.stylesheet import Stylesheet  # noqa: E402
 from textual.pilot import Pilot  # noqa: E402
 
 from core.settings import Settings  # noqa: E402
@@ -26,6 +28,25 @@ from tui.services import Services  # noqa: E402
 
 QUICK, FULL = "pocket/qwen2-vl", "pocket/gemma3"
 DEADLINE_S = 20.0
+
+
+Parse = Callable[..., list[RuleSet]]
+
+
+def parse_once(parse: Parse) -> Parse:
+    """Stylesheets that are parsed once for all apps of a process, and once more for each theme: it is a tenth of a start."""
+    known: dict[tuple[Any, ...], list[RuleSet]] = {}
+
+    def parsed(self: Stylesheet, *rules: Any, **options: Any) -> list[RuleSet]:
+        key = (frozenset(self._variables.items()), rules, *sorted(options.items()))
+        if key not in known:
+            known[key] = parse(self, *rules, **options)
+        return known[key]
+
+    return parsed
+
+
+Stylesheet._parse_rules = parse_once(Stylesheet._parse_rules)  # type: ignore[method-assign]
 
 
 class Furnished(AssayApp):

@@ -95,28 +95,28 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
 
     bare = Bare(*load(str(folder / "models" / name))[:2])
 
-    def ask(prompt: str, tokens: int = 8) -> Generation:
+    def ask(prompt: str, tokens: int = 5) -> Generation:
         sampling = Sampling(temperature=0.0, max_tokens=tokens, logprobs=0, logit_bias=bare.bias)
         return engine.generate(GenerationRequest(name, prompt=prompt, sampling=sampling))
 
     # Alone, then on from there: the whole of it is reused.
     opening = words(70, 1)
-    alone = ask(opening, 24)
-    expected = bare.answer(opening, 24)
+    alone = ask(opening, 16)
+    expected = bare.answer(opening, 16)
     agree(first := alone.result(), expected, "alone")
     later = f"{opening} {first.text.strip()}{words(9, 2)}"
     onward = ask(later).result()
-    assert cached(onward) >= 70 + 23
-    goes_on(onward, bare, later, 8, "follow-up")
+    assert cached(onward) >= 70 + 15
+    goes_on(onward, bare, later, 5, "follow-up")
 
     # Five that share a batch, if the model can: three join while two are decoded.
     prompts = [words(count, 10 + count) for count in (5, 100, 33, 1, 64)]
-    early = [ask(prompt, 10) for prompt in prompts[:2]]
+    early = [ask(prompt, 8) for prompt in prompts[:2]]
     read = until_text(early[0])
-    late = [ask(prompt, 10) for prompt in prompts[2:]]
+    late = [ask(prompt, 8) for prompt in prompts[2:]]
     results = [rest(early[0], read), *[generation.result() for generation in (*early[1:], *late)]]
     for prompt, result in zip(prompts, results, strict=True):
-        goes_on(result, bare, prompt, 10, f"one of five, {len(prompt.split())} tokens")
+        goes_on(result, bare, prompt, 8, f"one of five, {len(prompt.split())} tokens")
     together = max(result.finished.timing.batch_size for result in results if result.finished)
     assert together == 1 if name in ONE_BY_ONE else together > 1
 
@@ -126,13 +126,13 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
     until_text(dropped)
     dropped.cancel()
     again = ask(prompt)
-    goes_on(again.result(), bare, prompt, 8, "retry")
+    goes_on(again.result(), bare, prompt, 5, "retry")
 
     # Two at once whose prompts begin alike.
     pair = [words(80, 4) + words(count, 5 + count) for count in (7, 12)]
     handles = [ask(prompt) for prompt in pair]
     for handle, prompt in zip(handles, pair, strict=True):
-        goes_on(handle.result(), bare, prompt, 8, "shared prefix")
+        goes_on(handle.result(), bare, prompt, 5, "shared prefix")
 
     # A conversation, whose second turn departs before the answer's first token.
     sampling = Sampling(temperature=0.0, max_tokens=6, logprobs=0, logit_bias=bare.bias)

@@ -22,7 +22,7 @@ from core.settings import Settings
 from tests import pictures
 from tests.tiny.visions import SHAPES, make_vision_model, thin_towers
 
-TOKENS = 12
+TOKENS = 8
 CLOSE = 5e-3
 """Natural-log probability by which two ways to one answer may differ: sums in another order, some of them deep."""
 

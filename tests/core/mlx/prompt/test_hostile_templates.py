@@ -160,7 +160,10 @@ def longest_gap(engine: Engine, meanwhile: Callable[[], None]) -> float:
 
 
 @pytest.mark.parametrize("name", ["endless", "folded", "large"])
-def test_its_requests_end_and_other_models_go_on(engine: Engine, name: str) -> None:
+def test_its_requests_end_and_other_models_go_on(engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name != "endless":
+        monkeypatch.setattr(templates, "SECONDS", 0.3)
+
     def ask() -> None:
         with pytest.raises(InvalidRequest, match="was stopped: it"):
             engine.generate(request(f"bad/{name}")).result()
