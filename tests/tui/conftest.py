@@ -34,7 +34,7 @@ Parse = Callable[..., list[RuleSet]]
 
 
 def parse_once(parse: Parse) -> Parse:
-    """Stylesheets that are parsed once for all apps of a process, and once more for each theme: it is a tenth of a start."""
+    """Stylesheets that are parsed once for all apps, and once more for each theme: it is a tenth of a start."""
     known: dict[tuple[Any, ...], list[RuleSet]] = {}
 
     def parsed(self: Stylesheet, *rules: Any, **options: Any) -> list[RuleSet]:
