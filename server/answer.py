@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from core.calls.events import Finished, GenerationResult, Loading, Prefill, PromptCount, Queued
+from core.calls.events import Event, Finished, GenerationResult, Loading, Prefill, PromptCount, Queued
 from core.calls.generation_checks import check_sight
 from core.calls.requests import GenerationRequest
 from core.calls.witness import ASKS, FIELD
@@ -187,11 +187,10 @@ async def count(request: Request, engine: Engine, decoded: Decoded) -> PromptCou
 
 
 async def _collect(
-    events: AsyncGenerator[Item, None], results: list[GenerationResult], call: WireCall
+    events: AsyncGenerator[list[Item], None], results: list[GenerationResult], call: WireCall
 ) -> list[GenerationResult]:
-    async for item in events:
-        if item is not None:
-            event, choice = item
+    async for came in events:
+        for event, choice in came:
             call.event(event, choice)
             results[choice].add(event)
     if any(result.finished is None for result in results):
@@ -199,34 +198,39 @@ async def _collect(
     return results
 
 
-async def _opening(events: AsyncGenerator[Item, None], generations: Sequence[Generation], call: WireCall) -> list[Item]:
+async def _opening(
+    events: AsyncGenerator[list[Item], None], generations: Sequence[Generation], call: WireCall
+) -> list[list[Item]]:
     """What comes up to the first sign of progress, or until patience ends: much that can fail has not failed then.
 
     A prompt that is being counted is waited for longer: if it is too long, that has a status code.
     """
-    begun: list[Item] = []
+    begun: list[list[Item]] = []
     last = time.monotonic() + COUNTING_S
-    async for item in events:
-        if item is None and time.monotonic() < last and not all(one.accepted for one in generations):
+    async for came in events:
+        if not came and time.monotonic() < last and not all(one.accepted for one in generations):
             continue
-        begun.append(item)
-        if item is None:
-            break
-        call.event(*item)
-        event = item[0]
-        if not isinstance(event, Queued | Loading) and not (isinstance(event, Prefill) and event.done <= event.cached):
+        begun.append(came)
+        for item in came:
+            call.event(*item)
+        if not came or any(_is_progress(event) for event, _ in came):
             break
     return begun
 
 
+def _is_progress(event: Event) -> bool:
+    return not isinstance(event, Queued | Loading) and not (isinstance(event, Prefill) and event.done <= event.cached)
+
+
 async def _frames(
-    begun: Iterable[Item],
-    events: AsyncGenerator[Item, None],
+    begun: Iterable[list[Item]],
+    events: AsyncGenerator[list[Item], None],
     encoder: StreamEncoder,
     call: WireCall,
     witnesses: int,
 ) -> AsyncGenerator[bytes, None]:
-    """The stream's bytes. An error becomes the protocol's error event; a ping fills long silence.
+    """The stream's bytes, of what came together in one piece. An error becomes the protocol's error event; a ping
+    fills long silence.
 
     `witnesses` is of how many choices an event of our own tells before the end.
     """
@@ -234,23 +238,23 @@ async def _frames(
     unfinished = True
     ends: dict[int, Finished] = {}
 
-    def encode(item: Item) -> list[Frame]:
-        if item is None:
-            return []
-        event, choice = item
-        if isinstance(event, Finished):
-            ends[choice] = event
-        return encoder.feed(event, choice)
+    def encode(came: list[Item]) -> list[Frame]:
+        frames: list[Frame] = []
+        for event, choice in came:
+            if isinstance(event, Finished):
+                ends[choice] = event
+            frames += encoder.feed(event, choice)
+        return frames
 
     try:
-        for item in begun:
-            frames = encoder.ping() if item is None else encode(item)
+        for came in begun:
+            frames = encode(came) if came else encoder.ping()
             if frames:
                 yield _encoded(frames)
-        async for item in events:
-            if item is not None:
+        async for came in events:
+            for item in came:
                 call.event(*item)
-            frames = encode(item)
+            frames = encode(came)
             if not frames and time.monotonic() - sent_at >= PING_S:
                 frames = encoder.ping()
             if frames:

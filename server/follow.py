@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,10 +13,14 @@ from starlette.requests import Request
 
 from core.calls.events import Event, Finished, FinishReason, ToolCallStart
 from core.calls.generation import Generation
+from core.calls.mailbox import Bell
 from core.errors import RequestCancelled
 
-Item = tuple[Event, int] | None
-"""An event with the number of its choice, or None for a while in which nothing happened."""
+Item = tuple[Event, int]
+"""An event with the number of its choice."""
+
+AT_ONCE = 16
+"""Events that are passed on together: of a reader that is slow thousands may wait, and others wait for the loop."""
 
 Result = TypeVar("Result")
 
@@ -58,47 +63,54 @@ async def _disconnect(request: Request) -> None:
 
 async def follow(
     generations: Sequence[Generation], idle_s: float, *, one_call: bool = False
-) -> AsyncGenerator[Item, None]:
-    """The events of all generations as they come, and None after each `idle_s` seconds of silence.
+) -> AsyncGenerator[list[Item], None]:
+    """The events of all generations as they come, up to AT_ONCE that came together in one list; an empty one after
+    each `idle_s` seconds of silence.
 
     With `one_call`, a choice ends before its second tool call.
 
     Raises the first EngineError that ends one of them, and RequestCancelled when one was stopped on this side.
     However the iteration ends, so do the generations: closing it cancels what still runs.
     """
-    streams = [aiter(generation) for generation in generations]
+    running = dict(enumerate(generations))
     cut: set[int] = set()
-    steps = {asyncio.ensure_future(_step(stream)): choice for choice, stream in enumerate(streams)}
-    try:
-        while steps:
-            done, _ = await asyncio.wait(steps, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
-            if not done:
-                yield None
-            for step in done:
-                choice = steps.pop(step)
-                first = step.result()
-                if first is None:
-                    continue
-                for event in (first, *generations[choice].drain()):
+    bell = Bell(idle_s)
+    with ExitStack() as at_the_end:
+        at_the_end.callback(bell.close)
+        for generation in generations:
+            at_the_end.callback(_end, generation)
+            at_the_end.enter_context(generation.rings(bell))
+        while running:
+            came: list[Item] = []
+            failed: Exception | None = None
+            for choice, generation in list(running.items()):
+                over = generation.done  # asked first: nothing comes after it
+                events = generation.drain()
+                if over:
+                    del running[choice]
+                    failed = failed or generation.error
+                for event in events:
                     if one_call and isinstance(event, ToolCallStart) and event.index > 0:
                         cut.add(choice)
-                        generations[choice].cancel()
+                        generation.cancel()
                     if choice in cut:
                         if not isinstance(event, Finished):
                             continue
                         event = replace(event, reason=FinishReason.TOOL_CALLS)
                     elif isinstance(event, Finished) and event.reason is FinishReason.CANCELLED:
-                        raise RequestCancelled("The request was stopped on the server's side before it had finished.")
-                    yield event, choice
-                steps[asyncio.ensure_future(_step(streams[choice]))] = choice
-    finally:
-        for generation in generations:
-            if not generation.done:
-                generation.cancel()
-        for step in steps:
-            step.cancel()
-        await asyncio.gather(*steps, return_exceptions=True)
+                        failed = failed or RequestCancelled(
+                            "The request was stopped on the server's side before it had finished."
+                        )
+                        continue
+                    came.append((event, choice))
+            for first in range(0, len(came), AT_ONCE):
+                yield came[first : first + AT_ONCE]
+            if failed is not None:
+                raise failed
+            if running and not came and not await bell.rung():
+                yield []
 
 
-async def _step(stream: AsyncIterator[Event]) -> Event | None:
-    return await anext(stream, None)
+def _end(generation: Generation) -> None:
+    if not generation.done:
+        generation.cancel()

@@ -7,6 +7,7 @@ made up, so that their number is bounded.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -71,7 +72,8 @@ class Metrics:
         self._unloads = Counter("assay_model_unloads", "Models freed, not by eviction.", ("model",), registry=own)
         self._evictions = Counter("assay_model_evictions", "Models freed for others.", ("model",), registry=own)
         own.register(_Now(engine))
-        record.on_token = lambda model, seconds: self._between.labels(model).observe(seconds)
+        between = lru_cache(self._between.labels)  # it is asked for each token
+        record.on_token = lambda model, seconds: between(model).observe(seconds)
         self._ends = (record.listen(self._reported), engine.listen(self._noticed))
 
     def close(self) -> None:

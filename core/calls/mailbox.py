@@ -3,16 +3,109 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary, ref
 
 from core.errors import EngineError
 
 Item = TypeVar("Item")
 
 _Wakers = list[Callable[[], None]]
+
+
+class _Courier:
+    """Has calls made on an event loop. Those that come before it gets to them wake it once, together: to wake a loop
+    costs the sender and the loop more than an item does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = ref(loop)  # by which it is kept
+        self._lock = threading.Lock()
+        self._calls: list[Callable[[], None]] = []
+
+    def take(self, call: Callable[[], None]) -> None:
+        """Have it made soon. From any thread."""
+        with self._lock:
+            self._calls.append(call)
+            if len(self._calls) > 1:
+                return
+        loop = self._loop()
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to wake
+            if loop is not None:
+                loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        with self._lock:
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+
+_couriers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Courier] = WeakKeyDictionary()
+
+
+def _courier() -> _Courier:
+    """That of the running loop, which alone makes it."""
+    loop = asyncio.get_running_loop()
+    if loop not in _couriers:
+        _couriers[loop] = _Courier(loop)
+    return _couriers[loop]
+
+
+class Bell:
+    """Tells a coroutine that one of several mailboxes has something new: rung by them, awaited where it was made.
+
+    A mailbox rings it as long as it is in its `bells`. After `patience_s` seconds of silence it tells of that.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._loop = asyncio.get_running_loop()
+        self._courier = _courier()
+        self._rung = False
+        self._waiter: asyncio.Future[bool] | None = None
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ring(self) -> None:
+        """From any thread."""
+        if not self._rung:
+            self._rung = True
+            self._courier.take(self._wake)
+
+    async def rung(self) -> bool:
+        """Wait until it is rung, or has been since the last time; False where silence came instead.
+
+        Who has looked into the mailboxes after the last time has missed nothing.
+        """
+        if not self._rung:
+            self._until = self._loop.time() + self._patience_s
+            if self._timer is None:  # one goes on from wait to wait: to set one costs as much as all else here
+                self._timer = self._loop.call_at(self._until, self._look)
+            self._waiter = self._loop.create_future()
+            if not await self._waiter:
+                return False
+        self._rung = False
+        return True
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wake(self, rung: bool = True) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(rung)
+
+    def _look(self) -> None:
+        if self._loop.time() < self._until:
+            self._timer = self._loop.call_at(self._until, self._look)
+        else:
+            self._timer = None
+            self._wake(False)
 
 
 class Mailbox(Generic[Item]):
@@ -26,6 +119,8 @@ class Mailbox(Generic[Item]):
         self._over = threading.Event()
         self._wakers: _Wakers = []  # of coroutines that wait for an item or the end
         self._farewells: _Wakers = []  # of coroutines that wait for the end
+        self.bells: tuple[Bell, ...] = ()
+        """Rung for each item and at the end."""
 
     @property
     def over(self) -> bool:
@@ -42,7 +137,8 @@ class Mailbox(Generic[Item]):
             self._items.append(item)
             if last:
                 self._over.set()
-            self._wake()
+            wakers = self._woken()
+        self._call(wakers)
 
     def fail(self, error: EngineError) -> None:
         """End with an error, behind the items that are in. Ignored after the end."""
@@ -51,14 +147,24 @@ class Mailbox(Generic[Item]):
                 return
             self.error = error.detached()
             self._over.set()
-            self._wake()
+            wakers = self._woken()
+        self._call(wakers)
 
-    def _wake(self) -> None:
-        """Wake who waits for an item, and at the end who waits for that: waking a reader costs the sender time."""
+    def _call(self, wakers: _Wakers) -> None:
+        """Not under the condition, for which those that are woken would have to wait."""
+        for waker in wakers:
+            waker()
+        for bell in self.bells:
+            bell.ring()
+
+    def _woken(self) -> _Wakers:
+        """Wake the threads that wait. Returns whom to call of the coroutines: those that wait for an item, and at the
+        end for that."""
         self._condition.notify_all()
-        for wakers in (self._wakers, self._farewells) if self.over else (self._wakers,):
-            while wakers:
-                wakers.pop()()
+        wakers, self._wakers = self._wakers, []
+        if self.over:
+            wakers, self._farewells = wakers + self._farewells, []
+        return wakers
 
     # -- the reader's side -------------------------------------------------------------------------------------------
 
@@ -70,7 +176,7 @@ class Mailbox(Generic[Item]):
 
     async def atake(self) -> Item | None:
         """As `take`, for a coroutine."""
-        await self._told(self._wakers, lambda: bool(self._items) or self.over)
+        await self._told(lambda: self._wakers, lambda: bool(self._items) or self.over)
         with self._condition:
             return self._taken()
 
@@ -98,7 +204,7 @@ class Mailbox(Generic[Item]):
 
     async def await_end(self) -> None:
         """As `wait`, for a coroutine."""
-        await self._told(self._farewells, lambda: self.over)
+        await self._told(lambda: self._farewells, lambda: self.over)
 
     def _taken(self) -> Item | None:
         if self._items:
@@ -107,25 +213,19 @@ class Mailbox(Generic[Item]):
             raise self.error
         return None
 
-    async def _told(self, wakers: _Wakers, there: Callable[[], bool]) -> None:
+    async def _told(self, wakers: Callable[[], _Wakers], there: Callable[[], bool]) -> None:
         """Wait until `there`, of which one of `wakers` tells."""
-        loop = asyncio.get_running_loop()
+        courier = _courier()
         while True:
             with self._condition:
                 if there():
                     return
                 ready = asyncio.Event()
-
-                def waker(ready: asyncio.Event = ready) -> None:
-                    try:
-                        loop.call_soon_threadsafe(ready.set)
-                    except RuntimeError:
-                        pass  # the reader's loop has closed: nobody is left to wake
-
-                wakers.append(waker)
+                waker = partial(courier.take, ready.set)
+                wakers().append(waker)
             try:
                 await ready.wait()
             finally:
                 with self._condition:
-                    if waker in wakers:
-                        wakers.remove(waker)
+                    if waker in wakers():
+                        wakers().remove(waker)

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from core.calls.events import Finished
-from core.calls.mailbox import Mailbox
+from core.calls.mailbox import Bell, Mailbox
 from core.errors import EngineError
 
 
@@ -173,6 +174,15 @@ class Stream(Generic[Request, Item, Result]):
     async def await_end(self) -> None:
         """As `wait`, for a coroutine; cancelling it cancels the request."""
         await self._or_cancel(self._mailbox.await_end())
+
+    @contextmanager
+    def rings(self, bell: Bell) -> Iterator[None]:
+        """Have a bell rung for each event, and at the end, to which `drain` and `done` then are the answer."""
+        self._mailbox.bells += (bell,)
+        try:
+            yield
+        finally:
+            self._mailbox.bells = tuple(other for other in self._mailbox.bells if other is not bell)
 
     def drain(self) -> list[Item]:
         """The events that have come since the last read, without waiting; raises nothing. For a UI's timer."""

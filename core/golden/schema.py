@@ -17,6 +17,10 @@ Texts = Annotated[list[str], BeforeValidator(_one_or_more)]
 """A list of texts; a single text stands for a list of one."""
 
 
+SEEDS = 2**63 - 1000
+"""A seed is less: the protocols take 63 bits, and each repeat adds 1."""
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -30,7 +34,7 @@ class Knobs(_Table):
     max_tokens: int | None = Field(default=None, ge=1)
     stop: Texts | None = None
     thinking: bool | None = None
-    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    seed: int | None = Field(default=None, ge=0, lt=SEEDS)
     repeats: int | None = Field(default=None, ge=1, le=1000)
 
 

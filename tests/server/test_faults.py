@@ -180,8 +180,10 @@ def test_a_client_that_leaves_before_its_answer_stops_the_generation(
     stage: Staged, path: str, stream: bool, script: Any
 ) -> None:
     one = stage(script)
-    with pytest.raises(httpx.ReadTimeout):
-        one.http.post(path, json=CHAT | {"stream": stream}, timeout=0.3)
+    for patience_s in (0.3, 10):  # where much else runs, the first may be over before the engine has the request
+        if not one.engine.plays:
+            with pytest.raises(httpx.ReadTimeout):
+                one.http.post(path, json=CHAT | {"stream": stream}, timeout=patience_s)
     assert one.engine.plays[0].over.wait(5)
     wait_for(lambda: one.server.record.entries()[0].state is WireState.CANCELLED)
 
@@ -286,7 +288,6 @@ def test_silence_is_filled_with_pings(stage: Staged, monkeypatch: pytest.MonkeyP
 def test_a_reader_that_stops_reading_is_given_up_and_delays_nobody(
     stage: Staged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.connection, "STALL_S", 1.0)
     monkeypatch.setattr(server.crowd, "LOOK_S", 0.2)
     sent = threading.Event()
 
@@ -308,10 +309,10 @@ def test_a_reader_that_stops_reading_is_given_up_and_delays_nobody(
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         slow.sendall(head.encode() + body)
         assert sent.wait(5)
-        began = time.monotonic()
         assert one.http.post(PATHS[0], json=CHAT).status_code == 200
-        assert time.monotonic() - began < 1
-        assert one.engine.plays[0].over.wait(10)
+        assert not one.engine.plays[0].over.is_set(), "it is not for its end that the other is answered"
+        monkeypatch.setattr(server.connection, "STALL_S", 0.5)
+        assert one.engine.plays[0].over.wait(20)
     one.server.stop()
 
 

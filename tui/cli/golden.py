@@ -1,4 +1,4 @@
-"""`assay golden`: run a suite of golden prompts, look for faults in it, or list it."""
+"""`assay golden`: run a suite of golden prompts, look for faults in it, list it, or make one of live traffic."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import typer
 
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
+from tui.cli.golden_record import record
 from tui.cli.golden_run import run_suite
-from tui.cli.golden_suite import fail, models_on_disk, open_suite, print_models, problem_line, sentences
+from tui.cli.golden_shadow import shadow
+from tui.cli.golden_suite import check_json, fail, models_on_disk, open_suite, print_models, problem_line, sentences
 from tui.cli.rank_follower import follow_if_launched
 
 app = typer.Typer(
@@ -101,8 +103,7 @@ def run(
         follow_if_launched()
         if resume is not None:
             _refuse_beside_resume(context)
-        if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():
-            fail(f"{json_file} cannot be written: the folder {json_file.resolve().parent} does not exist.")
+        check_json(json_file)
         raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose))
 
 
@@ -166,6 +167,10 @@ def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> N
         console = new_console()
         console.print(table)
         print_models(console, plan)
+
+
+app.command()(record)
+app.command()(shadow)
 
 
 def _one_of(argument: Path | None, option: Path | None) -> Path | None:

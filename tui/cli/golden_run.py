@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.cli.golden_suite import fail, open_suite, print_models
+from tui.cli.golden_suite import open_suite, print_models, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +79,7 @@ def run_suite(
         _close(folder, weighed.to_json(), console)
     if json_file is not None:
         head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
-        _write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
+        write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
     return int(weighed.code)
 
 
@@ -147,18 +146,6 @@ def _close(folder: RunFolder, weighed: dict[str, Any], console: Console) -> None
         console.print(f"kept in {folder.path}", style="dim", soft_wrap=True)
     except OSError as error:
         console.print(f"{folder.path} cannot be written ({error.strerror}).", style="yellow")
-
-
-def _write_json(file: Path, text: str) -> None:
-    if str(file) == "-":
-        sys.stdout.write(text)
-        return
-    from core.atomic import write_atomically
-
-    try:
-        write_atomically(file, text.encode())
-    except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}.", code=4)
 
 
 @contextmanager

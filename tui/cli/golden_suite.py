@@ -65,6 +65,25 @@ def fail(sentence: str, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
+def check_json(file: Path | None) -> None:
+    """End the command, before anything is asked, where --json names a file in a folder that is not there."""
+    if file is not None and str(file) != "-" and not file.resolve().parent.is_dir():
+        fail(f"{file} cannot be written: the folder {file.resolve().parent} does not exist.")
+
+
+def write_json(file: Path, text: str) -> None:
+    """Write what --json asked for; - is standard output."""
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    from core.atomic import write_atomically
+
+    try:
+        write_atomically(file, text.encode("utf-8", "replace"))
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}.", code=4)
+
+
 @contextmanager
 def sentences() -> Iterator[None]:
     """Turn what goes wrong outside the attempts into a sentence and an exit code."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from core.calls.mailbox import Mailbox
+from core.calls.mailbox import Bell, Mailbox
 from core.errors import GenerationFailed
 
 
@@ -89,3 +91,63 @@ def test_a_loop_that_has_closed_is_not_missed() -> None:
     box._wakers.append(waker)
     box.put("a", last=True)
     assert box.take() == "a"
+
+
+async def test_many_items_wake_a_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    wakings: list[object] = []
+    wake = loop.call_soon_threadsafe
+
+    def counted(callback: Callable[..., object], *of_callback: Any) -> object:
+        wakings.append(callback)
+        return wake(callback, *of_callback)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+    boxes: list[Mailbox[int]] = [Mailbox() for _ in range(8)]
+    reading = [asyncio.create_task(box.atake()) for box in boxes]
+    await asyncio.sleep(0)
+
+    def send() -> None:
+        for box in boxes:
+            box.put(1)
+            box.put(2, last=True)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    sender.join()  # the loop stands meanwhile
+    assert len(wakings) == 1
+    assert await asyncio.gather(*reading) == [1] * 8
+
+
+async def test_a_bell_is_rung_for_what_came_before_and_while_it_is_waited_for() -> None:
+    boxes: list[Mailbox[int]] = [Mailbox(), Mailbox()]
+    bell = Bell(60)
+    for box in boxes:
+        box.bells = (bell,)
+    boxes[1].put(1)
+    boxes[1].put(2)
+    assert await bell.rung()
+    assert boxes[1].drain() == [1, 2]
+    waiting = asyncio.create_task(bell.rung())
+    await asyncio.sleep(0)
+    threading.Thread(target=boxes[0].fail, args=(GenerationFailed("broken"),)).start()
+    assert await waiting
+    assert boxes[0].over
+    bell.close()
+
+
+async def test_a_bell_s_silence_begins_with_each_wait() -> None:
+    """One timer goes on from wait to wait; it must not end one that began later."""
+    box: Mailbox[int] = Mailbox()
+    bell = Bell(0.05)
+    box.bells = (bell,)
+    loop = asyncio.get_running_loop()
+    waiting = asyncio.create_task(bell.rung())
+    await asyncio.sleep(0)
+    box.put(1)
+    assert await waiting
+    await asyncio.sleep(0.03)
+    began = loop.time()
+    assert not await bell.rung()
+    assert loop.time() - began >= 0.05
+    bell.close()

@@ -1,0 +1,1 @@
+"""Requests and answers against the protocols as they are published."""
