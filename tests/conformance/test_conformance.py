@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.conftest import Api
 from tests.conformance.document import POSTS, document
+from tests.conftest import Api
 
 EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "6"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
