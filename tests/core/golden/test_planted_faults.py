@@ -381,14 +381,13 @@ def test_a_planted_fault_is_noticed(
 
 
 def test_runs_without_a_fault_raise_no_alarm(run: Callable[..., Any]) -> None:
-    """One of everything on models that are read anew, and one on models that have answered before."""
+    """One on models that are read anew, and one on models that have answered before. One of everything runs in the tests
+    of the command line."""
     for again in range(2):
-        found, parity, attempts = run(*(() if again == 0 else ("prompts/*", "ocr_text")), stay=again > 0)
+        found, parity, attempts = run("prompts/*", "ocr_text", stay=again > 0)
         assert (noticed(found, parity), found.code, parity.claimed) == (set(), ExitCode.HOLDS, 0)
-        assert found.controls == {Verdict.PASS: 80 if again == 0 else 32}
+        assert found.controls == {Verdict.PASS: 32}
         assert [str(broken) for broken in parity.breaks] == []
-        if again == 0:
-            assert (parity.compared, parity.witnessed) == (54, 144)
         first = {(one.case, one.tier, one.repeat, one.control): one for one in attempts if one.route == ROUTES[0]}
         for one in attempts:
             same = first[one.case, one.tier, one.repeat, one.control]
