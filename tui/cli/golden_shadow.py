@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tui.cli.golden_suite import check_json, fail, sentences, write_json
+from tui.cli.golden_suite import check_writable, fail, sentences, write_json
 from tui.cli.golden_traffic import SHADOW, For, Held, Key, NoServer, Requests, Traffic, Url, server_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def shadow(
     130 stopped.
     """
     with sentences():
-        check_json(json_file)
+        check_writable(json_file)
         raise typer.Exit(_shadow(model, for_s, requests, held, later, at_least, json_file, url, key))
 
 

@@ -65,10 +65,10 @@ def fail(sentence: str, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
-def check_json(file: Path | None) -> None:
-    """End the command, before anything is asked, where --json names a file in a folder that is not there."""
-    if file is not None and str(file) != "-" and not file.resolve().parent.is_dir():
-        fail(f"{file} cannot be written: the folder {file.resolve().parent} does not exist.")
+def check_writable(json_file: Path | None) -> None:
+    """End the command before anything is done where the folder of --json is not there."""
+    if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():
+        fail(f"{json_file} cannot be written: the folder {json_file.resolve().parent} does not exist.")
 
 
 def write_json(file: Path, text: str) -> None:
@@ -88,12 +88,13 @@ def write_json(file: Path, text: str) -> None:
 def sentences() -> Iterator[None]:
     """Turn what goes wrong outside the attempts into a sentence and an exit code."""
     from core.errors import EngineError, ModelBroken, ModelNotFound, SettingsError
+    from core.golden.explain.asking import CannotExplain
     from core.golden.results import NoSuchRun, RunBusy
     from core.golden.suite import SuiteError
 
     try:
         yield
-    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun, RunBusy) as error:
+    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun, RunBusy, CannotExplain) as error:
         fail(str(error), code=2)
     except EngineError as error:
         fail(str(error), code=4)

@@ -30,6 +30,7 @@ from core.calls.requests import (
     ToolMode,
     ToolResultPart,
 )
+from core.golden.conversation import call_arguments
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame, bearer
 from core.media.images import ImageData
@@ -151,7 +152,7 @@ def _messages(message: Message) -> Iterator[dict[str, Any]]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+                "function": {"name": call.name, "arguments": call_arguments(call)},
             }
             for call in calls
         ]
@@ -169,6 +170,11 @@ def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
         else {"type": "image_url", "image_url": {"url": data_uri(part.image)}}
         for part in shown
     ]
+
+
+def result_text(result: ToolResultPart) -> str:
+    """What a tool has returned; a suite's results are text."""
+    return "".join(part.text for part in result.content if isinstance(part, TextPart))
 
 
 def _choice(choice: ToolChoice) -> str | dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -15,35 +14,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from core.golden.results import RunFolder
 from tests import ROOT
 from tests.conftest import Api
-from tui.cli.golden import app
-
-
-@pytest.fixture
-def clean_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """Nothing of the user's: data, settings and cache in the test's folder; a wide terminal without colours."""
-    for name in [name for name in os.environ if name.startswith("ASSAY_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
-        "ASSAY_DATA_DIR": str(tmp_path / "data"),
-        "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
-        "ASSAY_HF_CACHE": str(tmp_path / "cache"),
-        "COLUMNS": "140",
-        "NO_COLOR": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return dict(os.environ)
-
-
-@pytest.fixture
-def golden(clean_env: dict[str, str]) -> Any:
-    """Run the command line in this process; for what needs no engine of its own."""
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, list(map(str, arguments)), catch_exceptions=False)
 
 
 def command(*arguments: str) -> list[str]:
@@ -208,7 +182,7 @@ def test_a_check_misses_what_the_run_did_not_answer(golden: Any, api: Api, clean
     file.write_text("".join(lines))
     whole = golden("check")
     assert whole.exit_code == 0
-    assert "note: 10 cases of the suite were not asked (--case)." in whole.stdout
+    assert "note: 10 cases of the suite were not asked (--case or --failed)." in whole.stdout
 
 
 def test_a_check_knows_what_the_run_left_out_and_by_what_it_weighed(golden: Any, api: Api, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.calls.events import GenerationResult, TextDelta
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.calls.scoring import Conditions, Score, ScoreRequest
 from core.catalog import Catalog, ModelKind
 from core.engine import Engine
 from core.settings import Settings
@@ -108,6 +111,18 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
     onward = ask(later).result()
     assert cached(onward) >= 70 + 15
     goes_on(onward, bare, later, 5, "follow-up")
+
+    # The same answer given, and scored: at once as token by token, beside itself, and beside longer and shorter ones.
+    ids, asked = tuple(token for token, _ in expected), GenerationRequest(name, prompt=opening)
+
+    def scored(count: int = 24, **conditions: Any) -> Future[Score]:
+        return engine.score(ScoreRequest(asked, ids[:count], conditions=Conditions(**conditions)))
+
+    wanted = [token.logprob for token in scored(rows=1, kept=False, pace=1).result().tokens]
+    given = [(24, scored(rows=1)), (24, scored(rows=3)), *((count, scored(count)) for count in (24, 5, 17))]
+    for count, future in given:
+        told = [token.logprob for token in future.result().tokens]
+        assert told == pytest.approx(wanted[:count], abs=TOLERANCE), "scored"
 
     # Five that share a batch, if the model can: three join while two are decoded.
     prompts = [words(count, 10 + count) for count in (5, 100, 33, 1, 64)]

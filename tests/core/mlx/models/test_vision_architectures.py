@@ -13,6 +13,7 @@ import pytest
 
 from core.calls.events import GenerationResult
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.calls.scoring import Conditions, ScoreRequest
 from core.calls.witness import tokens_sha256
 from core.catalog import ModelKind
 from core.engine import Engine
@@ -200,6 +201,16 @@ def test_alone_without_an_image(pair: Pair) -> None:
     if pair.name in NOTHING_TO_SEE:
         pytest.skip("mlx-vlm is no measure here")
     pair.compare(NONE, pair.ask(NONE)[0])
+
+
+@pytest.mark.parametrize("conditions", [Conditions(), Conditions(rows=3)], ids=["alone", "three rows"])
+def test_an_answer_that_is_given_is_scored_as_the_library_writes_it(pair: Pair, conditions: Conditions) -> None:
+    wanted = pair.bare.answer(ONE)
+    answer = tuple(token for token, _ in wanted)
+    request = GenerationRequest(pair.id, ONE)
+    score = pair.engine.score(ScoreRequest(request, answer, top=1, conditions=conditions)).result(120)
+    for scored, (token, logprobs) in zip(score.tokens, wanted, strict=True):
+        assert math.isclose(scored.logprob, logprobs[token].item(), abs_tol=CLOSE), (pair.name, scored)
 
 
 def test_four_at_once(pair: Pair) -> None:
