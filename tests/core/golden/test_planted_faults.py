@@ -381,8 +381,8 @@ def test_a_planted_fault_is_noticed(
 
 
 def test_runs_without_a_fault_raise_no_alarm(run: Callable[..., Any]) -> None:
-    """One on models that are read anew, and one on models that have answered before. One of everything runs in the tests
-    of the command line."""
+    """One on models that are read anew, and one on models that have answered before. One of everything is run by the
+    command line's tests."""
     for again in range(2):
         found, parity, attempts = run("prompts/*", "ocr_text", stay=again > 0)
         assert (noticed(found, parity), found.code, parity.claimed) == (set(), ExitCode.HOLDS, 0)
