@@ -253,9 +253,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.next", "n", "next_disagreement", "Next ≠", "Go to the next disagreement", True),
         Action("golden.previous", "p", "previous_disagreement", "Previous ≠", "Go to the disagreement before", True),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
-        Action(
-            "golden.duel", "b", "duel", "Judge", "Judge the last run's answers without knowing whose they are", True
-        ),
+        Action("golden.duel", "b", "duel", "Judge", "Judge two models' answers, whose they are hidden", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
     "duel": (

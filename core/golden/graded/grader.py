@@ -79,6 +79,8 @@ class Grader:
                 return await self._ask(task)
             except EngineError as error:
                 return {"held": None, "why": error.message}
+            except OSError as error:
+                return {"held": None, "why": f"it could not be asked ({error})"}
 
     async def _ask(self, task: _Task) -> dict[str, Any]:
         leaf, text = task.leaf, task.answer.text

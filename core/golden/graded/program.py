@@ -79,8 +79,8 @@ async def _end(child: asyncio.subprocess.Process) -> None:
     """Nothing of it is left behind, nor of what it started."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    except (ProcessLookupError, PermissionError):
+        pass  # they have all ended; macOS says of those that nobody has asked after that they are not ours
     await child.wait()
 
 
