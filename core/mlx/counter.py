@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.calls.events import PromptCount, PromptTokens
@@ -79,7 +79,9 @@ class Counter:
         wanted: Callable[[], bool],
     ) -> None:
         """Tokenize a prompt without images; `done` is given the tokens, or what is wrong."""
-        self._answer(request.model, done, lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request)))
+        self._answer(
+            request.model, done, lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request, wanted))
+        )
 
     def write(
         self,
@@ -200,14 +202,15 @@ def _told(work: Callable[[], T]) -> T | EngineError:
         return GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}")
 
 
-def _tokens(request: GenerationRequest, lexicon: Lexicon) -> PromptTokens:
+def _tokens(request: GenerationRequest, wanted: Callable[[], bool], lexicon: Lexicon) -> PromptTokens:
     from core.mlx.models.spelling import find_spelling
     from core.mlx.prompt.chat_template import rendering
+    from core.mlx.prompt.token_counts import tokens_told
 
     prompt = rendering(request, lexicon)()
     tokenizer: Any = lexicon.tokenizer
-    tokens = tuple(tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
-    spell, marks = find_spelling(tokenizer), set(tokenizer.all_special_ids)
+    tokens = tuple(tokens_told(prompt, lexicon, partial(_still, wanted)))
+    spell, marks = cache(find_spelling(tokenizer)), set(tokenizer.all_special_ids)
     return PromptTokens(
         tokens, tuple(map(spell, tokens)), tuple(token in marks for token in tokens), lexicon.context_length
     )
@@ -218,5 +221,6 @@ def _text(tokens: Sequence[int], lexicon: Lexicon) -> str:
     size = len(lexicon.tokenizer)
     odd = next((token for token in tokens if not 0 <= token < size), None)
     if odd is not None:
-        raise InvalidRequest(f"{odd} is no token of {lexicon.info.id}, whose tokens are 0 to {size - 1}.", "tokens")
+        told = str(odd) if abs(odd) < 2**63 else f"A number of {len(str(abs(odd)))} digits"
+        raise InvalidRequest(f"{told} is no token of {lexicon.info.id}, whose tokens are 0 to {size - 1}.", "tokens")
     return str(lexicon.tokenizer.decode(list(tokens)))
