@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +25,19 @@ T = TypeVar("T")
 THREADS = 3
 """Prompts that are counted at once: a template that does not end holds up no other model's."""
 
-Lane = tuple[str, bool]
-"""A model, and whether its prompts are counted before they go to it: these come out in the order of coming in."""
 
+class Why(Enum):
+    """Why a prompt is counted."""
+
+    ASKED = auto()
+    CHECKED = auto()
+    """Before it goes to its model."""
+    HOPELESS = auto()
+    """The same of one that hardly fits, and takes seconds: nobody comes after it."""
+
+
+Lane = tuple[str, Why]
+"""Of a model: what is in it comes out in the order of coming in."""
 
 Work = Callable[[], Callable[[], None]]
 """Counts, and returns what answers whoever asked."""
@@ -36,8 +47,13 @@ def counts_first(request: GenerationRequest, catalog: Catalog, status: EngineSta
     """Whether a prompt is counted before its model hears of it: where that would have to be loaded, maybe in vain, and
     where the prompt hardly fits the window."""
     ready = any(model.id == request.model and model.state is ModelState.READY for model in status.models)
+    return not ready or hardly_fits(request, catalog)
+
+
+def hardly_fits(request: GenerationRequest, catalog: Catalog) -> bool:
+    """Whether a prompt is so long that its window will hardly hold it."""
     window = catalog.get(request.model).context_length
-    return not ready or (window is not None and hopeless(request.characters, window))
+    return window is not None and hopeless(request.characters, window)
 
 
 class NotWanted(Exception):
@@ -101,23 +117,27 @@ class Counter:
         needed: Callable[[], bool],
     ) -> None:
         """Count a prompt if that is still `needed` when its turn has come; `done` is given what is wrong with it, as
-        `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out."""
+        `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out.
+
+        They come out in the order of coming in, but for those that hardly fit.
+        """
 
         def work() -> Callable[[], None]:
             found = _told(lambda: self._count(request, wanted, True)) if needed() else None
             return partial(done, found if isinstance(found, EngineError) else None)
 
-        self._add((request.model, True), work)
+        hardly = hardly_fits(request, self._catalog)
+        self._add((request.model, Why.HOPELESS if hardly else Why.CHECKED), work)
 
     def checking(self, model: str) -> bool:
         """Whether there are prompts of this model that are to be checked, so that later ones come after them."""
-        lane = model, True
+        lane = model, Why.CHECKED
         with self._lock:
             return lane in self._busy or any(other == lane for other, _ in self._jobs)
 
     def _answer(self, model: str, done: Callable[[T | EngineError], None], find: Callable[[], T]) -> None:
         """Find something out when its turn has come, and give it to `done`."""
-        self._add((model, False), lambda: partial(done, _told(find)))
+        self._add((model, Why.ASKED), lambda: partial(done, _told(find)))
 
     def _add(self, lane: Lane, work: Work) -> None:
         with self._lock:

@@ -83,7 +83,8 @@ def _pieces_counted(
 ) -> int:
     def encode(piece: str) -> Any:
         still()
-        return tokenizer.backend_tokenizer.encode(piece, add_special_tokens=False)
+        # As a batch of one: only then the library lets other threads run meanwhile.
+        return tokenizer.backend_tokenizer.encode_batch([piece], add_special_tokens=False)[0]
 
     counted = 0
     for _, which in by_pieces(prompt.text, encode):
