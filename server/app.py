@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -15,7 +16,7 @@ from starlette.routing import Match
 from core.errors import EngineError, RequestCancelled
 from core.keys import KeyRing
 from core.text_safety import escaped
-from server import admin, listing, metrics, probes, rerank, tokens
+from server import admin, exchanges, listing, metrics, probes, rerank, tokens
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
 from server.follow import ClientLeft
@@ -40,8 +41,9 @@ def create_app(
     app.state.settings = settings
     app.state.record = record
     app.state.metrics = counted
+    app.state.ending = asyncio.Event()
     app.state.responses = Responses(settings)
-    for part in (probes, listing, admin, metrics, rerank, tokens, openai, anthropic):
+    for part in (probes, listing, admin, exchanges, metrics, rerank, tokens, openai, anthropic):
         app.include_router(part.router)
     keys = KeyRing(key, settings.data_dir) if key is not None else None
     app.add_middleware(Guard, keys=keys, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)
@@ -80,7 +82,8 @@ def _allow(request: Request) -> dict[str, str]:
 
 
 async def _left(request: Request, error: Exception) -> Response:
-    request.state.call.end(WireState.CANCELLED)
+    if (call := getattr(request.state, "call", None)) is not None:
+        call.end(WireState.CANCELLED)
     return Response(status_code=499)  # nobody reads it
 
 

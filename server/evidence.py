@@ -28,6 +28,8 @@ class Exchange:
     request: GenerationRequest
     body: bytes = b""
     results: list[GenerationResult] = field(default_factory=list)
+    ended: int = 0
+    """Which of all requests for an answer it was to end, counted from 1; 0 while it runs."""
 
     def __post_init__(self) -> None:
         self._asked = sum(map(_size, self.request.messages)) + len(self.request.prompt or "")
@@ -68,6 +70,7 @@ class Evidence:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
         self._on = limit > 0
+        self._ended = 0
 
     @property
     def on(self) -> bool:
@@ -102,6 +105,14 @@ class Evidence:
         self.bound()
         return exchange
 
+    def end(self, id: str) -> None:
+        """A request for an answer has ended, kept or not."""
+        with self._lock:
+            self._ended += 1
+            if (exchange := self._kept.get(id)) is not None:
+                exchange.ended = self._ended
+        self.bound()
+
     def bound(self) -> None:
         """Drop the oldest until what is left fits."""
         with self._lock:
@@ -122,6 +133,18 @@ class Evidence:
         """What is kept of a request; None where it was not kept, or has given way."""
         with self._lock:
             return self._kept.get(id)
+
+    @property
+    def ended(self) -> int:
+        """How many requests for an answer have ended, those that were not kept among them."""
+        with self._lock:
+            return self._ended
+
+    def since(self, ended: int) -> list[tuple[str, Exchange]]:
+        """What is kept of the requests that ended after the one of that number, by id, as they ended."""
+        with self._lock:
+            found = [(id, exchange) for id, exchange in self._kept.items() if exchange.ended > ended]
+        return sorted(found, key=lambda pair: pair[1].ended)
 
     @property
     def nbytes(self) -> int:

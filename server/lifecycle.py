@@ -12,6 +12,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,7 @@ class _Running:
 
     def stop(self, drain_s: float, record: WireRecord, hurry: threading.Event) -> None:
         self._server.should_exit = True
+        self._on_loop(self._app.state.ending.set)
         drained, killed = time.monotonic() + drain_s, GRACE_S
         while self.thread.is_alive() and time.monotonic() < drained and not hurry.is_set():
             self.thread.join(min(drain_s, LOOK_S))
@@ -171,11 +173,14 @@ class _Running:
             record.kill_all()  # again and again: a request may begin to generate after the first time
             self.thread.join(LOOK_S)
             killed -= LOOK_S
-        with contextlib.suppress(RuntimeError):  # it has ended, and its loop with it
-            self._loop.call_soon_threadsafe(self._cut.set)
+        self._on_loop(self._cut.set)
         self.thread.join(GIVE_UP_S)
         if self.thread.is_alive():
             log.error("The API's thread did not end within %.0f s; it is left behind.", GIVE_UP_S)
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # it has ended, and its loop with it
+            self._loop.call_soon_threadsafe(call)
 
     def _run(self) -> None:
         try:

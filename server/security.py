@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 OPEN_ROUTES = {("GET", "/health"), ("HEAD", "/health"), ("GET", "/ready"), ("HEAD", "/ready"), ("HEAD", "/")}
 """Probes: without a key they tell nothing but whether something listens and takes requests."""
 
-UNRECORDED = {*OPEN_ROUTES, ("GET", "/metrics")}
-"""What monitors ask again and again: it would push the requests that matter out of the record."""
+UNRECORDED = {*OPEN_ROUTES, ("GET", "/metrics"), ("GET", "/admin/exchanges")}
+"""What those ask who watch, again and again: it would push the requests that matter out of the record."""
 
 KEPT_BODY = 1 << 18
 """Bytes of a body that is kept as it came, as evidence."""

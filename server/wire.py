@@ -105,6 +105,8 @@ class WireCall:
         self._progress = _Progress(entered={WireState.QUEUED: self._began})
         self._kill: Callable[[], None] | None = None
         self._exchange: Exchange | None = None
+        self.answers = False
+        """Whether it asks for an answer in words."""
         self.body = b""
         """What the client sent, until it is known what it asks for."""
 
@@ -123,9 +125,18 @@ class WireCall:
         """Say what is being generated, and how to stop it from another thread. A `request` is kept as evidence."""
         self._kill = kill
         if request is not None:
+            self.answers = True
             self._exchange = self._record.evidence.open(self._entry.id, request, choices, self.body)
         self.body = b""
         self._report(model=printable(model), stream=stream)
+
+    @property
+    def now(self) -> WireEntry:
+        """The entry with the times of this moment, for any thread: while nothing happens, nothing is reported."""
+        entry, now = self._entry, time.monotonic()
+        if entry.state.over:
+            return entry
+        return replace(entry, duration_s=now - self._began, phases=self._phases(now))
 
     def kill(self) -> bool:
         """Stop the generation; False if there is none to stop."""
@@ -174,10 +185,7 @@ class WireCall:
         """Close the entry. The first end counts: what comes after it is ignored."""
         if not self._entry.state.over:
             self._report(state=state, status=self._entry.status if status is None else status, error=printable(error))
-            self._kill, self.body = None, b""
-            if self._exchange is not None:
-                self._exchange = None
-                self._record.evidence.bound()
+            self._kill, self.body, self._exchange = None, b"", None
 
     def _enter(self, state: WireState) -> None:
         """Go forward to `state`: choices of one request run side by side, so none may set the entry back."""
@@ -256,7 +264,7 @@ class WireRecord:
         """One of them as it is now; None for one that has given way."""
         with self._lock:
             call = self._live.get(id)
-            return call.entry if call is not None else self._entries.get(id)
+            return call.now if call is not None else self._entries.get(id)
 
     @property
     def live(self) -> list[WireEntry]:
@@ -301,6 +309,8 @@ class WireRecord:
             while len(self._entries) > self._limit:
                 self.evidence.forget(self._entries.popitem(last=False)[0])
             listeners = tuple(self._listeners)
+        if entry.state.over and call.answers:
+            self.evidence.end(entry.id)
         for listener in listeners:
             try:
                 listener(entry)

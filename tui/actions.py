@@ -263,12 +263,21 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("wire.keep", "o", "keep", "Keep", "Forget what was said, or keep it again"),
     ),
     "exchange": (
-        Action("exchange.chat", "r", "go_on('chat')", "To the chat", "Go on with it in the chat", True),
+        Action("exchange.chat", "r", "go_on('chat')", "Chat", "Go on with it in the chat", True),
         Action("exchange.golden", "g", "go_on('golden')", "Golden", "Make a golden prompt of it", True),
+        Action("exchange.beside", "m", "beside", "Compare", "Ask another model, side by side", True),
         Action("exchange.prompt", "p", "prompt", "Prompt", "The prompt as the model read it, and back", True),
-        Action("exchange.curl", "c", "curl", "Copy curl", "Copy the request as a curl command", True),
+        Action("exchange.witness", "w", "witness", "Witness", "What the engine says that it did, and back", True),
+        Action("exchange.curl", "c", "curl", "Curl", "Copy the request as a curl command", True),
         Action("exchange.kill", "x", "kill", "Kill", "Cancel the request", True),
         Action("exchange.close", "escape,q,enter", "close", "Close", "Close the request", True),
+    ),
+    "beside": (
+        Action("beside.model", "m", "choose", "Model", "Choose the model that is asked", True),
+        Action("beside.again", "a", "again", "Again", "Ask it once more", True),
+        Action("beside.words", "d", "words", "Words", "Which words differ, and back", True),
+        Action("beside.stop", "x", "stop", "Stop", "Stop its answer", True),
+        Action("beside.close", "escape,q", "close", "Close", "Back to the request", True),
     ),
     "text": (
         Action("text.start", "home,ctrl+a", "edit('start')", "Start", "To the beginning of the line"),
@@ -319,11 +328,24 @@ PLACES = {
     "pictures": "An image in full size",
     "api": "The API's address and programs",
     "exchange": "A request over the API",
+    "beside": "A request, asked of another model",
     "keys": "This list",
     "jump": "Jumping",
 }
 
-DIALOGUES = ("completing", "choice", "export", "question", "unsaved", "pictures", "api", "exchange", "keys", "jump")
+DIALOGUES = (
+    "completing",
+    "choice",
+    "export",
+    "question",
+    "unsaved",
+    "pictures",
+    "api",
+    "exchange",
+    "beside",
+    "keys",
+    "jump",
+)
 """Places that are open for a moment: what they do means nothing elsewhere, so that the palette has no twin of it."""
 
 STOPS = "app.stop_pane("

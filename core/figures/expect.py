@@ -34,7 +34,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Expected:
-    """What is expected of a model on `machine`; None where nothing alike was measured."""
+    """What is expected of a model on `machine`; None where nothing alike was measured. `load` is its first load."""
 
     machine: str
     decode: Estimate | None = None
@@ -49,7 +49,7 @@ class Expected:
 
     def record(self) -> dict[str, Any]:
         """As JSON values."""
-        names = {"decode_tokens_per_s": self.decode, "prefill_tokens_per_s": self.prefill, "load_s": self.load}
+        names = {"decode_tokens_per_s": self.decode, "prefill_tokens_per_s": self.prefill, "first_load_s": self.load}
         return {"machine": self.machine} | {name: vars(one) if one else None for name, one in names.items()}
 
 
@@ -96,7 +96,7 @@ def expected_figures(info: ModelInfo, measured: Sequence[Kept], machine: str, fr
         for _, kept in _by_model([one for one in measured if one.figure.machine == machine])
         if kept[-1].shape.held == shape.held and (summary := summarise(kept)) is not None
     ]
-    load = _estimate(known, shape, lambda one: one.weights, lambda told: told.load, 1)
+    load = _estimate(known, shape, lambda one: one.weights, lambda told: told.first_load, 1)
     expected = Expected(machine, load=load)
     if info.kind in (ModelKind.TEXT, ModelKind.VISION):
         expected = Expected(

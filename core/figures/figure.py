@@ -21,7 +21,8 @@ CACHED_SHARE = 8
 class Use(StrEnum):
     """What a model was used for."""
 
-    LOAD = "load"
+    LOAD = "load"  # the first one that a program makes of the model
+    RELOAD = "reload"  # one after that: libraries, and often files, are in memory already
     TEXT = "text"
     IMAGE = "image"  # an answer to a prompt with images
 
@@ -61,7 +62,8 @@ def figure_of_load(loaded: LoadedModel, machine: str, source: str) -> Figure | N
     """What a load says; None where others were at work meanwhile."""
     if not loaded.read_s:
         return None
-    return Figure(loaded.id, Use.LOAD, source, machine, loaded.precision, time.time(), load_s=loaded.read_s)
+    use = Use.LOAD if loaded.loads <= 1 else Use.RELOAD
+    return Figure(loaded.id, use, source, machine, loaded.precision, time.time(), load_s=loaded.read_s)
 
 
 def figure_of_answer(request: GenerationRequest, finished: Finished, status: EngineStatus) -> Figure | None:

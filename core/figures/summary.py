@@ -12,6 +12,7 @@ from typing import Any
 from core.figures.figure import Figure, Use
 from core.figures.store import LONG, MIDDLE, SHORT, Kept, Versions
 
+LOADS = (Use.LOAD, Use.RELOAD)
 QUARTILES_FROM = 4
 """Values from which on the spread is that of the middle half; of fewer it is their range."""
 
@@ -58,7 +59,8 @@ class Summary:
 
     Only those count that were taken with the libraries, the revision and the precision of the last one. `ttft`,
     `prefill` and `decode` are of answers alone, by length of the prompt, the first two without images; `image_ttft` is
-    with them. `together` is the rate of each of several rows, by how many they were at most: 2, 4, 8, ...
+    with them. `first_load` is of loads that were the first of the model in a program, `later_load` of those after them,
+    mostly quicker. `together` is the rate of each of several rows, by how many they were at most: 2, 4, 8, ...
     """
 
     model: str
@@ -70,7 +72,8 @@ class Summary:
     """How many of them were taken on purpose."""
     last: float
     """When the last was taken, in seconds since the epoch."""
-    load: Spread | None
+    first_load: Spread | None
+    later_load: Spread | None
     ttft: Mapping[Size, Spread]
     image_ttft: Spread | None
     prefill: Mapping[Size, Spread]
@@ -92,7 +95,8 @@ class Summary:
             "versions": vars(self.versions),
             "count": self.count,
             "of_benchmarks": self.benchmarks,
-            "load_s": plain(self.load),
+            "first_load_s": plain(self.first_load),
+            "load_s": plain(self.later_load),
             "ttft_s": {size.value: plain(one) for size, one in self.ttft.items()},
             "ttft_with_images_s": plain(self.image_ttft),
             "prefill_tokens_per_s": {size.value: plain(one) for size, one in self.prefill.items()},
@@ -113,7 +117,7 @@ def summarise(kept: Sequence[Kept]) -> Summary | None:
         return known == (last.figure.machine, last.figure.precision, last.versions.libraries, last.revision)
 
     figures = [one.figure for one in kept if alike(one)]
-    answers = [one for one in figures if one.use is not Use.LOAD]
+    answers = [one for one in figures if one.use not in LOADS]
     alone = [one for one in answers if one.rows == 1]
     text = [one for one in alone if one.use is Use.TEXT]
     peaks = [one.peak for one in answers if one.peak is not None]
@@ -125,7 +129,8 @@ def summarise(kept: Sequence[Kept]) -> Summary | None:
         count=len(figures),
         benchmarks=sum(one.benchmark for one in figures),
         last=last.figure.at,
-        load=spread(one.load_s for one in figures),
+        first_load=spread(one.load_s for one in figures if one.use is Use.LOAD),
+        later_load=spread(one.load_s for one in figures if one.use is Use.RELOAD),
         ttft=_by_size(text, lambda one: one.ttft_s),
         image_ttft=spread(one.ttft_s for one in alone if one.use is Use.IMAGE),
         prefill=_by_size(text, lambda one: one.prefill_tps),

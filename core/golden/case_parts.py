@@ -1,13 +1,32 @@
-"""Tables of a sidecar, made into what a case holds."""
+"""Tables of golden.toml and of a sidecar, made into what a suite and a case hold."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from core.golden.schema import Bounds, ControlsTable, LimitsTable, XfailTable
-from core.golden.suite import ROUTES, Control, KnownFailure, Limits, SuiteImage
+from core.calls.requests import Tool
+from core.golden.expressions import to_json
+from core.golden.nearest import did_you_mean
+from core.golden.schema import Bounds, ControlsTable, GatesTable, LimitsTable, ToolTable, XfailTable
+from core.golden.suite import ROUTES, Case, Control, Gates, KnownFailure, Limits, SuiteImage, Turn
 from core.tiers import Tier
+
+
+def gates(table: GatesTable) -> Gates:
+    by_tier = {Tier.QUICK: table.quick, Tier.FULL: table.full}
+    most = {tier: gate.max_regressions for tier, gate in by_tier.items()}
+    return Gates(
+        {tier: gate.passing for tier, gate in by_tier.items()},
+        {tier: gate.metric for tier, gate in by_tier.items()},
+        tuple(table.parity.routes),
+        table.parity.level,
+        "parity" in table.model_fields_set,
+        {tier: count for tier, count in most.items() if count is not None},
+    )
 
 
 def limits(table: LimitsTable | None) -> dict[Tier, Limits]:
@@ -40,6 +59,66 @@ def control_faults(table: ControlsTable, images: Sequence[SuiteImage], said: Cal
         yield "The control seed needs a temperature over 0: at 0 no answer depends on the seed."
     if table.seed and (said("repeats") or 1) < 2:
         yield "The control seed needs repeats = 2 at least: one seed shows nothing."
+
+
+def turn_faults(
+    turns: Sequence[Turn], tools: Sequence[Tool], controls: ControlsTable | None
+) -> Iterator[tuple[int, str]]:
+    """What is wrong with turns, each with its place."""
+    offered = [tool.name for tool in tools]
+    for index, turn in enumerate(turns):
+        for name in turn.results:
+            if name not in offered:
+                yield (
+                    index,
+                    f'It tells what "{name}" returns, which the case does not offer{did_you_mean(name, offered)}.',
+                )
+        if turn.images and controls and controls.swap:
+            yield index, "The control swap shows other images with the prompt alone: leave it out of a case like this."
+
+
+def read_tools(tables: Sequence[ToolTable]) -> tuple[tuple[Tool, ...], list[tuple[tuple[int, str], str]]]:
+    """The tools, and what is wrong with them: their place and key, and a sentence."""
+    import jsonschema
+
+    faults: list[tuple[tuple[int, str], str]] = []
+    for index, table in enumerate(tables):
+        try:
+            jsonschema.validators.validator_for(table.parameters).check_schema(table.parameters)
+        except jsonschema.SchemaError as error:
+            sentence = f"The parameters of {table.name} are no JSON schema: {error.message}."
+            faults.append(((index, "parameters"), sentence))
+    return tuple(Tool(table.name, table.description, table.parameters) for table in tables), faults
+
+
+def with_sha(case: Case) -> Case:
+    """The case with its digests: of what may change an answer, and of what may change its verdict as well."""
+    asked: list[Any] = [
+        case.id,
+        case.prompt,
+        case.system,
+        [image.sha256 for image in case.images],
+        [[tool.name, tool.description, tool.parameters] for tool in case.tools],
+        vars(case.sampling),
+        case.thinking,
+        case.seed,
+    ]
+    judged: list[Any] = [
+        {tier: to_json(expression) for tier, expression in case.expect.items()},
+        {tier: vars(limits) for tier, limits in case.limits.items()},
+        {where: vars(known) for where, known in case.xfail.items()},
+        case.controls,
+        [image.sha256 for image in case.swap],
+    ]
+    for turn in case.turns:
+        asked.append([turn.user, [image.sha256 for image in turn.images], dict(turn.results)])
+        judged.append({tier: to_json(expression) for tier, expression in turn.before.items()})
+    return replace(case, sha=digest([asked, judged]), ask_sha=digest(asked))
+
+
+def digest(content: Any) -> str:
+    """Sixteen characters that change with the content, which is made of what JSON has."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def known_failures(table: XfailTable) -> dict[str, KnownFailure]:

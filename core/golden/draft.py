@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import tomli_w
@@ -15,6 +18,8 @@ from core.calls.events import FinishReason, GenerationResult
 from core.calls.requests import GenerationRequest, Role
 from core.golden.checks import Answer, check
 from core.golden.expressions import ExpressionError, parse_expression
+from core.golden.lint import lint_folder
+from core.golden.schema import SEEDS
 from core.golden.suite import SuiteError
 
 FOLDER = "wire"
@@ -24,18 +29,55 @@ WORDS = 3
 LONGEST_SLUG = 40
 SHORTEST_WORD = 4
 HEAD = "# Made of a request over the API. The check is a proposal out of its answer: read it.\n"
+DIGEST = "# request "
+"""How the line begins that tells equal requests from others."""
+SMOKE = {"not_empty": True}
+"""What is proposed of an answer that nothing can be told from."""
+USUAL_TOKENS = 256
+"""What a suite gives an answer that says nothing of it."""
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+
+
+class NoCase(SuiteError):
+    """A request that cannot be a case; `short` says what it is, in a few words."""
+
+    def __init__(self, message: str, short: str) -> None:
+        super().__init__(message)
+        self.short = short
 
 
 def save_case(suite: Path, request: GenerationRequest, result: GenerationResult) -> str:
     """Write a case into a suite's folder, which is made where it is not there; returns the case's id.
 
-    Raises SuiteError for what is no single question or cannot be written.
+    What the linter would refuse to run is not proposed. Raises NoCase for what is no single question, or can be no case
+    that is run, and SuiteError for what cannot be written.
+    """
+    with TemporaryDirectory() as trials:
+        for number, expect in enumerate((propose(request, result), SMOKE)):
+            trial = Path(trials, str(number))
+            _write_case(trial, request, result, expect)
+            errors = [problem for problem in lint_folder(trial)[1] if not problem.warning]
+            if not errors:
+                return _write_case(suite, request, result, expect)
+    raise NoCase(f"A golden prompt of this request could not be run: {errors[0].message}", "refused by the linter")
+
+
+def digest(request: GenerationRequest) -> str:
+    """Of all that a case has of a request, whichever model was asked: equal requests have the same one.
+
+    Raises NoCase for what is no single question.
     """
     prompt, system = _question(request)
-    sidecar = _sidecar(request, system) | {"expect": propose(request, result)}
+    told = [prompt, _sidecar(request, system), request.json_schema, [image.sha256 for image in request.images]]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _write_case(suite: Path, request: GenerationRequest, result: GenerationResult, expect: Any) -> str:
+    prompt, system = _question(request)
+    sidecar = _sidecar(request, system) | _as_answered(request, result) | {"expect": expect}
     folder = suite / FOLDER
+    head = f"{HEAD}{DIGEST}{digest(request)}\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stem = _free_stem(folder, prompt)
@@ -46,11 +88,25 @@ def save_case(suite: Path, request: GenerationRequest, result: GenerationResult)
             names.append(name)
         if names:
             sidecar["images"] = names
-        write_atomically(folder / f"{stem}.toml", (HEAD + tomli_w.dumps(_without_null(sidecar))).encode())
+        write_atomically(folder / f"{stem}.toml", (head + tomli_w.dumps(_without_null(sidecar))).encode())
         write_atomically(folder / f"{stem}.txt", (prompt + "\n").encode())
     except OSError as error:
         raise SuiteError(f"The case cannot be written into {folder}: {error.strerror or error}.") from error
     return f"{FOLDER}/{stem}"
+
+
+def _as_answered(request: GenerationRequest, result: GenerationResult) -> dict[str, Any]:
+    """What the engine chose where the request left it open, so far as another answer would come of another choice."""
+    told: dict[str, Any] = {}
+    end = result.finished
+    if end is None:
+        return told
+    if request.sampling.max_tokens is None and 2 * end.usage.completion_tokens > USUAL_TOKENS:
+        told["max_tokens"] = 2 * end.usage.completion_tokens
+    drawn = end.witness.sampling if end.witness is not None else {}
+    if request.sampling.seed is None and drawn.get("temperature"):
+        told["seed"] = drawn["seed"]
+    return told
 
 
 def propose(request: GenerationRequest, result: GenerationResult) -> Any:
@@ -62,7 +118,7 @@ def propose(request: GenerationRequest, result: GenerationResult) -> Any:
             continue
         if all(one.passed for one in check(expression, Answer.of(result), request.tools)):
             return candidate
-    return {"not_empty": True}
+    return SMOKE
 
 
 def _candidates(request: GenerationRequest, result: GenerationResult) -> list[Any]:
@@ -93,15 +149,18 @@ def _telling_words(answer: str, asked: str) -> list[str]:
 
 
 def _question(request: GenerationRequest) -> tuple[str, str | None]:
-    """The prompt and the system prompt. Raises SuiteError for a conversation, or a plain prompt without a template."""
+    """The prompt and the system prompt. Raises NoCase for a conversation, or a plain prompt without a template."""
     turns = [message for message in request.messages if message.role is not Role.SYSTEM]
     if request.prompt is not None:
-        raise SuiteError("A golden prompt goes through the chat template; this is a plain completion.")
+        raise NoCase("A golden prompt goes through the chat template; this is a plain completion.", "plain completions")
     if len(turns) != 1 or turns[0].role is not Role.USER:
-        raise SuiteError(f"A golden prompt is one question; this request is a conversation of {len(turns)} messages.")
+        raise NoCase(
+            f"A golden prompt is one question; this request is a conversation of {len(turns)} messages.",
+            "conversations",
+        )
     prompt = turns[0].plain_text.strip()
     if not prompt:
-        raise SuiteError("A golden prompt has words; this request has none.")
+        raise NoCase("A golden prompt has words; this request has none.", "without words")
     systems = [message.plain_text for message in request.messages if message.role is Role.SYSTEM]
     return prompt, "\n\n".join(systems) if systems else None
 
@@ -120,7 +179,7 @@ def _sidecar(request: GenerationRequest, system: str | None) -> dict[str, Any]:
         "max_tokens": sampling.max_tokens,
         "stop": list(sampling.stop) or None,
         "thinking": request.thinking,
-        "seed": sampling.seed if sampling.seed is not None and 0 <= sampling.seed < 2**31 else None,
+        "seed": sampling.seed if sampling.seed is not None and 0 <= sampling.seed < SEEDS else None,
         "tools": tools or None,
     }
     return {name: value for name, value in told.items() if value is not None}

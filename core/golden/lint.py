@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from core.golden.checks import Answer, holds
 from core.golden.expressions import (
+    SMOKE,
     CallsTool,
     Exact,
     Expression,
@@ -60,7 +61,10 @@ def _lint_models(suite: Suite, on_disk: Collection[str]) -> Iterator[Problem]:
     if not suite.tiers:
         return
     lines = TomlLines(suite_text(file))
-    kinds = {"vision": any(case.images for case in suite.cases), "text": any(not case.images for case in suite.cases)}
+    kinds = {
+        "vision": any(case.all_images for case in suite.cases),
+        "text": any(not case.all_images for case in suite.cases),
+    }
     for tier, models in suite.tiers.items():
         both = models.vision == models.text  # one list for both kinds
         for kind, named in (("vision", models.vision), ("text", () if both else models.text)):
@@ -95,11 +99,15 @@ def _model_fault(model: str, on_disk: Collection[str]) -> str | None:
 def _lint_case(suite: Suite, case: Case) -> Iterator[Problem]:
     place = case.file.with_suffix(".toml") if case.line else case.file
     found: list[Found] = []
-    for tiers, expression in _by_expectation(case):
+    for tiers, expression in _by_expectation(case.expect):
         where = " and ".join(tiers)
         found += _lint_expression(case, where, expression)
-    found += [*_lint_order(case), *_lint_asking(case), *_lint_xfail(case)]
-    for image in (*case.images, *case.swap):
+    found += [*_lint_order(case.expect, ""), *_lint_asking(case), *_lint_xfail(case)]
+    for number, turn in enumerate(case.turns, 1):
+        for tiers, expression in _by_expectation(turn.before):
+            found += _lint_expression(case, f"{' and '.join(tiers)} in turn {number}", expression)
+        found += _lint_order(turn.before, f"in turn {number}, ")
+    for image in (*case.all_images, *case.swap):
         if not image.path.resolve().is_relative_to(suite.path.resolve()):
             found.append((f"{image.path} is outside the suite, which cannot be passed on without it.", True))
     if case.swap and {image.sha256 for image in case.swap} == {image.sha256 for image in case.images}:
@@ -107,17 +115,18 @@ def _lint_case(suite: Suite, case: Case) -> Iterator[Problem]:
     yield from (Problem(f"{case.id}: {message}", place, case.line, warning) for message, warning in found)
 
 
-def _lint_order(case: Case) -> Iterator[Found]:
+def _lint_order(expect: Mapping[Tier, Expression], where: str) -> Iterator[Found]:
     """Whether what passes the full tier passes the quick one."""
+    full, quick = (expect.get(tier, SMOKE) for tier in (Tier.FULL, Tier.QUICK))
     try:
-        world = counterexample(case.expected(Tier.FULL), case.expected(Tier.QUICK))
+        world = counterexample(full, quick)
     except TooManyLeaves as error:
-        yield f"that full implies quick was not proved: there are {error}.", True
+        yield f"{where}that full implies quick was not proved: there are {error}.", True
         return
     if world and world.certain:
-        yield f"full does not imply quick: an answer that {world} passes full and fails quick.", False
+        yield f"{where}full does not imply quick: an answer that {world} passes full and fails quick.", False
     elif world:
-        yield f"that full implies quick cannot be proved: it hangs on {_undecidable(case)}.", True
+        yield f"{where}that full implies quick cannot be proved: it hangs on {_undecidable(full, quick)}.", True
 
 
 def _lint_asking(case: Case) -> Iterator[Found]:
@@ -125,7 +134,7 @@ def _lint_asking(case: Case) -> Iterator[Found]:
     greedy = case.sampling.temperature == 0
     if greedy and case.repeats > 1:
         yield f"repeats = {case.repeats} at temperature 0 asks the same {case.repeats} times: they count once.", True
-    if case.images and not {Control.SWAP, Control.BLIND} & set(case.controls):
+    if case.all_images and not {Control.SWAP, Control.BLIND} & set(case.controls):
         yield (
             "it shows images and no control asks whether they are seen: a model that does not look may pass "
             "([controls] blind = true).",
@@ -148,12 +157,12 @@ def _lint_xfail(case: Case) -> Iterator[Found]:
     yield from found
 
 
-def _by_expectation(case: Case) -> Iterator[tuple[list[Tier], Expression]]:
+def _by_expectation(expect: Mapping[Tier, Expression]) -> Iterator[tuple[list[Tier], Expression]]:
     """The expectations that were written, each once, with the tiers that they hold for."""
-    pending = list(case.expect)
+    pending = list(expect)
     while pending:
-        same = [tier for tier in pending if case.expect[tier] == case.expect[pending[0]]]
-        yield same, case.expect[pending[0]]
+        same = [tier for tier in pending if expect[tier] == expect[pending[0]]]
+        yield same, expect[pending[0]]
         pending = [tier for tier in pending if tier not in same]
 
 
@@ -240,7 +249,7 @@ def _tool_fault(case: Case, leaf: CallsTool) -> str | None:
     return None
 
 
-def _undecidable(case: Case) -> str:
+def _undecidable(full: Expression, quick: Expression) -> str:
     """The patterns and schemas of both expectations, of whose relations nothing is known."""
-    every = [*leaves(case.expected(Tier.FULL)), *leaves(case.expected(Tier.QUICK))]
+    every = [*leaves(full), *leaves(quick)]
     return ", ".join(dict.fromkeys(describe(leaf) for leaf in every if not isinstance(leaf, Word | Exact)))

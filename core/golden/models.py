@@ -36,7 +36,7 @@ def from_disk(catalog: Catalog, settings: Settings) -> Chooser:
             raise ModelBroken(f"{own}, chosen for the {setting} tier, cannot be used: {problem}.")
 
     def choose(case: Case, tier: Tier, named: TierModels) -> Choice:
-        images = bool(case.images)
+        images = bool(case.all_images)
         own = settings.quick_model if tier is Tier.QUICK else settings.full_model
         wanted = named.vision if images else named.text
         if not wanted:
@@ -68,7 +68,7 @@ def from_server(model_ids: Iterable[str], known: Mapping[str, ModelInfo], own: M
             )
 
     def choose(case: Case, tier: Tier, named: TierModels) -> Choice:
-        images = bool(case.images)
+        images = bool(case.all_images)
         wanted = named.vision if images else named.text
         first = [own[tier]] if tier in own and (served[own[tier]].images or not images) else []
         for model_id in (*first, *wanted):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
 
+from core.golden.baselines.standing import Baseline
 from core.golden.parity import ENGINE, Parity
 from core.golden.rates import CaseRate, Metric, case_rates, is_greedy
-from core.golden.results import Attempt, Status, Verdict
+from core.golden.results import Attempt, Status, Verdict, several_models
 from core.golden.suite import Gates
 from core.golden.verdict import NOT_JUDGED
 from core.tiers import Tier
@@ -48,9 +49,25 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Group:
+    """The cases of a tier, or of one model on it where several answer each case (else `model` is ""): how many held in
+    every try, of how many that were judged, and what they come to by the tier's metric."""
+
+    tier: Tier
+    model: str
+    held: int
+    judged: int
+    value: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "value": round(self.value, 4)}
+
+
+@dataclass(frozen=True)
 class Outcome:
     """`verdicts` counts all attempts, `tiers` and `controls` each their own; `rates` are of the cases that were judged,
-    and `values` what they come to on each tier by its metric, 0 to 1. `reasons` say what does not hold, `notes` what
+    and `values` what they come to on each tier by its metric, 0 to 1. `groups` are what a gate is held against each.
+    `reasons` say what does not hold, `notes` what
     should be known beside; both are for a person.
     """
 
@@ -60,15 +77,11 @@ class Outcome:
     controls: Mapping[Verdict, int]
     rates: tuple[CaseRate, ...]
     values: Mapping[Tier, float]
+    groups: tuple[Group, ...]
     shared: int
     """Cases of the full tier that were not asked there, because the quick tier's model stands for it as well."""
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
-
-    def held(self, tier: Tier) -> tuple[int, int]:
-        """How many cases of a tier held in every try, of how many that were judged."""
-        mine = [rate for rate in self.rates if rate.tier == tier]
-        return sum(rate.passes == rate.tries for rate in mine), len(mine)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -78,6 +91,7 @@ class Outcome:
             "controls": _by_name(self.controls),
             "rates": [rate.to_json() for rate in self.rates],
             "values": {tier.value: round(value, 4) for tier, value in self.values.items()},
+            "groups": [group.to_json() for group in self.groups],
             "shared": self.shared,
             "reasons": list(self.reasons),
             "notes": list(self.notes),
@@ -96,9 +110,10 @@ def outcome(
     left_out: LeftOut | None = None,
     strict: bool = False,
     interrupted: bool = False,
+    baseline: Baseline | None = None,
 ) -> Outcome:
     """Weigh a run. `strict` makes failures of what was skipped, passed unexpectedly, could show nothing, or is declared
-    by the suite and was left out."""
+    by the suite and was left out. `baseline` is how it stands to the accepted answers, if there are any."""
     tiers = {
         tier: Counter(item.verdict for item in attempts if item.tier == tier and item.control is None) for tier in Tier
     }
@@ -106,12 +121,15 @@ def outcome(
     controls = Counter(item.verdict for item in attempts if item.control is not None)
     rates = case_rates(attempts)
     values = {tier: value for tier in Tier if (value := _value(tier, rates, gates)) is not None}
+    groups = tuple(_groups(attempts, rates, gates))
     missing = list(_missing(left_out or LeftOut()))
-    failures = [*_failures(tiers, rates, values, controls, gates)]
+    failures = [*_failures(attempts, groups, gates)]
+    if idle := controls[Verdict.FAIL]:
+        failures.append(f"{_count(idle, 'control')} failed: a pass there does not show what it should.")
     if strict:
         failures += [*_strictly(verdicts, controls), *missing]
     errors = [*_errors(verdicts)] + ([] if interrupted else [*_unanswered(tiers)])
-    parts = [*_parity_reasons(parity)]
+    parts = [*_parity_reasons(parity), *(baseline.breaks if baseline else ())]
     if interrupted:
         code = ExitCode.INTERRUPTED
     elif failures:
@@ -123,10 +141,11 @@ def outcome(
     stopped = ["The run was stopped; this is what was done."] if interrupted else []
     notes = [*([] if strict else missing), *_notes(attempts, rates, parity)]
     if left_out and left_out.cases:
-        notes.append(f"{_count(left_out.cases, 'case')} of the suite were not asked (--case).")
+        notes.append(f"{_count(left_out.cases, 'case')} of the suite were not asked (--case or --failed).")
+    notes += baseline.notes if baseline else ()
     twice = {item.case for item in attempts if item.same_as is not None and item.control is None}
     reasons = (*stopped, *failures, *errors, *parts)
-    return Outcome(code, verdicts, tiers, controls, tuple(rates), values, len(twice), reasons, tuple(notes))
+    return Outcome(code, verdicts, tiers, controls, tuple(rates), values, groups, len(twice), reasons, tuple(notes))
 
 
 def _value(tier: Tier, rates: Sequence[CaseRate], gates: Gates) -> float | None:
@@ -136,26 +155,29 @@ def _value(tier: Tier, rates: Sequence[CaseRate], gates: Gates) -> float | None:
     return sum(mine) / len(mine) if mine else None
 
 
-def _failures(
-    tiers: Mapping[Tier, Counter[Verdict]],
-    rates: Sequence[CaseRate],
-    values: Mapping[Tier, float],
-    controls: Counter[Verdict],
-    gates: Gates,
-) -> Iterator[str]:
-    for tier, counts in tiers.items():
-        answered = counts.total() - counts[Verdict.SKIP] - counts[Verdict.ERROR]
+def _groups(attempts: Sequence[Attempt], rates: Sequence[CaseRate], gates: Gates) -> Iterator[Group]:
+    """A group for each tier that was asked, or for each model on it."""
+    matrix = several_models(attempts)
+    for tier, model in dict.fromkeys((Tier(one.tier), one.model_id if matrix else "") for one in attempts):
+        mine = [rate for rate in rates if rate.tier == tier and model in ("", rate.model)]
+        held = sum(rate.passes == rate.tries for rate in mine)
+        yield Group(tier, model, held, len(mine), _value(tier, mine, gates) or 0.0)
+
+
+def _failures(attempts: Sequence[Attempt], groups: Iterable[Group], gates: Gates) -> Iterator[str]:
+    for group in groups:
+        tier, where = group.tier, f"the {group.tier} tier" + (f" by {group.model}" if group.model else "")
+        mine = [one for one in attempts if one.tier == tier and group.model in ("", one.model_id)]
+        told = [one.verdict for one in mine if one.control is None]
+        answered = sum(verdict not in (Verdict.SKIP, Verdict.ERROR) for verdict in told)
         wanted, metric = gates.passing.get(tier, 1.0), gates.metrics.get(tier, Metric())
-        if answered and not counts[Verdict.PASS]:
-            yield f"Nothing passed on the {tier} tier, of {answered} answers."
-        elif tier in values and values[tier] < wanted - 1e-9:
-            mine = [rate for rate in rates if rate.tier == tier]
-            failed = sum(rate.passes < rate.tries for rate in mine)
+        if answered and Verdict.PASS not in told:
+            yield f"Nothing passed on {where}, of {answered} answers."
+        elif group.judged and group.value < wanted - 1e-9:
             by = "" if metric == Metric() else f" by {metric}"
             gate = "" if wanted == 1.0 else f", below the gate of {wanted:.0%}"
-            yield f"{failed} of {_count(len(mine), 'case')} failed on the {tier} tier: {values[tier]:.0%}{by}{gate}."
-    if idle := controls[Verdict.FAIL]:
-        yield f"{_count(idle, 'control')} failed: a pass there does not show what it should."
+            failed = group.judged - group.held
+            yield f"{failed} of {_count(group.judged, 'case')} failed on {where}: {group.value:.0%}{by}{gate}."
 
 
 def _strictly(verdicts: Mapping[Verdict, int], controls: Mapping[Verdict, int]) -> Iterator[str]:

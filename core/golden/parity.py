@@ -73,10 +73,10 @@ def compare_routes(attempts: Iterable[Attempt], gates: Gates, *, own: bool = Fal
     are held against their witnesses, and their prompts against the first route's; their answers are not compared.
     """
     came = [attempt for attempt in attempts if attempt.status is Status.OK and attempt.same_as is None]
-    groups: dict[tuple[str, str, int, str | None], list[Attempt]] = {}
+    groups: dict[tuple[str, str, str, int, str | None], list[Attempt]] = {}
     for attempt in came:
         if attempt.route in gates.parity_routes:
-            key = (attempt.case, attempt.tier, attempt.repeat, attempt.control)
+            key = (attempt.case, attempt.tier, attempt.model_id, attempt.repeat, attempt.control)
             groups.setdefault(key, []).append(attempt)
     pairs = [(first, other) for first, *others in groups.values() for other in others]
     found = [difference for pair in pairs for difference in _differences(*pair, gates.parity_level)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -11,7 +12,7 @@ from core.catalog import ModelInfo, fingerprint, short
 from core.golden.models import Choice, Chooser
 from core.golden.nearest import did_you_mean
 from core.golden.rates import Metric
-from core.golden.suite import Case, Control, Suite, SuiteError, SuiteImage, TierModels
+from core.golden.suite import Case, Control, Suite, SuiteError, SuiteImage, TierModels, Turn
 from core.media.images import ImageData
 from core.tiers import Tier
 
@@ -26,12 +27,16 @@ CONTEXT = 4096
 class RunOptions:
     """What a run was asked for.
 
-    `cases` are globs on case ids (none: all cases); `repeats`, `seed` and `metric` stand in for the suite's when given.
-    `isolated` asks for times of a model alone: one attempt at a time, one model in memory.
+    `cases` are globs on case ids (none: all cases), and `ids`, where it is given, leaves only those of them. Each of
+    `models` is asked every case; without any, the tiers say who answers. `repeats`, `seed` and `metric` stand in for
+    the suite's when given. `isolated` asks for times of a model alone: one attempt at a time, one model in memory.
     """
 
     routes: tuple[str, ...] = ("in-process",)
     cases: tuple[str, ...] = ()
+    ids: tuple[str, ...] | None = None
+    models: tuple[str, ...] = ()
+    tiers: tuple[Tier, ...] = tuple(Tier)
     repeats: int | None = None
     seed: int | None = None
     controls: bool = True
@@ -45,7 +50,8 @@ class Planned:
     """One attempt to come. `model` None means that it is skipped, for the reason in `skip`.
 
     `same_as` is the index of another attempt that asks the same model the same: it is asked once, for both tiers.
-    `fingerprint` tells the model's files apart from others of its name; "" for one that is not on this disk.
+    `fingerprint` tells the model's files apart from others of its name; "" for one that is not on this disk. `wanted`
+    is the id of the model that was asked for by name.
     """
 
     index: int
@@ -59,12 +65,19 @@ class Planned:
     skip: str = ""
     same_as: int | None = None
     fingerprint: str = ""
+    wanted: str = ""
+
+    @property
+    def place(self) -> tuple[str, Tier, str, str]:
+        """What a case's attempts have in common with its controls: case, tier, route, model."""
+        return self.case.id, self.tier, self.route, self.model.id if self.model else self.wanted
 
     @property
     def key(self) -> str:
         """What makes it the same attempt in a resumed run: all that may change the answer."""
-        model = f"{self.model.id}@{self.fingerprint}" if self.model else ""
-        shown = ",".join(image.sha256[:16] for image in self.images)
+        model = f"{self.model.id}@{self.fingerprint}" if self.model else self.wanted
+        turns = (image for turn in self.case.turns for image in self.images_of(turn))
+        shown = ",".join(image.sha256[:16] for image in (*self.images, *turns))
         control, count = self.control or "", str(self.repeat)
         return "|".join(
             (self.case.id, self.case.ask_sha, self.tier, model, self.route, count, str(self.seed), control, shown)
@@ -81,13 +94,17 @@ class Planned:
             case _:
                 return self.case.images
 
+    def images_of(self, turn: Turn) -> tuple[SuiteImage, ...]:
+        """What the model is shown in a later turn."""
+        return () if self.control is Control.BLIND else turn.images
+
     @property
     def system(self) -> str | None:
         """The system prompt that is sent."""
         return None if self.control is Control.NO_SYSTEM else self.case.system
 
     def messages(self, *images: ImageData) -> tuple[Message, ...]:
-        """What is sent, with the images that have been read."""
+        """What is sent first, with the images that have been read."""
         system = (Message.text(Role.SYSTEM, self.system),) if self.system else ()
         return (*system, Message.text(Role.USER, self.case.prompt, *images))
 
@@ -150,8 +167,9 @@ def answering(suite: Suite, choose: Chooser) -> dict[tuple[str, Tier], str]:
     return {place: model.id for place, model in chosen.items() if model is not None}
 
 
-def _chosen(suite: Suite, case: Case, tier: Tier, choose: Chooser) -> Choice:
-    return choose(case, tier, suite.tiers.get(tier, TierModels()))
+def _chosen(suite: Suite, case: Case, tier: Tier, choose: Chooser, wanted: str = "") -> Choice:
+    named = TierModels((wanted,), (wanted,)) if wanted else suite.tiers.get(tier, TierModels())
+    return choose(case, tier, named)
 
 
 def make_plan(
@@ -166,16 +184,16 @@ def make_plan(
 
     Raises SuiteError when no case matches, one is not asked often enough for the metric, or there is no such metric.
     """
-    cases = select(suite.cases, options.cases)
+    cases = select(suite.cases, options.cases, options.ids)
     suite = with_metric(suite, options.metric)
     _check_repeats(cases, suite, options)
     attempts: list[Planned] = []
     prints: dict[str, str] = {}
     for case in cases:
         before: dict[str, int] = {}
-        for tier in Tier:
-            choice = _chosen(suite, case, tier, choose)
-            found = list(_attempts(case, tier, choice, options, len(attempts)))
+        for tier, wanted in itertools.product(options.tiers, options.models or ("",)):
+            choice = _chosen(suite, case, tier, choose, wanted)
+            found = list(_attempts(case, tier, choice, options, len(attempts), wanted))
             if choice.model is not None:
                 twin = before.setdefault(choice.model.id, len(attempts))
                 shift = None if twin == len(attempts) else len(attempts) - twin
@@ -203,7 +221,7 @@ def with_metric(suite: Suite, metric: str | None) -> Suite:
 
 def _check_repeats(cases: Iterable[Case], suite: Suite, options: RunOptions) -> None:
     """A chance of k tries needs k tries."""
-    for tier in Tier:
+    for tier in options.tiers:
         metric = suite.gates.metrics.get(tier, Metric())
         for case in cases:
             repeats = case.repeats if options.repeats is None else options.repeats
@@ -214,22 +232,30 @@ def _check_repeats(cases: Iterable[Case], suite: Suite, options: RunOptions) -> 
                 )
 
 
-def select(cases: Sequence[Case], globs: Iterable[str]) -> list[Case]:
-    """The cases whose id matches one of the globs, wholly or in its last part; all without globs. Raises SuiteError."""
+def select(cases: Sequence[Case], globs: Iterable[str], ids: Collection[str] | None = None) -> list[Case]:
+    """The cases whose id matches one of the globs, wholly or in its last part; all without globs. With `ids`, only
+    those of them. Raises SuiteError when there is none."""
     patterns = list(globs)
-    found = [case for case in cases if not patterns or any(_matches(case.id, pattern) for pattern in patterns)]
+    found = [case for case in cases if not patterns or any(matches(case.id, pattern) for pattern in patterns)]
+    if found and ids is not None:
+        found = [case for case in found if case.id in ids]
+        if not found:
+            raise SuiteError(f"None of these cases is meant: {', '.join(sorted(ids)) or 'none at all'}.")
     if not found:
         near = did_you_mean(patterns[0], [case.id for case in cases]) if patterns else ""
         raise SuiteError(f"No case matches {' or '.join(patterns) or 'everything'}{near}.")
     return found
 
 
-def _matches(case_id: str, pattern: str) -> bool:
+def matches(case_id: str, pattern: str) -> bool:
+    """Whether a glob fits an id, wholly or in its last part, with or without what stands behind #."""
     name = case_id.rsplit("/", 1)[-1]
     return any(fnmatchcase(part, pattern) for part in (case_id, name, case_id.split("#")[0], name.split("#")[0]))
 
 
-def _attempts(case: Case, tier: Tier, choice: Choice, options: RunOptions, start: int) -> Iterator[Planned]:
+def _attempts(
+    case: Case, tier: Tier, choice: Choice, options: RunOptions, start: int, wanted: str
+) -> Iterator[Planned]:
     controls: list[Control | None] = [None, *(case.controls if options.controls else ())]
     base = case.seed if options.seed is None else options.seed
     repeats = case.repeats if options.repeats is None else options.repeats
@@ -237,7 +263,9 @@ def _attempts(case: Case, tier: Tier, choice: Choice, options: RunOptions, start
     for control in controls:
         for route in options.routes:
             for repeat in range(repeats if control is None else 1):
-                yield Planned(index, case, tier, route, repeat, base + repeat, choice.model, control, choice.reason)
+                yield Planned(
+                    index, case, tier, route, repeat, base + repeat, choice.model, control, choice.reason, wanted=wanted
+                )
                 index += 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,8 @@ class Metric:
 
 @dataclass(frozen=True)
 class CaseRate:
-    """One case on one tier: `passes` of `tries`, each a seed of its own, or one for a greedy case however often asked.
+    """One case on one tier, asked of one model: `passes` of `tries`, each a seed of its own, or one for a greedy case
+    however often asked.
 
     A try passes if it passes on every route. `low` and `high` are the 95 % interval of the rate (Wilson 1927).
     """
@@ -64,14 +65,15 @@ class CaseRate:
     greedy: bool
     one_answer: bool
     """Whether several seeds gave one answer."""
+    model: str = ""
 
     @property
     def low(self) -> float:
-        return _wilson(self.passes, self.tries)[0]
+        return wilson(self.passes, self.tries)[0]
 
     @property
     def high(self) -> float:
-        return _wilson(self.passes, self.tries)[1]
+        return wilson(self.passes, self.tries)[1]
 
     def value(self, metric: Metric) -> float:
         """What the case counts. A greedy one is sure of its answer: it counts the same by every metric."""
@@ -81,6 +83,7 @@ class CaseRate:
         return {
             "case": self.case,
             "tier": self.tier,
+            "model": self.model,
             "passes": self.passes,
             "tries": self.tries,
             "interval": None if self.greedy else [round(self.low, 4), round(self.high, 4)],
@@ -90,21 +93,29 @@ class CaseRate:
 
 def case_rates(attempts: Iterable[Attempt]) -> list[CaseRate]:
     """The rates of all cases that were judged, controls and expected failures left out, in the attempts' order."""
-    groups: dict[tuple[str, str], list[Attempt]] = {}
+    groups: dict[tuple[str, str, str], list[Attempt]] = {}
     for attempt in attempts:
         if attempt.control is None and attempt.verdict in (Verdict.PASS, Verdict.FAIL):
-            groups.setdefault((attempt.case, attempt.tier), []).append(attempt)
-    return [_rate(case, tier, group) for (case, tier), group in groups.items()]
+            groups.setdefault((attempt.case, attempt.tier, attempt.model_id), []).append(attempt)
+    return [_rate(*place, group) for place, group in groups.items()]
 
 
-def _rate(case: str, tier: str, attempts: list[Attempt]) -> CaseRate:
+def _rate(case: str, tier: str, model: str, attempts: Sequence[Attempt]) -> CaseRate:
+    greedy = all(is_greedy(attempt) for attempt in attempts)
+    tries = tries_of(attempts)
+    passes = sum(all(one.verdict is Verdict.PASS for one in group) for group in tries.values())
+    said = {(one.answer, repr(one.tool_calls)) for one in attempts}
+    return CaseRate(case, tier, passes, len(tries), greedy, len(tries) > 1 and len(said) == 1, model)
+
+
+def tries_of(attempts: Sequence[Attempt]) -> dict[int, list[Attempt]]:
+    """The attempts at one case by try: a repeat each, or all in one where nothing is drawn. A try has several attempts
+    where there were several routes."""
     greedy = all(is_greedy(attempt) for attempt in attempts)
     tries: dict[int, list[Attempt]] = {}
     for attempt in attempts:
         tries.setdefault(0 if greedy else attempt.repeat, []).append(attempt)
-    passes = sum(all(one.verdict is Verdict.PASS for one in group) for group in tries.values())
-    said = {(one.answer, repr(one.tool_calls)) for one in attempts}
-    return CaseRate(case, tier, passes, len(tries), greedy, len(tries) > 1 and len(said) == 1)
+    return tries
 
 
 def is_greedy(attempt: Attempt) -> bool:
@@ -117,7 +128,8 @@ def is_greedy(attempt: Attempt) -> bool:
     )
 
 
-def _wilson(passes: int, tries: int) -> tuple[float, float]:
+def wilson(passes: int, tries: int) -> tuple[float, float]:
+    """The 95 % interval of the rate behind so many passes of so many tries (Wilson 1927)."""
     rate, square = passes / tries, Z * Z / tries
     middle = (rate + square / 2) / (1 + square)
     reach = Z / (1 + square) * math.sqrt(rate * (1 - rate) / tries + square / (4 * tries))

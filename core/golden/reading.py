@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import tomllib
@@ -14,26 +12,34 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from core.calls.requests import Sampling, Tool
-from core.errors import InvalidImage
-from core.golden.case_parts import control_faults, declared_controls, known_failures, limits
-from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression, to_json
+from core.calls.requests import Sampling
+from core.golden import case_images
+from core.golden.case_parts import (
+    control_faults,
+    declared_controls,
+    digest,
+    gates,
+    known_failures,
+    limits,
+    read_tools,
+    turn_faults,
+    with_sha,
+)
+from core.golden.expressions import OPERATORS, Expression, ExpressionError, parse_expression
 from core.golden.faults import sentence
 from core.golden.nearest import did_you_mean
-from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, Sidecar
-from core.golden.suite import Case, Gates, Problem, Suite, SuiteError, SuiteImage, TierModels
+from core.golden.schema import CaseKeys, CaseTable, GoldenToml, KindTable, Knobs, Sidecar, TurnTable
+from core.golden.suite import Case, Problem, Suite, SuiteError, SuiteImage, TierModels, Turn
 from core.golden.toml_lines import TomlLines
-from core.media.images import read_image
+from core.golden.variables import combinations, faults, filled
 from core.regular_files import read_text
 from core.tiers import Tier
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".gif")
-"""In any case: cameras write .JPG."""
-NOT_SHOWN = (".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".svg", ".jxl", ".jp2", ".ico", ".pdf", ".psd")
-"""Pictures that are not read."""
 KEYS = (*Knobs.model_fields, *CaseKeys.model_fields)
 SAMPLED = ("top_p", "top_k", "seed")
 """Keys that nothing hangs on where the likeliest token is taken each time."""
+VARIED = ("system", "images", "expect")
+"""Keys in which variables stand for their values, as they do in the prompt."""
 NOT_PROMPTS = "accepted"
 """The folder of accepted answers; it and folders that begin with . or _ hold no prompts."""
 
@@ -113,14 +119,10 @@ class _Reader:
             cases.extend(self._cases(prompt))
         if not prompts:
             self._fault("There is no .txt file in the suite: each prompt is one.", self.folder)
-        cases = [self._with_sha(self._with_swap(case, cases)) for case in cases]
+        cases = [with_sha(self._with_swap(case, cases)) for case in cases]
         self.silent.append((self.defaults, document, ("defaults",)))
         if cases and not any(not problem.warning for problem in self.problems):
             self._tell_of_unheard()
-        if golden.gates.quick.max_regressions is not None or golden.gates.full.max_regressions is not None:
-            line = document.lines.line(("gates", "full", "max_regressions"))
-            message = "max_regressions is not applied: a run is not compared with an earlier one."
-            self.problems.append(Problem(message, golden_toml, line, warning=True))
         suite = Suite(
             name=self.folder.resolve().name,
             path=self.folder,
@@ -130,14 +132,8 @@ class _Reader:
                 for tier, table in ((Tier.QUICK, golden.tiers.quick), (Tier.FULL, golden.tiers.full))
                 if table != KindTable()
             },
-            gates=Gates(
-                {Tier.QUICK: golden.gates.quick.passing, Tier.FULL: golden.gates.full.passing},
-                {Tier.QUICK: golden.gates.quick.metric, Tier.FULL: golden.gates.full.metric},
-                tuple(golden.gates.parity.routes),
-                golden.gates.parity.level,
-                "parity" in golden.gates.model_fields_set,
-            ),
-            sha=_sha([document.values, [(case.id, case.sha) for case in cases]]),
+            gates=gates(golden.gates),
+            sha=digest([document.values, [(case.id, case.sha) for case in cases]]),
         )
         return suite, list(dict.fromkeys(self.problems))
 
@@ -219,7 +215,7 @@ class _Reader:
             return
         stem = file.relative_to(self.folder).with_suffix("").as_posix()
         if not sidecar.case:
-            yield self._case(stem, file, prompt, document, (), sidecar, sidecar)
+            yield from self._filled_cases(stem, file, prompt, document, (), sidecar, sidecar)
         self.silent.append((sidecar, document, ()))
         seen: set[str] = set()
         for index, table in enumerate(sidecar.case):
@@ -228,7 +224,35 @@ class _Reader:
                 continue
             seen.add(table.id)
             self.silent.append((table, document, ("case", index)))
-            yield self._case(f"{stem}#{table.id}", file, prompt, document, ("case", index), sidecar, table)
+            at = ("case", index)
+            yield from self._filled_cases(f"{stem}#{table.id}", file, prompt, document, at, sidecar, table)
+
+    def _filled_cases(
+        self,
+        case_id: str,
+        file: Path,
+        prompt: str,
+        document: _Document,
+        at: tuple[str | int, ...],
+        sidecar: Sidecar,
+        table: CaseKeys,
+    ) -> Iterator[Case]:
+        """A case for each combination of the variables' values; one where there are none."""
+        self.heard |= {(id(table), "vars"), (id(sidecar), "vars")}
+        variables = {**(sidecar.vars or {}), **(table.vars or {})}
+        texts = [getattr(one, key) for one in (table, sidecar) for key in VARIED]
+        texts += [turn.model_dump() for one in (table, sidecar) for turn in one.turns or ()]
+        line = document.lines.line((*at, "vars") if at and table.vars else ("vars",))
+        for message, warning in faults(variables, prompt, *texts):
+            self.problems.append(Problem(message, document.file, line, warning=warning))
+        try:
+            found = combinations(variables)
+        except ValueError as error:
+            self._fault(f"{case_id}: {error}.", document.file, line)
+            return
+        for name, values in found:
+            joined = f"{case_id}{',' if at else '#'}{name}" if name else case_id
+            yield self._case(joined, file, filled(prompt, values), document, at, sidecar, table, values)
 
     def _case(
         self,
@@ -239,8 +263,10 @@ class _Reader:
         at: tuple[str | int, ...],
         sidecar: Sidecar,
         table: CaseKeys,
+        values: Mapping[str, str],
     ) -> Case:
-        """One case; `at` is where its table stands in the sidecar, () for a sidecar without [[case]]."""
+        """One case; `at` is where its table stands in the sidecar, () for a sidecar without [[case]]. `values` are
+        those of its variables, which the prompt has already."""
 
         def said(key: str) -> Any:
             """What the case, else the sidecar, else [defaults] says."""
@@ -249,19 +275,21 @@ class _Reader:
                 if value is not None:
                     idle = key in SAMPLED and said("temperature") == 0
                     (self.idle if idle else self.heard).add((id(level), key))
-                    return value
+                    return filled(value, values) if key in VARIED else value
             return None
 
         def place(key: str) -> tuple[str | int, ...]:
             return (*at, key) if getattr(table, key) is not None else (key,)
 
-        expect = self._expect(document, sidecar.expect, ("expect",))
-        own = self._expect(document, table.expect, (*at, "expect")) if isinstance(table, CaseTable) else {}
+        expect = self._expect(document, filled(sidecar.expect, values), ("expect",))
+        mine = filled(table.expect, values)
+        own = self._expect(document, mine, (*at, "expect")) if isinstance(table, CaseTable) else {}
         self.heard.add((id(table), "expect"))
         if expect.keys() - own.keys():
             self.heard.add((id(sidecar), "expect"))
         expect |= own
         images = self._images(file, document, said("images"), place("images"))
+        turns, expect = self._turns(file, document, said("turns") or [], place("turns"), expect, values)
         controls = said("controls")
         swap: tuple[SuiteImage, ...] = ()
         if controls and controls.swap:
@@ -269,9 +297,15 @@ class _Reader:
                 self.swap_wanted.add(case_id)
             else:
                 swap = self._images(file, document, controls.swap, (*place("controls"), "swap"))
+        shown = (*images, *(image for turn in turns for image in turn.images))
         if controls is not None:
-            for fault in control_faults(controls, images, said):
+            for fault in control_faults(controls, shown, said):
                 self._fault(fault, document.file, document.lines.line(place("controls")))
+        tools, problems = read_tools(said("tools") or [])
+        for (index, key), message in problems:
+            self._fault(message, document.file, document.lines.line((*place("tools"), index, key)))
+        for index, message in turn_faults(turns, tools, controls):
+            self._fault(message, document.file, document.lines.line((*place("turns"), index)))
         xfail = said("xfail")
         return Case(
             id=case_id,
@@ -280,7 +314,8 @@ class _Reader:
             prompt=prompt.strip(),
             system=said("system"),
             images=images,
-            tools=self._tools(document, said("tools") or [], place("tools")),
+            turns=turns,
+            tools=tools,
             sampling=Sampling(
                 temperature=said("temperature"),
                 top_p=said("top_p"),
@@ -324,54 +359,39 @@ class _Reader:
             found.update({Tier(key): expression} if by_tier else dict.fromkeys(Tier, expression))
         return found
 
+    def _turns(
+        self,
+        prompt: Path,
+        document: _Document,
+        tables: Sequence[TurnTable],
+        at: tuple[str | int, ...],
+        first: dict[Tier, Expression],
+        values: Mapping[str, str],
+    ) -> tuple[tuple[Turn, ...], dict[Tier, Expression]]:
+        """The turns after the prompt, and what is expected of the last answer. `first` is what is of the first."""
+        turns: list[Turn] = []
+        expected = first
+        for index, table in enumerate(tables):
+            named = filled(table.images or [], values)
+            images = self._images(prompt, document, named, (*at, index, "images"))
+            user = None if table.user is None else filled(table.user, values).strip()
+            turns.append(Turn(user, images, filled(table.results or {}, values), expected))
+            expected = self._expect(document, filled(table.expect, values), (*at, index, "expect"))
+        return tuple(turns), expected
+
     def _images(
         self, prompt: Path, document: _Document, named: list[str] | None, path: tuple[str | int, ...]
     ) -> tuple[SuiteImage, ...]:
         """The images that the case names, else the one of the prompt's stem."""
+        line = document.lines.line(path) if named is not None else None
         if named is None:
-            near = [file for file in sorted(prompt.parent.iterdir()) if file.stem.lower() == prompt.stem.lower()]
-            beside = [file for file in near if file.stem == prompt.stem and file.suffix.lower() in IMAGE_ENDINGS]
-            for file in near:
-                why = ""
-                if file.suffix.lower() in NOT_SHOWN:
-                    why = f"{file.suffix[1:].upper()} is not read. Convert it to PNG or JPEG"
-                elif file.suffix.lower() in IMAGE_ENDINGS and file not in beside:
-                    why = f"its name is not {prompt.stem}, to the letter"
-                if why:
-                    message = f"{file.name} lies beside the prompt and is not shown: {why}."
-                    self.problems.append(Problem(message, prompt, warning=True))
-            if len(beside) > 1:
-                names = " and ".join(image.name for image in beside)
-                self._fault(f"{names} both belong to this prompt: name the images in a sidecar.", prompt)
-            return tuple(filter(None, (self._image(image, prompt, None) for image in beside[:1])))
-        line = document.lines.line(path)
-        folder = document.file.parent
-        images = (self._image(folder / Path(name).expanduser(), document.file, line) for name in named)
-        return tuple(filter(None, images))
-
-    def _image(self, image: Path, file: Path, line: int | None) -> SuiteImage | None:
-        image = Path(os.path.normpath(image))
-        if not image.is_file():
-            near = [other.name for other in image.parent.glob("*") if other.suffix.lower() in IMAGE_ENDINGS]
-            self._fault(f"There is no image {image}{did_you_mean(image.name, near)}.", file, line)
-            return None
-        try:
-            data = read_image(image)
-        except InvalidImage as error:
-            self._fault(str(error), file, line)
-            return None
-        return SuiteImage(image, data.sha256, data.width, data.height)
-
-    def _tools(self, document: _Document, tables: Sequence[Any], path: tuple[str | int, ...]) -> tuple[Tool, ...]:
-        import jsonschema
-
-        for index, table in enumerate(tables):
-            try:
-                jsonschema.validators.validator_for(table.parameters).check_schema(table.parameters)
-            except jsonschema.SchemaError as error:
-                line = document.lines.line((*path, index, "parameters"))
-                self._fault(f"The parameters of {table.name} are no JSON schema: {error.message}.", document.file, line)
-        return tuple(Tool(table.name, table.description, table.parameters) for table in tables)
+            images, problems = case_images.beside(prompt)
+            self.problems += problems
+        else:
+            images = [document.file.parent / Path(name).expanduser() for name in named]
+        found = [case_images.read(image, prompt if named is None else document.file, line) for image in images]
+        self.problems += [one for one in found if isinstance(one, Problem)]
+        return tuple(one for one in found if isinstance(one, SuiteImage))
 
     # -- once all cases are known ------------------------------------------------------------------------------------
 
@@ -388,27 +408,3 @@ class _Reader:
             return case
         pool = list(choices.values())
         return replace(case, swap=tuple(pool[index % len(pool)] for index in range(len(case.images))))
-
-    def _with_sha(self, case: Case) -> Case:
-        asked = [
-            case.id,
-            case.prompt,
-            case.system,
-            [image.sha256 for image in case.images],
-            [[tool.name, tool.description, tool.parameters] for tool in case.tools],
-            vars(case.sampling),
-            case.thinking,
-            case.seed,
-        ]
-        judged = [
-            {tier: to_json(expression) for tier, expression in case.expect.items()},
-            {tier: vars(limits) for tier, limits in case.limits.items()},
-            {where: vars(known) for where, known in case.xfail.items()},
-            case.controls,
-            [image.sha256 for image in case.swap],
-        ]
-        return replace(case, sha=_sha([asked, judged]), ask_sha=_sha(asked))
-
-
-def _sha(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -7,9 +7,9 @@ from typing import Any
 
 from core.calls.events import RATE_TOKENS, GenerationResult, Timing, Usage
 from core.calls.witness import calls_sha256, message_sha256, text_sha256, tools_sha256
-from core.catalog import ModelInfo
 from core.errors import EngineError
 from core.golden.checks import final_answer
+from core.golden.conversation import Conversation
 from core.golden.plan import Planned
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.verdict import CACHED, WARM_SHARE
@@ -29,8 +29,9 @@ class Circumstances:
     precision: str = ""
 
 
-def answered(planned: Planned, run: str, result: GenerationResult, around: Circumstances) -> Attempt:
-    """The record of an answer that came, not judged yet."""
+def answered(planned: Planned, run: str, said: Conversation, around: Circumstances) -> Attempt:
+    """The record of an answer that came, not judged yet: the last of a conversation, with those before it."""
+    result = said.results[-1]
     finished = result.finished
     assert finished is not None, "a generation that ends without an error ends with Finished"
     usage, witness = finished.usage, finished.witness
@@ -41,29 +42,47 @@ def answered(planned: Planned, run: str, result: GenerationResult, around: Circu
         **common,
         status=Status.OK,
         verdict=Verdict.FAIL,
-        sent=_sent(planned),
+        sent=_sent(planned, said),
         witness=witness.to_json() if witness else None,
         came={
             "text_sha256": text_sha256(result.text),
             "thinking_sha256": text_sha256(result.thinking),
             "calls_sha256": calls_sha256((call.name, call.arguments) for call in result.tool_calls),
         },
-        answer=final_answer(result.text),
-        reasoning=result.thinking or None,
-        tool_calls=tuple(
-            {"name": call.name, "arguments": call.arguments if call.parsed is None else call.parsed}
-            for call in result.tool_calls
-        ),
-        finish=finished.said or finished.reason.value,
-        usage={
-            "prompt": usage.prompt_tokens,
-            "completion": usage.completion_tokens,
-            "cached": usage.cached_tokens,
-            "image": usage.image_tokens,
-            "thinking": usage.thinking_tokens,
-        },
+        turns=tuple(_came(earlier) | {"finish": _finish(earlier)} for earlier in said.results[:-1]),
+        **_came(result),
+        finish=_finish(result),
+        usage=_usage(usage),
         perf=_perf(finished.timing, usage, around, claimed=witness is None),
     )
+
+
+def _came(result: GenerationResult) -> dict[str, Any]:
+    """What was said."""
+    calls = (
+        {"name": call.name, "arguments": call.arguments if call.parsed is None else call.parsed}
+        for call in result.tool_calls
+    )
+    return {
+        "answer": final_answer(result.text),
+        "reasoning": result.thinking or None,
+        "tool_calls": tuple(calls),
+    }
+
+
+def _finish(result: GenerationResult) -> str:
+    finished = result.finished
+    return (finished.said or finished.reason.value) if finished else ""
+
+
+def _usage(usage: Usage) -> dict[str, int]:
+    return {
+        "prompt": usage.prompt_tokens,
+        "completion": usage.completion_tokens,
+        "cached": usage.cached_tokens,
+        "image": usage.image_tokens,
+        "thinking": usage.thinking_tokens,
+    }
 
 
 def failed(planned: Planned, run: str, error: EngineError) -> Attempt:
@@ -105,22 +124,27 @@ def _common(planned: Planned, run: str) -> dict[str, Any]:
         "route": planned.route,
         "repeat": planned.repeat,
         "control": planned.control.value if planned.control else None,
-        "model": _model(planned.model, planned.fingerprint) if planned.model else {},
+        "model": _model(planned),
         "same_as": None if planned.same_as is None else attempt_id(run, planned.same_as),
     }
 
 
-def _model(model: ModelInfo, fingerprint: str) -> dict[str, Any]:
+def _model(planned: Planned) -> dict[str, Any]:
+    model = planned.model
+    if model is None:
+        return {"id": planned.wanted} if planned.wanted else {}
     return {
         "id": model.id,
         "revision": model.revision,
         "quant": model.quantisation,
-        "fingerprint": fingerprint or None,
+        "fingerprint": planned.fingerprint or None,
     }
 
 
-def _sent(planned: Planned) -> dict[str, Any]:
-    """What the request said; None is the model's own."""
+def _sent(planned: Planned, said: Conversation) -> dict[str, Any]:
+    """What the last request said; None is the model's own."""
+    reached = planned.case.turns[: len(said.results) - 1]
+    images = (*planned.images, *(image for turn in reached for image in planned.images_of(turn)))
     sampling = planned.case.sampling
     return {
         "seed": planned.seed,
@@ -130,9 +154,9 @@ def _sent(planned: Planned) -> dict[str, Any]:
         "max_tokens": sampling.max_tokens,
         "stop": list(sampling.stop),
         "thinking": planned.case.thinking,
-        "messages": [message_sha256(one) for one in planned.messages()],
+        "messages": [message_sha256(one) for one in said.messages],
         "tools_sha256": tools_sha256(planned.case.tools),
-        "images": [{"sha": image.sha256, "w": image.width, "h": image.height} for image in planned.images],
+        "images": [{"sha": image.sha256, "w": image.width, "h": image.height} for image in images],
     }
 
 

@@ -46,13 +46,17 @@ def rejudge(suite: Suite, planned: Collection[str], kept: Sequence[Attempt]) -> 
         elif attempt.status is not Status.OK:
             now[attempt.key] = attempt
         else:
-            same = (attempt.case, attempt.tier, attempt.route)
-            shown = [one for one in now.values() if one.control is None and (one.case, one.tier, one.route) == same]
-            now[attempt.key] = weigh(_planned(case, attempt), attempt, shown)
+            shown = [one for one in now.values() if one.control is None and _same(one, attempt)]
+            now[attempt.key] = weigh(as_planned(case, attempt), attempt, shown)
     judged = [attempt for attempt in mine if attempt.key in now]
     flips = [Flip(one, now[one.key]) for one in judged if one.verdict is not now[one.key].verdict]
     attempts = tuple(now[one.key] for one in judged)
     return Rejudged(attempts, tuple(flips), tuple(other), len(wanted - {one.key for one in mine}))
+
+
+def _same(one: Attempt, other: Attempt) -> bool:
+    """Whether both are of one case, asked of one model in one way."""
+    return (one.case, one.tier, one.route, one.model_id) == (other.case, other.tier, other.route, other.model_id)
 
 
 def _asks(case: Case, attempt: Attempt) -> bool:
@@ -63,7 +67,7 @@ def _asks(case: Case, attempt: Attempt) -> bool:
     return attempt.control != Control.SWAP or [item["sha"] for item in attempt.sent.get("images", ())] == swapped
 
 
-def _planned(case: Case, attempt: Attempt) -> Planned:
+def as_planned(case: Case, attempt: Attempt) -> Planned:
     """As much of the plan as a verdict is told from."""
     control = Control(attempt.control) if attempt.control else None
     return Planned(0, case, Tier(attempt.tier), attempt.route, attempt.repeat, 0, None, control)

@@ -58,7 +58,8 @@ class Attempt:
     verdict is not a plain pass. `key` identifies the attempt across resumed runs. `witness` is what the engine told of
     it (`core.calls.witness`); without one, as from a server that is none of ours, what was `sent` is only claimed.
     `same_as` is the id of the attempt whose answer this is: one model stands for both tiers, and was asked once.
-    `came` holds the digests of what came, to the letter.
+    `came` holds the digests of what came, to the letter. Of a case of several turns, `answer` and all that goes with it
+    is the last, and `turns` are the answers before it: `answer`, `reasoning`, `tool_calls`, `finish`.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Attempt:
     verdict: Verdict
     model: Mapping[str, Any] = field(default_factory=dict)
     control: str | None = None
+    turns: tuple[Mapping[str, Any], ...] = ()
     sent: Mapping[str, Any] = field(default_factory=dict)
     witness: Mapping[str, Any] | None = None
     same_as: str | None = None
@@ -91,6 +93,16 @@ class Attempt:
     def claimed(self) -> bool:
         """Whether only the request says what was done for the answer."""
         return self.status is Status.OK and self.witness is None
+
+    @property
+    def model_id(self) -> str:
+        """The model that answered; "" where none did."""
+        return str(self.model.get("id", ""))
+
+    @property
+    def said(self) -> str:
+        """The answer, and below it the calls as a program would write them; "" for nothing."""
+        return said(self.answer, self.tool_calls)
 
     def to_json(self) -> dict[str, Any]:
         """The record as one JSON object."""
@@ -124,9 +136,16 @@ class Attempt:
             "status": Status(record["status"]),
             "verdict": Verdict(record["verdict"]),
             "tool_calls": tuple(record["tool_calls"]),
+            "turns": tuple({**turn, "tool_calls": tuple(turn["tool_calls"])} for turn in record.get("turns", ())),
             "checks": checks,
         }
         return cls(**values | changes)
+
+
+def said(answer: str, calls: Iterable[Mapping[str, Any]]) -> str:
+    """An answer as one text, with its calls below it, each with `name` and `arguments`."""
+    made = (f"{call['name']}({json.dumps(call['arguments'], ensure_ascii=False)})" for call in calls)
+    return "\n".join(filter(None, (answer.strip(), *made)))
 
 
 class RunBusy(EngineError):
@@ -167,7 +186,7 @@ class RunFolder:
     @classmethod
     def open(cls, runs: Path, name: str) -> RunFolder:
         """The folder of a run by its name, or the latest for "last", to be read; see `take`. Raises NoSuchRun."""
-        names = sorted(path.parent.name for path in runs.glob("*/run.json"))
+        names = run_names(runs)
         if name == "last" and names:
             name = names[-1]
         try:
@@ -224,6 +243,18 @@ class RunFolder:
             found[attempt.key] = attempt
         return list(found.values())
 
+    def as_planned(self) -> list[Attempt]:
+        """The attempts of the plan that have ended, in its order; others were overtaken when the run was resumed.
+        Raises NoSuchRun."""
+        places = {key: place for place, key in enumerate(self.header.get("planned", ()))}
+        return sorted((one for one in self.attempts() if one.key in places), key=lambda one: places[one.key])
+
+    @property
+    def suite(self) -> Path | None:
+        """The folder of the suite that was asked, which may have moved since; None where the record names none."""
+        path = (self.header.get("suite") or {}).get("path")
+        return Path(path) if path else None
+
     def append(self, attempt: Attempt) -> None:
         """Add an attempt. Raises OSError when the disk is full."""
         if self._file is None:
@@ -249,6 +280,28 @@ class RunFolder:
         draft = self.path / "run.json.new"
         draft.write_text(json.dumps(self.header, indent=2) + "\n", encoding="utf-8")
         os.replace(draft, self.path / "run.json")
+
+
+def several_models(attempts: Iterable[Attempt]) -> bool:
+    """Whether several models answered one case on one tier, so that results are told by model."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in attempts:
+        found.setdefault((one.case, one.tier), set()).add(one.model_id)
+    return any(len(models) > 1 for models in found.values())
+
+
+def latest_of(runs: Path, suite: Path | None, before: str = "") -> RunFolder | None:
+    """The latest run of a suite that answered anything, before the one of a name; None where there is none."""
+    for name in reversed([name for name in run_names(runs) if not before or name < before]):
+        run = RunFolder.open(runs, name)
+        if run.suite == suite and run.attempts():
+            return run
+    return None
+
+
+def run_names(runs: Path) -> list[str]:
+    """The names of the runs that are kept, the latest last."""
+    return sorted(path.parent.name for path in runs.glob("*/run.json"))
 
 
 def document(header: Mapping[str, Any], attempts: Iterable[Attempt], parity: Sequence[Mapping[str, Any]]) -> str:

@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from core.calls.events import GenerationResult, TextDelta
-from core.calls.requests import GenerationRequest
+from core.calls.requests import GenerationRequest, Message
 from core.catalog import ModelInfo
 from core.errors import EngineError
+from core.golden.conversation import Conversation, following, stuck
 from core.golden.plan import Plan, Planned, Stage
 from core.golden.progress import (
     AnswerDelta,
@@ -154,8 +155,7 @@ class GoldenRun:
         return [self._ended[own.index] for own in self._own(planned) if own.index in self._ended]
 
     def _own(self, control: Planned) -> list[Planned]:
-        same = (control.case.id, control.tier, control.route)
-        return [one for one in self.plan.attempts if one.control is None and (one.case.id, one.tier, one.route) == same]
+        return [one for one in self.plan.attempts if one.control is None and one.place == control.place]
 
     @property
     def _run_id(self) -> str:
@@ -216,10 +216,10 @@ class GoldenRun:
                 if model.error is not None:
                     raise model.error
                 self._starts(planned)
-                result = await self._answer(planned)
+                said = await self._converse(planned)
                 peak = self.engine.status().peak_memory if self.engine else None
                 around = Circumstances(loaded, model.load_s if loaded else 0.0, peak, model.precision)
-                record = answered(planned, self._run_id, result, around)
+                record = answered(planned, self._run_id, said, around)
             except EngineError as error:
                 record = failed(planned, self._run_id, error)
         if planned.control is not None:  # it is held against the case's own attempts, once they have ended
@@ -230,9 +230,22 @@ class GoldenRun:
         for one in self._with_twins(planned):
             self.listener(AttemptStarted(one))
 
-    async def _answer(self, planned: Planned) -> GenerationResult:
+    async def _converse(self, planned: Planned) -> Conversation:
+        """Ask the prompt, and then each turn that can follow the answer before it."""
+        messages = planned.messages(*(read_image(image.path) for image in planned.images))
+        results = [await self._answer(planned, messages)]
+        for turn in planned.case.turns:
+            if stuck(turn, [call.name for call in results[-1].tool_calls]):
+                break
+            shown = [read_image(image.path) for image in planned.images_of(turn)]
+            messages = (*messages, *following(turn, results[-1], shown))
+            results.append(await self._answer(planned, messages))
+        return Conversation(messages, tuple(results))
+
+    async def _answer(self, planned: Planned, messages: tuple[Message, ...]) -> GenerationResult:
         result = GenerationResult()
-        async with aclosing(self.routes[planned.route].stream(request_for(planned))) as events:  # type: ignore[type-var]
+        request = request_for(planned, messages)
+        async with aclosing(self.routes[planned.route].stream(request)) as events:  # type: ignore[type-var]
             async for event in events:
                 result.add(event)
                 if isinstance(event, TextDelta):
@@ -251,14 +264,13 @@ class GoldenRun:
         self.listener(AttemptFinished(planned, attempt))
 
 
-def request_for(planned: Planned) -> GenerationRequest:
-    """What is sent for an attempt, on every route. Raises InvalidImage when an image has vanished."""
+def request_for(planned: Planned, messages: tuple[Message, ...]) -> GenerationRequest:
+    """What is sent for an answer of an attempt, on every route."""
     assert planned.model is not None, "an attempt without a model is skipped, not sent"
     case = planned.case
-    images = [read_image(image.path) for image in planned.images]
     return GenerationRequest(
         model=planned.model.id,
-        messages=planned.messages(*images),
+        messages=messages,
         tools=case.tools,
         sampling=replace(case.sampling, seed=planned.seed),
         thinking=case.thinking,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from core.golden.rates import Metric
 
@@ -15,6 +15,10 @@ def _one_or_more(value: Any) -> Any:
 
 Texts = Annotated[list[str], BeforeValidator(_one_or_more)]
 """A list of texts; a single text stands for a list of one."""
+
+
+SEEDS = 2**63 - 1000
+"""A seed is less: the protocols take 63 bits, and each repeat adds 1."""
 
 
 class _Table(BaseModel):
@@ -30,7 +34,7 @@ class Knobs(_Table):
     max_tokens: int | None = Field(default=None, ge=1)
     stop: Texts | None = None
     thinking: bool | None = None
-    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    seed: int | None = Field(default=None, ge=0, lt=SEEDS)
     repeats: int | None = Field(default=None, ge=1, le=1000)
 
 
@@ -98,11 +102,44 @@ class XfailTable(_Table):
     anthropic: Known = None
 
 
-class CaseKeys(Knobs):
-    """What both a sidecar and a [[case]] may say; the case has the last word."""
+class TurnTable(_Table):
+    """A question, or what tools return; `expect` is of the answer to it."""
 
+    user: str | None = Field(default=None, min_length=1)
+    images: Texts | None = None
+    results: dict[str, str] | None = Field(default=None, min_length=1)
+    expect: Any = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> TurnTable:
+        if (self.user is None) == (self.results is None):
+            raise ValueError("a turn has either user, a question, or results, what tools return")
+        if self.images is not None and self.user is None:
+            raise ValueError("images go with a question: name them beside user")
+        return self
+
+
+def _values(value: Any) -> Any:
+    """The values of a variable as texts; a single one stands for a list of one."""
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(one, str | int | float) for one in values):
+        raise ValueError("a variable is a text, a number, or a list of them")
+    texts = [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+    if len(set(texts)) < len(texts):
+        raise ValueError("a value comes twice")
+    return texts
+
+
+Variable = Annotated[list[str], BeforeValidator(_values)]
+
+
+class CaseKeys(Knobs):
+    """What both a sidecar and a [[case]] may say; the case has the last word, of variables for each by itself."""
+
+    vars: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Variable] | None = None
     system: str | None = None
     images: Texts | None = None
+    turns: list[TurnTable] | None = None
     tools: list[ToolTable] | None = None
     expect: Any = None
     limits: LimitsTable | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.calls.requests import Sampling, Tool
 from core.errors import EngineError
-from core.golden.expressions import SMOKE, Expression
+from core.golden.expressions import SMOKE, AllOf, CallsTool, Expression
 from core.golden.rates import Metric
 from core.tiers import Tier
 
@@ -85,8 +85,32 @@ class KnownFailure:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """What follows an answer: a question with its images, or what the tools return that the answer has called, by name.
+
+    `before` is what the answer must be that it follows, on each tier.
+    """
+
+    user: str | None = None
+    images: tuple[SuiteImage, ...] = ()
+    results: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[Tier, Expression] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What is sent, for a person to read."""
+        return self.user or "\n".join(f"{name} returns {value}" for name, value in self.results.items())
+
+    def expected_before(self, tier: Tier) -> Expression:
+        """What the tier expects of the answer that it follows: calls of its tools, or any answer, where nothing was
+        written."""
+        calls = tuple(CallsTool(name, {}, only=False) for name in self.results)
+        return self.before.get(tier, AllOf(calls) if calls else SMOKE)
+
+
+@dataclass(frozen=True)
 class Case:
-    """One prompt with what is expected of the answer.
+    """One prompt with what is expected of the answer; where `turns` follow the prompt, `expect` is of the last answer.
 
     `id` is the prompt file's path in the suite without its ending, plus `#` and the [[case]]'s id where there are
     several. `sha` changes with anything that may change the answer or its verdict, `ask_sha` with what may change the
@@ -100,6 +124,7 @@ class Case:
     prompt: str
     system: str | None = None
     images: tuple[SuiteImage, ...] = ()
+    turns: tuple[Turn, ...] = ()
     tools: tuple[Tool, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     thinking: bool | None = None
@@ -113,6 +138,11 @@ class Case:
     swap: tuple[SuiteImage, ...] = ()
     sha: str = ""
     ask_sha: str = ""
+
+    @property
+    def all_images(self) -> tuple[SuiteImage, ...]:
+        """The images of all turns."""
+        return (*self.images, *(image for turn in self.turns for image in turn.images))
 
     def expected(self, tier: Tier) -> Expression:
         """What the tier expects; a non-empty answer where nothing was written."""
@@ -129,14 +159,16 @@ class TierModels:
 
 @dataclass(frozen=True)
 class Gates:
-    """What each tier must reach, and the routes that must agree, and in what. `parity_declared` says that the suite
-    asks for it itself."""
+    """What each tier must reach, how many cases of it may regress, and the routes that must agree, and in what.
+    `max_regressions` lacks tiers of which the suite says nothing; `parity_declared` says that the suite asks for parity
+    itself."""
 
     passing: Mapping[Tier, float] = field(default_factory=dict)
     metrics: Mapping[Tier, Metric] = field(default_factory=dict)
     parity_routes: tuple[str, ...] = ROUTES
     parity_level: str = "text"
     parity_declared: bool = False
+    max_regressions: Mapping[Tier, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

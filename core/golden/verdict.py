@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from core.calls.events import FinishReason
 from core.golden.checks import Answer, Call, Check, check, holds
+from core.golden.conversation import stuck
 from core.golden.expressions import AllOf, Answered, AnyOf, Expression, Leaf, Not, describe, leaves
 from core.golden.patterns import CannotJudge
 from core.golden.plan import Planned
@@ -37,21 +38,43 @@ def weigh(planned: Planned, record: Attempt, shown: Sequence[Attempt] = ()) -> A
     a control is held against."""
     if record.status is not Status.OK:
         return record
-    expected = planned.case.expected(planned.tier)
+    expected, broken = _expected(planned, record)
     answer = as_answer(record)
-    checks = check(expected, answer, planned.case.tools)
+    checks = (*check(expected, answer, planned.case.tools), *broken, *_earlier(planned, record))
     if planned.control is None:
         checks += tuple(_limits(planned.case.limits.get(planned.tier, Limits()), record))
         verdict, why = _verdict(planned, checks, answer)
     elif planned.control is Control.SEED:
         verdict, why = _seed_verdict(record, shown)
     else:
-        verdict, why = _control_verdict(planned.control, expected, answer, shown)
+        wanted = AnyOf(()) if broken else expected  # nothing holds of an answer that was never asked for
+        verdict, why = _control_verdict(planned.control, wanted, answer, shown)
     return replace(record, checks=checks, verdict=verdict, why=why)
 
 
+def _expected(planned: Planned, record: Attempt) -> tuple[Expression, tuple[Check, ...]]:
+    """What the answer must be, and a check that fails where the conversation ended before its last turn: the answer is
+    that to an earlier one then."""
+    case, reached = planned.case, len(record.turns)
+    if reached >= len(case.turns):
+        return case.expected(planned.tier), ()
+    turn = case.turns[reached]
+    why = stuck(turn, [str(call["name"]) for call in record.tool_calls]) or "the conversation ended there"
+    return turn.expected_before(planned.tier), (Check("turns", {"turns": len(case.turns) + 1}, False, (), (why,)),)
+
+
+def _earlier(planned: Planned, record: Attempt) -> Iterator[Check]:
+    """The checks of the answers before the last, named after their turn. They tell no places: those of the last answer
+    alone are shown in a text."""
+    for number, (turn, came) in enumerate(zip(planned.case.turns, record.turns, strict=False), 1):
+        answer = as_answer(replace(record, **came))
+        for one in check(turn.expected_before(planned.tier), answer, planned.case.tools):
+            failed = tuple(f"turn {number}: {phrase}" for phrase in one.failed)
+            yield replace(one, name=f"turn {number}: {one.name}", hits=(), failed=failed)
+
+
 def as_answer(record: Attempt) -> Answer:
-    """What is judged of a record."""
+    """What is judged of a record: its last answer."""
     reason = record.finish or ""
     known = reason in list(FinishReason)
     calls = (

@@ -21,7 +21,7 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from core.errors import HubBroken
-from core.hub.sentences import told
+from core.hub.sentences import no_such_proxy, told
 
 PROGRAM = "mlx-assay"
 REPLY_BYTES = 32_000_000
@@ -104,7 +104,10 @@ def _whole(response: Any) -> Any:
 def _make_client() -> httpx2.Client:
     from huggingface_hub.utils._http import hf_request_event_hook  # what its own factory installs; it has no other name
 
-    return _Client(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=None)
+    try:
+        return _Client(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=None)
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:  # the proxies of the environment
+        raise no_such_proxy(error) from error
 
 
 _set_up = threading.Lock()

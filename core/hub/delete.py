@@ -75,6 +75,12 @@ def _downloads(settings: Settings, model_id: str, revision: str | None) -> tuple
     )
 
 
+def _ended_with(settings: Settings, deletion: Deletion) -> set[str]:
+    """Keys of the downloads that a deletion ends: of a whole model those, too, that began since it was planned."""
+    begun = () if deletion.commits else _downloads(settings, deletion.id, None)
+    return {*deletion.downloads, *begun}
+
+
 def _of_cache(stored: Stored, revision: str | None, downloads: tuple[str, ...]) -> Deletion:
     if stored.folder.is_symlink():
         raise InvalidRequest(
@@ -136,7 +142,7 @@ def delete(settings: Settings, deletion: Deletion, loaded: frozenset[str] = froz
             shutil.rmtree(deletion.folder)
         if not deletion.commits:
             shutil.rmtree(cache / ".locks" / deletion.folder.name, ignore_errors=True)
-        for key in deletion.downloads:
+        for key in _ended_with(settings, deletion):
             remove_record(settings, key)
     except OSError as error:
         place = error.filename or deletion.folder
@@ -170,5 +176,5 @@ def refuse_in_use(settings: Settings, deletion: Deletion, loaded: frozenset[str]
     snapshots = [place for commit in commits for place in deletion.folder.glob(f"snapshots/{commit}")]
     if deletion.id in loaded or any(map(is_held, (deletion.folder, *snapshots))):
         raise ModelInUse(f"{deletion.id} is loaded, here or by another program. Unload it first, then delete it.")
-    if any(is_running(settings, key) for key in deletion.downloads):
+    if any(is_running(settings, key) for key in _ended_with(settings, deletion)):
         raise ModelInUse(f"{deletion.id} is being downloaded. Pause or cancel the download first, then delete it.")

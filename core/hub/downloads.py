@@ -17,9 +17,19 @@ from huggingface_hub import is_offline_mode
 from core.catalog.places import cache_folder
 from core.errors import EngineError, HubError, HubNotFound, HubOffline, ModelInUse, ended
 from core.hub.cache import is_whole
+from core.hub.fetch import FULL, unwritten
 from core.hub.job import Job, Stopped, throw_away
 from core.hub.progress import Progress, Stage
-from core.hub.records import Record, alone, has_record, is_running, read_records, remove_record, write_record
+from core.hub.records import (
+    Record,
+    alone,
+    has_record,
+    is_running,
+    read_records,
+    records_folder,
+    remove_record,
+    write_record,
+)
 from core.hub.repository import check_id, check_revision
 from core.settings import Settings
 
@@ -212,13 +222,20 @@ class Downloads:
         except EngineError as error:
             self._fail(job, error)
         except OSError as error:
-            self._fail(job, HubError(f"{key} could not be downloaded: {ended(_reason(error))}"))
+            if error.errno in FULL:
+                self._fail(job, unwritten(error, job.record.blobs, job.record.blobs))
+            else:
+                self._fail(job, HubError(f"{key} could not be downloaded: {ended(_reason(error))}"))
         except Exception as error:
             log.exception("the download of %s", key)
             self._fail(job, HubError(f"{key} could not be downloaded: {type(error).__name__}: {ended(error)}"))
 
     def _keep(self, job: Job, record: Record) -> None:
-        write_record(self.settings, dataclasses.replace(record, problem="", goes_on=self._goes_on))
+        try:
+            write_record(self.settings, dataclasses.replace(record, problem="", goes_on=self._goes_on))
+        except OSError as error:
+            folder = records_folder(self.settings)
+            raise unwritten(error, folder, folder) from error
         job.kept = True
 
     def _note(self, job: Job, goes_on: bool) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import httpx2
 from huggingface_hub import is_offline_mode
@@ -20,6 +20,7 @@ from huggingface_hub import is_offline_mode
 from core.catalog.places import DRAFT
 from core.errors import DiskFull, EngineError, HubBroken, HubBusy, HubError, HubOffline, ended
 from core.hub import client
+from core.hub.disk import free_room
 from core.hub.repository import RemoteFile
 from core.hub.sentences import told
 from core.sizes import readable_size
@@ -31,6 +32,11 @@ TRIES = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 16.0
 PATIENCE_S = 600.0
 """The longest that a busy Hub is waited for without asking the user."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What writing to a disk without room raises."""
+
+
+T = TypeVar("T")
 
 
 class Watch(Protocol):
@@ -120,11 +126,27 @@ def _fill(model_id: str, commit: str, file: RemoteFile, draft: BinaryIO, digest:
         if tries >= TRIES or (isinstance(failure, HubBusy) and failure.retry_after_s > PATIENCE_S):
             raise failure
         if isinstance(failure, HubBusy):
-            wait = max(failure.retry_after_s, FIRST_PAUSE_S)
-            watch.pause(wait, f"the Hub is busy and takes requests again in {wait:.0f} s")
+            _wait_for(failure, watch)
         else:
             watch.pause(min(FIRST_PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S), "the connection broke off")
     return digest
+
+
+def ask_patiently(ask: Callable[[], T], watch: Watch) -> T:
+    """What `ask` returns; a busy Hub is waited for as it is for a file. Raises HubError, and what `watch` raises."""
+    for _ in range(TRIES - 1):
+        try:
+            return ask()
+        except HubBusy as busy:
+            if busy.retry_after_s > PATIENCE_S:
+                raise
+            _wait_for(busy, watch)
+    return ask()
+
+
+def _wait_for(busy: HubBusy, watch: Watch) -> None:
+    wait = max(busy.retry_after_s, FIRST_PAUSE_S)
+    watch.pause(wait, f"the Hub is busy and takes requests again in {wait:.0f} s")
 
 
 def _may_pass(failure: HubError) -> bool:
@@ -184,16 +206,16 @@ def _write(draft: BinaryIO, piece: bytes) -> None:
         try:
             rest = rest[draft.write(rest) :]
         except OSError as error:
-            raise _unwritten(error, Path(draft.name)) from error
+            raise unwritten(error, Path(draft.name), Path(draft.name).parent) from error
 
 
-def _unwritten(error: OSError, place: Path) -> EngineError:
-    """Why a draft cannot be written, as a sentence: it is no fault of the Hub's, and trying again would not help."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+def unwritten(error: OSError, place: Path, folder: Path) -> EngineError:
+    """Why a place in a folder cannot be written: it is no fault of the Hub's, and trying again would not help."""
+    if error.errno not in FULL:
         return EngineError(f"{place} cannot be written: {ended(error.strerror or error)}")
-    free = shutil.disk_usage(place.parent).free
+    free = free_room(folder)
     return DiskFull(
-        f"The disk of {place.parent} is full ({readable_size(free)} free). What has been fetched is kept: make room, "
+        f"The disk of {folder} is full ({readable_size(free)} free). What has been fetched is kept: make room, "
         "then go on with the download."
     )
 

@@ -14,7 +14,7 @@ from huggingface_hub import is_offline_mode
 
 from core.errors import DiskFull, HubNotFound
 from core.hub.cache import blob_lock, publish, repository_folder, whole_here
-from core.hub.fetch import draft_of, fetch
+from core.hub.fetch import ask_patiently, draft_of, fetch
 from core.hub.progress import FileProgress, Progress, Speed, Stage
 from core.hub.records import Record
 from core.hub.repository import RemoteFile, read_repository, wanted
@@ -59,7 +59,8 @@ class Job:
         with self._lock:
             files = tuple(FileProgress(f.name, self._have.get(f.digest, 0), f.size) for f in self.record.files)
             speed = self._speed.now() if self.stage is Stage.RUNNING else 0.0
-            record, waiting = self.record, self._waits[-1] if self._waits and self.stage is Stage.RUNNING else ""
+            at_work = self.stage in (Stage.LOOKING, Stage.RUNNING)
+            record, waiting = self.record, self._waits[-1] if self._waits and at_work else ""
         return Progress(
             key=record.key,
             id=record.id,
@@ -115,7 +116,7 @@ class Job:
             with self._lock:
                 self.record = dataclasses.replace(asked, commit=here[0], files=here[1])
             return
-        found = read_repository(asked.id, asked.revision)
+        found = ask_patiently(lambda: read_repository(asked.id, asked.revision), self)
         files = wanted(found.files, asked.everything)
         if not files:
             raise HubNotFound(no_weights(asked.id, found.files))

@@ -1,5 +1,7 @@
 """Unfinished downloads, kept as one JSON file each in data_dir/downloads, so that they are found again after a restart.
 
+Each cache folder has its own: a model may be on its way into several.
+
 A record says what is fetched and at which commit: it is that commit that is gone on with, whatever has come to the
 Hub's main branch meanwhile. How much is there is told by the cache's own files.
 """
@@ -7,6 +9,7 @@ Hub's main branch meanwhile. How much is there is told by the cache's own files.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -28,6 +31,9 @@ from core.hub.unfinished import RECORDS
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
+
+KEY_SHOWN = 120
+"""Of a key in the name of its file; a revision's may be longer than any name."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,10 @@ def records_folder(settings: Settings) -> Path:
 
 
 def _file(settings: Settings, key: str) -> Path:
-    return records_folder(settings) / f"{quote(key, safe='')}.json"
+    """Where a download into the cache that holds now is written down: its key, as far as a file's name may go, and a
+    digest of the key and the cache."""
+    digest = hashlib.sha256(f"{cache_folder(settings).resolve()}\0{key}".encode()).hexdigest()
+    return records_folder(settings) / f"{quote(key, safe='')[:KEY_SHOWN]}.{digest[:16]}.json"
 
 
 def write_record(settings: Settings, record: Record) -> None:
@@ -108,11 +117,13 @@ def read_records(settings: Settings) -> list[Record]:
     found, cache = [], cache_folder(settings)
     for file in sorted(records_folder(settings).glob("*.json")):
         try:
-            found.append(_read(json.loads(file.read_bytes())))
+            record = _read(json.loads(file.read_bytes()))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, HubError) as error:
             log.info("%s is no record of a download: %s", file, error)
-    here = [record for record in found if record.cache == cache or record.cache.resolve() == cache.resolve()]
-    return sorted(here, key=lambda record: record.added)
+            continue
+        if file == _file(settings, record.key) and record.cache.resolve() == cache.resolve():
+            found.append(record)
+    return sorted(found, key=lambda record: record.added)
 
 
 def _read(about: dict[str, object]) -> Record:

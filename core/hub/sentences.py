@@ -7,15 +7,19 @@ import math
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
-from huggingface_hub import errors
+from huggingface_hub import errors, get_token
 
 from core.errors import HubBroken, HubBusy, HubError, HubNotFound, HubOffline, HubRefused, ended
 from core.text_safety import clean
 
 LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 DEFAULT_WAIT_S = 60.0
+PROXIED = ("http", "https", "all")
+"""What proxies are named for, as far as the Hub is concerned."""
 MOST_DIGITS = 18
 """Of a wait: more of them make it no longer for anybody."""
 
@@ -33,24 +37,74 @@ def told(error: BaseException, about: str, hub: str, *, search: bool = False, fi
         return _of_model(error, about, what, hub) or _of_status(error, about, what, hub)
     if isinstance(error, errors.HFValidationError):
         return _no_name(about)
+    through = proxy_of(hub)
     if isinstance(error, httpx2.TimeoutException):
-        return HubOffline(f"The Hub at {hub} does not answer. Try again later; HF_ENDPOINT names another one.")
+        by = f" through the proxy {through}" if through else ""
+        return HubOffline(f"The Hub at {hub} does not answer{by}. Try again later; HF_ENDPOINT names another one.")
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
+        if _is_address(hub):
+            return HubBroken(
+                f"The Hub at {hub} sends on to an address that is none. Try again later; HF_ENDPOINT names another Hub."
+            )
         return HubOffline(
             f"The Hub cannot be asked at {clean(hub)!r}: an address begins with https:// or http://, and a host's name "
             "follows. HF_ENDPOINT names it; unset it to ask huggingface.co."
+        )
+    if isinstance(error, httpx2.TransportError) and through:
+        return HubOffline(
+            f"The Hub at {hub} cannot be reached through the proxy {through}: {ended(_reason(error))} HTTPS_PROXY, "
+            "HTTP_PROXY or ALL_PROXY names the proxy, such as http://HOST:PORT; NO_PROXY names hosts that need none."
         )
     if isinstance(error, httpx2.TransportError | httpx2.TooManyRedirects):
         return HubOffline(
             f"The Hub at {hub} cannot be reached: {ended(_reason(error))} Check the network and the proxy; HF_ENDPOINT "
             "names another Hub."
         )
+    if isinstance(error, UnicodeEncodeError) and not (get_token() or "").isascii():
+        return HubRefused(f"The token for the Hub holds characters that no token has: {LOGIN} anew.")
     if isinstance(error, OSError):
         return HubError(f"Asking the Hub about {what} failed: {ended(error.strerror or _reason(error))}")
     return HubBroken(
         f"The Hub's answer about {what} cannot be read. {hub} may be no Hub, or a page of a network that wants you to "
         "log in."
     )
+
+
+def no_such_proxy(error: Exception) -> HubOffline:
+    """That the HTTP client cannot be made with the proxies of the environment."""
+    named = ", ".join(dict.fromkeys(_shown(proxy) for kind, proxy in getproxies().items() if kind in PROXIED))
+    if isinstance(error, ImportError):
+        why = "SOCKS takes the package socksio, which is not installed. Install it beside Assay, or change"
+    else:
+        why = "a proxy that can be used is http://HOST:PORT. Change"
+    return HubOffline(
+        f"The Hub cannot be asked through the proxies that are named ({named}): {why} HTTPS_PROXY, HTTP_PROXY or "
+        "ALL_PROXY."
+    )
+
+
+def proxy_of(hub: str) -> str:
+    """Through which proxy an address is asked, without its password; "" where through none."""
+    parts = urlsplit(hub) if _is_address(hub) else None
+    if parts is None or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return ""
+    named = getproxies()
+    return _shown(named.get(parts.scheme) or named.get("all") or "")
+
+
+def _shown(proxy: str) -> str:
+    """A proxy's address as it may be printed."""
+    scheme, slashes, rest = proxy.rpartition("://")
+    return clean(f"{scheme}{slashes}{rest.rpartition('@')[2]}")
+
+
+def _is_address(hub: str) -> bool:
+    """Whether a Hub can be asked there at all."""
+    try:
+        address = httpx2.URL(hub)
+    except httpx2.InvalidURL:
+        return False
+    return address.scheme in ("http", "https") and bool(address.host)
 
 
 def _of_search(error: errors.HfHubHTTPError, hub: str) -> HubError | None:

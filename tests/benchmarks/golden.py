@@ -49,7 +49,10 @@ def write_suite(folder: Path) -> Path:
 
 def in_file_order(engine: Engine, plan: Plan) -> int:
     """One request after another; returns how many were answered."""
-    return sum(engine.generate(request_for(planned)).result().finished is not None for planned in plan.attempts)
+    return sum(
+        engine.generate(request_for(planned, planned.messages())).result().finished is not None
+        for planned in plan.attempts
+    )
 
 
 def as_a_run(engine: Engine, plan: Plan) -> int:

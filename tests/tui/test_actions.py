@@ -22,6 +22,7 @@ from tui.screens.picture_view import PictureView
 from tui.screens.unsaved import Unsaved
 from tui.widgets.choice import ChoiceList
 from tui.wire.api_panel import ApiPanel
+from tui.wire.beside_screen import BesideScreen
 from tui.wire.exchange_screen import ExchangeScreen
 
 EVERY = [action for actions in ACTIONS.values() for action in actions]
@@ -68,6 +69,7 @@ OPENED: dict[str, type] = {
     "pictures": PictureView,
     "api": ApiPanel,
     "exchange": ExchangeScreen,
+    "beside": BesideScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
 }

@@ -9,7 +9,7 @@ from core.calls.events import GenerationResult, ToolCall
 from core.chats.tree import Node
 from tui.chat.answer_markdown import AnswerMarkdown, estimated_lines
 from tui.chat.lines import Line, indented, text_lines
-from tui.chat.live_answer import LiveAnswer, final_figures
+from tui.chat.live_answer import WAITS, LiveAnswer, final_figures
 from tui.chat.turn_view import Thumbnail, nobody, versions
 from tui.foreign import plain
 from tui.widgets.look import Look
@@ -40,9 +40,14 @@ def call_content(call: ToolCall) -> Content:
 
 
 class AnswerView:
-    """Grows with `show`; `finish`, or `set` where nothing has grown, renders it for good."""
+    """Grows with `show`; `finish`, or `set` where nothing has grown, renders it for good.
 
-    def __init__(self, label: str, tier: str, folded: bool = True, node: Node | None = None) -> None:
+    `calls` is said of calls of tools that have no results.
+    """
+
+    def __init__(
+        self, label: str, tier: str, folded: bool = True, node: Node | None = None, calls: str = WAITS
+    ) -> None:
         self.node = node
         self.refused = False
         self.changed = nobody
@@ -52,7 +57,7 @@ class AnswerView:
         """Whether what the model thought is one line."""
         self.answered = False
         """Whether a turn follows, so that tools that were called have given their results."""
-        self._label = label
+        self._label, self._calls = label, calls
         self._tier = tier
         self._result = GenerationResult()
         self._growing = True
@@ -91,13 +96,13 @@ class AnswerView:
         await self.body.finish(result.text)
         self._end(result, figures, problem)
 
-    def set(self, result: GenerationResult, figures: str, problem: str = "") -> None:
-        """The same for an answer that is there at once."""
+    def set(self, result: GenerationResult, figures: str, problem: str = "", growing: bool = False) -> None:
+        """The same for an answer that is there at once, or as far as it has come."""
         self.body.set(result.text)
-        self._end(result, figures, problem)
+        self._end(result, figures, problem, growing)
 
-    def _end(self, result: GenerationResult, figures: str, problem: str) -> None:
-        self._result, self._growing, self._problem = result, False, problem
+    def _end(self, result: GenerationResult, figures: str, problem: str, growing: bool = False) -> None:
+        self._result, self._growing, self._problem = result, growing, problem
         self._figures = plain(figures)
         self.changed()
 
@@ -138,7 +143,9 @@ class AnswerView:
         finished = self._result.finished
         if self._growing or finished is None:
             return self._figures
-        words, short = (plain(final_figures(finished, spelled, self.answered)) for spelled in (True, False))
+        words, short = (
+            plain(final_figures(finished, spelled, self.answered, self._calls)) for spelled in (True, False)
+        )
         return words if words.cell_length <= width else short
 
     def _thinking(self, width: int, look: Look) -> list[Line]:

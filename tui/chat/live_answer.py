@@ -24,13 +24,15 @@ from core.chats.endings import cut_short
 from tui.figures import first_token, rate, seconds
 from tui.foreign import one_line
 
+WAITS = "waits for the tool's result"
+"""What is said of calls whose results have not come."""
 RATE_AFTER_S = 0.25
 """A rate told from less time than this jumps about."""
 
 
-def final_figures(finished: Finished, spelled: bool = False, answered: bool = False) -> str:
+def final_figures(finished: Finished, spelled: bool = False, answered: bool = False, calls: str = WAITS) -> str:
     """The line under a finished answer; `spelled` is for where there is room for words, `answered` says that the calls
-    of tools in it have their results."""
+    of tools in it have their results, and `calls` what is said of those that have none."""
     timing, usage = finished.timing, finished.usage
     parts = [first_token(timing.ttft_s, spelled)] if timing.ttft_s else []
     if told := rate(timing.decode_tps, usage.completion_tokens, spelled):
@@ -43,7 +45,7 @@ def final_figures(finished: Finished, spelled: bool = False, answered: bool = Fa
     if timing.load_s >= 0.05:
         parts.append(f"loaded in {seconds(timing.load_s)}")
     waits = finished.reason is FinishReason.TOOL_CALLS and not answered
-    if ending := "waits for the tool's result" if waits else cut_short(finished):
+    if ending := calls if waits else cut_short(finished):
         parts.append(ending)
     return " · ".join(parts)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 K = 1024
+MOST_DIGITS = 7
 
 
 def bench(
@@ -83,8 +84,9 @@ def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     found = []
     for word in filter(None, (part.strip().lower() for part in text.split(","))):
         digits = word.removesuffix("k")
-        if not digits.isascii() or not digits.isdigit() or len(digits) > 7:
-            fail(f"{option} takes whole numbers with commas between them, such as 32,1k,8k, not {word!r}.", WRONG_USAGE)
+        if not digits.isascii() or not digits.isdigit() or len(digits) > MOST_DIGITS:
+            told = f"{option} takes whole numbers with commas between them, each of at most {MOST_DIGITS} digits"
+            fail(f"{told}, such as 32,1k,8k, not {word!r}.", WRONG_USAGE)
         found.append(int(digits) * (K if word.endswith("k") else 1))
     if not found or min(found) < least:
         fail(f"{option} takes numbers of at least {least}, not {text!r}.", WRONG_USAGE)

@@ -51,7 +51,7 @@ def end_at_once_if_busy(code: object) -> None:
 
     Everything that was opened has been closed before.
     """
-    engine = sys.modules.get("core.engine")
+    engine = sys.modules.get("core.engine_life")
     if engine is None or engine.close_all():
         return
     logging.shutdown()

@@ -1,4 +1,4 @@
-"""`assay golden`: run a suite of golden prompts, look for faults in it, or list it."""
+"""`assay golden`: run a suite of golden prompts, look for faults in it, list it, or make one of live traffic."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import typer
 
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
+from tui.cli.golden_compare import compare_runs
+from tui.cli.golden_explain import explain_case
+from tui.cli.golden_record import record
+from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
-from tui.cli.golden_suite import fail, models_on_disk, open_suite, print_models, problem_line, sentences
+from tui.cli.golden_runs import list_runs
+from tui.cli.golden_shadow import shadow
+from tui.cli.golden_suite import check_writable, fail, models_on_disk, open_suite, print_models, problem_line, sentences
 from tui.cli.rank_follower import follow_if_launched
 
 app = typer.Typer(
@@ -32,9 +38,25 @@ class RouteName(StrEnum):
     ALL = "all"
 
 
+class TierName(StrEnum):
+    """What --tier takes."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
 SuiteFolder = Annotated[
     Path | None, typer.Argument(metavar="[SUITE]", help="A folder of prompts; the built-in suite when left out.")
 ]
+KeptRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The name of a kept run.")]
+OtherSuite = Annotated[
+    Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
+]
+CaseGlobs = Annotated[
+    list[str] | None,
+    typer.Option("--case", "--only", metavar="GLOB", help="Only cases whose id matches; may be repeated."),
+]
+OneTier = Annotated[TierName | None, typer.Option(help="Only what this tier answered.")]
 SuiteOption = Annotated[Path | None, typer.Option("--suite", metavar="FOLDER", help="The same as SUITE.")]
 
 
@@ -45,12 +67,18 @@ def run(
     suite_option: SuiteOption = None,
     quick: Annotated[str | None, typer.Option(metavar="ID", help="The quick tier's model.")] = None,
     full: Annotated[str | None, typer.Option(metavar="ID", help="The full tier's model.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Ask this model every case, by the full tier's measure; may be repeated."),
+    ] = None,
+    tier: Annotated[
+        list[TierName] | None, typer.Option(help="Only this tier; with --model, whose measure holds.")
+    ] = None,
     route: Annotated[
         list[RouteName] | None, typer.Option(help="How the models are asked; may be repeated. [default: in-process]")
     ] = None,
-    case: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only cases whose id matches; may be repeated.")
-    ] = None,
+    case: CaseGlobs = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only cases that failed in the suite's last run.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the whole run as JSON; - is standard output.")
     ] = None,
@@ -87,8 +115,12 @@ def run(
         "suite": str(suite.resolve()) if suite else None,
         "quick": quick,
         "full": full,
+        "model": list(dict.fromkeys(model or [])),
+        "tier": [name.value for name in tier or []],
         "route": [name.value for name in route or [RouteName.IN_PROCESS]],
         "case": case or [],
+        "failed": failed,
+        "ids": None,
         "controls": controls,
         "repeats": repeats,
         "seed": seed,
@@ -101,8 +133,7 @@ def run(
         follow_if_launched()
         if resume is not None:
             _refuse_beside_resume(context)
-        if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():
-            fail(f"{json_file} cannot be written: the folder {json_file.resolve().parent} does not exist.")
+        check_writable(json_file)
         raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose))
 
 
@@ -124,10 +155,8 @@ def lint(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
 
 @app.command()
 def check(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="The name of a kept run.")] = "last",
-    suite_option: Annotated[
-        Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
-    ] = None,
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
     strict: Annotated[bool, typer.Option("--strict", help="As for run.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all answers with their verdicts.")] = False,
 ) -> None:
@@ -137,6 +166,126 @@ def check(
     """
     with sentences():
         raise typer.Exit(check_run(run, suite_option, strict=strict, verbose=verbose))
+
+
+@app.command()
+def accept(
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
+    case: CaseGlobs = None,
+    tier: OneTier = None,
+) -> None:
+    """Accept what a run says otherwise than before, but for what fails: as files in the suite's folder accepted/."""
+    with sentences():
+        raise typer.Exit(accept_answers(run, suite_option, case or [], tier.value if tier else None))
+
+
+@app.command()
+def review(
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
+    case: CaseGlobs = None,
+    tier: OneTier = None,
+) -> None:
+    """Look at what a run says otherwise than before, one answer at a time: a accept, r reject, s skip, q quit.
+
+    Shows the image, the words that went and came, and whether the answer holds. A run itself never accepts anything.
+    """
+    with sentences():
+        raise typer.Exit(review_answers(run, suite_option, case or [], tier.value if tier else None))
+
+
+@app.command()
+def accepted(
+    suite: SuiteFolder = None,
+    suite_option: SuiteOption = None,
+    remove_unused: Annotated[
+        bool, typer.Option("--remove-unused", help="Delete the answers that no case uses any more.")
+    ] = False,
+) -> None:
+    """List a suite's accepted answers, and those that no case uses any more."""
+    with sentences():
+        raise typer.Exit(list_accepted(_one_of(suite, suite_option), remove_unused=remove_unused))
+
+
+@app.command()
+def compare(
+    base: Annotated[str, typer.Argument(metavar="[BASE]", help="The earlier run; that before RUN when left out.")] = "",
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="The later run.")] = "last",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+    max_regressions: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="How many cases of a tier may regress; as the suite says."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All cases, with their answers in full.")] = False,
+) -> None:
+    """Compare two runs case by case: what regressed and improved first, with an exact test.
+
+    A name is that of a run, "last", "previous" or, for BASE, "accepted"; behind a colon stands what of it is meant, a
+    tier, a route or a model: compare last:quick last:full. Exit codes: 0, 3 when more cases regressed than may, 2 for
+    no such run.
+    """
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(compare_runs(base, run, json_file, max_regressions, verbose=verbose))
+
+
+@app.command()
+def runs(
+    suite: Annotated[
+        Path | None, typer.Argument(metavar="[SUITE]", help="Only runs of this folder; of all when left out.")
+    ] = None,
+    case: Annotated[
+        list[str] | None,
+        typer.Option("--case", "--only", metavar="GLOB", help="How these cases went, a sign for each run."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="The latest N runs.")] = 20,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the index of the runs anew.")] = False,
+) -> None:
+    """List the kept runs, the latest first; with --case, how cases went from run to run, the oldest first."""
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(list_runs(suite, case or [], limit, json_file, rebuild=rebuild))
+
+
+@app.command()
+def explain(
+    case: Annotated[str, typer.Argument(metavar="CASE", help="The case's id.")],
+    base: Annotated[
+        str, typer.Argument(metavar="[BASE]", help="Where the first answer is; in RUN when left out.")
+    ] = "",
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Where the other answer is.")] = "last",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Score the first answer under this model, too; may be repeated."),
+    ] = None,
+    answer: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score this text in place of the first answer.")
+    ] = None,
+    suite_option: Annotated[
+        Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    """Say why two answers to a case differ, and how likely models find an answer.
+
+    Shows the first token at which the answers part, what both models held for likely there, and whether the margin is
+    within the noise floor, which is measured; then the first answer under each model, in bits per byte, and where in it
+    models with one vocabulary part.
+
+    Names are those of compare, and "accepted" is the accepted answer: explain capital :quick last:full. Without any,
+    two answers of the last run that differ.
+    """
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(explain_case(case, base, run, model or [], answer, suite_option, json_file))
 
 
 @app.command("list")
@@ -160,12 +309,16 @@ def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> N
         for column in ("case", "images", *Tier):
             table.add_column(column, overflow="fold")
         for one in plan.suite.cases:
-            images = ", ".join(image.path.name for image in one.images)
+            images = ", ".join(image.path.name for image in one.all_images)
             expects = (describe(one.expected(tier)) for tier in Tier)
             table.add_row(*(Text(shown_line(cell)) for cell in (one.id, images, *expects)))
         console = new_console()
         console.print(table)
         print_models(console, plan)
+
+
+app.command()(record)
+app.command()(shadow)
 
 
 def _one_of(argument: Path | None, option: Path | None) -> Path | None:

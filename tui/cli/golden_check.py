@@ -12,6 +12,7 @@ def check_run(run: str, folder: Path | None, *, strict: bool, verbose: bool) -> 
     `folder` is the suite; None stands for the one that the run was made with. What has not been answered, or was asked
     otherwise, counts as an attempt that did not come about. Nothing is written. Raises EngineError.
     """
+    from core.golden.baselines.standing import against_baseline
     from core.golden.outcome import ExitCode, LeftOut, outcome
     from core.golden.parity import compare_routes
     from core.golden.plan import with_metric
@@ -30,7 +31,8 @@ def check_run(run: str, folder: Path | None, *, strict: bool, verbose: bool) -> 
     found = rejudge(suite, kept.header["planned"], kept.attempts())
     parity = compare_routes(found.attempts, suite.gates, own=asked["url"] is None)
     left_out = LeftOut.from_json(kept.header["left_out"])
-    weighed = outcome(found.attempts, parity, suite.gates, left_out=left_out, strict=strict)
+    baseline = against_baseline(suite, found.attempts)
+    weighed = outcome(found.attempts, parity, suite.gates, left_out=left_out, strict=strict, baseline=baseline)
     if absent := found.missing + len(found.other):
         names = ", ".join(dict.fromkeys(one.case for one in found.other))
         unasked = f", and {len(found.other)} answers are to what the suite does not ask now ({names})" if names else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.catalog import Catalog, ModelInfo
 from core.engine import Engine
+from core.errors import ModelNotFound
 from core.golden.models import Chooser, from_disk, from_server
 from core.golden.plan import on_this_disk
 from core.golden.routes import InProcess, Route
@@ -35,16 +36,28 @@ def open_routes(
     names = route_names(asked["route"])
     url: str | None = asked["url"]
     own = {tier: asked[tier.value] for tier in Tier if asked[tier.value]}
+    models: list[str] = asked["model"]
+    if own and models:
+        raise SuiteError("--model names who answers, and --quick and --full name others: leave one of them out.")
     if url and asked["isolated"]:
         raise SuiteError("--isolated-times needs an engine that nothing else uses: leave out --url.")
     if url and "in-process" not in names:
         known = {info.id: info for info in Catalog(settings).list()}
-        chooser = from_server(list_models(url, key), known, own)
+        served = list_models(url, key)
+        if absent := [model for model in models if model not in served]:
+            raise ModelNotFound(f"The server has no model {absent[0]}. It has {', '.join(sorted(served)) or 'none'}.")
+        chooser = from_server(served, known, own)
         return None, _http_routes(names, url, key), chooser, lambda model: model_fingerprint(url, key, model.id)
     if asked["isolated"]:  # what is kept of prompts would make later attempts quicker than the first
         settings = settings.model_copy(update={"cache_budget_gb": 0.0})
-    settings = settings.model_copy(update={f"{tier.value}_model": model for tier, model in own.items()})
+    tiers = [] if not models else list(Tier)  # what the settings name does not come before them
+    settings = settings.model_copy(
+        update={f"{tier.value}_model": None for tier in tiers}
+        | {f"{tier.value}_model": model for tier, model in own.items()}
+    )
     catalog = Catalog(settings)
+    for model in models:
+        catalog.get(model)  # a wrong name is said before anything is loaded
     choose = from_disk(catalog, settings)
     engine = stack.enter_context(Engine(settings, catalog))
     routes: dict[str, Route] = {"in-process": InProcess(engine)} if "in-process" in names else {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.cli.golden_suite import fail, open_suite, print_models
+import typer
+
+from tui.cli.golden_suite import open_suite, print_models, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from core.golden.results import RunFolder
     from core.golden.suite import Suite
 
+LATER = {"model": [], "tier": [], "failed": False, "ids": None}
+"""What is said of a run since later than its record's version: as it was before."""
 READY_S = 120.0
 """Importing MLX takes seconds at most; after this the engine says for itself what is wrong."""
 
@@ -33,13 +36,15 @@ def run_suite(
 
     `asked` is what the command line said, and `key` the key to its url.
     """
+    from core.golden.baselines.standing import against_baseline
     from core.golden.outcome import outcome
     from core.golden.parity import compare_routes
     from core.golden.provenance import header, left_out
-    from core.golden.results import RunFolder, document
+    from core.golden.results import RunFolder, document, several_models
     from core.golden.run import GoldenRun
     from core.settings import load_settings
     from tui.cli.console import new_console
+    from tui.cli.golden_matrix import failure_lines, matrix_table
     from tui.cli.golden_routes import open_routes
     from tui.cli.golden_table import print_outcome, results_table
 
@@ -50,6 +55,8 @@ def run_suite(
         folder.take()
         asked = as_it_was(folder)
     suite = open_suite(Path(asked["suite"]) if asked["suite"] else None)
+    if asked["failed"] and folder is None:
+        asked |= {"ids": failed_before(runs, suite.path)}
     console = new_console(stderr=str(json_file) == "-")
     with ExitStack() as stack:
         engine, routes, choose, fingerprint_of = open_routes(stack, asked, key, settings)
@@ -73,14 +80,20 @@ def run_suite(
         left_out=left_out(plan),
         strict=strict,
         interrupted=result.interrupted,
+        baseline=against_baseline(suite, result.attempts),
     )
-    console.print(results_table(result.attempts, verbose=verbose))
+    if several_models(result.attempts) and not verbose:
+        console.print(matrix_table(result.attempts))
+        for line in failure_lines(result.attempts):
+            console.print(line, soft_wrap=True)
+    else:
+        console.print(results_table(result.attempts, verbose=verbose))
     print_outcome(console, weighed, parity, plan.options.routes, elapsed_s)
     if folder is not None:
         _close(folder, weighed.to_json(), console)
     if json_file is not None:
         head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
-        _write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
+        write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
     return int(weighed.code)
 
 
@@ -94,7 +107,23 @@ def as_it_was(folder: RunFolder) -> dict[str, Any]:
             f"The run {folder.id} was recorded in version {folder.header.get('v')}, and this is version "
             f"{RECORD_VERSION}: it cannot be taken up. Start it anew."
         )
-    return asked
+    return LATER | asked
+
+
+def failed_before(runs: Path, suite: Path) -> list[str]:
+    """The ids of the cases that failed or did not come about when the suite was last run. Ends the command where there
+    is none, and raises NoSuchRun where it was not run."""
+    from core.golden.results import NoSuchRun, Verdict, latest_of
+
+    last = latest_of(runs, suite.resolve())
+    if last is None:
+        raise NoSuchRun(f"{suite} has not been run: --failed takes up what failed in its last run.")
+    bad = (Verdict.FAIL, Verdict.ERROR)
+    found = list(dict.fromkeys(one.case for one in last.as_planned() if one.verdict in bad))
+    if not found:
+        print(f"Nothing failed in {last.id}, the last run of {suite}.")  # noqa: T201
+        raise typer.Exit(0)
+    return found
 
 
 def _plan(
@@ -105,11 +134,15 @@ def _plan(
     fingerprint_of: Callable[[ModelInfo], str],
 ) -> Plan:
     from core.golden.plan import RunOptions, make_plan
+    from core.tiers import Tier
     from tui.cli.golden_routes import route_names
 
     options = RunOptions(
         routes=tuple(route_names(asked["route"])),
         cases=tuple(asked["case"]),
+        ids=None if asked["ids"] is None else tuple(asked["ids"]),
+        models=tuple(asked["model"]),
+        tiers=tuple(tier for tier in Tier if tier in _tiers(asked)),
         repeats=asked["repeats"],
         seed=asked["seed"],
         controls=asked["controls"],
@@ -118,6 +151,13 @@ def _plan(
         in_flight=asked["in_flight"],
     )
     return make_plan(suite, choose, options, _budget(engine) if engine else 0, fingerprint_of)
+
+
+def _tiers(asked: dict[str, Any]) -> list[str]:
+    """The tiers that were asked for: both, or of models that were named the full one."""
+    from core.tiers import Tier
+
+    return asked["tier"] or ([Tier.FULL] if asked["model"] else list(Tier))
 
 
 def _budget(engine: Engine) -> int:
@@ -147,18 +187,6 @@ def _close(folder: RunFolder, weighed: dict[str, Any], console: Console) -> None
         console.print(f"kept in {folder.path}", style="dim", soft_wrap=True)
     except OSError as error:
         console.print(f"{folder.path} cannot be written ({error.strerror}).", style="yellow")
-
-
-def _write_json(file: Path, text: str) -> None:
-    if str(file) == "-":
-        sys.stdout.write(text)
-        return
-    from core.atomic import write_atomically
-
-    try:
-        write_atomically(file, text.encode())
-    except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}.", code=4)
 
 
 @contextmanager

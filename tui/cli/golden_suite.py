@@ -65,16 +65,36 @@ def fail(sentence: str, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
+def check_writable(json_file: Path | None) -> None:
+    """End the command before anything is done where the folder of --json is not there."""
+    if json_file is not None and str(json_file) != "-" and not json_file.resolve().parent.is_dir():
+        fail(f"{json_file} cannot be written: the folder {json_file.resolve().parent} does not exist.")
+
+
+def write_json(file: Path, text: str) -> None:
+    """Write what --json asked for; - is standard output."""
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    from core.atomic import write_atomically
+
+    try:
+        write_atomically(file, text.encode("utf-8", "replace"))
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}.", code=4)
+
+
 @contextmanager
 def sentences() -> Iterator[None]:
     """Turn what goes wrong outside the attempts into a sentence and an exit code."""
     from core.errors import EngineError, ModelBroken, ModelNotFound, SettingsError
+    from core.golden.explain.asking import CannotExplain
     from core.golden.results import NoSuchRun, RunBusy
     from core.golden.suite import SuiteError
 
     try:
         yield
-    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun, RunBusy) as error:
+    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun, RunBusy, CannotExplain) as error:
         fail(str(error), code=2)
     except EngineError as error:
         fail(str(error), code=4)

@@ -12,22 +12,14 @@ from rich.text import Text
 from core.golden.outcome import Outcome
 from core.golden.parity import Parity
 from core.golden.plan import Plan
-from core.golden.results import Attempt, Status, Verdict
+from core.golden.results import Attempt, Status, Verdict, several_models
 from core.golden.verdict import CACHED
 from core.tiers import Tier
 from tui.cli.encoding import shown, shown_line
+from tui.cli.golden_matrix import STYLES, column, columns
 from tui.figures import golden_rate, loaded_in, seconds
 from tui.golden.verdicts import SIGNS
 
-STYLES = {
-    Verdict.PASS: "green",
-    Verdict.FAIL: "red",
-    Verdict.ERROR: "red",
-    Verdict.SKIP: "yellow",
-    Verdict.XFAIL: "yellow",
-    Verdict.XPASS: "yellow",
-    Verdict.INCONCLUSIVE: "yellow",
-}
 EXCERPT = 160
 """Characters of an answer that are shown unless all of it is asked for."""
 
@@ -38,11 +30,14 @@ def verdict_line(verdict: Verdict) -> Text:
 
 
 def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Table:
-    """A row for each case, repeat and control, with a column for each tier; routes that agree share a row."""
+    """A row for each case, repeat and control, with a column for each tier, or for each model where several answer a
+    case; routes that agree share a row."""
     table = Table(show_lines=True, expand=True)
     table.add_column("case", max_width=26, overflow="fold")
-    for tier in Tier:
-        table.add_column(tier.value, ratio=1, overflow="fold")
+    matrix = several_models(attempts)
+    places = columns(attempts, by_model=matrix)
+    for _, heading in places:
+        table.add_column(heading, ratio=1, overflow="fold")
     several_routes = len({attempt.route for attempt in attempts}) > 1
     repeated = {attempt.case for attempt in attempts if attempt.repeat > 0}
     for row in _rows(attempts):
@@ -53,9 +48,9 @@ def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Tabl
             ", ".join(dict.fromkeys(attempt.route for cell in row for attempt in cell)) if several_routes else "",
             f"repeat {first.repeat}" if first.case in repeated and not first.control else "",
         ]
-        cells = {cell[0].tier: cell for cell in row}
+        cells = {column(cell[0], by_model=matrix): cell for cell in row}
         name = Text("\n".join(map(shown_line, filter(None, label))))
-        table.add_row(name, *(_cell(cells.get(tier, []), verbose) for tier in Tier))
+        table.add_row(name, *(_cell(cells.get(at, []), verbose) for at, _ in places))
     return table
 
 
@@ -94,7 +89,7 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
 
 def progress_line(attempt: Attempt, done: int, total: int) -> Text:
     """An attempt on one line, for a pipe."""
-    label = " ".join(filter(None, (attempt.case, attempt.tier, attempt.route, attempt.control)))
+    label = " ".join(filter(None, (attempt.case, attempt.tier, attempt.model_id, attempt.route, attempt.control)))
     line = (
         Text(f"{done:>{len(str(total))}}/{total} ")
         .append(verdict_line(attempt.verdict))
@@ -106,15 +101,15 @@ def progress_line(attempt: Attempt, done: int, total: int) -> Text:
 
 def model_lines(plan: Plan) -> Iterator[str]:
     """Which models stand for the tiers, a line each, and a note where one stands for both."""
-    used: dict[Tier, dict[str, list[str]]] = {tier: {} for tier in Tier}
+    used: dict[Tier, dict[str, list[str]]] = {tier: {} for tier in plan.options.tiers}
     for planned in plan.attempts:
         if planned.model:
             kinds = used[planned.tier].setdefault(planned.model.id, [])
-            kinds.append("images" if planned.case.images else "text")
+            kinds.append("images" if planned.case.all_images else "text")
     for tier, models in used.items():
         named = ", ".join(f"{model} ({' and '.join(dict.fromkeys(kinds))})" for model, kinds in models.items())
         yield f"{tier.value:5}  {shown_line(named) or 'no model'}"
-    for model in used[Tier.QUICK].keys() & used[Tier.FULL].keys():
+    for model in dict.fromkeys(one.model.id for one in plan.attempts if one.model and one.same_as is not None):
         yield f"note   {shown_line(model)} stands for both tiers: it is asked once, and its answers count on both."
 
 
@@ -132,11 +127,10 @@ def print_outcome(
 def summary_line(outcome: Outcome, elapsed_s: float | None = None) -> Text:
     """`quick 7/8 · full 8/8 · 12.3 s`, in cases, and what else there was."""
     parts = []
-    for tier in Tier:
-        held, judged = outcome.held(tier)
-        parts.append(f"{tier.value} {held}/{judged}")
-        if judged and (value := outcome.values[tier]) not in (held / judged, 1.0):
-            parts[-1] += f" ({value:.0%})"
+    for group in outcome.groups:
+        parts.append(f"{shown_line(group.model) or group.tier.value} {group.held}/{group.judged}")
+        if group.judged and group.value not in (group.held / group.judged, 1.0):
+            parts[-1] += f" ({group.value:.0%})"
     if outcome.shared:
         parts[-1] += f" ({outcome.shared} of them the same answers)"
     if outcome.controls:
@@ -174,8 +168,7 @@ def _share(name: str, counts: Mapping[Verdict, int]) -> str:
 
 def _said(attempt: Attempt, verbose: bool) -> str:
     """The answer, and the calls as a program would write them."""
-    calls = [f"{call['name']}({json.dumps(call['arguments'], ensure_ascii=False)})" for call in attempt.tool_calls]
-    said = "\n".join(filter(None, (attempt.answer.strip(), *calls))) or "(nothing)"
+    said = attempt.said or "(nothing)"
     thought = f"({len(attempt.reasoning)} characters of thinking) " if attempt.reasoning else ""
     return thought + _cut(said, verbose)
 

@@ -60,7 +60,9 @@ def show(
 
 
 def delete(
-    model: Annotated[str, typer.Argument(help="The id of a model on disk, or of an unfinished download.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The id of a model on disk, or of an unfinished download.")
+    ],
     revision: Annotated[str | None, typer.Option(help="Delete this revision alone: a commit, branch or tag.")] = None,
     own_folder: Annotated[
         bool, typer.Option("--own-folder", help="Delete it from a folder of your own, too; else only from the cache.")

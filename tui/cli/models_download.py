@@ -155,9 +155,13 @@ def _report(ended: list[Progress], as_json: bool) -> None:
 
 
 def _hint(catalog: Catalog, one: Progress) -> str:
-    """How to try a model; of a revision that its name does not mean, which one that is."""
-    known = catalog.list(all=True) if one.revision else []
-    meant = next((info.revision for info in known if info.id == one.id), None)
+    """How to try a model, or why it cannot be; of a revision that its name does not mean, which one that is."""
+    from core.errors import ended
+
+    found = next((info for info in catalog.list(all=True) if info.id == one.id), None)
+    meant = found.revision if found is not None else None
+    if found is not None and found.problem and meant in (None, one.commit):
+        return f"But it cannot be loaded: {ended(clean(found.problem))}"
     if meant in (None, one.commit):
         return f"Try it: assay chat --model {shlex.quote(one.id)}"
     return f"But --model {one.id} is revision {str(meant)[:8]}, which is here, too: the folder above holds this one."

@@ -129,7 +129,7 @@ def row(remote: Remote, status: EngineStatus) -> dict[str, str]:
     return {
         "model": shown(remote.id),
         **cells(remote.info),
-        "size": size(remote.info.size_bytes),
+        "size": size(remote.info.size_bytes) if remote.info.size_bytes else "",
         "memory": size(need) if need else "",
         "fit": fits(remote, status),
         "here": "" if remote.on_disk is OnDisk.NO else remote.on_disk.value,

@@ -55,6 +55,7 @@ class GoldenDetail(Vertical):
         if case.tools:
             names = ", ".join(tool.name for tool in case.tools)
             parts.append(Content.assemble(("tools   ", "$dim"), plain(names, "$secondary")))
+        parts += [Content.assemble(("then    ", "$dim"), plain(turn.text)) for turn in case.turns]
         redraw(self.query_one("#golden-prompt", Static), Content("\n").join(parts))
         self._show_images(case)
 
@@ -65,7 +66,7 @@ class GoldenDetail(Vertical):
     async def _show_images(self, case: Case) -> None:
         holder = self.query_one("#golden-images", Horizontal)
         self.images = []
-        for image in case.images:
+        for image in case.all_images:
             try:
                 self.images.append(await off_loop(partial(read_image, image.path), "read-image"))
             except EngineError as error:

@@ -245,7 +245,7 @@ class GoldenPane(Vertical):
 
     def _refresh_keys(self) -> None:
         case = self._board.cases.get(self.table.selected or "")
-        if (offers := (bool(self._board.disagreements()), case is not None and bool(case.images))) != self._offered:
+        if (offers := (bool(self._board.disagreements()), case is not None and bool(case.all_images))) != self._offered:
             self._offered = offers
             self.refresh_bindings()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from core.golden.baselines.standing import against_baseline
 from core.golden.outcome import outcome
 from core.golden.parity import compare_routes
 from core.golden.plan import Plan
@@ -44,5 +45,12 @@ def close_folder(folder: RunFolder, plan: Plan, result: RunResult) -> None:
     """Write down how the run went. Raises OSError."""
     gates = plan.suite.gates
     parity = compare_routes(result.attempts, gates, own=True)
-    weighed = outcome(result.attempts, parity, gates, left_out=left_out(plan), interrupted=result.interrupted)
+    weighed = outcome(
+        result.attempts,
+        parity,
+        gates,
+        left_out=left_out(plan),
+        interrupted=result.interrupted,
+        baseline=against_baseline(plan.suite, result.attempts),
+    )
     folder.finish(weighed.to_json())

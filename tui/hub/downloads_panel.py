@@ -177,7 +177,6 @@ class DownloadsPanel(Vertical):
             self._queue.close()
 
     def on_downloads_panel_told(self, event: Told) -> None:
-        event.stop()
         one = event.progress
         if one.stage is Stage.DONE:
             self.notify(f"{one_line(one.key)} is on disk, {size_in_words(one.total)}.", timeout=5)

@@ -43,7 +43,7 @@ def left(value: float | None) -> str:
 def state(progress: Progress) -> tuple[str, str]:
     """What a download does at present, in a word or two, and its colour."""
     match progress.stage:
-        case Stage.RUNNING if progress.waiting:
+        case _ if progress.waiting:
             return "waits", "$warning"
         case Stage.RUNNING:
             rest = left(progress.left_s)
@@ -62,7 +62,7 @@ def notes(downloads: Iterable[Progress]) -> list[str]:
     for one in downloads:
         if one.stage is Stage.FAILED and one.problem:
             told[one_line(one.problem)] = None
-        elif one.stage is Stage.RUNNING and one.waiting:
+        elif one.waiting:
             told[f"{one.id}: {one_line(one.waiting)}"] = None
     return list(told)
 

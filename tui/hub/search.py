@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from core.hub.find import Query
     from core.hub.look import Looker, OnDisk, Remote
     from core.hub.repository import Facts
+    from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -156,11 +157,12 @@ class Search:
         """How long a busy Hub wants to be left alone."""
         return max(self._wait_until - time.monotonic(), 0.0)
 
-    def on_disk(self, states: dict[str, OnDisk]) -> None:
-        """What of the models that were looked at is on this disk by now."""
+    def on_disk(self, states: dict[str, OnDisk], begun: Collection[str]) -> None:
+        """What of the models that were looked at is on this disk by now; of those that are `begun`, a part at least."""
         for id, state in states.items():
             if id in self.known:
-                self.known[id] = replace(self.known[id], on_disk=state)
+                part = id in begun and state is type(state).NO
+                self.known[id] = replace(self.known[id], on_disk=type(state).PART if part else state)
 
     # -- on threads ---------------------------------------------------------------------------------------------------
 
@@ -227,3 +229,10 @@ class Search:
             self._looking.pop(id, None)
             if not self._closed:
                 self._tell(False)
+
+
+def look_at_disk(settings: Settings, models: Iterable[Facts]) -> dict[str, OnDisk]:
+    """What of these models is on the disk now, by id. Reads the disk."""
+    from core.hub.look import on_disk
+
+    return {facts.id: on_disk(settings, facts) for facts in models}

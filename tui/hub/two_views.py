@@ -107,5 +107,9 @@ class TwoViews(DeletingPane):
         self._line.show(downloads=event.summary)
         self.show_offers()
 
+    def on_downloads_panel_told(self, event: DownloadsPanel.Told) -> None:
+        event.stop()
+        self.hub.look_at_disk()
+
     def on_downloads_panel_arrived(self) -> None:
         self.list_anew()

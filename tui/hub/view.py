@@ -18,14 +18,14 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from core.catalog import ModelInfo
-from core.hub.progress import Progress
+from core.hub.progress import Progress, Stage
 from core.status import EngineStatus
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.foreign import one_line, plain
 from tui.hub.details import COLUMNS, cell, detail_content, doubt
 from tui.hub.downloads_panel import DownloadsPanel
-from tui.hub.search import Search
+from tui.hub.search import Search, look_at_disk
 from tui.hub.search_text import NOT_ASKED, counted, filters, in_place_of_rows
 from tui.hub.wish import Wish
 from tui.models.detail import REST_S
@@ -427,13 +427,8 @@ class HubView(Vertical):
         search, services = self._shown, self._services
         if search is None or services is None:
             return {}
-
-        def states() -> dict[str, OnDisk]:
-            from core.hub.look import on_disk
-
-            return {facts.id: on_disk(services.settings, facts) for facts in models}
-
-        found = await off_loop(states, "on-disk")
-        search.on_disk(found)
+        found = await off_loop(lambda: look_at_disk(services.settings, models), "on-disk")
+        begun = {one.id for one in self.downloads.all if one.stage is Stage.RUNNING or one.done}
+        search.on_disk(found, begun)
         self.show()
         return found

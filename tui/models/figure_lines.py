@@ -31,8 +31,8 @@ def figure_lines(summary: Summary) -> Iterator[Line]:
     yield from _line("reads", _by_size(summary.prefill, _rate, "of"))
     image = f"{spelled(summary.image_ttft, seconds)} after an image" if summary.image_ttft else ""
     yield from _line("begins", _by_size(summary.ttft, seconds, "after"), image)
-    load = spelled(summary.load, seconds) if summary.load else ""
-    yield from _line("loads in", load)
+    first = spelled(summary.first_load, seconds) if summary.first_load else ""
+    yield from _line("loads in", first, f"{spelled(summary.later_load, seconds)} again" if summary.later_load else "")
     yield from _line("peak", f"{size_in_words(summary.most)} of memory" if summary.most else "")
     uses = f"{summary.count} use{'' if summary.count == 1 else 's'}"
     bench = "all" if summary.benchmarks == summary.count else str(summary.benchmarks)

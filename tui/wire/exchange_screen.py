@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual import getters, work
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from core.calls.events import GenerationResult
 from core.calls.requests import Message, Role
 from core.chats.tree import Turn
 from core.engine import Engine
@@ -21,15 +22,15 @@ from tui.actions import bindings
 from tui.background import off_loop
 from tui.chat.answer_view import AnswerView
 from tui.chat.conversation import result_of
-from tui.chat.live_answer import final_figures
 from tui.chat.question_view import QuestionView
 from tui.chat.turn_view import TurnView
 from tui.chat.turn_window import TurnWindow
 from tui.foreign import short_name
 from tui.widgets.footer import KeyFooter
 from tui.widgets.redraw import redraw
+from tui.wire.answers import Answers
 from tui.wire.curl import curl
-from tui.wire.entry_text import entry_content, phases_content, prompt_content
+from tui.wire.entry_text import entry_content, phases_content, prompt_content, witness_content
 
 LOOK_S = 0.2
 """How often it is looked what has come."""
@@ -54,9 +55,10 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
         self._record, self._request_id, self._url = record, id, url
         self._exchange = record.evidence.get(id)
         """Held while it is looked at, whatever gives way meanwhile."""
-        self._answers: list[AnswerView] = []
-        self._shown: list[tuple[int, int, int]] = []
+        self._answers = Answers(self._exchange) if self._exchange is not None else None
         self._over = False
+        self._reading = ""
+        """What is shown in place of the conversation."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box exchange-box") as box:
@@ -66,14 +68,14 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
             yield TurnWindow(id="exchange-said")
             with VerticalScroll(id="exchange-read") as read:
                 read.display = False
-                yield Static(id="exchange-prompt", markup=False)
+                yield Static(id="exchange-text", markup=False)
             if self._exchange is None:
                 yield Static(NOT_KEPT, id="exchange-none", markup=False)
         yield KeyFooter(show_command_palette=False)
 
     def on_mount(self) -> None:
-        if self._exchange is not None:
-            self._begin(self._exchange)
+        if self._exchange is not None and self._answers is not None:
+            self.said.append(*_turns(self._exchange), *self._answers.views)
         else:
             self.said.display = False
         self.said.focus()
@@ -81,19 +83,6 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._look)
-
-    def _begin(self, exchange: Exchange) -> None:
-        """Show the question, and room for the answers."""
-        request = exchange.request
-        label = short_name(request.model)
-        views: list[TurnView] = [_view(message, label) for message in request.messages]
-        if request.prompt is not None:
-            views.append(QuestionView(Message.text(Role.USER, request.prompt), who="prompt"))
-        many = len(exchange.results) > 1
-        for number, _ in enumerate(exchange.results, 1):
-            self._answers.append(AnswerView(f"{label} · choice {number}" if many else label, ""))
-        self._shown = [(-1, -1, -1)] * len(self._answers)
-        self.said.append(*views, *self._answers)
 
     def _look(self) -> None:
         """Bring the screen in line with the record."""
@@ -103,24 +92,17 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
         redraw(self.query_one("#exchange-head", Static), entry_content(entry))
         phases = self.query_one("#exchange-phases", Static)
         redraw(phases, phases_content(entry, phases.size.width))
-        if self._exchange is not None:
-            self._show_answers(self._exchange)
+        if self._answers is not None:
+            self._answers.look(entry)
         if entry.state.over and not self._over:
             self._over = True
             self.refresh_bindings()
-
-    def _show_answers(self, exchange: Exchange) -> None:
-        for place, (view, result) in enumerate(zip(self._answers, exchange.results, strict=True)):
-            state = (len(result.text), len(result.thinking), len(result.tool_calls) + bool(result.finished))
-            if state != self._shown[place]:
-                self._shown[place] = state
-                view.set(_copied(result), final_figures(result.finished) if result.finished else "▌")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
         if action == "kill":
             return not self._over
-        return self._exchange is not None or action not in ("curl", "go_on", "prompt")
+        return self._exchange is not None or action not in ("curl", "go_on", "prompt", "witness", "beside")
 
     def action_kill(self) -> None:
         if not self._record.kill(self._request_id):
@@ -129,19 +111,41 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
     @work(exclusive=True, group="prompt")
     async def action_prompt(self) -> None:
         """Show the prompt as the model reads it, or the conversation again."""
+        if self._exchange is None or self._reading == "prompt":
+            self._read("", Content(""))
+            return
+        request = self._exchange.request
+        try:
+            found = await off_loop(lambda: self._engine.tokenize(request).result(WAIT_S), "exchange-prompt")
+        except (EngineError, TimeoutError) as error:
+            self.notify(str(error) or "The prompt could not be read in time.", severity="warning", timeout=8)
+            return
+        self._read("prompt", prompt_content(found))
+
+    def action_witness(self) -> None:
+        """Show what the engine says that it did, or the conversation again."""
+        if self._exchange is None or self._reading == "witness":
+            self._read("", Content(""))
+        else:
+            self._read("witness", witness_content(self._exchange.results))
+
+    def _read(self, what: str, content: Content) -> None:
+        """Show a text in place of the conversation; with "", the conversation."""
+        self._reading = what
+        read = self.query_one("#exchange-read", VerticalScroll)
+        self.query_one("#exchange-text", Static).update(content)
+        self.query_one(".exchange-box").border_title = f"Request · {what}" if what else "Request"
+        read.display, self.said.display = bool(what), not what
+        read.scroll_home(animate=False)
+        (read if what else self.said).focus()
+
+    def action_beside(self) -> None:
+        """Ask another model the same, and look at both answers."""
         if self._exchange is None:
             return
-        read, request = self.query_one("#exchange-read"), self._exchange.request
-        if not read.display:
-            try:
-                found = await off_loop(lambda: self._engine.tokenize(request).result(WAIT_S), "exchange-prompt")
-            except (EngineError, TimeoutError) as error:
-                self.notify(str(error) or "The prompt could not be read in time.", severity="warning", timeout=8)
-                return
-            self.query_one("#exchange-prompt", Static).update(prompt_content(found))
-        read.display = not read.display
-        self.said.display = not read.display
-        (read if read.display else self.said).focus()
+        from tui.wire.beside_screen import BesideScreen
+
+        self.app.push_screen(BesideScreen(self._record, self._engine, self._request_id, self._exchange))
 
     def action_curl(self) -> None:
         """Copy the request as a command."""
@@ -164,14 +168,18 @@ class ExchangeScreen(ModalScreen[tuple[str, Exchange] | None]):
         self.dismiss(None)
 
 
+def _turns(exchange: Exchange) -> Iterator[TurnView]:
+    """What was said before the answer."""
+    request = exchange.request
+    for message in request.messages:
+        yield _view(message, short_name(request.model))
+    if request.prompt is not None:
+        yield QuestionView(Message.text(Role.USER, request.prompt), who="prompt")
+
+
 def _view(message: Message, label: str) -> TurnView:
     if message.role is not Role.ASSISTANT:
         return QuestionView(message, who="system" if message.role is Role.SYSTEM else "client")
     view = AnswerView(label, "")
     view.set(result_of(Turn(message)), "")
     return view
-
-
-def _copied(result: GenerationResult) -> GenerationResult:
-    """As it is now: the server goes on writing into it."""
-    return GenerationResult(result.text, result.thinking, list(result.tool_calls), finished=result.finished)

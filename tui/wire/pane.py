@@ -26,6 +26,7 @@ from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
 from tui.widgets.text_fields import LineField
 from tui.wire.entry_text import STYLES, entry_content
+from tui.wire.said import Said
 
 ROOMY = 132
 """From this width on columns are called what they are."""
@@ -48,7 +49,7 @@ QUIET = "No request yet. s shows the address, the key and ready-made programs."
 
 
 def _words(entry: WireEntry) -> str:
-    """What the filter looks at."""
+    """What the filter looks at first."""
     told = (entry.client, entry.key, entry.model, entry.protocol, entry.path, entry.state, entry.status, entry.error)
     return " ".join(str(part or "") for part in told).lower()
 
@@ -79,11 +80,14 @@ class WirePane(Vertical):
         self.border_title = "Wire"
         self._services: Services | None = None
         self._entries: dict[str, WireEntry] = {}
+        self._said = Said()
         self._offered = (False, False)
         """What `_offers` said when the keys were drawn last."""
 
     def compose(self) -> ComposeResult:
-        yield LineField(placeholder="a client, key, model, path, state or error", id="wire-filter", compact=True)
+        yield LineField(
+            placeholder="a client, key, model, path, state, error, or what was said", id="wire-filter", compact=True
+        )
         yield RowTable(COLUMNS, self._cell, empty=OFF, id="wire-table", newest_first=True)
         yield Static(id="wire-detail", markup=False)
 
@@ -115,7 +119,9 @@ class WirePane(Vertical):
         self._entries = {entry.id: entry for entry in reversed(entries)}
         self.table.widest = max((cell_len(entry.client) for entry in entries), default=0)
         words = self.filter_box.value.lower().split()
-        shown = [entry.id for entry in self._entries.values() if all(word in _words(entry) for word in words)]
+        shown = [entry.id for entry in self._entries.values() if self._matches(entry, words)]
+        if not words:
+            self._said.forget()
         if entries and not shown:
             self.table.say(f"No request matches {one_line(self.filter_box.value)!r}. Escape clears the filter.")
         self.table.show(shown)
@@ -124,6 +130,15 @@ class WirePane(Vertical):
         found = f"{len(shown)} of {len(entries)} shown, " if words else ""
         self.border_subtitle = f"{found}{live} running, {len(entries)} in all" if entries else ""
         self._show_detail()
+
+    def _matches(self, entry: WireEntry, words: list[str]) -> bool:
+        """Whether each word stands in what is told of the request, or in what was said in it."""
+        told = _words(entry)
+        words = [word for word in words if word not in told]
+        if not words or self._services is None:
+            return not words
+        said = self._said.text(self._services.server.record.evidence, entry)
+        return all(word in said for word in words)
 
     def action_filter(self) -> None:
         self.filter_box.display = True

@@ -17,9 +17,10 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, ImagePart, Message, Role, TextPart
+from core.calls.requests import GenerationRequest, ImagePart, Message, Role, TextPart, ToolCallPart, ToolResultPart
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame
+from core.golden.routes.openai import result_text
 
 VERSION = "2023-06-01"
 MAX_TOKENS = 256
@@ -147,7 +148,7 @@ def _thinking(asked: bool | None, max_tokens: int) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    """A user turn; a suite has no others. Parts keep their order."""
+    """A turn as blocks, in order; results of tools are the user's."""
     blocks: list[dict[str, Any]] = []
     for part in message.parts:
         if isinstance(part, TextPart):
@@ -156,4 +157,9 @@ def _message(message: Message) -> dict[str, Any]:
             data = base64.b64encode(part.image.data).decode()
             source = {"type": "base64", "media_type": part.image.media_type, "data": data}
             blocks.append({"type": "image", "source": source})
-    return {"role": message.role.value, "content": blocks}
+        elif isinstance(part, ToolCallPart):
+            blocks.append({"type": "tool_use", "id": part.id, "name": part.name, "input": dict(part.arguments)})
+        elif isinstance(part, ToolResultPart):
+            blocks.append({"type": "tool_result", "tool_use_id": part.call_id, "content": result_text(part)})
+    role = Role.USER if message.role is Role.TOOL else message.role
+    return {"role": role.value, "content": blocks}

@@ -52,12 +52,14 @@ class Dialect(Protocol):
 
 
 class HttpRoute:
-    """One protocol on one server. `url` is the server's address, with or without /v1 at its end."""
+    """One protocol on one server. `url` is the server's address, with or without /v1 at its end; `client` is what the
+    server is told of who asks."""
 
-    def __init__(self, dialect: Dialect, url: str, key: str = "") -> None:
+    def __init__(self, dialect: Dialect, url: str, key: str = "", client: str = "") -> None:
         self._dialect = dialect
         self._url = root(url) + dialect.path
         self._key = key
+        self._named = {"user-agent": client} if client else {}
         self._client: httpx.AsyncClient | None = None
 
     async def stream(self, request: GenerationRequest) -> AsyncIterator[Event]:
@@ -70,7 +72,7 @@ class HttpRoute:
         witness: Witness | None = None
         reader = self._dialect.reader()
         body = self._dialect.encode(request)
-        headers = {**self._dialect.headers(self._key), ASKS: "1"}
+        headers = {**self._dialect.headers(self._key), **self._named, ASKS: "1"}
         try:
             async with self._open().stream("POST", self._url, json=body, headers=headers) as response:
                 if response.status_code != 200:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.calls.events import (
@@ -17,7 +18,19 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart
+from core.calls.requests import (
+    GenerationRequest,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolChoice,
+    ToolMode,
+    ToolResultPart,
+)
+from core.golden.conversation import call_arguments
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame, bearer
 from core.media.images import ImageData
@@ -32,7 +45,8 @@ REASONS = {
 
 
 class OpenAI:
-    """Fields as in OpenAI's API reference, and what local servers add: top_k and chat_template_kwargs."""
+    """Fields as in OpenAI's API reference, and what local servers add: top_k, min_p, repetition_penalty,
+    reasoning_content and chat_template_kwargs. Conversations with calls and their results are sent whole."""
 
     path = "/v1/chat/completions"
 
@@ -42,17 +56,25 @@ class OpenAI:
     def encode(self, request: GenerationRequest) -> dict[str, Any]:
         body = {
             "model": request.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": [told for message in request.messages for told in _messages(message)],
             "tools": [
                 {
                     "type": "function",
-                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+                    | ({"strict": True} if tool.strict else {}),
                 }
                 for tool in request.tools
             ]
             or None,
+            "tool_choice": _choice(request.tool_choice),
+            "response_format": _format(request.json_schema),
             "max_tokens": request.sampling.max_tokens,
             **sampling_fields(request),
+            "min_p": request.sampling.min_p,
+            "repetition_penalty": request.sampling.repetition_penalty,
+            "presence_penalty": request.sampling.presence_penalty,
+            "frequency_penalty": request.sampling.frequency_penalty,
+            "logit_bias": {str(token): bias for token, bias in (request.sampling.logit_bias or {}).items()} or None,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -114,17 +136,55 @@ def _usage(usage: dict[str, Any]) -> Usage:
     )
 
 
-def _message(message: Message) -> dict[str, Any]:
-    """A system or user turn; a suite has no others. Parts keep their order, plain text is sent as a string."""
-    if all(isinstance(part, TextPart) for part in message.parts):
-        return {"role": message.role.value, "content": message.plain_text}
-    parts: list[dict[str, Any]] = []
-    for part in message.parts:
-        if isinstance(part, TextPart):
-            parts.append({"type": "text", "text": part.text})
-        elif isinstance(part, ImagePart):
-            parts.append({"type": "image_url", "image_url": {"url": data_uri(part.image)}})
-    return {"role": message.role.value, "content": parts}
+def _messages(message: Message) -> Iterator[dict[str, Any]]:
+    """A turn; of results of tools, one message for each."""
+    results = [part for part in message.parts if isinstance(part, ToolResultPart)]
+    for part in results:
+        yield {"role": "tool", "tool_call_id": part.call_id, "content": _content(part.content)}
+    if results:
+        return
+    told: dict[str, Any] = {"role": message.role.value, "content": _content(message.parts)}
+    if thinking := "".join(part.text for part in message.parts if isinstance(part, ThinkingPart)):
+        told["reasoning_content"] = thinking
+    if calls := [part for part in message.parts if isinstance(part, ToolCallPart)]:
+        told["content"] = told["content"] or None
+        told["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call_arguments(call)},
+            }
+            for call in calls
+        ]
+    yield told
+
+
+def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+    """Text and images in their order; plain text as a string."""
+    shown = [part for part in parts if isinstance(part, TextPart | ImagePart)]
+    if all(isinstance(part, TextPart) for part in shown):
+        return "".join(part.text for part in shown if isinstance(part, TextPart))
+    return [
+        {"type": "text", "text": part.text}
+        if isinstance(part, TextPart)
+        else {"type": "image_url", "image_url": {"url": data_uri(part.image)}}
+        for part in shown
+    ]
+
+
+def result_text(result: ToolResultPart) -> str:
+    """What a tool has returned; a suite's results are text."""
+    return "".join(part.text for part in result.content if isinstance(part, TextPart))
+
+
+def _choice(choice: ToolChoice) -> str | dict[str, Any] | None:
+    if choice.name is not None:
+        return {"type": "function", "function": {"name": choice.name}}
+    return None if choice.mode is ToolMode.AUTO else choice.mode.value
+
+
+def _format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if schema is None else {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
 def data_uri(image: ImageData) -> str:

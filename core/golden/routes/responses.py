@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from core.calls.events import (
@@ -16,10 +17,11 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, ImagePart, Message, TextPart
+from core.calls.requests import GenerationRequest, ImagePart, Message, Role, TextPart, ToolCallPart, ToolResultPart
+from core.golden.conversation import call_arguments
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame, bearer
-from core.golden.routes.openai import data_uri, sampling_fields
+from core.golden.routes.openai import data_uri, result_text, sampling_fields
 
 
 class Responses:
@@ -33,7 +35,7 @@ class Responses:
     def encode(self, request: GenerationRequest) -> dict[str, Any]:
         body = {
             "model": request.model,
-            "input": [_item(message) for message in request.messages],
+            "input": [item for message in request.messages for item in _items(message)],
             "tools": [
                 {
                     "type": "function",
@@ -103,12 +105,30 @@ def _usage(usage: dict[str, Any]) -> Usage:
     )
 
 
+def _items(message: Message) -> Iterator[dict[str, Any]]:
+    """A turn as items: what was said, each call and each result of one."""
+    said = _item(message)
+    if said["content"]:
+        yield said
+    for part in message.parts:
+        if isinstance(part, ToolCallPart):
+            yield {
+                "type": "function_call",
+                "call_id": part.id,
+                "name": part.name,
+                "arguments": call_arguments(part),
+            }
+        elif isinstance(part, ToolResultPart):
+            yield {"type": "function_call_output", "call_id": part.call_id, "output": result_text(part)}
+
+
 def _item(message: Message) -> dict[str, Any]:
-    """A system or user turn; a suite has no others. Parts keep their order."""
+    """What was said in a turn. Parts keep their order."""
+    kind = "output_text" if message.role is Role.ASSISTANT else "input_text"
     parts: list[dict[str, Any]] = []
     for part in message.parts:
         if isinstance(part, TextPart):
-            parts.append({"type": "input_text", "text": part.text})
+            parts.append({"type": kind, "text": part.text})
         elif isinstance(part, ImagePart):
             parts.append({"type": "input_image", "image_url": data_uri(part.image)})
     return {"type": "message", "role": message.role.value, "content": parts}

@@ -156,6 +156,7 @@ class Row:
             batch_size=self.batch_size,
             completion_sha256=tokens_sha256(self.written),
             completion_tokens=len(self.written),
+            completion=tuple(self.written),
             thinking_tokens=self.thinking_tokens,
             finish="stop" if stopped else "length" if cut else "cancelled",
             text_sha256=text_sha256(self.said.text),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,4 +85,7 @@ def test_a_load_is_kept_where_nothing_else_was_worked_on() -> None:
     found = figure_of_load(LOADED, "here", "bench")
     assert found is not None
     assert (found.use, found.load_s, found.benchmark) == (Use.LOAD, 2.0, True)
+    again = figure_of_load(replace(LOADED, loads=2), "here", "bench")
+    assert again is not None
+    assert again.use is Use.RELOAD
     assert figure_of_load(LoadedModel("m", ModelState.READY, load_s=3.0), "here", "") is None

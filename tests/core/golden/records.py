@@ -10,6 +10,7 @@ from core.calls.events import RATE_TOKENS, Finished, FinishReason, GenerationRes
 from core.calls.requests import Sampling
 from core.catalog import ModelInfo, ModelKind
 from core.golden import verdict as verdicts_of
+from core.golden.conversation import Conversation
 from core.golden.expressions import parse_expression
 from core.golden.plan import Planned
 from core.golden.record import Circumstances, answered
@@ -53,7 +54,9 @@ def said(
 
 
 def judge(planned: Planned, run: str, result: GenerationResult, around: Circumstances, *shown: Attempt) -> Attempt:
-    return verdicts_of.weigh(planned, answered(planned, run, result, around), shown)
+    return verdicts_of.weigh(
+        planned, answered(planned, run, Conversation.of(planned.messages(), result), around), shown
+    )
 
 
 def attempt(text: str = "red", verdict: Verdict = Verdict.PASS, **changes: Any) -> Attempt:

@@ -20,10 +20,19 @@ PAGE = (Path(__file__).parents[3] / "docs" / "golden.md").read_text(encoding="ut
 
 def test_the_example_on_the_page_is_a_suite_without_faults(write_suite: Callable[[Mapping[str, str]], Path]) -> None:
     files = dict(re.findall(r"<!-- (\S+) -->\n```toml\n(.*?)```", PAGE, flags=re.DOTALL))
-    assert sorted(files) == ["capital.toml", "golden.toml", "vision/cat.toml", "vision/shapes.toml"]
+    assert sorted(files) == [
+        "capital.toml",
+        "golden.toml",
+        "translate.toml",
+        "vision/cat.toml",
+        "vision/shapes.toml",
+        "weather.toml",
+    ]
     prompts = {
         "greeting.txt": "Hello!",
         "capital.txt": "What is the capital of France?",
+        "weather.txt": "What is the weather in Tokyo?",
+        "translate.txt": 'Translate "{{word}}" into {{language}}.',
         "vision/cat.txt": "What is this?",
         "vision/cat.png": "text_sample.png",
         "vision/shapes.txt": "What do you see?",
@@ -36,11 +45,15 @@ def test_the_example_on_the_page_is_a_suite_without_faults(write_suite: Callable
     assert [case.id for case in suite.cases] == [
         "capital",
         "greeting",
+        "translate#dog,language=French",
+        "translate#dog,language=German",
+        "weather",
         "vision/cat",
         "vision/shapes#red",
         "vision/shapes#blue",
     ]
-    assert suite.cases[4].sampling.max_tokens == 64
+    assert suite.cases[-1].sampling.max_tokens == 64
+    assert len(suite.cases[4].turns) == 2
 
 
 def test_the_page_names_every_operator_key_and_control() -> None:

@@ -91,7 +91,7 @@ def test_a_case_counts_once_however_often_it_was_asked() -> None:
     weighed = outcome([*good, *bad], Parity(), Gates({Tier.FULL: 0.8}))
     assert weighed.code is ExitCode.FAILED
     assert weighed.values[Tier.FULL] == pytest.approx(0.2)
-    assert weighed.held(Tier.FULL) == (1, 5)
+    assert (weighed.groups[-1].held, weighed.groups[-1].judged) == (1, 5)
 
 
 @pytest.mark.parametrize(("metric", "value"), [("rate", 0.75), ("pass@2", 1.0), ("pass^2", 0.5), ("pass^4", 0.0)])
@@ -157,9 +157,22 @@ def test_the_outcome_is_ready_for_json() -> None:
         "verdicts": {"pass": 1},
         "tiers": {"quick": {}, "full": {"pass": 1}},
         "controls": {},
-        "rates": [{"case": "p#0", "tier": "full", "passes": 1, "tries": 1, "interval": None, "greedy": True}],
+        "rates": [
+            {"case": "p#0", "tier": "full", "model": "m", "passes": 1, "tries": 1, "interval": None, "greedy": True}
+        ],
         "values": {"full": 1.0},
+        "groups": [{"tier": "full", "model": "", "held": 1, "judged": 1, "value": 1.0}],
         "shared": 0,
         "reasons": [],
         "notes": [],
     }
+
+
+def test_each_model_of_a_matrix_has_to_reach_the_gate_by_itself() -> None:
+    good = [attempt(case=case, key=f"{case}m") for case in "abcd"]
+    poor = [attempt(case=case, key=f"{case}n", model={"id": "n"}) for case in "ab"]
+    poor += [attempt(verdict=Verdict.FAIL, case=case, key=f"{case}n", model={"id": "n"}) for case in "cd"]
+    weighed = outcome([*good, *poor], Parity(), Gates({Tier.FULL: 0.7}))
+    assert weighed.reasons == ("2 of 4 cases failed on the full tier by n: 50%, below the gate of 70%.",)
+    assert [(group.model, group.held, group.judged) for group in weighed.groups] == [("m", 4, 4), ("n", 2, 4)]
+    assert outcome([*good, *poor], Parity(), Gates({Tier.FULL: 0.5})).code is ExitCode.HOLDS

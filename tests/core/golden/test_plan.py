@@ -244,3 +244,32 @@ def test_a_glob_picks_cases_by_the_whole_id_or_its_last_part(glob: str, count: i
 def test_a_glob_that_picks_nothing_is_refused_with_the_nearest_case() -> None:
     with pytest.raises(SuiteError, match=r'No case matches vision/ocr_txt \(did you mean "vision/ocr_text"\?\)'):
         select(load_suite(BUILTIN).cases, ["vision/ocr_txt"])
+
+
+def test_models_that_are_named_are_all_asked_every_case(settings: Settings, write_suite: WriteSuite) -> None:
+    suite = load_suite(write_suite({"a.txt": "?", "b.txt": "?", "b.png": "red_square.png"}))
+    options = RunOptions(models=("t", "s"), tiers=(Tier.FULL,))
+    plan = make_plan(suite, chooser(settings, TEXT, SMALL), options, fingerprint_of=lambda info: "")
+    asked = [(one.case.id, one.tier, one.wanted, one.model.id if one.model else one.skip) for one in plan.attempts]
+    assert asked == [
+        ("a", Tier.FULL, "t", "t"),
+        ("a", Tier.FULL, "s", "s"),
+        ("b", Tier.FULL, "t", "t takes no images"),
+        ("b", Tier.FULL, "s", "s"),
+    ]
+    assert len({one.key for one in plan.attempts}) == 4
+    both = make_plan(suite, chooser(settings, TEXT, SMALL), RunOptions(models=("s",)), fingerprint_of=lambda info: "")
+    assert [(one.tier, one.same_as) for one in both.attempts] == [
+        (Tier.QUICK, None),
+        (Tier.FULL, 0),
+        (Tier.QUICK, None),
+        (Tier.FULL, 2),
+    ]
+
+
+def test_cases_can_be_chosen_by_their_ids(settings: Settings, write_suite: WriteSuite) -> None:
+    suite = load_suite(write_suite({"a.txt": "?", "x/a.txt": "?", "b.txt": "?"}))
+    plan = make_plan(suite, chooser(settings, TEXT), RunOptions(ids=("a", "b"), cases=("a",)))
+    assert {one.case.id for one in plan.attempts} == {"a"}
+    with pytest.raises(SuiteError, match="None of these cases is meant: gone"):
+        make_plan(suite, chooser(settings, TEXT), RunOptions(ids=("gone",)))

@@ -26,7 +26,20 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool
+from core.calls.requests import (
+    GenerationRequest,
+    ImagePart,
+    Message,
+    Role,
+    Sampling,
+    TextPart,
+    ThinkingPart,
+    Tool,
+    ToolCallPart,
+    ToolChoice,
+    ToolMode,
+    ToolResultPart,
+)
 from core.golden.routes import Route, RouteError
 from core.golden.routes.anthropic import Anthropic
 from core.golden.routes.http import Dialect, Frame, HttpRoute, list_models, root
@@ -34,6 +47,8 @@ from core.golden.routes.openai import OpenAI
 from core.golden.routes.responses import Responses
 from core.golden.suite import BUILTIN
 from core.media.images import read_image
+from server.openai.decode import decode_chat
+from server.openai.schema import ChatRequest
 
 PICTURE = read_image(BUILTIN / "images" / "red_square.png")
 WEATHER = Tool("get_weather", "The weather", {"type": "object", "properties": {"location": {"type": "string"}}})
@@ -77,6 +92,49 @@ def test_an_openai_body_holds_all_that_was_asked() -> None:
     }
     assert OpenAI().headers("k") == {"authorization": "Bearer k"}
     assert OpenAI().headers("") == {}
+
+
+def test_a_whole_conversation_is_what_the_server_makes_of_its_body() -> None:
+    picture = replace(PICTURE, name="")
+    request = GenerationRequest(
+        "m",
+        (
+            Message.text(Role.SYSTEM, "Be brief."),
+            Message.text(Role.USER, "Look", picture),
+            Message(
+                Role.ASSISTANT,
+                (
+                    ThinkingPart("hm"),
+                    TextPart("Well."),
+                    ToolCallPart("c1", "look", {"at": 1}),
+                    ToolCallPart("c2", "x", {}),
+                ),
+            ),
+            Message(Role.TOOL, (ToolResultPart("c1", (TextPart("é"), ImagePart(picture))),)),
+            Message(Role.TOOL, (ToolResultPart("c2", (TextPart("b"),)),)),
+            Message(Role.ASSISTANT, (ToolCallPart("c3", "look", {"at": 2}),)),
+            Message(Role.TOOL, (ToolResultPart("c3", (TextPart("c"),)),)),
+        ),
+        tools=(replace(WEATHER, strict=True),),
+        tool_choice=ToolChoice(ToolMode.REQUIRED, "get_weather"),
+        json_schema={"type": "object"},
+        sampling=Sampling(
+            top_p=0.5,
+            min_p=0.1,
+            repetition_penalty=1.1,
+            presence_penalty=0.2,
+            frequency_penalty=0.3,
+            logit_bias={7: -1.0},
+            max_tokens=9,
+        ),
+        thinking=True,
+        source="openai",
+    )
+    for asked in (request, replace(request, tool_choice=ToolChoice(ToolMode.NONE), json_schema=None)):
+        body = ChatRequest.model_validate(json.loads(json.dumps(OpenAI().encode(asked))))
+        assert replace(decode_chat(body, {}).request, id=asked.id) == asked
+    together = replace(request, messages=(Message(Role.TOOL, tuple(m.parts[0] for m in request.messages[3:5])),))
+    assert [one["tool_call_id"] for one in OpenAI().encode(together)["messages"]] == ["c1", "c2"]
 
 
 def test_an_anthropic_body_holds_all_that_was_asked() -> None:

@@ -22,6 +22,7 @@ from core.hub.cache import whole_here
 from core.hub.delete import delete, plan_deletion, plan_deletions
 from core.hub.disk import read_disk
 from core.hub.downloads import Downloads
+from core.hub.progress import Stage
 from core.hub.records import read_records
 from core.hub.use import last_used, memory_budget
 from core.settings import Settings
@@ -118,6 +119,23 @@ def test_an_unfinished_download_is_counted_and_can_be_deleted(hub: Hub, hub_sett
     assert delete(hub_settings, plan) == stored.size_bytes
     assert read_records(hub_settings) == []
     assert on_disk(hub_settings) == 0
+
+
+def test_a_model_whose_download_began_since_it_was_to_be_deleted_stays(hub: Hub, hub_settings: Settings) -> None:
+    downloads = Downloads(hub_settings)
+    downloads.wait(downloads.add(MODEL), 30)
+    plan = plan_deletion(Catalog(hub_settings), MODEL)
+    files = hub.repositories[MODEL].commits[-1]
+    newer = File(files["model.safetensors"].content[:-1] + b"x", lfs=True)
+    hub.repositories[MODEL].commits.append(files | {"model.safetensors": newer})
+    hub.faults[f"{MODEL}/model.safetensors"] = Fault(pace=(1 << 15, 0.01))
+    before = hub.bytes_of(MODEL)
+    key = downloads.add(MODEL)
+    hub.wait_for(MODEL, before + 100_000)
+    with pytest.raises(ModelInUse, match="being downloaded"):
+        delete(hub_settings, plan)
+    hub.faults.clear()
+    assert downloads.wait(key, 30).stage is Stage.DONE
 
 
 def test_a_model_in_use_is_not_deleted(hub: Hub, hub_settings: Settings) -> None:

@@ -349,10 +349,29 @@ def test_another_cache_gets_a_download_of_its_own(hub: Hub, hub_settings: Settin
     assert hub.bytes_of(MODEL) - before < done.total, "the part in the first cache is gone on with"
 
 
+def test_a_model_on_its_way_into_two_caches_is_two_downloads(hub: Hub, hub_settings: Settings, tmp_path: Path) -> None:
+    elsewhere = hub_settings.model_copy(update={"hf_cache": tmp_path / "elsewhere"})
+    first, second = opened_again(hub_settings), opened_again(elsewhere)
+    paused(hub, first)
+    paused(hub, second)
+    second.cancel(MODEL)
+    assert second.wait(MODEL, 10).stage is Stage.CANCELLED
+    first.close()
+    second.close()
+    assert read_records(elsewhere) == []
+    (record,) = read_records(hub_settings)
+    assert (record.cache, record.commit) == (hub_settings.hf_cache, hub.repositories[MODEL].sha())
+
+
+def test_a_revision_may_be_longer_than_a_files_name(hub: Hub, downloads: Downloads) -> None:
+    assert "has no such revision" in download(downloads, revision="r" * 300).problem
+
+
 def paused(hub: Hub, downloads: Downloads) -> None:
-    fault = hub.faults[WEIGHTS] = Fault(pace=(1 << 12, 0.02))
+    fault, before = Fault(pace=(1 << 12, 0.02)), hub.bytes_of(MODEL)
+    hub.faults[WEIGHTS] = fault
     downloads.add(MODEL)
-    hub.wait_for(MODEL, 60_000)
+    hub.wait_for(MODEL, before + 60_000)
     downloads.pause(MODEL)
     assert downloads.wait(MODEL, 10).stage is Stage.PAUSED
     fault.pace = None

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import close_session, constants
 
 from core.catalog import Catalog
-from core.errors import HubError
+from core.errors import HubError, HubOffline
 from core.hub import fetch
 from core.hub.downloads import Downloads
 from core.hub.find import Query, find
 from core.hub.progress import Stage
+from core.hub.records import records_folder
 from core.settings import Settings
 from tests.core.hub.conftest import MODEL, WEIGHTS, download
 from tests.hub import Fault, Hub, Repository, pocket_repository
@@ -100,7 +102,6 @@ def test_a_commit_that_is_none_is_refused(hub: Hub, downloads: Downloads, sha: s
         (Fault(401), "wants to know who asks for mlx-community/qwen3"),
         (Fault(403), "licence"),
         (Fault(404), "nothing at the address"),
-        (Fault(429, {"Retry-After": "120"}), "120 seconds"),
         (Fault(503), "503"),
         (Fault(200, body=b"<html>log in to the wifi</html>"), "cannot be read"),
         (Fault(200, body=b"[1, 2]"), "cannot be read"),
@@ -109,7 +110,6 @@ def test_a_commit_that_is_none_is_refused(hub: Hub, downloads: Downloads, sha: s
         (Fault(endless=True), "is longer than 1 MB"),
         (Fault(429, {"Retry-After": "9999999999"}), "more than two days"),
         (Fault(429, {"Retry-After": "0"}), "by now, so try again"),
-        (Fault(429, {"Retry-After": "soon", "RateLimit": '"api";r=0;t=5'}), "5 seconds"),
     ],
 )
 def test_the_hubs_errors_are_sentences(
@@ -135,9 +135,13 @@ def test_a_wait_that_is_told_as_a_date_is_one(hub: Hub, downloads: Downloads) ->
         (Fault(401), "", "wants to know who searches"),
         (Fault(401), TOKEN, "does not know the token that was sent (401). To search, log in"),
         (Fault(403), "", "does not let you search"),
+        (Fault(), "hf_é", "holds characters that no token has"),
         (Fault(404), "", "has no list of models"),
         (Fault(400), "", "about “two words” (400)"),
         (Fault(200, body=b"[1"), "", "about “two words” cannot be read. http"),
+        (Fault(302, {"Location": "file:///etc/passwd"}), "", "sends on to an address that is none"),
+        (Fault(429, {"Retry-After": "120"}), "", "120 seconds"),
+        (Fault(429, {"Retry-After": "soon", "RateLimit": '"api";r=0;t=5'}), "", "5 seconds"),
     ],
 )
 def test_what_a_search_meets_is_not_told_of_a_model(
@@ -177,6 +181,16 @@ def test_a_busy_hub_is_waited_for_as_long_as_it_says(hub: Hub, downloads: Downlo
         waits.append(now.waiting)
     assert downloads.get(key).stage is Stage.DONE
     assert any("1 s" in wait for wait in waits)
+
+
+def test_a_hub_that_is_busy_when_a_download_begins_is_waited_for_as_well(hub: Hub, downloads: Downloads) -> None:
+    hub.faults[f"api/models/{MODEL}"] = Fault(429, {"Retry-After": "1"}, times=1)
+    waits: list[tuple[Stage, str]] = []
+    key = downloads.add(MODEL)
+    while (now := downloads.wait(key, 0.02)).stage.moves:
+        waits.append((now.stage, now.waiting))
+    assert downloads.get(key).stage is Stage.DONE
+    assert (Stage.LOOKING, "the Hub is busy and takes requests again in 1 s") in waits
 
 
 def test_a_hub_that_wants_an_hour_is_not_waited_for(hub: Hub, downloads: Downloads) -> None:
@@ -239,9 +253,60 @@ def test_a_disk_that_fails_is_not_the_hubs_fault(
     hub: Hub, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(draft: BinaryIO, piece: bytes) -> None:
-        raise fetch._unwritten(OSError(errno.ENOSPC, "No space left on device"), Path(draft.name))
+        raise fetch.unwritten(
+            OSError(errno.ENOSPC, "No space left on device"), Path(draft.name), Path(draft.name).parent
+        )
 
     monkeypatch.setattr(fetch, "_write", broken)
     failed = download(downloads)
     assert (failed.stage, failed.code) == (Stage.FAILED, "disk_full")
     assert "is full" in failed.problem
+
+
+def test_a_data_folder_without_room_is_named(
+    hub: Hub, downloads: Downloads, hub_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("core.hub.records.write_atomically", full)
+    failed = download(downloads)
+    assert (failed.stage, failed.code) == (Stage.FAILED, "disk_full")
+    assert f"The disk of {records_folder(hub_settings)} is full" in failed.problem
+
+
+@pytest.fixture
+def behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """What a search says behind a proxy: the client is made anew for it, and afterwards."""
+
+    def search(proxy: str) -> str:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("http_proxy", proxy)
+        close_session()
+        with pytest.raises(HubOffline) as raised:
+            list(find(Query("words")))
+        return raised.value.message
+
+    yield search
+    monkeypatch.undo()
+    close_session()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "told"),
+    [
+        ("garbage", "cannot be reached through the proxy garbage: "),
+        ("http://me:secret@127.0.0.1:9", "through the proxy http://127.0.0.1:9: Connection refused."),
+        ("socks5://me:secret@127.0.0.1:9", "(socks5://127.0.0.1:9): SOCKS takes the package socksio"),
+        ("ftp://127.0.0.1:9", "(ftp://127.0.0.1:9): a proxy that can be used is http://HOST:PORT."),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named(
+    hub: Hub, behind_a_proxy: Callable[[str], str], proxy: str, told: str
+) -> None:
+    message = behind_a_proxy(proxy)
+    assert told in message
+    assert "HTTPS_PROXY" in message
+    assert "secret" not in message

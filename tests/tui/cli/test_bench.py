@@ -150,6 +150,7 @@ def test_ctrl_c_shows_what_was_measured(environment: dict[str, str]) -> None:
     [
         (("no/model",), "no/model"),
         (("pocket/qwen3", "--prompts", "many"), "--prompts takes whole numbers with commas between them"),
+        (("pocket/qwen3", "--prompts", "99999999"), "each of at most 7 digits, such as 32,1k,8k, not '99999999'"),
         (("pocket/qwen3", "--rows", "0"), "--rows takes numbers of at least 1"),
         (("pocket/qwen3", "--rows", ""), "--rows takes numbers of at least 1"),
     ],

@@ -91,7 +91,7 @@ def test_a_run_is_shown_in_ascii(environment: dict[str, str], tmp_path: Path) ->
     )
     assert b"Traceback" not in run.stderr, run.stderr.decode()
     assert run.returncode == 0, run.stdout.decode()
-    assert b"+ pass gr\\xf6\\xdfe quick in-process" in run.stdout
+    assert b"+ pass gr\\xf6\\xdfe quick pocket/qwen3 in-process" in run.stdout
     table = [line for line in run.stdout.decode("ascii").splitlines() if line.startswith("|")]
     assert len({len(line) for line in table}) == 1, "columns stand under each other"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,35 +14,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from core.golden.results import RunFolder
 from tests import ROOT
 from tests.conftest import Api
-from tui.cli.golden import app
-
-
-@pytest.fixture
-def clean_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """Nothing of the user's: data, settings and cache in the test's folder; a wide terminal without colours."""
-    for name in [name for name in os.environ if name.startswith("ASSAY_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
-        "ASSAY_DATA_DIR": str(tmp_path / "data"),
-        "ASSAY_CONFIG": str(tmp_path / "settings.toml"),
-        "ASSAY_HF_CACHE": str(tmp_path / "cache"),
-        "COLUMNS": "140",
-        "NO_COLOR": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return dict(os.environ)
-
-
-@pytest.fixture
-def golden(clean_env: dict[str, str]) -> Any:
-    """Run the command line in this process; for what needs no engine of its own."""
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, list(map(str, arguments)), catch_exceptions=False)
 
 
 def command(*arguments: str) -> list[str]:
@@ -79,6 +54,11 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
     assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 56}
     assert whole["run"]["outcome"]["controls"] == {"pass": 80}
     assert not any(attempt["claimed"] for attempt in whole["attempts"])
+    usage: defaultdict[tuple[Any, ...], set[tuple[int, int]]] = defaultdict(set)
+    for one in whole["attempts"]:
+        counted = (one["usage"]["prompt"], one["usage"]["completion"])
+        usage[one["case"], one["tier"], one["repeat"], one["control"]].add(counted)
+    assert {len(counted) for counted in usage.values()} == {1}
     assert {(one["tier"], one["model"]["id"]) for one in whole["attempts"]} == {
         ("quick", "pocket/qwen2-vl"),
         ("quick", "pocket/qwen3"),
@@ -151,6 +131,11 @@ def test_a_running_server_is_asked_without_loading_anything_here(golden: Any, ap
     whole = json.loads(result.stdout)
     assert [attempt["verdict"] for attempt in whole["attempts"]] == ["pass"] * 24
     assert not any(attempt["claimed"] for attempt in whole["attempts"])
+    usage: defaultdict[tuple[Any, ...], set[tuple[int, int]]] = defaultdict(set)
+    for one in whole["attempts"]:
+        counted = (one["usage"]["prompt"], one["usage"]["completion"])
+        usage[one["case"], one["tier"], one["repeat"], one["control"]].add(counted)
+    assert {len(counted) for counted in usage.values()} == {1}
     assert all(attempt["model"]["fingerprint"] for attempt in whole["attempts"])
     assert whole["run"]["memory_budget"] is None
     assert "quick 7/7 · full 7/7" in result.stderr
@@ -197,7 +182,7 @@ def test_a_check_misses_what_the_run_did_not_answer(golden: Any, api: Api, clean
     file.write_text("".join(lines))
     whole = golden("check")
     assert whole.exit_code == 0
-    assert "note: 10 cases of the suite were not asked (--case)." in whole.stdout
+    assert "note: 10 cases of the suite were not asked (--case or --failed)." in whole.stdout
 
 
 def test_a_check_knows_what_the_run_left_out_and_by_what_it_weighed(golden: Any, api: Api, tmp_path: Path) -> None:

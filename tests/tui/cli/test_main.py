@@ -260,7 +260,7 @@ def test_a_signal_while_the_program_is_read_ends_it_without_a_word(
 
 STUCK = """
 import sys, threading
-import core.engine
+import core.engine_life
 import core.mlx.loads
 
 def stuck(*arguments):
@@ -269,7 +269,7 @@ def stuck(*arguments):
     yield 1.0
 
 core.mlx.loads.load_steps = stuck
-core.engine.CLOSE_WITHIN_S = 0.1
+core.engine_life.CLOSE_WITHIN_S = 0.1
 from tui.cli.main import main
 main()
 """

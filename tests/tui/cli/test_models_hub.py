@@ -295,3 +295,17 @@ def test_offline_a_model_that_is_here_is_its_folder(
     assert len(hub.asked) == asked
     (blobs / f"{'a' * 40}.incomplete").touch()
     assert command("download", MODEL).exit_code == 4
+
+
+def test_a_model_that_came_and_cannot_be_loaded_is_not_offered_for_a_chat(hub: Hub, command: Command) -> None:
+    files = hub.repositories[MODEL].commits[0]
+    hub.add(Repository("me/broken", [files | {"config.json": File(b'{"model_type": "nobodys"}')}]))
+    run = command("download", "me/broken")
+    assert run.exit_code == 0
+    assert "But it cannot be loaded: unsupported" in " ".join(run.output.split())
+    assert "assay chat" not in run.output
+
+
+def test_a_size_that_is_not_known_is_no_size(hub: Hub, command: Command) -> None:
+    hub.faults[f"{MODEL}/revision/{hub.repositories[MODEL].sha()}"] = Fault(401)
+    assert "0B" not in command("search", "qwen3", "--all").stdout

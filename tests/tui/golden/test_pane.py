@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -41,6 +42,18 @@ async def test_the_suite_is_there_before_anything_runs(workbench: AssayApp, scri
         assert "suite built-in  11 prompts" in text
         assert "vision/describe_image#red" in text
         assert "not run yet" in text
+
+
+async def test_the_turns_of_a_case_stand_below_its_prompt(
+    workbench: AssayApp, scripted: ScriptedEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "hello.txt").write_text("My name is Ada.")
+    (tmp_path / "hello.toml").write_text('[[turns]]\nuser = "What is my name?"\nexpect = "Ada"\n')
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted)
+        workbench.golden.open_suite(tmp_path)
+        await until(pilot, lambda: "then    What is my name?" in screen_text(workbench))
+        assert "My name is Ada." in screen_text(workbench)
 
 
 async def test_who_would_answer_is_said_before_anything_runs(workbench: AssayApp, scripted: ScriptedEngine) -> None:

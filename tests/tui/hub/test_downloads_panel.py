@@ -13,7 +13,7 @@ from core.hub.records import read_records
 from core.settings import Settings
 from tests.hub import Fault, Hub, Repository, pocket_repository
 from tests.tui.conftest import screen_text, until
-from tests.tui.hub.conftest import MODEL, WEIGHTS, at_the_hub, new_workbench, notices, row_of, search, slow
+from tests.tui.hub.conftest import MODEL, WEIGHTS, at_the_hub, known, new_workbench, notices, row_of, search, slow
 from tests.tui.scripted import ScriptedEngine, ScriptedServer
 from tests.tui.test_stopping import footer
 from tui.app import AssayApp
@@ -71,6 +71,21 @@ async def test_two_at_once_one_broken_off_and_gone_on_with(
         assert ("p", "Pause") not in footer(workbench)
         size = hub.repositories[OTHER].commits[0]["model.safetensors"].size
         assert hub.served[f"{OTHER}/model.safetensors"] <= size + 2_000_000
+
+
+async def test_the_row_says_at_once_that_a_part_is_here(workbench: AssayApp, hub: Hub) -> None:
+    slow(hub)
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await at_the_hub(pilot, workbench)
+        await search(pilot, workbench)
+        await until(pilot, lambda: known(workbench) and "fits" in row_of(workbench, MODEL))
+        await pilot.press("d")
+        await until(pilot, lambda: "◔" in row_of(workbench, MODEL), "while it comes")
+        await until(pilot, lambda: done(workbench) > 40_000)
+        await pilot.press("x")
+        await until(pilot, lambda: len(workbench.screen_stack) == 2)
+        await pilot.press("y")
+        await until(pilot, lambda: "◔" not in row_of(workbench, MODEL), "nothing of it is")
 
 
 async def test_leaving_asks_and_the_next_start_goes_on(
@@ -219,7 +234,9 @@ async def test_no_room_is_a_sentence(workbench: AssayApp, hub: Hub, monkeypatch:
         await search(pilot, workbench)
         await pilot.press("d")
         await until(pilot, lambda: stage(workbench) is Stage.FAILED)
-        await until(pilot, lambda: "Make room (`assay models delete`)" in screen_text(workbench))
+        told = workbench.query_one("#hub-downloads-notes", Static)
+        await until(pilot, lambda: "Make room (`assay models delete`)" in str(told.content))
+        assert "elsewhere." in screen_text(workbench), "all of it is on the screen, however its lines are broken"
 
 
 async def test_several_that_stop_offline_say_so_once(

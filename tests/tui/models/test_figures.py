@@ -24,6 +24,7 @@ def test_lines_say_the_middle_the_spread_and_of_how_many() -> None:
     summary = summarise(
         [
             kept(use=Use.LOAD, load_s=2.0),
+            kept(use=Use.RELOAD, load_s=0.5),
             *(kept(decode_tps=rate, ttft_s=0.2, peak=3_100_000_000) for rate in (58.0, 60.0, 61.0, 62.0, 70.0)),
             kept(prompt_tokens=8000, decode_tps=48.0, ttft_s=7.1, prefill_tps=1100.0),
             kept(rows=8, decode_tps=9.5, source=BENCHMARK),
@@ -35,9 +36,9 @@ def test_lines_say_the_middle_the_spread_and_of_how_many() -> None:
         "writes": "61 tokens/s (60–62, n=5) after short prompts, 48 after 8k · 9.5 each of up to 8 rows",
         "reads": "1,100 tokens/s of 8k",
         "begins": "0.20 s (0.20–0.20, n=5) after short prompts, 7.10 after 8k · 0.90 s after an image",
-        "loads in": "2.00 s",
+        "loads in": "2.00 s · 0.50 s again",
         "peak": "3.1 GB of memory",
-        "measured": "9 uses, 1 by assay bench · a machine, 8 GB · mlx 0.32.4",
+        "measured": "10 uses, 1 by assay bench · a machine, 8 GB · mlx 0.32.4",
     }
 
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from textual.pilot import Pilot
 
-from core.calls.events import Prefill, PromptTokens, TextDelta
+from core.calls.events import (
+    FinishReason,
+    Loading,
+    Prefill,
+    PromptTokens,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStart,
+)
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.calls.witness import SeenImage, Witness
 from server.wire import WireCall, WireEntry, WireState
 from tests.pictures import png
 from tests.tui.conftest import screen_text, until
@@ -34,6 +46,11 @@ def asked(server: ScriptedServer) -> WireCall:
     request = GenerationRequest("pocket/qwen2-vl", messages, sampling=Sampling(temperature=0.5, max_tokens=50))
     call.begin("pocket/qwen2-vl", True, lambda: None, request)
     return call
+
+
+def _written(app: AssayApp) -> set[str]:
+    """How long it writes, as the screen has it."""
+    return set(re.findall(r"writes ([\d.]+) s", screen_text(app)))
 
 
 async def opened(pilot: Pilot[None], app: AssayApp, server: ScriptedServer) -> WireCall:
@@ -61,6 +78,75 @@ async def test_the_answer_is_shown_as_it_comes(workbench: AssayApp, server: Scri
         await until(pilot, lambda: "x Kill" not in screen_text(workbench))
         await pilot.press("escape")
         await until(pilot, lambda: "Which one?" not in screen_text(workbench))
+
+
+async def test_each_state_is_said_as_it_is(workbench: AssayApp, server: ScriptedServer) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        call = await opened(pilot, workbench, server)
+        for event, says in (
+            (None, "waits for its turn"),
+            (Loading("pocket/qwen2-vl"), "its model is being loaded"),
+            (Prefill(4, 9, 0), "its prompt is being read"),
+        ):
+            if event is not None:
+                call.event(event)
+            await until(pilot, lambda says=says: says in screen_text(workbench))
+        call.event(ThinkingDelta("A shape, and a colour"))
+        await until(pilot, lambda: "thinking…" in screen_text(workbench))
+        assert "thought for" not in screen_text(workbench)
+        seen: set[str] = set()
+        await until(
+            pilot, lambda: seen.update(_written(workbench)) or len(seen) > 1
+        )  # the time goes on though nothing comes
+        call.end(WireState.CANCELLED)
+        await until(pilot, lambda: "its client left before the end" in screen_text(workbench))
+        assert "wrote" in screen_text(workbench)
+        assert "▌" not in screen_text(workbench)
+
+
+async def test_calls_are_the_clients_to_make(workbench: AssayApp, server: ScriptedServer) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        call = await opened(pilot, workbench, server)
+        call.event(ToolCallStart(0, "c", "look"))
+        call.event(ToolCallDelta(0, '{"at": 1}'))
+        call.event(finished(FinishReason.TOOL_CALLS))
+        call.end(WireState.DONE, 200)
+        await until(pilot, lambda: "the calls are the client's to make" in screen_text(workbench))
+        assert "waits for the tool's result" not in screen_text(workbench)
+
+
+async def test_w_shows_what_the_engine_says_that_it_did(workbench: AssayApp, server: ScriptedServer) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        call = await opened(pilot, workbench, server)
+        await pilot.press("w")
+        await until(pilot, lambda: "There is no witness: the answer has not ended." in screen_text(workbench))
+        witness = Witness(
+            "a" * 64,
+            131,
+            ("b" * 64,),
+            ("system",),
+            images=(SeenImage("c" * 64, 100),),
+            sampling={"temperature": 0.7, "seed": 7, "stop": ()},
+            model={"chat_template": "d" * 64},
+            completion_tokens=24,
+            finish="stop",
+        )
+        call.event(replace(finished(), witness=witness))
+        call.end(WireState.DONE, 200)
+        await pilot.press("w", "w")
+        await until(pilot, lambda: "Request · witness" in screen_text(workbench))
+        shown = screen_text(workbench)
+        for words in (
+            "131 tokens, 0 of them known, aaaaaaaaaaaaaaaa",
+            "no text of system stands in the prompt",
+            "cccccccccccccccc, 100 tokens",
+            "temperature 0.7, seed 7",
+            "chat template",
+            "24 tokens, ended by stop",
+        ):
+            assert words in shown
+        await pilot.press("w")
+        await until(pilot, lambda: "Which one?" in screen_text(workbench))
 
 
 async def test_it_goes_on_in_the_chat_with_its_settings(workbench: AssayApp, server: ScriptedServer) -> None:
@@ -120,7 +206,7 @@ async def test_what_is_not_kept_is_said_and_o_forgets(workbench: AssayApp, serve
         await until(pilot, lambda: not server.record.evidence.on)
         await pilot.press("enter")
         await until(pilot, lambda: "is not kept" in screen_text(workbench))
-        assert "c Copy curl" not in screen_text(workbench)
+        assert "c Curl" not in screen_text(workbench)
         await pilot.press("escape", "o")
         await until(pilot, lambda: server.record.evidence.on)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.pilot import Pilot
 
 from core.calls.events import Prefill, TextDelta
+from core.calls.requests import GenerationRequest, Message, Role
 from server.wire import WireCall, WireState
 from tests.tui.conftest import screen_text, until
 from tests.tui.scripted import ScriptedServer, finished
@@ -91,3 +92,30 @@ async def test_requests_are_filtered_and_shown_again(workbench: AssayApp, server
         await pilot.press("escape")
         await until(pilot, lambda: workbench.wire.table.keys == ["r2", "r1"])
         assert not workbench.wire.filter_box.display
+
+
+async def test_the_filter_finds_what_was_said_until_it_is_forgotten(
+    workbench: AssayApp, server: ScriptedServer
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await watching(pilot, workbench)
+        for id, asked, answered in (("r1", "the Eiffel tower", "It stands in Paris."), ("r2", "Nothing", "Much")):
+            call = server.record.open(id, client="codex", protocol="openai", method="POST", path="/v1/responses")
+            call.begin("m", True, lambda: None, GenerationRequest("m", (Message.text(Role.USER, asked),)))
+            call.event(TextDelta(answered))
+            if id == "r2":
+                call.event(finished())
+                call.end(WireState.DONE, 200)
+        await until(pilot, lambda: workbench.wire.table.rows.row_count == 2)
+        await pilot.press("slash", *"codex eiffel")
+        await until(pilot, lambda: workbench.wire.table.keys == ["r1"])
+        workbench.wire.filter_box.value = "MUCH done"
+        await until(pilot, lambda: workbench.wire.table.keys == ["r2"])
+        workbench.wire.filter_box.value = "rome"
+        await until(pilot, lambda: workbench.wire.table.keys == [])
+        server.record._live["r1"].event(TextDelta(" Not in Rome."))  # what comes meanwhile is found
+        await until(pilot, lambda: workbench.wire.table.keys == ["r1"])
+        workbench.wire.filter_box.value = "much"
+        await until(pilot, lambda: workbench.wire.table.keys == ["r2"])
+        server.record.evidence.on = False
+        await until(pilot, lambda: workbench.wire.table.keys == [])

@@ -1,6 +1,6 @@
 """Generated requests, right and wrong, by the published types: none ends in a 500, and no answer has another form.
 
-`CONFORMANCE_EXAMPLES=500 uv run pytest -n 0 tests/server/conformance` looks for longer.
+`CONFORMANCE_EXAMPLES=500 uv run pytest -n 0 tests/conformance` looks for longer.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.conformance.document import POSTS, document
 from tests.conftest import Api
-from tests.server.conformance.document import POSTS, document
 
 EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "6"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

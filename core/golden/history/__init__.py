@@ -1,0 +1,1 @@
+"""Every kept run found again, and how each case went over time."""
