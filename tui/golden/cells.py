@@ -1,0 +1,62 @@
+"""What stands in the cells of a suite's table: verdicts and which tier did better, in words where they fit."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from core.golden.results import Verdict
+from core.tiers import Tier
+from tui.foreign import plain, shorten
+from tui.golden.answer import STYLES
+from tui.golden.board import ONE, Board, Cell, Progress
+from tui.golden.verdicts import SIGNS, WORDS
+from tui.widgets.row_table import Column
+
+ROOMY = 84
+"""The width of the table from which on verdicts are words."""
+COLUMNS = (
+    Column("case", "prompt"),
+    Column("quick", "quick", 6, roomy=Column("quick", "quick", 19, ROOMY)),
+    Column("full", "full", 6, roomy=Column("full", "full", 19, ROOMY)),
+    Column("difference", "better", 9, roomy=Column("difference", "which is better", 15, ROOMY)),
+)
+DIFFERENCES = {"=": "same", "quick": "quick is better", "full": "full is better", ONE: "one model"}
+PROGRESS = {
+    Progress.IDLE: ("·", "not run yet", "$dim"),
+    Progress.WAITING: ("…", "waiting", "$dim"),
+    Progress.RUNNING: ("▸", "running", "$warning"),
+}
+
+
+def cell_content(board: Board, case_id: str, column: Column, cells: int) -> Content:
+    """What a row says in a column of `cells` cells."""
+    match column.key:
+        case "case":
+            fits = all(cell_len(one) <= cells for one in board.cases)
+            return plain(shorten(case_id if fits else case_id.rsplit("/", 1)[-1], cells))
+        case "difference":
+            difference = board.difference(case_id)
+            style = {"quick": "$quick", "full": "$full"}.get(difference, "$dim")
+            words = DIFFERENCES.get(difference, "")
+            return Content.styled(words if len(words) <= cells else difference, style)
+        case tier:
+            return verdict_content(board.cells[case_id, Tier(tier)], cells)
+
+
+def verdict_content(cell: Cell, cells: int) -> Content:
+    """A cell of the table: the verdict and tokens per second, in words where they fit into `cells`."""
+    attempt = cell.attempt
+    if attempt is None:
+        glyph, words, style = PROGRESS.get(cell.progress, ("", "", ""))
+        return Content.styled(words if len(words) <= cells else glyph, style)
+    if cell.control is not None and cell.held:
+        words = "its control fails"
+        return Content.assemble(
+            (f"{SIGNS[Verdict.PASS]} ", "$success"), (words if len(words) + 2 <= cells else "ctl✗", "$error")
+        )
+    sign, words = SIGNS[attempt.verdict], WORDS[attempt.verdict]
+    told = f"{sign} {words}" if len(words) + 2 <= cells else sign
+    rate = f"{cell.rate:>3}" if told == sign else f"{cell.rate} tok/s"
+    fits = cell.rate and len(told) + 1 + len(rate) <= cells
+    return Content.assemble((told, STYLES[attempt.verdict]), (f" {rate}" if fits else "", "$dim"))
