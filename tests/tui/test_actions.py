@@ -14,6 +14,7 @@ from tui.chat.composer import Composer
 from tui.chat.export_screen import ExportScreen
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
+from tui.golden.review_screen import ReviewScreen
 from tui.hub.card_screen import CardScreen
 from tui.screens.confirm import Confirm
 from tui.screens.jump import JumpOverlay
@@ -70,6 +71,7 @@ OPENED: dict[str, type] = {
     "api": ApiPanel,
     "exchange": ExchangeScreen,
     "beside": BesideScreen,
+    "review": ReviewScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.golden.compare.change import Change
 from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Case
@@ -82,6 +83,14 @@ class Board:
     cells: dict[tuple[str, Tier], Cell] = field(default_factory=dict)
     before: dict[tuple[str, Tier], Cell] = field(default_factory=dict)
     """What the run before said, where one goes on."""
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    """The latest attempts by their keys, repeats and controls among them."""
+    put_aside: dict[str, Attempt] = field(default_factory=dict)
+    """Those of the run before, where one goes on."""
+    changes: dict[str, Change] = field(default_factory=dict)
+    """The cases of which an answer is pending, with the worst that has become of one."""
+    marked: set[str] = field(default_factory=set)
+    """The cases that the person has marked."""
 
     @classmethod
     def of(cls, cases: Iterable[Case]) -> Board:
@@ -91,7 +100,10 @@ class Board:
     def expect(self, case_ids: Iterable[str]) -> None:
         """These cases are about to run: put aside what they said before."""
         self.before.clear()
-        for case_id in case_ids:
+        meant = set(case_ids)
+        self.put_aside = {key: one for key, one in self.attempts.items() if one.case in meant}
+        self.attempts = {key: one for key, one in self.attempts.items() if one.case not in meant}
+        for case_id in meant:
             for tier in Tier:
                 self.before[case_id, tier] = self.cells[case_id, tier]
                 self.cells[case_id, tier] = Cell(Progress.WAITING, self.cells[case_id, tier].model)
@@ -114,6 +126,7 @@ class Board:
             case AnswerDelta(planned, text) if planned.repeat == 0:
                 self.cells[planned.case.id, planned.tier].answer += text
             case AttemptFinished(planned, attempt):
+                self.attempts[attempt.key] = attempt
                 self.cells[planned.case.id, planned.tier].take(attempt, planned.model.id if planned.model else "")
             case _:
                 pass
@@ -124,6 +137,7 @@ class Board:
             case = self.cases.get(attempt.case)
             if case is None or case.sha != attempt.case_sha or attempt.tier not in tuple(Tier):
                 continue
+            self.attempts[attempt.key] = attempt
             self.cells[attempt.case, Tier(attempt.tier)].take(attempt, str(attempt.model.get("id", "")))
 
     def give_up(self) -> None:
@@ -132,7 +146,10 @@ class Board:
             if cell.progress in (Progress.WAITING, Progress.RUNNING):
                 before = self.before.get(key)
                 self.cells[key] = before if before is not None and before.attempt else Cell(model=cell.model)
+                old = {place: one for place, one in self.put_aside.items() if (one.case, one.tier) == key}
+                self.attempts |= old
         self.before.clear()
+        self.put_aside.clear()
 
     def difference(self, case_id: str) -> str:
         """How the tiers compare: "=" when they agree, the better tier's name, "one" when one model answered for both,

@@ -10,6 +10,8 @@ from core.tiers import Tier
 from tui.foreign import plain, shorten
 from tui.golden.answer import STYLES
 from tui.golden.board import ONE, Board, Cell, Progress
+from tui.golden.changes import COLOURS
+from tui.golden.changes import SIGNS as CHANGE_SIGNS
 from tui.golden.verdicts import SIGNS, WORDS
 from tui.widgets.row_table import Column
 
@@ -33,8 +35,10 @@ def cell_content(board: Board, case_id: str, column: Column, cells: int) -> Cont
     """What a row says in a column of `cells` cells."""
     match column.key:
         case "case":
-            fits = all(cell_len(one) <= cells for one in board.cases)
-            return plain(shorten(case_id if fits else case_id.rsplit("/", 1)[-1], cells))
+            signs = _signs(board, case_id)
+            rest = cells - signs.cell_length
+            fits = all(cell_len(one) <= rest for one in board.cases)
+            return Content.assemble(signs, plain(shorten(case_id if fits else case_id.rsplit("/", 1)[-1], rest)))
         case "difference":
             difference = board.difference(case_id)
             style = {"quick": "$quick", "full": "$full"}.get(difference, "$dim")
@@ -42,6 +46,21 @@ def cell_content(board: Board, case_id: str, column: Column, cells: int) -> Cont
             return Content.styled(words if len(words) <= cells else difference, style)
         case tier:
             return verdict_content(board.cells[case_id, Tier(tier)], cells)
+
+
+def widest_name(board: Board) -> int:
+    """Cells of the longest name with its signs."""
+    return max((cell_len(case_id) for case_id in board.cases), default=0) + 2 * (
+        bool(board.marked) + bool(board.changes)
+    )
+
+
+def _signs(board: Board, case_id: str) -> Content:
+    """What stands before a name: a mark, and what has become of its accepted answer; as wide for every case."""
+    marked = ("● " if case_id in board.marked else "  ", "$primary") if board.marked else ("", "")
+    change = board.changes.get(case_id)
+    sign = (f"{CHANGE_SIGNS[change]} ", COLOURS[change]) if change else ("  " if board.changes else "", "")
+    return Content.assemble(marked, sign)
 
 
 def verdict_content(cell: Cell, cells: int) -> Content:

@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual import events, getters, on, work
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -27,10 +26,10 @@ from tui.actions import bindings
 from tui.background import off_loop
 from tui.golden.bar import bar_content
 from tui.golden.board import Board, Progress
-from tui.golden.cells import COLUMNS, cell_content
+from tui.golden.cells import COLUMNS, cell_content, widest_name
 from tui.golden.detail import GoldenDetail
 from tui.golden.record import runs_folder
-from tui.golden.running import RunningSuite
+from tui.golden.reviewed import ReviewedSuite
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import WorkbenchState
@@ -44,7 +43,7 @@ BESIDE, SIDE_BY_SIDE = 150, 190
 """Widths of the pane from which on the answers stand beside the table, and there beside each other."""
 
 
-class GoldenPane(RunningSuite):
+class GoldenPane(ReviewedSuite):
     """One suite and its last results. A run goes on while the person works in other panes."""
 
     BINDINGS: ClassVar = bindings("golden")
@@ -117,6 +116,7 @@ class GoldenPane(RunningSuite):
         if not self.busy and not any(cell.progress is not Progress.IDLE for cell in self._board.cells.values()):
             self._board.recall(kept)
             self._redraw()
+            self._stand()
 
     @work(exclusive=True, group="suite")
     async def _read(self) -> None:
@@ -127,7 +127,7 @@ class GoldenPane(RunningSuite):
             return
         self._suite = suite
         self._board = Board.of(suite.cases)
-        self.table.widest = max(map(cell_len, self._board.cases), default=0)
+        self.table.widest = widest_name(self._board)
         self.table.show(list(self._board.cases))
         self._redraw()
         self._suite_read.set()
@@ -171,6 +171,7 @@ class GoldenPane(RunningSuite):
     def _redraw(self) -> None:
         """Fold what the run has said since the last time, and show it."""
         self._take_in()
+        self.table.widest = widest_name(self._board)
         self.table.redraw()
         self.detail.show(self._board, self.table.selected)
         self._redraw_bar()
@@ -222,6 +223,10 @@ class GoldenPane(RunningSuite):
 
     def action_run_suite(self) -> None:
         self._start(list(self._board.cases))
+
+    @property
+    def _row(self) -> str | None:
+        return self.table.selected
 
     # -- moving about -------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,9 @@ class RunningSuite(Vertical):
     def _redraw(self) -> None:
         """Show the board as it is now."""
 
+    def _stand(self) -> object:
+        """Hold what has been said against the accepted answers."""
+
     @property
     def busy(self) -> bool:
         return self._planning or self._run is not None
@@ -118,6 +121,7 @@ class RunningSuite(Vertical):
         self._board.give_up()
         self.refresh_bindings()
         self._redraw()
+        self._stand()
 
     async def _carry_out(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> RunResult:
         """Plan and run. A run of the whole suite is kept on disk; one without a disk goes on all the same."""
