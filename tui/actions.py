@@ -253,6 +253,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.next", "n", "next_disagreement", "Next ≠", "Go to the next disagreement", True),
         Action("golden.previous", "p", "previous_disagreement", "Previous ≠", "Go to the disagreement before", True),
         Action("golden.review", "a", "review", "Review", "Accept or reject what differs from accepted answers", True),
+        Action("golden.runs", "h", "runs", "Runs", "Earlier runs of the suite, and how they compare", True),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
@@ -265,6 +266,18 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("review.previous", "p", "turn(-1)", "Before", "The answer before, without a decision", True),
         Action("review.picture", "v", "view_picture", "View", "Show the case's images in full size", True),
         Action("review.close", "escape,q", "close", "Close", "Back to the suite; what was decided stays", True),
+    ),
+    "runs": (
+        Action(
+            "runs.compare", "enter", "compare", "Compare", "Compare with the base, or the run before", True, display="⏎"
+        ),
+        Action("runs.base", "b,space", "base", "Base", "Make the row the base of comparisons", True, display="b"),
+        Action("runs.open", "o", "open", "Open", "Show the run's answers in the pane", True),
+        Action("runs.close", "escape,q", "close", "Close", "Back to the suite", True),
+    ),
+    "comparison": (
+        Action("comparison.same", "s", "same", "Same too", "Show or hide cases with the same answer", True),
+        Action("comparison.close", "escape,q", "close", "Close", "Back to the runs", True),
     ),
     "wire": (
         Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
@@ -330,6 +343,8 @@ PLACES = {
     "saved": "Saved chats",
     "golden": "Golden prompts",
     "review": "Golden prompts, reviewing",
+    "runs": "Earlier runs of a suite",
+    "comparison": "Two runs compared",
     "wire": "Wire",
     "text": "In text fields",
     "completing": "Chat, while a path is completed",
@@ -356,6 +371,8 @@ DIALOGUES = (
     "exchange",
     "beside",
     "review",
+    "runs",
+    "comparison",
     "keys",
     "jump",
 )

@@ -14,7 +14,9 @@ from tui.chat.composer import Composer
 from tui.chat.export_screen import ExportScreen
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
+from tui.golden.comparison_screen import ComparisonScreen
 from tui.golden.review_screen import ReviewScreen
+from tui.golden.runs_screen import RunsScreen
 from tui.hub.card_screen import CardScreen
 from tui.screens.confirm import Confirm
 from tui.screens.jump import JumpOverlay
@@ -72,6 +74,8 @@ OPENED: dict[str, type] = {
     "exchange": ExchangeScreen,
     "beside": BesideScreen,
     "review": ReviewScreen,
+    "runs": RunsScreen,
+    "comparison": ComparisonScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
 }

@@ -21,7 +21,7 @@ from core.golden.draft import save_case
 from core.golden.plan import answering
 from core.golden.reading import load_suite
 from core.golden.results import RunFolder
-from core.golden.suite import BUILTIN
+from core.golden.suite import BUILTIN, Suite
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.golden.bar import bar_content
@@ -223,6 +223,23 @@ class GoldenPane(ReviewedSuite):
 
     def action_run_suite(self) -> None:
         self._start(list(self._board.cases))
+
+    def action_runs(self) -> None:
+        if self._services is not None and self._suite is not None:
+            self._earlier_runs(self._services, self._suite)
+
+    @work(exclusive=True, group="golden-runs")
+    async def _earlier_runs(self, services: Services, suite: Suite) -> None:
+        from tui.golden.runs_screen import RunsScreen
+
+        data_dir = services.settings.data_dir
+        run = await self.app.push_screen_wait(RunsScreen(runs_folder(data_dir), suite))
+        if run and self.busy:
+            self.notify("The run goes on: earlier answers can be shown when it has ended.")
+        elif run and suite is self._suite:
+            self._board = Board.of(suite.cases)
+            self.show_run(data_dir, run)
+            self._name_models()
 
     @property
     def _row(self) -> str | None:

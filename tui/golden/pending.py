@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from core.golden.baselines.standing import Candidate
-from core.golden.baselines.word_diff import Kind
+from core.golden.baselines.word_diff import Kind, Piece
 from core.golden.results import Verdict
+from tui.foreign import plain
 from tui.golden.verdicts import SIGNS, WORDS
+
+if TYPE_CHECKING:
+    from textual.content import Content
 
 MARKS = {Kind.OLD: ("[-", "-]"), Kind.NEW: ("{+", "+}")}
 """What stands around words that went and that came: a terminal may have no colours."""
+WORD_STYLES = {Kind.OLD: "$error", Kind.NEW: "$success"}
 ASKED_OTHERWISE = "The question has changed since the accepted answer was given."
 
 
@@ -27,3 +33,14 @@ def verdicts(one: Candidate) -> Iterator[tuple[Verdict, str]]:
         was = f", the accepted one {WORDS[before]}" if before and before is not verdict else ""
         why = f": {attempt.why}" if attempt.why else ""
         yield verdict, f"{SIGNS[verdict]} {attempt.tier}: this answer {WORDS[verdict]}{was}{why}"
+
+
+def marked_words(pieces: Iterable[Piece]) -> Content:
+    """Two texts as one, [-what went-] and {+what came+}."""
+    from textual.content import Content  # the command line has no use for Textual
+
+    parts = []
+    for piece in pieces:
+        left, right = MARKS.get(piece.kind, ("", ""))
+        parts.append(plain(f"{left}{piece.text}{right}", WORD_STYLES.get(piece.kind, "")))
+    return Content.assemble(*parts)

@@ -17,7 +17,7 @@ from textual.widgets import Static
 from core.errors import EngineError
 from core.golden.baselines.review import Review
 from core.golden.baselines.standing import Candidate
-from core.golden.baselines.word_diff import Kind, word_diff
+from core.golden.baselines.word_diff import word_diff
 from core.golden.suite import Case
 from core.media.images import ImageData, read_image
 from tui.actions import bindings
@@ -25,11 +25,10 @@ from tui.background import off_loop
 from tui.foreign import one_line, plain, shorten
 from tui.golden.answer import STYLES
 from tui.golden.changes import COLOURS, SIGNS
-from tui.golden.pending import ASKED_OTHERWISE, MARKS, label, verdicts
+from tui.golden.pending import ASKED_OTHERWISE, label, marked_words, verdicts
 from tui.widgets.footer import KeyFooter
 from tui.widgets.picture import Picture
 
-WORD_STYLES = {Kind.OLD: "$error", Kind.NEW: "$success"}
 HEAD_CELLS = 22
 """Of the head's line, what stands beside the case's name."""
 
@@ -176,9 +175,5 @@ def question_content(one: Candidate) -> Content:
 def diff_content(one: Candidate) -> Content:
     """The accepted answer and this one as one text, [-what went-] and {+what came+}; a first answer as it is."""
     if one.accepted is None:
-        return plain(one.attempt.said or "(nothing)", WORD_STYLES[Kind.NEW])
-    parts = []
-    for piece in word_diff(one.accepted.said, one.attempt.said):
-        left, right = MARKS.get(piece.kind, ("", ""))
-        parts.append(plain(f"{left}{piece.text}{right}", WORD_STYLES.get(piece.kind, "")))
-    return Content.assemble(*parts)
+        return plain(one.attempt.said or "(nothing)", "$success")
+    return marked_words(word_diff(one.accepted.said, one.attempt.said))
