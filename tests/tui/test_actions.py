@@ -116,6 +116,7 @@ _AS_THE_GUIDE_WRITES = {
     "enter": "⏎",
     "escape": "esc",
     "slash": "/",
+    "asterisk": "*",
     "question_mark": "?",
     "ctrl+backslash": "ctrl+\\",
     "ctrl+right_square_bracket": "ctrl+]",

@@ -181,6 +181,6 @@ class Board:
         return sum(passed for passed, _ in told), sum(count for _, count in told)
 
     def ended(self) -> tuple[int, int]:
-        """How many attempts of the run have ended, of how many in it."""
-        progress = [cell.progress for cell in self.cells.values()]
+        """How many cells of the run have their answer, of how many in it."""
+        progress = [self.cells[key].progress for key in self.before or self.cells]
         return progress.count(Progress.DONE), len(progress) - progress.count(Progress.IDLE)

@@ -12,6 +12,7 @@ from tui.golden.answer import STYLES
 from tui.golden.board import ONE, Board, Cell, Progress
 from tui.golden.changes import COLOURS
 from tui.golden.changes import SIGNS as CHANGE_SIGNS
+from tui.golden.tree import inside
 from tui.golden.verdicts import SIGNS, WORDS
 from tui.widgets.row_table import Column
 
@@ -32,7 +33,9 @@ PROGRESS = {
 
 
 def cell_content(board: Board, case_id: str, column: Column, cells: int) -> Content:
-    """What a row says in a column of `cells` cells."""
+    """What a row says in a column of `cells` cells. `case_id` may be a folder's, with a slash at its end."""
+    if case_id not in board.cases:
+        return _folder_content(board, case_id, column.key, cells)
     match column.key:
         case "case":
             signs = _signs(board, case_id)
@@ -46,6 +49,24 @@ def cell_content(board: Board, case_id: str, column: Column, cells: int) -> Cont
             return Content.styled(words if len(words) <= cells else difference, style)
         case tier:
             return verdict_content(board.cells[case_id, Tier(tier)], cells)
+
+
+def _folder_content(board: Board, folder: str, column: str, cells: int) -> Content:
+    """A folded folder: how many cases it has, how many of them hold, and on how many the tiers differ."""
+    held = inside(folder, board.cases)
+    match column:
+        case "case":
+            count = f"  {len(held)}"
+            return Content.assemble(plain(shorten(f"▸ {folder}", cells - len(count))), (count, "$dim"))
+        case "difference":
+            differ = len(set(held) & set(board.disagreements()))
+            return Content.styled(f"{differ} ≠" if differ else "", "$warning")
+        case tier:
+            known = [board.cells[case_id, Tier(tier)].held for case_id in held]
+            judged = sum(one is not None for one in known)
+            passed = sum(one is True for one in known)
+            style = "$success" if passed == judged else "$warning"
+            return Content.styled(f"{passed}/{judged}" if judged else "", style)
 
 
 def widest_name(board: Board) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,24 +27,32 @@ from tui.actions import bindings
 from tui.background import off_loop
 from tui.golden.bar import bar_content
 from tui.golden.board import Board, Progress
-from tui.golden.cells import COLUMNS, cell_content, widest_name
+from tui.golden.cells import COLUMNS, cell_content
+from tui.golden.choosing import ChosenCases
 from tui.golden.detail import GoldenDetail
 from tui.golden.record import runs_folder
-from tui.golden.reviewed import ReviewedSuite
+from tui.golden.tree import failed, folder_of
+from tui.hub.progress_text import left as in_words
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import WorkbenchState
 from tui.widgets.picture import Picture
 from tui.widgets.redraw import redraw
 from tui.widgets.row_table import Column, RowTable
+from tui.widgets.text_fields import LineField
 
 log = logging.getLogger(__name__)
 
+SOMETIMES = frozenset(
+    ("next_disagreement", "previous_disagreement", "view_picture", "fold", "unfold", "run_marked", "run_failed")
+)
+"""Actions that are there only where they do something."""
+FILTER = "a name, words of the prompt, quick fails, pending, marked, disagreement"
 BESIDE, SIDE_BY_SIDE = 150, 190
 """Widths of the pane from which on the answers stand beside the table, and there beside each other."""
 
 
-class GoldenPane(ReviewedSuite):
+class GoldenPane(ChosenCases):
     """One suite and its last results. A run goes on while the person works in other panes."""
 
     BINDINGS: ClassVar = bindings("golden")
@@ -51,7 +60,6 @@ class GoldenPane(ReviewedSuite):
     class SuiteRead(Message):
         """The suite is there, and so is all that reading it takes."""
 
-    table = getters.query_one("#golden-table", RowTable)
     detail = getters.query_one(GoldenDetail)
 
     def __init__(self, id: str, suite: Path = BUILTIN) -> None:
@@ -59,11 +67,12 @@ class GoldenPane(ReviewedSuite):
         self.border_title = "Golden"
         self._folder = suite
         self._suite_read = asyncio.Event()
-        self._offered = (False, False)
-        """Whether there are disagreements to go to, and images of the row to look at."""
+        self._offered: frozenset[str] = frozenset()
+        """The actions that would do something, when the keys were drawn last."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="golden-bar", markup=False)
+        yield LineField(placeholder=FILTER, id="golden-filter", compact=True)
         with Container(id="golden-body"):
             yield RowTable(COLUMNS, self._cell, empty="Reading the suite…", id="golden-table", snug=True)
             yield GoldenDetail("golden-detail")
@@ -127,8 +136,6 @@ class GoldenPane(ReviewedSuite):
             return
         self._suite = suite
         self._board = Board.of(suite.cases)
-        self.table.widest = widest_name(self._board)
-        self.table.show(list(self._board.cases))
         self._redraw()
         self._suite_read.set()
         self._name_models()
@@ -163,7 +170,7 @@ class GoldenPane(ReviewedSuite):
             return
         if suite is self._suite:
             self._board.name(names)
-            self.detail.show(self._board, self.table.selected)
+            self.detail.show(self._board, self._row)
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
         return cell_content(self._board, key, column, cells)
@@ -171,30 +178,44 @@ class GoldenPane(ReviewedSuite):
     def _redraw(self) -> None:
         """Fold what the run has said since the last time, and show it."""
         self._take_in()
-        self.table.widest = widest_name(self._board)
-        self.table.redraw()
-        self.detail.show(self._board, self.table.selected)
+        self._show_rows()
+        self.detail.show(self._board, self._row)
         self._redraw_bar()
         self._refresh_keys()
 
     def _refresh_keys(self) -> None:
-        case = self._board.cases.get(self.table.selected or "")
-        if (offers := (bool(self._board.disagreements()), case is not None and bool(case.all_images))) != self._offered:
+        if (offers := frozenset(self._offers())) != self._offered:
             self._offered = offers
             self.refresh_bindings()
 
+    def _offers(self) -> Iterator[str]:
+        """The actions of `SOMETIMES` that would do something now."""
+        case = self._board.cases.get(self._row or "")
+        row = self.table.selected or ""
+        if self._board.disagreements():
+            yield from ("next_disagreement", "previous_disagreement")
+        if case is not None and case.all_images:
+            yield "view_picture"
+        if folder_of(row) and not self._words:
+            yield "fold"
+        if row in self._folded:
+            yield "unfold"
+        if self._board.marked:
+            yield "run_marked"
+        if failed(self._board):
+            yield "run_failed"
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
-        if action == "view_picture":
-            return self._offered[1]
-        return action not in ("next_disagreement", "previous_disagreement") or self._offered[0]
+        return action not in SOMETIMES or action in self._offered
 
     def _redraw_bar(self) -> None:
         if self._suite is None:
             return
         name = "built-in" if self._folder == BUILTIN else self._suite.name
         done, all_of_them = self._board.ended()
-        running = (self._waits_for() or f"running {done}/{all_of_them}") if self.busy else None
+        left = f" · {words} left" if (words := in_words(self._left_s)) else ""
+        running = (self._waits_for() or f"running {done}/{all_of_them}{left}") if self.busy else None
         bar = self.query_one("#golden-bar", Static)
         redraw(bar, bar_content(self._board, name, running, bar.size.width))
 
@@ -207,22 +228,15 @@ class GoldenPane(ReviewedSuite):
     def _show_again(self) -> None:
         """In the words that there is room for now."""
         self._redraw_bar()
-        self.detail.show(self._board, self.table.selected)
+        self.detail.show(self._board, self._row)
 
     @on(RowTable.Moved)
     def _row_moved(self, event: RowTable.Moved) -> None:
         event.stop()
-        self.detail.show(self._board, event.key)
+        self.detail.show(self._board, self._row)
         self._refresh_keys()
 
     # -- running ------------------------------------------------------------------------------------------------------
-
-    def action_run_case(self) -> None:
-        if self.table.selected is not None:
-            self._start([self.table.selected])
-
-    def action_run_suite(self) -> None:
-        self._start(list(self._board.cases))
 
     def action_runs(self) -> None:
         if self._services is not None and self._suite is not None:
@@ -241,18 +255,18 @@ class GoldenPane(ReviewedSuite):
             self.show_run(data_dir, run)
             self._name_models()
 
-    @property
-    def _row(self) -> str | None:
-        return self.table.selected
-
     # -- moving about -------------------------------------------------------------------------------------------------
 
     def _step(self, by: int) -> None:
         places = self._board.disagreements()
         order = list(self._board.cases)
-        here = order.index(self.table.selected) if self.table.selected in order else -1
+        here = order.index(self._row) if self._row in order else -1
         ahead = [place for place in (places if by > 0 else reversed(places)) if (order.index(place) - here) * by > 0]
-        self.table.select(ahead[0] if ahead else (places[0] if by > 0 else places[-1]))
+        target = ahead[0] if ahead else (places[0] if by > 0 else places[-1])
+        if target not in self.table.keys:
+            self._folded.clear()
+            self._redraw()
+        self.table.select(target)
 
     def action_next_disagreement(self) -> None:
         self._step(1)

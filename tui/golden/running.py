@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +15,15 @@ from textual.reactive import reactive
 
 from core.errors import EngineError
 from core.golden.plan import RunOptions, make_plan
-from core.golden.progress import AttemptFinished, AttemptStarted, ModelLoading, ModelReady, RunEvent, RunWarning
+from core.golden.progress import (
+    AttemptFinished,
+    AttemptStarted,
+    ModelLoading,
+    ModelReady,
+    RunEvent,
+    RunStarted,
+    RunWarning,
+)
 from core.golden.results import RunFolder
 from core.golden.run import GoldenRun, RunResult
 from core.golden.suite import Suite
@@ -49,6 +58,10 @@ class RunningSuite(Vertical):
         """The models that the run waits for, in the order in which it asked for them."""
         self.last_run = ""
         """The name of the last run that is kept on disk whole; where there is none, of one that has an answer."""
+        self._asked = self._answered = 0
+        """Attempts of the run that models are asked for, and those that have ended."""
+        self._asking_since: float | None = None
+        """When the first of them was asked, by the monotonic clock."""
         self._keeps = ""
         """The name of the run that goes on, if it is kept."""
 
@@ -74,10 +87,23 @@ class RunningSuite(Vertical):
                     self._loading = [other for other in self._loading if other != model]
                 case RunWarning(message):
                     self.notify(message, severity="warning")
+                case RunStarted(plan):
+                    self._asked = sum(one.model is not None for one in plan.attempts)
+                    self._answered, self._asking_since = 0, None
                 case AttemptStarted():  # whatever could not be loaded is not waited for any more
                     self._loading.clear()
-                case AttemptFinished():
+                    self._asking_since = self._asking_since or time.monotonic()
+                case AttemptFinished(planned):
+                    self._answered += planned.model is not None
                     self.last_run = self.last_run or self._keeps
+
+    @property
+    def _left_s(self) -> float | None:
+        """Seconds until the run has ended, at the pace that it had so far; None while that is not known."""
+        if self._asking_since is None or not self._answered or not self.busy:
+            return None
+        took = time.monotonic() - self._asking_since
+        return took / self._answered * (self._asked - self._answered)
 
     def _waits_for(self) -> str:
         """The load that the run waits for, in the chat's words: of several the one that is read now."""
