@@ -250,6 +250,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "golden": (
         Action("golden.run", "r", "run_case", "Run", "Run the row's prompts on both tiers", True),
         Action("golden.run_all", "R", "run_suite", "Run all", "Run the whole suite on both tiers", True, display="R"),
+        Action("golden.review", "a", "review", "Review", "Accept or reject what differs from accepted answers", True),
+        Action("golden.runs", "h", "runs", "Runs", "Earlier runs of the suite, and how they compare", True),
         Action("golden.run_marked", "m", "run_marked", "Run marked", "Run the marked prompts", True),
         Action("golden.run_failed", "x", "run_failed", "Run failed", "Run the prompts that failed", True),
         Action("golden.mark", "space", "mark", "Mark", "Mark the row, or take its mark off"),
@@ -259,8 +261,9 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.unfold", "right", "unfold", "Unfold", "Show what is in the row's folder"),
         Action("golden.next", "n", "next_disagreement", "Next ≠", "Go to the next disagreement", True),
         Action("golden.previous", "p", "previous_disagreement", "Previous ≠", "Go to the disagreement before", True),
-        Action("golden.review", "a", "review", "Review", "Accept or reject what differs from accepted answers", True),
-        Action("golden.runs", "h", "runs", "Runs", "Earlier runs of the suite, and how they compare", True),
+        Action(
+            "golden.why", "d", "why", "Why ≠", "Where the answers of both tiers part, and how likely they are", True
+        ),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
@@ -284,7 +287,11 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "comparison": (
         Action("comparison.same", "s", "same", "Same too", "Show or hide cases with the same answer", True),
+        Action("comparison.why", "d", "why", "Why ≠", "Where the two answers part, and how likely they are", True),
         Action("comparison.close", "escape,q", "close", "Close", "Back to the runs", True),
+    ),
+    "explanation": (
+        Action("explanation.close", "escape,q,enter", "close", "Close", "Close; no model is asked on", True),
     ),
     "wire": (
         Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
@@ -352,6 +359,7 @@ PLACES = {
     "review": "Golden prompts, reviewing",
     "runs": "Earlier runs of a suite",
     "comparison": "Two runs compared",
+    "explanation": "Why two answers differ",
     "wire": "Wire",
     "text": "In text fields",
     "completing": "Chat, while a path is completed",
@@ -380,6 +388,7 @@ DIALOGUES = (
     "review",
     "runs",
     "comparison",
+    "explanation",
     "keys",
     "jump",
 )

@@ -15,6 +15,7 @@ from tui.chat.export_screen import ExportScreen
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
 from tui.golden.comparison_screen import ComparisonScreen
+from tui.golden.explain_screen import ExplainScreen
 from tui.golden.review_screen import ReviewScreen
 from tui.golden.runs_screen import RunsScreen
 from tui.hub.card_screen import CardScreen
@@ -76,6 +77,7 @@ OPENED: dict[str, type] = {
     "review": ReviewScreen,
     "runs": RunsScreen,
     "comparison": ComparisonScreen,
+    "explanation": ExplainScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
 }

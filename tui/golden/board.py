@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.golden.baselines.standing import Candidate
 from core.golden.compare.change import Change
 from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
 from core.golden.results import Attempt, Status, Verdict
@@ -89,6 +90,8 @@ class Board:
     """Those of the run before, where one goes on."""
     changes: dict[str, Change] = field(default_factory=dict)
     """The cases of which an answer is pending, with the worst that has become of one."""
+    pending: dict[tuple[str, Tier], Candidate] = field(default_factory=dict)
+    """The worst of a case's pending answers on a tier."""
     marked: set[str] = field(default_factory=set)
     """The cases that the person has marked."""
 

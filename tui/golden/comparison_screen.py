@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import getters, on
@@ -37,8 +38,10 @@ class ComparisonScreen(ModalScreen[None]):
 
     table = getters.query_one("#comparison-table", RowTable)
 
-    def __init__(self, found: Comparison) -> None:
+    def __init__(self, found: Comparison, why: Callable[[CaseChange], None] | None = None) -> None:
+        """`why` explains the two answers to a case; None where that cannot be done."""
         super().__init__(classes="dialogue")
+        self._why = why
         self._found = found
         self._cases = {one.label: one for one in found.cases}
         self._same = not any(one.change is not Change.SAME for one in found.cases)
@@ -81,6 +84,18 @@ class ComparisonScreen(ModalScreen[None]):
         shown = answers_content(self._cases[event.key]) if event.key else Content("")
         self.query_one("#comparison-words", Static).update(shown)
         self.query_one("#comparison-answers").scroll_home(animate=False)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        if action != "why":
+            return True
+        one = self._cases.get(self.table.selected or "") if self.is_mounted else None
+        return self._why is not None and one is not None and bool(one.base.held and one.run.held)
+
+    def action_why(self) -> None:
+        if self._why is not None and self.table.selected is not None:
+            self._why(self._cases[self.table.selected])
 
     def action_same(self) -> None:
         self._same = not self._same

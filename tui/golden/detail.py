@@ -45,7 +45,7 @@ class GoldenDetail(Vertical):
             return
         case = board.cases[case_id]
         for tier, answer in zip(Tier, self.query(GoldenAnswer), strict=True):
-            answer.show(case, board.cells[case_id, tier])
+            answer.show(case, board.cells[case_id, tier], board.pending.get((case_id, tier)))
         if case_id == self._shown:
             return
         self._shown = case_id

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core.catalog import ModelInfo
 from core.golden.baselines.files import read_accepted
 from core.golden.baselines.standing import accepted_side
-from core.golden.compare.comparison import Balance, Comparison, compare
-from core.golden.compare.sides import PREVIOUS, open_sides
+from core.golden.compare.comparison import Balance, CaseChange, Comparison, compare
+from core.golden.compare.sides import PREVIOUS, Side, open_sides
 from core.golden.compare.statistics import SIGNIFICANT
+from core.golden.explain.asking import Trace, trace
+from core.golden.explain.picking import pick
 from core.golden.history.index import RunIndex, RunLine
+from core.golden.results import Attempt
 from core.golden.suite import Suite
 
+Find = Callable[[str], ModelInfo]
+Traces = tuple[Trace, Trace | None]
 ACCEPTED = "accepted"
 """Stands for the accepted answers as the earlier run."""
 
@@ -51,3 +58,23 @@ def balance_line(balance: Balance) -> str:
     if not balance.fell and not balance.rose:
         moved, exact = "none held less or more often", "no case differs"
     return f"{where}{before} of {balance.cases} held, now {now}; {moved}, {figures}; {exact}."
+
+
+def traces(suite: Suite, case: str, base: Sequence[Attempt], run: Sequence[Attempt], find: Find) -> Traces:
+    """The answers of both sides to a case that tell most, ready to be explained; `find` knows the models on disk.
+
+    Raises CannotExplain, what `find` raises, and InvalidImage when an image has vanished.
+    """
+    first, second = pick(case, base, run)
+    return trace(suite, first, find), trace(suite, second, find) if second is not None else None
+
+
+def traces_of_runs(runs: Path, suite: Suite, base: str, run: str, one: CaseChange, find: Find) -> Traces:
+    """What two runs answered to a case, on the tier and by the model that were compared. Raises as `traces`, and
+    NoSuchRun."""
+    sides = open_sides(runs, base or PREVIOUS, run)[:2]
+
+    def meant(side: Side) -> list[Attempt]:
+        return [at for at in side.attempts if one.tier in ("", at.tier) and one.model in ("", at.model_id)]
+
+    return traces(suite, one.case, meant(sides[0]), meant(sides[1]), find)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from core.golden.plan import answering
 from core.golden.reading import load_suite
 from core.golden.results import RunFolder
 from core.golden.suite import BUILTIN, Suite
+from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.golden.bar import bar_content
@@ -30,6 +32,7 @@ from tui.golden.board import Board, Progress
 from tui.golden.cells import COLUMNS, cell_content
 from tui.golden.choosing import ChosenCases
 from tui.golden.detail import GoldenDetail
+from tui.golden.earlier import traces
 from tui.golden.record import runs_folder
 from tui.golden.tree import failed, folder_of
 from tui.hub.progress_text import left as in_words
@@ -44,7 +47,7 @@ from tui.widgets.text_fields import LineField
 log = logging.getLogger(__name__)
 
 SOMETIMES = frozenset(
-    ("next_disagreement", "previous_disagreement", "view_picture", "fold", "unfold", "run_marked", "run_failed")
+    ("next_disagreement", "previous_disagreement", "view_picture", "why", "fold", "unfold", "run_marked", "run_failed")
 )
 """Actions that are there only where they do something."""
 FILTER = "a name, words of the prompt, quick fails, pending, marked, disagreement"
@@ -196,6 +199,8 @@ class GoldenPane(ChosenCases):
             yield from ("next_disagreement", "previous_disagreement")
         if case is not None and case.all_images:
             yield "view_picture"
+        if case is not None and any(self._board.cells[case.id, tier].attempt for tier in Tier):
+            yield "why"
         if folder_of(row) and not self._words:
             yield "fold"
         if row in self._folded:
@@ -247,13 +252,25 @@ class GoldenPane(ChosenCases):
         from tui.golden.runs_screen import RunsScreen
 
         data_dir = services.settings.data_dir
-        run = await self.app.push_screen_wait(RunsScreen(runs_folder(data_dir), suite))
+        run = await self.app.push_screen_wait(RunsScreen(runs_folder(data_dir), suite, services.engine))
         if run and self.busy:
             self.notify("The run goes on: earlier answers can be shown when it has ended.")
         elif run and suite is self._suite:
             self._board = Board.of(suite.cases)
             self.show_run(data_dir, run)
             self._name_models()
+
+    def action_why(self) -> None:
+        """Explain the row's answers of both tiers."""
+        from tui.golden.explain_screen import ExplainScreen
+
+        services, suite, case = self._services, self._suite, self._row
+        if services is None or suite is None or case is None:
+            return
+        answers = list(self._board.attempts.values())
+        quick, full = ([one for one in answers if one.tier == tier] for tier in Tier)
+        find = services.engine.catalog.on_disk
+        self.app.push_screen(ExplainScreen(services.engine, case, partial(traces, suite, case, quick, full, find)))
 
     # -- moving about -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from core.golden.baselines.standing import Candidate, candidates, pending, rejec
 from core.golden.reading import NOT_PROMPTS
 from core.golden.results import Attempt, NoSuchRun, RunFolder
 from core.golden.suite import Suite
+from core.tiers import Tier
 from tui.background import off_loop
 from tui.golden.record import runs_folder
 from tui.golden.running import RunningSuite
@@ -40,9 +41,11 @@ class ReviewedSuite(RunningSuite):
             log.info("What is pending is not shown: %s", error)
             return
         if board is self._board:
-            board.changes = {}
+            board.changes, board.pending = {}, {}
             for one in waiting:  # the worst come first
                 board.changes.setdefault(one.case.id, one.change)
+                for tier in one.tiers:
+                    board.pending.setdefault((one.case.id, Tier(tier)), one)
             self._redraw()
 
     @property

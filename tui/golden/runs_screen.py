@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,14 +13,17 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from core.engine import Engine
 from core.errors import EngineError
+from core.golden.compare.comparison import CaseChange
 from core.golden.history.index import RunLine
 from core.golden.suite import Suite
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.foreign import one_line, plain, short_name, shorten
 from tui.golden.comparison_screen import ComparisonScreen
-from tui.golden.earlier import ACCEPTED, compared, earlier_runs, held_words
+from tui.golden.earlier import ACCEPTED, compared, earlier_runs, held_words, traces_of_runs
+from tui.golden.explain_screen import ExplainScreen
 from tui.widgets.footer import KeyFooter
 from tui.widgets.row_table import Column, RowTable
 
@@ -42,8 +46,9 @@ class RunsScreen(ModalScreen[str | None]):
 
     table = getters.query_one("#runs-table", RowTable)
 
-    def __init__(self, runs: Path, suite: Suite) -> None:
+    def __init__(self, runs: Path, suite: Suite, engine: Engine) -> None:
         super().__init__(classes="dialogue")
+        self._engine = engine
         self._runs, self._suite = runs, suite
         self._lines: dict[str, RunLine] = {}
         self._base = ""
@@ -119,12 +124,19 @@ class RunsScreen(ModalScreen[str | None]):
 
     @work(exclusive=True, group="compare")
     async def _compare(self, run: str) -> None:
+        base = self._base
         try:
-            found = await off_loop(lambda: compared(self._runs, self._suite, self._base, run), "golden-compare")
+            found = await off_loop(lambda: compared(self._runs, self._suite, base, run), "golden-compare")
         except EngineError as error:
             self.notify(error.message, severity="warning", timeout=10)
             return
-        self.app.push_screen(ComparisonScreen(found))
+        why = None if base == ACCEPTED else partial(self._why, base, run)
+        self.app.push_screen(ComparisonScreen(found, why))
+
+    def _why(self, base: str, run: str, one: CaseChange) -> None:
+        find = self._engine.catalog.on_disk
+        prepare = partial(traces_of_runs, self._runs, self._suite, base, run, one, find)
+        self.app.push_screen(ExplainScreen(self._engine, one.case, prepare))
 
     def action_open(self) -> None:
         if self.table.selected not in (None, ACCEPTED):

@@ -51,6 +51,7 @@ async def test_the_cycle_by_keyboard_alone(workbench: AssayApp, scripted: Script
         assert workbench.golden._board.changes == {"capital": Change.REGRESSED, "shape": Change.CHANGED}
         assert "✗ capital" in screen_text(workbench)
         assert "≠ shape" in screen_text(workbench)
+        assert "regressed  It is [-Paris-]{+Rome+}." in screen_text(workbench), "in the view of the case"
 
         await reviewing(pilot, workbench)
         assert "It is [-Paris-]{+Rome+}." in screen_text(workbench)
