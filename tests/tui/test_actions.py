@@ -16,6 +16,7 @@ from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
 from tui.golden.comparison_screen import ComparisonScreen
 from tui.golden.explain_screen import ExplainScreen
+from tui.golden.matrix_screen import MatrixScreen
 from tui.golden.review_screen import ReviewScreen
 from tui.golden.runs_screen import RunsScreen
 from tui.hub.card_screen import CardScreen
@@ -77,6 +78,7 @@ OPENED: dict[str, type] = {
     "review": ReviewScreen,
     "runs": RunsScreen,
     "comparison": ComparisonScreen,
+    "matrix": MatrixScreen,
     "explanation": ExplainScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,

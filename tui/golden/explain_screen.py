@@ -110,6 +110,6 @@ def drawn(found: Explanation, width: int) -> Content:
     from tui.cli.golden_explained import print_explanation
 
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=True, color_system="standard", legacy_windows=False)
+    console = Console(file=out, width=width, force_terminal=True, color_system="standard", highlight=False)
     print_explanation(console, found)
     return Content.from_rich_text(Text.from_ansi(out.getvalue().rstrip()))

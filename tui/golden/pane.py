@@ -260,6 +260,16 @@ class GoldenPane(ChosenCases):
             self.show_run(data_dir, run)
             self._name_models()
 
+    @work(exclusive=True, group="golden-matrix")
+    async def action_matrix(self) -> None:
+        """Show the answers as cases by tiers or models, and go to the case that is chosen there."""
+        from tui.golden.matrix_screen import MatrixScreen
+
+        attempts = list(self._board.attempts.values())
+        case = await self.app.push_screen_wait(MatrixScreen(attempts))
+        if case is not None:
+            self._go_to(case)
+
     def action_why(self) -> None:
         """Explain the row's answers of both tiers."""
         from tui.golden.explain_screen import ExplainScreen
@@ -279,11 +289,15 @@ class GoldenPane(ChosenCases):
         order = list(self._board.cases)
         here = order.index(self._row) if self._row in order else -1
         ahead = [place for place in (places if by > 0 else reversed(places)) if (order.index(place) - here) * by > 0]
-        target = ahead[0] if ahead else (places[0] if by > 0 else places[-1])
-        if target not in self.table.keys:
+        self._go_to(ahead[0] if ahead else (places[0] if by > 0 else places[-1]))
+
+    def _go_to(self, case_id: str) -> None:
+        """Put the cursor on a case, also where its folder is folded or the filter does not find it."""
+        if case_id not in self.table.keys:
             self._folded.clear()
+            self.clear_filter()
             self._redraw()
-        self.table.select(target)
+        self.table.select(case_id)
 
     def action_next_disagreement(self) -> None:
         self._step(1)
