@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from core.golden.baselines.standing import Candidate
 from core.golden.compare.change import Change
 from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
 from core.golden.results import Attempt, Status, Verdict
-from core.golden.suite import Case
+from core.golden.suite import Case, Problem
 from core.tiers import Tier
 from tui.figures import golden_rate
 
@@ -92,6 +92,8 @@ class Board:
     """The cases of which an answer is pending, with the worst that has become of one."""
     pending: dict[tuple[str, Tier], Candidate] = field(default_factory=dict)
     """The worst of a case's pending answers on a tier."""
+    problems: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
+    """What the linter says, by case; "" has what belongs to none."""
     marked: set[str] = field(default_factory=set)
     """The cases that the person has marked."""
 

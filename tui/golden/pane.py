@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from functools import partial
@@ -21,7 +20,6 @@ from core.calls.requests import GenerationRequest
 from core.errors import EngineError
 from core.golden.draft import save_case
 from core.golden.plan import answering
-from core.golden.reading import load_suite
 from core.golden.results import RunFolder
 from core.golden.suite import BUILTIN, Suite
 from core.tiers import Tier
@@ -30,11 +28,11 @@ from tui.background import off_loop
 from tui.golden.bar import bar_content
 from tui.golden.board import Board, Progress
 from tui.golden.cells import COLUMNS, cell_content
-from tui.golden.choosing import ChosenCases
 from tui.golden.detail import GoldenDetail
 from tui.golden.earlier import traces
 from tui.golden.record import runs_folder
 from tui.golden.tree import failed, folder_of
+from tui.golden.watching import WatchedSuite
 from tui.hub.progress_text import left as in_words
 from tui.screens.jump import Target
 from tui.services import Services
@@ -55,7 +53,7 @@ BESIDE, SIDE_BY_SIDE = 150, 190
 """Widths of the pane from which on the answers stand beside the table, and there beside each other."""
 
 
-class GoldenPane(ChosenCases):
+class GoldenPane(WatchedSuite):
     """One suite and its last results. A run goes on while the person works in other panes."""
 
     BINDINGS: ClassVar = bindings("golden")
@@ -66,15 +64,14 @@ class GoldenPane(ChosenCases):
     detail = getters.query_one(GoldenDetail)
 
     def __init__(self, id: str, suite: Path = BUILTIN) -> None:
-        super().__init__(id)
+        super().__init__(id, suite)
         self.border_title = "Golden"
-        self._folder = suite
-        self._suite_read = asyncio.Event()
         self._offered: frozenset[str] = frozenset()
         """The actions that would do something, when the keys were drawn last."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="golden-bar", markup=False)
+        yield Static(id="golden-faults", markup=False)
         yield LineField(placeholder=FILTER, id="golden-filter", compact=True)
         with Container(id="golden-body"):
             yield RowTable(COLUMNS, self._cell, empty="Reading the suite…", id="golden-table", snug=True)
@@ -84,17 +81,6 @@ class GoldenPane(ChosenCases):
 
     def on_mount(self) -> None:
         self.detail.display = False
-        self._read()
-
-    @property
-    def suite_folder(self) -> str:
-        """The suite's folder, "" for the built-in one."""
-        return "" if self._folder == BUILTIN else str(self._folder.resolve())
-
-    def open_suite(self, folder: Path) -> None:
-        """Show another suite."""
-        self._folder = folder
-        self._suite_read.clear()
         self._read()
 
     @work(group="add-case")
@@ -130,17 +116,7 @@ class GoldenPane(ChosenCases):
             self._redraw()
             self._stand()
 
-    @work(exclusive=True, group="suite")
-    async def _read(self) -> None:
-        try:
-            suite = await off_loop(lambda: load_suite(self._folder), "suite")
-        except EngineError as error:
-            self.table.say(error.message)
-            return
-        self._suite = suite
-        self._board = Board.of(suite.cases)
-        self._redraw()
-        self._suite_read.set()
+    def _was_read(self) -> None:
         self._name_models()
         self.post_message(self.SuiteRead())
 
