@@ -103,6 +103,13 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def pytest_unconfigure() -> None:
+    """pytest looks for garbage five times before it ends, to warn of what its finalizers raise: once through all that
+    the run has gathered is enough."""
+    gc.collect()
+    gc.freeze()
+
+
 @dataclass(frozen=True)
 class Api:
     """A running API: where it is, and the key to it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -22,7 +23,7 @@ from core.settings import Settings
 from tests import pictures
 from tests.tiny.visions import SHAPES, make_vision_model, thin_towers
 
-TOKENS = 24
+TOKENS = 8
 CLOSE = 5e-3
 """Natural-log probability by which two ways to one answer may differ: sums in another order, some of them deep."""
 
@@ -133,22 +134,33 @@ class Pair:
             place += 1
 
 
-@pytest.fixture(scope="module", params=list(SHAPES))
-def pair(
-    request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Pair]:
-    from mlx_vlm import load
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models lie here."""
+    return tmp_path_factory.mktemp("models") / "tiny"
 
-    folder = tmp_path_factory.mktemp("models") / "tiny"
+
+@pytest.fixture(scope="module")
+def engine(settings: Settings, folder: Path) -> Iterator[Engine]:
     changed = {"model_folders": [folder.parent], "prefill_chunk": 16}
     with thin_towers(), Engine(settings.model_copy(update=changed)) as engine:
         engine.ready().result()
-        model, processor = load(str(make_vision_model(request.param, folder)))
-        if request.param == "llava":  # mlx-vlm asks transformers' image processor for something that it refuses
-            processor = Unpadded(processor)
-        if request.param == "gemma3n":
-            scale_text(model)
-        yield Pair(request.param, engine, Bare(model, processor))
+        yield engine
+
+
+@pytest.fixture(scope="module", params=list(SHAPES))
+def pair(request: pytest.FixtureRequest, engine: Engine, folder: Path) -> Iterator[Pair]:
+    from mlx_vlm import load
+
+    model, processor = load(str(make_vision_model(request.param, folder)))
+    engine.catalog.refresh()
+    if request.param == "llava":  # mlx-vlm asks transformers' image processor for something that it refuses
+        processor = Unpadded(processor)
+    if request.param == "gemma3n":
+        scale_text(model)
+    pair = Pair(request.param, engine, Bare(model, processor))
+    yield pair
+    engine.unload(pair.id).result()
 
 
 def scale_text(model: Any) -> None:
