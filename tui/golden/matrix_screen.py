@@ -86,7 +86,7 @@ class MatrixScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         told = self._matrix.columns
-        needs = 30 + len(told) * (ROOMY_CELLS + 2)
+        needs = 46 + len(told) * (ROOMY_CELLS + 2)
         places = [
             Column(key, shorten(name, CELLS), CELLS, roomy=Column(key, shorten(name, ROOMY_CELLS), ROOMY_CELLS, needs))
             for key, name in told
