@@ -168,7 +168,11 @@ class Board:
 
     def disagreements(self) -> list[str]:
         """The cases on which the tiers differ, in the order of the suite."""
-        return [case_id for case_id in self.cases if self.difference(case_id) not in ("", "=", ONE)]
+        return [case_id for case_id in self.cases if self.differs(case_id)]
+
+    def differs(self, case_id: str) -> bool:
+        """Whether one tier holds and the other does not."""
+        return self.difference(case_id) not in ("", "=", ONE)
 
     @property
     def one_model(self) -> int:

@@ -59,7 +59,7 @@ def _folder_content(board: Board, folder: str, column: str, cells: int) -> Conte
             count = f"  {len(held)}"
             return Content.assemble(plain(shorten(f"▸ {folder}", cells - len(count))), (count, "$dim"))
         case "difference":
-            differ = len(set(held) & set(board.disagreements()))
+            differ = sum(map(board.differs, held))
             return Content.styled(f"{differ} ≠" if differ else "", "$warning")
         case tier:
             known = [board.cells[case_id, Tier(tier)].held for case_id in held]

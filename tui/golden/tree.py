@@ -43,7 +43,7 @@ def matches(board: Board, case_id: str, words: Iterable[str]) -> bool:
         told.append(f"{tier} {WORDS[attempt.verdict]}" if attempt else "not run")
     if change := board.changes.get(case_id):
         told.append(f"pending {change}")
-    if case_id in board.disagreements():
+    if board.differs(case_id):
         told.append("disagreement")
     text = " ".join(told).lower()
     return all(word in text for word in words)
