@@ -30,7 +30,9 @@ from core.golden.suite import Case, Suite
 from core.golden.verdict import weigh
 
 REVIEWS = "reviews.jsonl"
-"""In a run's folder: what was rejected of it, a line each."""
+"""In a run's folder: what was rejected of it, and what of that was taken back, a line each."""
+REJECT, TAKE_BACK = "reject", "take back"
+"""What such a line says of an answer."""
 WORST = (Change.REGRESSED, Change.IMPROVED, Change.CHANGED, Change.NEW, Change.SAME)
 """In which order a review shows what waits, and what an answer is called that two tiers judge."""
 
@@ -132,11 +134,37 @@ def accept(suite: Suite, candidate: Candidate) -> Accepted:
 
 def reject(folder: RunFolder, candidate: Candidate) -> None:
     """Have the answer wait no more; the accepted one stays. Raises RunBusy, and BaselineError for a full disk."""
+    _write_down(folder, candidate, REJECT)
+
+
+def take_back(folder: RunFolder, candidate: Candidate) -> None:
+    """Have an answer that was rejected wait again. Raises as `reject`."""
+    _write_down(folder, candidate, TAKE_BACK)
+
+
+def rejected(folder: RunFolder) -> frozenset[str]:
+    """Marks of the answers of a run that were rejected, for `pending`."""
+    try:
+        lines = (folder.path / REVIEWS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    found: set[str] = set()
+    for line in lines:
+        try:
+            told = json.loads(line)
+            mark, again = str(told["answer"]), told.get("choice") == TAKE_BACK
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        found = found - {mark} if again else found | {mark}
+    return frozenset(found)
+
+
+def _write_down(folder: RunFolder, candidate: Candidate, choice: str) -> None:
     attempt = candidate.attempt
     line = {
         "v": 1,
         "kind": "review",
-        "choice": "reject",
+        "choice": choice,
         "attempt": attempt.id,
         "answer": _mark(attempt),
         "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -149,21 +177,6 @@ def reject(folder: RunFolder, candidate: Candidate) -> None:
         raise BaselineError(f"{folder.path / REVIEWS} cannot be written: {error.strerror or error}.") from error
     finally:
         folder.close()
-
-
-def rejected(folder: RunFolder) -> frozenset[str]:
-    """Marks of the answers of a run that were rejected, for `pending`."""
-    try:
-        lines = (folder.path / REVIEWS).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return frozenset()
-    found = set()
-    for line in lines:
-        try:
-            found.add(str(json.loads(line)["answer"]))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return frozenset(found)
 
 
 def accepted_side(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Sequence[Attempt]) -> Side:
