@@ -342,6 +342,8 @@ class AssayApp(Frame):
             self.models.clear_filter()
         elif self.face == "wire":
             self.wire.clear_filter()
+        elif self.face == "golden":
+            self.golden.clear_filter()
         elif self.face == "chat":
             self.chat.focus_main()
 

@@ -27,7 +27,9 @@ from core.golden.suite import Case, Suite
 from core.golden.verdict import weigh
 
 REVIEWS = "reviews.jsonl"
-"""In a run's folder: what was rejected of it, a line each."""
+"""In a run's folder: what was rejected of it, and what of that was taken back, a line each."""
+REJECT, TAKE_BACK = "reject", "take back"
+"""What such a line says of an answer."""
 WORST = (Change.REGRESSED, Change.IMPROVED, Change.CHANGED, Change.NEW, Change.SAME)
 """In which order a review shows what waits, and what an answer is called that two tiers judge."""
 
@@ -129,17 +131,30 @@ def accept(suite: Suite, candidate: Candidate) -> Accepted:
 
 def reject(folder: RunFolder, candidate: Candidate) -> None:
     """Have the answer wait no more; the accepted one stays. Raises RunBusy, and BaselineError for a full disk."""
-    attempt = candidate.attempt
-    line = {"kind": "review", "choice": "reject", "attempt": attempt.id, "answer": mark(attempt)}
-    try:
-        folder.note(REVIEWS, line)
-    except OSError as error:
-        raise BaselineError(f"{folder.path / REVIEWS} cannot be written: {error.strerror or error}.") from error
+    _write_down(folder, candidate, REJECT)
+
+
+def take_back(folder: RunFolder, candidate: Candidate) -> None:
+    """Have an answer that was rejected wait again. Raises as `reject`."""
+    _write_down(folder, candidate, TAKE_BACK)
 
 
 def rejected(folder: RunFolder) -> frozenset[str]:
     """Marks of the answers of a run that were rejected, for `pending`. Raises NoSuchRun where they cannot be read."""
-    return frozenset(str(line.get("answer")) for line in folder.notes(REVIEWS))
+    found: set[str] = set()
+    for line in folder.notes(REVIEWS):
+        answer = {str(line.get("answer"))}
+        found = found - answer if line.get("choice") == TAKE_BACK else found | answer
+    return frozenset(found)
+
+
+def _write_down(folder: RunFolder, candidate: Candidate, choice: str) -> None:
+    attempt = candidate.attempt
+    line = {"kind": "review", "choice": choice, "attempt": attempt.id, "answer": mark(attempt)}
+    try:
+        folder.note(REVIEWS, line)
+    except OSError as error:
+        raise BaselineError(f"{folder.path / REVIEWS} cannot be written: {error.strerror or error}.") from error
 
 
 def accepted_side(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Sequence[Attempt]) -> Side:
