@@ -15,6 +15,7 @@ from tui.chat.export_screen import ExportScreen
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
 from tui.golden.comparison_screen import ComparisonScreen
+from tui.golden.duel_screen import DuelScreen
 from tui.golden.explain_screen import ExplainScreen
 from tui.golden.matrix_screen import MatrixScreen
 from tui.golden.review_screen import ReviewScreen
@@ -80,6 +81,7 @@ OPENED: dict[str, type] = {
     "comparison": ComparisonScreen,
     "matrix": MatrixScreen,
     "explanation": ExplainScreen,
+    "duel": DuelScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
 }

@@ -11,6 +11,7 @@ import typer
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
+from tui.cli.golden_duel import duel_run, print_results
 from tui.cli.golden_explain import explain_case
 from tui.cli.golden_record import record
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
@@ -103,6 +104,9 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Take up a run that was stopped: its name, or last.")
     ] = None,
+    allow_python: Annotated[
+        bool, typer.Option("--allow-python", help="Let the suite's own Python functions run: they can do what you can.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in full.")] = False,
 ) -> None:
     """Run a suite on both tiers and compare each answer with what is expected of it.
@@ -128,6 +132,7 @@ def run(
         "isolated": isolated,
         "in_flight": in_flight,
         "url": url,
+        "python": allow_python,
     }
     with sentences():
         follow_if_launched()
@@ -193,6 +198,32 @@ def review(
     """
     with sentences():
         raise typer.Exit(review_answers(run, suite_option, case or [], tier.value if tier else None))
+
+
+@app.command()
+def duel(
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
+    case: CaseGlobs = None,
+    results: Annotated[bool, typer.Option("--results", help="Show what the votes come to, with names.")] = False,
+    all_runs: Annotated[
+        bool, typer.Option("--all-runs", help="Results of all runs of the suite that RUN was made with.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    """Judge two models' answers to a case without being told whose they are: 1, 2 or 0 for a tie, u undo.
+
+    Takes the answers of the quick and the full model, or of any two that --model asked; sides and order are random.
+    Votes are kept at once, in duels.jsonl beside the run. The names come with the last pair, or with --results: cases
+    won, the exact sign test, and a ranking of more than two models.
+    """
+    with sentences():
+        if results or all_runs or json_file is not None:
+            check_writable(json_file)
+            raise typer.Exit(print_results(run, json_file, every_run=all_runs))
+        raise typer.Exit(duel_run(run, suite_option, case or []))
 
 
 @app.command()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.golden.baselines.files import Accepted
     from core.golden.baselines.standing import Candidate
     from core.golden.results import RunFolder
-    from core.golden.suite import Suite
+    from core.golden.suite import Case, Suite
 
 KEYS = {"a": "accept", "r": "reject", "s": "skip", "q": "quit"}
 IMAGE_ROWS, LEAST_ROWS, OTHER_ROWS = 12, 4, 10
@@ -135,7 +135,6 @@ def _show(console: Console, one: Candidate, place: str) -> None:
     """The case with its images, what was accepted against what is said now, and why it fails if it does."""
     from rich.text import Text
 
-    from tui.cli.inline_images import print_image
     from tui.golden.changes import SIGNS, STYLES
     from tui.golden.pending import ASKED_OTHERWISE, label
 
@@ -146,10 +145,7 @@ def _show(console: Console, one: Candidate, place: str) -> None:
     for turn, came in zip(one.case.turns, one.attempt.turns, strict=False):
         console.print(Text(shown(str(came["answer"])), "italic"))
         console.print(Text(shown(turn.text), "dim"))
-    images = one.case.all_images
-    for image in images:
-        rows = (console.height - OTHER_ROWS) // len(images) - 1  # its name stands above it
-        print_image(console, image.path, max(LEAST_ROWS, min(IMAGE_ROWS, rows)))
+    print_images(console, one.case)
     if one.asked_otherwise:
         console.print(ASKED_OTHERWISE, style="yellow")
     console.print()
@@ -157,6 +153,16 @@ def _show(console: Console, one: Candidate, place: str) -> None:
     console.print()
     for line in _verdicts(one):
         console.print(line)
+
+
+def print_images(console: Console, case: Case) -> None:
+    """A case's images, as high as they may be together."""
+    from tui.cli.inline_images import print_image
+
+    images = case.all_images
+    for image in images:
+        rows = (console.height - OTHER_ROWS) // len(images) - 1  # its name stands above it
+        print_image(console, image.path, max(LEAST_ROWS, min(IMAGE_ROWS, rows)))
 
 
 def diff_text(one: Candidate) -> Text:

@@ -100,7 +100,7 @@ def verdict_line(cell: Cell) -> Content:
         return Content.styled("✗ its control failed", "$error")
     share = f" · {cell.passes} of {cell.tries}" if cell.tries > 1 else ""
     rate = f" · {cell.rate} tok/s" if cell.rate else ""
-    words = f"{SIGNS[attempt.verdict]} {WORDS[attempt.verdict]}"
+    words = f"{SIGNS[attempt.verdict]} {WORDS[attempt.verdict]}{' (graded)' if attempt.by_grades else ''}"
     return Content.assemble((words, STYLES[attempt.verdict]), (share + rate, "$dim"))
 
 

@@ -284,3 +284,11 @@ class GoldenPane(WatchedSuite):
     def action_view_picture(self) -> None:
         if self.detail.images:
             self.post_message(Picture.Wanted(self.detail.images[0], self.detail.images))
+
+    def action_duel(self) -> None:
+        if self._services is None or not self.last_run:
+            self.notify("There is no run to judge yet: R runs the suite, and its answers are kept.")
+            return
+        from tui.golden.duel_screen import DuelScreen
+
+        self.app.push_screen(DuelScreen(runs_folder(self._services.settings.data_dir), self.last_run))
