@@ -12,6 +12,7 @@ from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_record import record
+from tui.cli.golden_report import write_reports
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
 from tui.cli.golden_runs import list_runs
@@ -250,6 +251,18 @@ def runs(
     with sentences():
         check_writable(json_file)
         raise typer.Exit(list_runs(suite, case or [], limit, json_file, rebuild=rebuild))
+
+
+@app.command()
+def report(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="By its ending: .html, .md, .csv, or .xml for JUnit.")
+    ],
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="The name of a kept run.")] = "last",
+) -> None:
+    """Write a kept run as one HTML page, Markdown, CSV or JUnit XML, beside the answers that its suite keeps."""
+    with sentences():
+        raise typer.Exit(write_reports(run, files))
 
 
 @app.command("list")

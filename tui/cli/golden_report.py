@@ -1,0 +1,36 @@
+"""`assay golden report`: a kept run as a page, a table or a test report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tui.cli.encoding import shown_line
+from tui.cli.golden_suite import check_writable, fail, write_json
+
+
+def check_reports(files: Sequence[Path]) -> None:
+    """End the command before anything is done where a report cannot be written."""
+    from core.golden.reports.write import NoSuchReport, writer_for
+
+    for file in files:
+        try:
+            writer_for(file)
+        except NoSuchReport as error:
+            fail(error.message)
+        check_writable(file)
+
+
+def write_reports(run: str, files: Sequence[Path]) -> int:
+    """Write a kept run into each file, by its ending; returns the exit code. Raises EngineError."""
+    from core.golden.reports.report import report_of
+    from core.golden.reports.write import writer_for
+    from core.golden.results import RunFolder
+    from core.settings import load_settings
+
+    check_reports(files)
+    report = report_of(RunFolder.open(load_settings().data_dir / "runs", run))
+    for file in files:
+        write_json(file, writer_for(file)(report))
+        print(shown_line(f"{file}: {len(report.cases)} cases of {report.run}."))  # noqa: T201
+    return 0
