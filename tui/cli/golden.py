@@ -12,7 +12,7 @@ from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_record import record
-from tui.cli.golden_report import write_reports
+from tui.cli.golden_report import export_inspect, write_reports
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
 from tui.cli.golden_runs import list_runs
@@ -263,6 +263,16 @@ def report(
     """Write a kept run as one HTML page, Markdown, CSV or JUnit XML, beside the answers that its suite keeps."""
     with sentences():
         raise typer.Exit(write_reports(run, files))
+
+
+@app.command("export-inspect")
+def export_inspect_logs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the logs go; made where it is not there.")],
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="The name of a kept run.")] = "last",
+) -> None:
+    """Write a kept run as eval logs of Inspect, one for each tier and model: inspect view --log-dir FOLDER."""
+    with sentences():
+        raise typer.Exit(export_inspect(run, folder))
 
 
 @app.command("list")

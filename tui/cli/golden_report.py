@@ -34,3 +34,21 @@ def write_reports(run: str, files: Sequence[Path]) -> int:
         write_json(file, writer_for(file)(report))
         print(shown_line(f"{file}: {len(report.cases)} cases of {report.run}."))  # noqa: T201
     return 0
+
+
+def export_inspect(run: str, folder: Path) -> int:
+    """Write a kept run as Inspect's eval logs into a folder; returns the exit code. Raises EngineError."""
+    from core.golden.neighbours.inspect_log import inspect_logs
+    from core.golden.reports.report import report_of
+    from core.golden.results import RunFolder
+    from core.settings import load_settings
+
+    logs = inspect_logs(report_of(RunFolder.open(load_settings().data_dir / "runs", run)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{folder} cannot be made: {error.strerror}.", code=4)
+    for name, text in logs.items():
+        write_json(folder / name, text)
+        print(shown_line(str(folder / name)))  # noqa: T201
+    return 0
