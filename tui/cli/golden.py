@@ -12,7 +12,7 @@ from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_record import record
-from tui.cli.golden_report import export_inspect, write_reports
+from tui.cli.golden_report import export_inspect, import_suite, write_reports
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
 from tui.cli.golden_runs import list_runs
@@ -273,6 +273,16 @@ def export_inspect_logs(
     """Write a kept run as eval logs of Inspect, one for each tier and model: inspect view --log-dir FOLDER."""
     with sentences():
         raise typer.Exit(export_inspect(run, folder))
+
+
+@app.command("import")
+def import_cases(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="promptfoo's .yaml, or samples of Inspect as .jsonl.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The suite to be made.")],
+) -> None:
+    """Make a suite of a promptfoo project or of Inspect's samples; what has no counterpart here is named."""
+    with sentences():
+        raise typer.Exit(import_suite(source, folder))
 
 
 @app.command("list")

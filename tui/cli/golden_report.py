@@ -1,4 +1,4 @@
-"""`assay golden report`: a kept run as a page, a table or a test report."""
+"""What goes out and comes in: `assay golden report`, `export-inspect` and `import`."""
 
 from __future__ import annotations
 
@@ -51,4 +51,17 @@ def export_inspect(run: str, folder: Path) -> int:
     for name, text in logs.items():
         write_json(folder / name, text)
         print(shown_line(str(folder / name)))  # noqa: T201
+    return 0
+
+
+def import_suite(source: Path, folder: Path) -> int:
+    """Make a suite of another program's file, and name what has no counterpart; returns the exit code. Raises
+    SuiteError."""
+    from core.golden.neighbours.incoming import read_incoming, write_incoming
+
+    found = read_incoming(source)
+    write_incoming(found, folder)
+    for note in found.notes:
+        print(shown_line(f"note: {note}"))  # noqa: T201
+    print(shown_line(f"{folder}: {found.cases} prompt{'' if found.cases == 1 else 's'}."))  # noqa: T201
     return 0
