@@ -22,6 +22,9 @@ PRAGMAS = (
     "secure_delete = ON",
 )
 
+NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+"""How a write fails on a full disk; beyond a quota or a limit of a file's size it is the second."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -85,10 +88,18 @@ class Database:
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error) and _code(error) in NO_ROOM:
+                    self._make_room()
                 raise
+
+    def _make_room(self) -> None:
+        """Have the next write begin the log anew instead of adding to it, as far as the file can take what is there:
+        the log is only folded into it by a write that succeeds, and would eat the first space that is freed."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _migrate(self) -> None:
         with self.write() as db:
@@ -134,8 +145,12 @@ def _make(path: Path) -> None:
         os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def _reason(error: sqlite3.Error, kind: Kind) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code == sqlite3.SQLITE_FULL:
         return f"the disk is full. Free some space; {kind.kept}."
     if code == sqlite3.SQLITE_IOERR:

@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     allow_code: Names = []
     """Ids of models whose own Python files may run. Empty: none may."""
 
+    golden_python: Folders = []
+    """Folders of golden suites whose own Python functions may run, as they are: they can do what the user can. Empty:
+    none may, but for those that `assay golden run --allow-python` is told of."""
+
     host: str = "127.0.0.1"
     """The API's address. Anything but loopback needs the key."""
 

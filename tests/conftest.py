@@ -65,6 +65,23 @@ def tiny_settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
+def quantised_settings(settings: Settings, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose catalog also holds tiny/gemma3-4bit, a copy of pocket/gemma3 in 4 bits, made for this run."""
+    from tests.tiny.quantised import quantise
+
+    folder = tmp_path_factory.mktemp("quantised")
+    quantise(catalog.get("pocket/gemma3").path, folder / "tiny" / "gemma3-4bit")
+    return settings.model_copy(update={"model_folders": [folder]})
+
+
+@pytest.fixture(scope="session")
+def quantised_engine(quantised_settings: Settings) -> Iterator[Engine]:
+    """An engine over the pocket models and tiny/gemma3-4bit."""
+    with Engine(quantised_settings) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
 def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
     """An engine over tiny/bert, tiny/qwen3-embedding, tiny/whisper, tiny/soprano and the pocket models."""
     with Engine(tiny_settings) as engine:
@@ -84,6 +101,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_unconfigure() -> None:
+    """pytest looks for garbage five times before it ends, to warn of what its finalizers raise: once through all that
+    the run has gathered is enough."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

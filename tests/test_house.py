@@ -66,8 +66,8 @@ mlx.models > mlx.ranks
 
 
 def room(module: str) -> str:
-    """The room of a module: a folder or file of core or core.mlx, or one of the other packages."""
-    package, *parts = module.split(".")
+    """The room of a module: a folder or file of core or core.mlx, or one of the other packages. The engine has two."""
+    package, *parts = module.replace("core.engine_life", "core.engine").split(".")
     return ".".join(parts[: 2 if parts[:1] == ["mlx"] else 1]) if package == "core" and parts else package
 
 

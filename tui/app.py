@@ -277,6 +277,8 @@ class AssayApp(Frame):
         """A tier whose usual model is picked is as if nobody had picked: text prompts go to its text model then."""
         usual = self._services is not None and getattr(self._services, event.tier) == event.model_id
         chosen = self.state.chosen - {event.tier} if usual else self.state.chosen | {event.tier}
+        if self._memory is not None:
+            self._memory.picked(event.tier)
         self.state = replace(self.state, chosen=chosen, **{event.tier: event.model_id})  # type: ignore[arg-type]
 
     def on_models_pane_chat_wanted(self, event: ModelsPane.ChatWanted) -> None:
@@ -340,6 +342,8 @@ class AssayApp(Frame):
             self.models.clear_filter()
         elif self.face == "wire":
             self.wire.clear_filter()
+        elif self.face == "golden":
+            self.golden.clear_filter()
         elif self.face == "chat":
             self.chat.focus_main()
 

@@ -35,8 +35,12 @@ class Memory:
         self._before = app.theme, app.face, app.chat.defaults
         self._file = Path()
         self._kept = Remembered()
+        self._refused = ""
+        """Why the file could not be written the last time, "" if it could."""
         self._answers = ""
         """Who answered last time, as long as the chat cannot offer it yet."""
+        self._overruled: dict[str, str] = {}
+        """By tier, the model that was picked by hand before a setting named another: it waits until that goes."""
         self.ready = False
         """Whether what was kept is in force, so that what is chosen from now on replaces it."""
 
@@ -81,7 +85,10 @@ class Memory:
         picked = {}
         for tier in ("quick", "full"):
             wanted = getattr(self._kept, tier)
-            if not wanted or getattr(services.settings, f"{tier}_model") or tier in self._app.state.chosen:
+            if not wanted or tier in self._app.state.chosen:
+                continue
+            if getattr(services.settings, f"{tier}_model"):
+                self._overruled[tier] = wanted
                 continue
             try:
                 await off_loop(lambda wanted=wanted: services.engine.catalog.get(wanted), "catalog")  # type: ignore[misc]
@@ -98,6 +105,10 @@ class Memory:
                     self._answers = ""
         self.ready = True
 
+    def picked(self, tier: str) -> None:
+        """Someone has picked a tier's model: what was picked for it before is over."""
+        self._overruled.pop(tier, None)
+
     def models_listed(self) -> None:
         """The chat can offer models now: the first time, choose the one that answered last time, unless someone has
         chosen another; say it if that is not there."""
@@ -112,7 +123,7 @@ class Memory:
 
     def _now(self) -> Remembered:
         app = self._app
-        chosen = {tier: getattr(app.state, tier) or "" for tier in ("quick", "full") if tier in app.state.chosen}
+        picked = {tier: getattr(app.state, tier) or "" for tier in app.state.chosen} | self._overruled
         settings = app.chat.defaults
         chat = ChatChoice(**_plain(settings), tools=write_tools(settings.tools))
         return Remembered(
@@ -123,11 +134,22 @@ class Memory:
             run=app.golden.last_run or self._kept.run,
             models_by=str(app.models.order),
             chat=chat,
-            **chosen,
+            quick=picked.get("quick", ""),
+            full=picked.get("full", ""),
         )
 
+    def _beside_others(self, now: Remembered) -> Remembered:
+        """What the file is to hold: what has changed here, and else what another workbench has written there since."""
+        there, note = read_remembered(self._file)
+        if note or there == Remembered():
+            return now
+        names = [field.name for field in fields(now)]
+        changed = {name: getattr(now, name) for name in names if getattr(now, name) != getattr(self._kept, name)}
+        return replace(there, **changed)
+
     def keep(self) -> None:
-        """Write down what is chosen now, if it has changed. Blocks; a disk that refuses is logged."""
+        """Write down what is chosen now, if it has changed. Blocks; a disk that refuses is logged, and asked again the
+        next time."""
         if not self.ready:
             return
         try:
@@ -136,11 +158,14 @@ class Memory:
             return
         if now == self._kept:
             return
-        self._kept = now
         try:
-            write_remembered(self._file, now)
+            write_remembered(self._file, self._beside_others(now))
         except OSError as error:
-            log.warning("%s cannot be written: %s", self._file, error)
+            if str(error) != self._refused:
+                log.warning("%s cannot be written: %s", self._file, error)
+            self._refused = str(error)
+        else:
+            self._kept, self._refused = now, ""
 
 
 def _plain(settings: ChatSettings) -> dict[str, Any]:

@@ -39,11 +39,13 @@ class TypedAhead:
 
     @property
     def text(self) -> str:
-        """What waits, as text: up to the first key that is neither text nor breaks a line."""
-        text = ""
+        """What waits, as text: letters up to the first key that gives them another meaning, and every paste."""
+        text, typing = "", True
         for event in self._waiting:
             if isinstance(event, events.Paste):
                 text += cleaned(event.text).text
+            elif not typing:
+                continue
             elif event.key in BREAKS:
                 text += "\n"
             elif event.key == "backspace":
@@ -51,7 +53,7 @@ class TypedAhead:
             elif event.is_printable and event.character is not None:
                 text += event.character
             else:
-                break
+                typing = event.key in SCROLLING | EDITING
         return text
 
     @property

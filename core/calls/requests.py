@@ -178,11 +178,30 @@ class GenerationRequest:
 
     @property
     def characters(self) -> int:
-        """Of the prompt's texts, those of tools' results and of thinking included."""
+        """Of the prompt's texts: those of thinking, of tools, of calls and of their results included."""
         parts = [part for message in self.messages for part in message.parts]
         parts += [inner for part in parts if isinstance(part, ToolResultPart) for inner in part.content]
         texts = (part.text for part in parts if isinstance(part, TextPart | ThinkingPart))
-        return len(self.prompt or "") + sum(map(len, texts))
+        data = [part.arguments for part in parts if isinstance(part, ToolCallPart)]
+        data += [tool.parameters for tool in self.tools]
+        described = (tool.description for tool in self.tools)
+        return len(self.prompt or "") + sum(map(len, (*texts, *described))) + sum(map(_characters, data))
+
+
+def _characters(value: Any) -> int:
+    """Of the strings in JSON, names included."""
+    counted, waiting = 0, [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                counted += len(text)
+            case Mapping() as members:
+                waiting += (*members, *members.values())
+            case list() | tuple() as items:
+                waiting += items
+            case _:
+                pass
+    return counted
 
 
 @dataclass(frozen=True)

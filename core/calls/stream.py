@@ -34,6 +34,9 @@ class Work(Protocol):
     def request(self) -> Any: ...
 
     @property
+    def models(self) -> tuple[str, ...]: ...
+
+    @property
     def done(self) -> bool: ...
 
     def feed(self, event: Any) -> None: ...
@@ -111,6 +114,11 @@ class Stream(Generic[Request, Item, Result]):
     @property
     def id(self) -> str:
         return str(self.request.id)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that work on it."""
+        return (self.request.model,)
 
     @property
     def done(self) -> bool:

@@ -56,6 +56,8 @@ class Witness:
     """The largest number of rows that were decoded together with this one."""
     completion_sha256: str = ""
     completion_tokens: int = 0
+    completion: tuple[int, ...] = ()
+    """The ids of the answer's tokens: a text can be made of others, so that they cannot be told from it."""
     thinking_tokens: int = 0
     finish: str = ""
     text_sha256: str = ""
@@ -73,7 +75,7 @@ class Witness:
     def from_json(cls, value: Mapping[str, Any]) -> Witness:
         """What `to_json` wrote, keys of a later version aside. Raises KeyError, TypeError or ValueError for others."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
-        known |= {name: tuple(known[name]) for name in ("messages", "unread") if name in known}
+        known |= {name: tuple(known[name]) for name in ("messages", "unread", "completion") if name in known}
         return cls(**known | {"images": tuple(SeenImage(item["sha256"], item["tokens"]) for item in value["images"])})
 
 

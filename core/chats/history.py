@@ -38,6 +38,8 @@ from core.text_safety import clean
 FILE = "history.sqlite3"
 """What the file is called, in data_dir."""
 MAX_TITLE = 200
+MOST_FOUND = 200
+"""Chats that a search gives at most."""
 NEWEST = -1
 """In place of a turn's id: the one of the chat that was written last."""
 
@@ -241,9 +243,9 @@ class History:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def chats(self, limit: int = 200) -> list[Chat]:
+    def chats(self) -> list[Chat]:
         """The chats in which something was said or is written, the one last talked in first."""
-        return self._chats(f"WHERE {_HOLDS_SOMETHING} ORDER BY updated DESC, id DESC LIMIT ?", limit)
+        return self._chats(f"WHERE {_HOLDS_SOMETHING} ORDER BY updated DESC, id DESC")
 
     def chat(self, chat: int) -> Chat:
         """One chat by its id. Raises HistoryError when it is gone."""
@@ -303,34 +305,48 @@ class History:
         with self._db.read() as db:
             return dict(db.execute("SELECT model, max(created) FROM messages WHERE model != '' GROUP BY model"))
 
-    def search(self, text: str, limit: int = 50) -> list[Hit]:
-        """Turns that hold every word of `text` (the beginning of a word is enough), then chats with it in the title.
+    def search(self, text: str, limit: int = MOST_FOUND) -> list[Hit]:
+        """Chats with a turn that holds every word of `text` (the beginning of a word is enough), each with the turn
+        that fits best, then those that have it in the title. `limit` counts chats.
 
-        Where no turn does, those that hold `text` anywhere: scripts without spaces have no words to begin with.
+        Where no turn does, those with one that holds `text` anywhere: scripts without spaces have no words to begin
+        with.
         """
         words = clean(text).replace('"', " ").split()
         if not words:
             return []
         pattern = "%" + escaped(" ".join(words)) + "%"
+        wanted = " ".join(f'"{word}"*' for word in words)
         with self._db.read("searched") as db:
-            found = db.execute(
-                "SELECT m.chat, m.id, snippet(words, 0, ?, ?, '…', 16) FROM words "
-                "JOIN messages m ON m.id = words.rowid WHERE words MATCH ? ORDER BY rank LIMIT ?",
-                (BEGINS, ENDS, " ".join(f'"{word}"*' for word in words), limit),
-            ).fetchall()
+            best: dict[int, int] = {}
+            for chat, turn in db.execute(
+                "SELECT m.chat, m.id FROM words JOIN messages m ON m.id = words.rowid "
+                "WHERE words MATCH ? ORDER BY rank",
+                (wanted,),
+            ):
+                best.setdefault(chat, turn)
+            turns = list(best.values())[:limit]
+            snippets = dict(
+                db.execute(
+                    "SELECT rowid, snippet(words, 0, ?, ?, '…', 16) FROM words "
+                    "WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))",
+                    (BEGINS, ENDS, wanted, json.dumps(turns)),
+                )
+            )
+            found = [(chat, turn, snippets[turn]) for chat, turn in best.items() if turn in snippets]
             if not found:
                 rows = db.execute(
-                    "SELECT m.chat, m.id, text FROM words JOIN messages m ON m.id = words.rowid "
-                    "WHERE text LIKE ? ESCAPE '\\' ORDER BY m.id DESC LIMIT ?",
+                    "SELECT m.chat, max(m.id), text FROM words JOIN messages m ON m.id = words.rowid "
+                    "WHERE text LIKE ? ESCAPE '\\' GROUP BY m.chat ORDER BY max(m.id) DESC LIMIT ?",
                     (pattern, limit),
                 ).fetchall()
                 found = [(chat, turn, snippet_of(body, " ".join(words))) for chat, turn, body in rows]
             titled = self._chats(
                 f"WHERE title LIKE ? ESCAPE '\\' AND {_HOLDS_SOMETHING} ORDER BY updated DESC LIMIT ?", pattern, limit
             )
-            heads = {chat: self.chat(chat) for chat in {row[0] for row in found}}
+            heads = {chat: self.chat(chat) for chat, _, _ in found}
         hits = [Hit(heads[chat], turn, *marked(snippet)) for chat, turn, snippet in found]
-        titles = [(chat, snippet_of(chat.title, " ".join(words), MAX_TITLE)) for chat in titled]
+        titles = [(chat, snippet_of(chat.title, " ".join(words), MAX_TITLE)) for chat in titled if chat.id not in heads]
         return (hits + [Hit(chat, None, *marked(title)) for chat, title in titles])[:limit]
 
     def _chats(self, where: str, *values: object) -> list[Chat]:

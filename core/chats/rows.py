@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from core.calls.events import Finished, FinishReason, Timing, Usage
@@ -38,8 +38,11 @@ def read_settings(text: str | None) -> ChatSettings | None:
 
 
 def write_details(turn: Turn) -> str:
-    """What else is known of an answer, as JSON."""
-    finished = {"finished": asdict(turn.finished)} if turn.finished else {}
+    """What else is known of an answer, as JSON; the ids of its tokens would outweigh its text."""
+    end = turn.finished
+    if end is not None and end.witness is not None:
+        end = replace(end, witness=replace(end.witness, completion=()))
+    finished = {"finished": asdict(end)} if end else {}
     return json.dumps(finished | ({"tier": turn.tier} if turn.tier else {}))
 
 

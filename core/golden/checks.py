@@ -29,6 +29,7 @@ from core.golden.expressions import (
     implied,
     to_json,
 )
+from core.golden.graded.leaves import Graded, Judged, Program, Similar, answer_mark, graded_json
 from core.golden.json_answers import json_fault, schema_fault
 from core.golden.patterns import CannotJudge, find
 from core.golden.words import composed, find_words
@@ -46,13 +47,15 @@ class Call:
 class Answer:
     """What is judged: the final answer without its thinking, the calls, and why the generation ended.
 
-    `said` is the reason in a server's own words, where it gave one that is none of ours.
+    `said` is the reason in a server's own words, where it gave one that is none of ours. `grades` are what was said of
+    this answer, or of others, for graded checks (`Attempt.graded`).
     """
 
     text: str
     finish: FinishReason = FinishReason.STOP
     calls: tuple[Call, ...] = ()
     said: str = ""
+    grades: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(cls, result: GenerationResult) -> Answer:
@@ -77,7 +80,8 @@ class Check:
     """One judgement: the expectation as JSON, whether it holds, what hit, and a phrase for each thing that failed.
 
     `name` is "expect" for what a person wrote, "answered", "finish" and "calls" for what is asked beside it, and
-    "ttft_s", "total_s" and "decode_tps" for limits.
+    "ttft_s", "total_s" and "decode_tps" for limits. `graded` says that it hangs on what a model or a program said of
+    the answer: what is exact in the expectation does not decide it.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Check:
     passed: bool
     hits: tuple[Hit, ...] = ()
     failed: tuple[str, ...] = ()
+    graded: bool = False
 
 
 def final_answer(text: str) -> str:
@@ -115,7 +120,27 @@ def _checked(name: str, expression: Expression, answer: Answer) -> Check:
         verdict = _judge(expression, answer)
     except CannotJudge as reason:
         verdict = _Verdict(False, (), (str(reason),))
-    return Check(name, to_json(expression), verdict.passed, verdict.hits, () if verdict.passed else verdict.failed)
+    failed = () if verdict.passed else verdict.failed
+    return Check(name, to_json(expression), verdict.passed, verdict.hits, failed, _exactly(expression, answer) is None)
+
+
+def _exactly(expression: Expression, answer: Answer) -> bool | None:
+    """Whether the expectation holds by what is exact in it alone; None where that does not decide."""
+    match expression:
+        case AnyOf(of) | AllOf(of):
+            decides = isinstance(expression, AnyOf)
+            parts = [_exactly(part, answer) for part in of]
+            return decides if decides in parts else None if None in parts else not decides
+        case Not(of):
+            inner = _exactly(of, answer)
+            return None if inner is None else not inner
+        case Similar() | Judged() | Program():
+            return None
+        case _:
+            try:
+                return _judge(expression, answer).passed
+            except CannotJudge:
+                return False
 
 
 def _no_extra_calls(expression: Expression, answer: Answer, tools: Sequence[Tool]) -> Check:
@@ -195,8 +220,21 @@ def _judge(expression: Expression, answer: Answer) -> _Verdict:
             return _Verdict(bool(answer.text.strip()), (), ("the answer is empty",))
         case Answered():
             return _Verdict(bool(answer.text.strip() or answer.calls), (), ("the answer is empty",))
+        case Similar() | Judged() | Program():
+            return _graded(expression, answer)
         case NoExtraCalls():
             raise AssertionError("it is judged with the whole expectation")
+
+
+def _graded(leaf: Graded, answer: Answer) -> _Verdict:
+    """What was said of this very answer. Raises CannotJudge where nothing was, or nothing clear."""
+    mine = (graded_json(leaf), answer_mark(answer.text, ((call.name, call.arguments) for call in answer.calls)))
+    said = next((one for one in answer.grades if (one["expr"], one["answer"]) == mine), None)
+    if said is None:
+        raise CannotJudge(f"not graded: {describe(leaf)} (assay golden run grades)")
+    if said["held"] is None:
+        raise CannotJudge(str(said["why"]))
+    return _Verdict(bool(said["held"]), (), (str(said["why"]),))
 
 
 def _found(text: str, places: list[tuple[int, int]], missing: str) -> _Verdict:

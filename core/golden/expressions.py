@@ -9,6 +9,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from core.calls.events import FinishReason
+from core.golden.graded.leaves import (
+    Graded,
+    Judged,
+    Program,
+    Similar,
+    Unreadable,
+    graded_json,
+    graded_words,
+    read_judged,
+    read_program,
+    read_similar,
+)
 from core.golden.json_answers import patterns
 from core.golden.nearest import did_you_mean
 from core.golden.patterns import PatternError, compiled
@@ -110,7 +122,8 @@ class Not:
     of: Expression
 
 
-Leaf = Word | Exact | Equals | Matches | FitsSchema | CallsTool | Finishes | NotEmpty | Answered | NoExtraCalls
+Exactly = Word | Exact | Equals | Matches | FitsSchema | CallsTool | Finishes | NotEmpty | Answered | NoExtraCalls
+Leaf = Exactly | Graded
 Expression = Leaf | AnyOf | AllOf | Not
 
 SMOKE = NotEmpty()
@@ -275,6 +288,13 @@ def _not_empty(value: Any) -> NotEmpty:
     return NotEmpty()
 
 
+def _graded(read: Callable[[Any], Graded], value: Any) -> Graded:
+    try:
+        return read(value)
+    except Unreadable as error:
+        raise ExpressionError(error.message, error.path) from error
+
+
 OPERATORS: Mapping[str, Callable[[Any], Expression]] = {
     "any": lambda value: AnyOf(_several(value)),
     "all": lambda value: AllOf(_several(value)),
@@ -286,6 +306,9 @@ OPERATORS: Mapping[str, Callable[[Any], Expression]] = {
     "tool": _tool,
     "finish": _finishes,
     "not_empty": _not_empty,
+    "similar": partial(_graded, read_similar),
+    "judge": partial(_graded, read_judged),
+    "python": partial(_graded, read_program),
 }
 
 
@@ -322,6 +345,8 @@ def to_json(expression: Expression) -> Any:
             return {"all": [to_json(part) for part in of]}
         case Not(of):
             return {"not": to_json(of)}
+        case Similar() | Judged() | Program():
+            return graded_json(expression)
 
 
 def describe(expression: Expression, inner: bool = False) -> str:
@@ -348,6 +373,8 @@ def describe(expression: Expression, inner: bool = False) -> str:
             return "an answer"
         case NoExtraCalls():
             return "no other call"
+        case Similar() | Judged() | Program():
+            return graded_words(expression)
         case AnyOf(of) | AllOf(of):
             joint = " or " if isinstance(expression, AnyOf) else " and "
             joined = joint.join(describe(part, inner=True) for part in of)

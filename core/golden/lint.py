@@ -18,6 +18,7 @@ from core.golden.expressions import (
     implied,
     leaves,
 )
+from core.golden.graded.lint import lint_graded
 from core.golden.json_answers import dangling, patterns, schema_fault, unknown_formats
 from core.golden.nearest import did_you_mean
 from core.golden.patterns import CannotJudge, runs_away
@@ -49,7 +50,8 @@ def lint_folder(folder: Path, on_disk: Collection[str] = ()) -> tuple[Suite | No
 
 def lint(suite: Suite, on_disk: Collection[str] = ()) -> list[Problem]:
     """What is doubtful in a suite that could be read."""
-    return [*_lint_models(suite, on_disk), *(problem for case in suite.cases for problem in _lint_case(suite, case))]
+    cases = (problem for case in suite.cases for problem in _lint_case(suite, case, on_disk))
+    return [*_lint_models(suite, on_disk), *cases]
 
 
 # -- golden.toml -----------------------------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ def _model_fault(model: str, on_disk: Collection[str]) -> str | None:
 # -- cases -----------------------------------------------------------------------------------------------------------
 
 
-def _lint_case(suite: Suite, case: Case) -> Iterator[Problem]:
+def _lint_case(suite: Suite, case: Case, on_disk: Collection[str]) -> Iterator[Problem]:
     place = case.file.with_suffix(".toml") if case.line else case.file
     found: list[Found] = []
     for tiers, expression in _by_expectation(case.expect):
@@ -107,6 +109,7 @@ def _lint_case(suite: Suite, case: Case) -> Iterator[Problem]:
         for tiers, expression in _by_expectation(turn.before):
             found += _lint_expression(case, f"{' and '.join(tiers)} in turn {number}", expression)
         found += _lint_order(turn.before, f"in turn {number}, ")
+    found += lint_graded(suite, case, on_disk)
     for image in (*case.all_images, *case.swap):
         if not image.path.resolve().is_relative_to(suite.path.resolve()):
             found.append((f"{image.path} is outside the suite, which cannot be passed on without it.", True))

@@ -80,6 +80,8 @@ class Outcome:
     groups: tuple[Group, ...]
     shared: int
     """Cases of the full tier that were not asked there, because the quick tier's model stands for it as well."""
+    graded: tuple[str, ...]
+    """Cases, by id and tier, that hold only because a model or a program said so."""
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -93,6 +95,7 @@ class Outcome:
             "values": {tier.value: round(value, 4) for tier, value in self.values.items()},
             "groups": [group.to_json() for group in self.groups],
             "shared": self.shared,
+            "graded": list(self.graded),
             "reasons": list(self.reasons),
             "notes": list(self.notes),
         }
@@ -143,9 +146,15 @@ def outcome(
     if left_out and left_out.cases:
         notes.append(f"{_count(left_out.cases, 'case')} of the suite were not asked (--case or --failed).")
     notes += baseline.notes if baseline else ()
+    graded = tuple(dict.fromkeys(f"{item.case} ({item.tier})" for item in attempts if item.by_grades))
+    if graded:
+        hold = f"{_count(len(graded), 'case')} {'holds' if len(graded) == 1 else 'hold'}"
+        notes.append(f"{hold} only by graded checks, which are not exact: {_some(graded)}.")
     twice = {item.case for item in attempts if item.same_as is not None and item.control is None}
     reasons = (*stopped, *failures, *errors, *parts)
-    return Outcome(code, verdicts, tiers, controls, tuple(rates), values, groups, len(twice), reasons, tuple(notes))
+    return Outcome(
+        code, verdicts, tiers, controls, tuple(rates), values, groups, len(twice), graded, reasons, tuple(notes)
+    )
 
 
 def _value(tier: Tier, rates: Sequence[CaseRate], gates: Gates) -> float | None:

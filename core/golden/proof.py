@@ -33,6 +33,7 @@ from core.golden.expressions import (
     leaves,
     to_json,
 )
+from core.golden.graded.leaves import Graded
 from core.golden.patterns import CannotJudge, find
 
 UNWRITTEN = (Answered, NoExtraCalls)
@@ -68,7 +69,7 @@ class World:
     @property
     def certain(self) -> bool:
         """Whether such an answer surely exists: of a pattern's and a schema's relations nothing is known."""
-        return not any(isinstance(leaf, Matches | FitsSchema) for leaf in (*self.true, *self.false))
+        return not any(isinstance(leaf, Matches | FitsSchema | Graded) for leaf in (*self.true, *self.false))
 
 
 def counterexample(premise: Expression, conclusion: Expression) -> World | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -60,6 +61,7 @@ class Attempt:
     `same_as` is the id of the attempt whose answer this is: one model stands for both tiers, and was asked once.
     `came` holds the digests of what came, to the letter. Of a case of several turns, `answer` and all that goes with it
     is the last, and `turns` are the answers before it: `answer`, `reasoning`, `tool_calls`, `finish`.
+    `graded` holds what models and programs said of the answers for graded checks.
     """
 
     id: str
@@ -86,6 +88,7 @@ class Attempt:
     usage: Mapping[str, int] = field(default_factory=dict)
     perf: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    graded: tuple[Mapping[str, Any], ...] = ()
     why: str = ""
     error: Mapping[str, str] | None = None
 
@@ -98,6 +101,12 @@ class Attempt:
     def model_id(self) -> str:
         """The model that answered; "" where none did."""
         return str(self.model.get("id", ""))
+
+    @property
+    def by_grades(self) -> bool:
+        """Whether it passes, and only because a model or a program said so."""
+        passed = self.verdict in (Verdict.PASS, Verdict.XPASS) and self.control is None
+        return passed and any(check.graded for check in self.checks)
 
     @property
     def said(self) -> str:
@@ -113,6 +122,7 @@ class Attempt:
                 "pass": check.passed,
                 "hits": [[hit.text, hit.start, hit.end] for hit in check.hits],
                 "failed": list(check.failed),
+                **({"graded": True} if check.graded else {}),
             }
             for check in self.checks
         ]
@@ -129,6 +139,7 @@ class Attempt:
                 item["pass"],
                 tuple(Hit(*hit) for hit in item["hits"]),
                 tuple(item["failed"]),
+                bool(item.get("graded", False)),
             )
             for item in record["checks"]
         )
@@ -138,6 +149,7 @@ class Attempt:
             "tool_calls": tuple(record["tool_calls"]),
             "turns": tuple({**turn, "tool_calls": tuple(turn["tool_calls"])} for turn in record.get("turns", ())),
             "checks": checks,
+            "graded": tuple(record.get("graded", ())),
         }
         return cls(**values | changes)
 
@@ -146,6 +158,11 @@ def said(answer: str, calls: Iterable[Mapping[str, Any]]) -> str:
     """An answer as one text, with its calls below it, each with `name` and `arguments`."""
     made = (f"{call['name']}({json.dumps(call['arguments'], ensure_ascii=False)})" for call in calls)
     return "\n".join(filter(None, (answer.strip(), *made)))
+
+
+def mark(attempt: Attempt) -> str:
+    """What tells an answer from others of its run, also once it has been asked again."""
+    return hashlib.sha256(f"{attempt.key}\0{attempt.said}".encode("utf-8", "replace")).hexdigest()[:16]
 
 
 class RunBusy(EngineError):
@@ -261,6 +278,33 @@ class RunFolder:
             self._file = _open_after_whole_line(self.path / "attempts.jsonl")
         self._file.write(json.dumps(attempt.to_json(), ensure_ascii=False) + "\n")
         self._file.flush()
+
+    def note(self, name: str, line: Mapping[str, Any]) -> None:
+        """Add a line to a file of what people said of the run, with the time. Raises RunBusy, and OSError."""
+        self.take()
+        try:
+            with _open_after_whole_line(self.path / name) as file:
+                file.write(json.dumps({"v": 1, **line, "at": _now()}, ensure_ascii=False) + "\n")
+        finally:
+            self.close()
+
+    def notes(self, name: str) -> list[dict[str, Any]]:
+        """The lines of such a file, but for those that cannot be read. Raises NoSuchRun where the file cannot."""
+        try:
+            lines = read_text(self.path / name, MOST_BYTES, "notes of a run", errors="replace").split("\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise NoSuchRun(f"{self.path / name} cannot be read: {error.strerror or error}.") from error
+        found = []
+        for line in lines:
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                found.append(value)
+        return found
 
     def finish(self, outcome: Mapping[str, Any]) -> None:
         """Close the record with how it went."""

@@ -16,6 +16,8 @@ from core.calls.requests import GenerationRequest, Message
 from core.catalog import ModelInfo
 from core.errors import EngineError
 from core.golden.conversation import Conversation, following, stuck
+from core.golden.graded.grader import Grader, is_graded
+from core.golden.graded.program import may_run
 from core.golden.plan import Plan, Planned, Stage
 from core.golden.progress import (
     AnswerDelta,
@@ -65,7 +67,9 @@ class GoldenRun:
 
     `routes` has a route for each name in the plan. `engine` None means that servers elsewhere do the work, so that
     nothing is loaded here. `listener` is called on the thread of `run` and must return at once. `done` are attempts of
-    the run that is resumed: those that came about are taken over, and judged by what the suite expects now.
+    the run that is resumed: those that came about are taken over, and judged by what the suite expects now. Answers
+    with graded checks end last, when every model has answered; `python` allows the suite's own functions, as
+    the settings may.
     """
 
     plan: Plan
@@ -74,10 +78,13 @@ class GoldenRun:
     listener: Callable[[RunEvent], None] = lambda event: None
     folder: RunFolder | None = None
     done: Iterable[Attempt] = ()
+    python: bool = False
     _ended: dict[int, Attempt] = field(default_factory=dict, init=False)
     _models: dict[str, _Loaded] = field(default_factory=dict, init=False)
     _twins: dict[int, list[Planned]] = field(default_factory=dict, init=False)
     """By an attempt's index, those that are given its answer."""
+    _ungraded: dict[int, tuple[Planned, Attempt]] = field(default_factory=dict, init=False)
+    """By an attempt's index, answers that wait for what grades them."""
     _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -115,9 +122,10 @@ class GoldenRun:
             self.listener(RunStarted(self.plan))
             self._take_over()
             for stage in self.plan.stages:
-                pending = replace(stage, attempts=tuple(a for a in stage.attempts if a.index not in self._ended))
+                pending = replace(stage, attempts=tuple(a for a in stage.attempts if not self._is_done(a)))
                 if pending.attempts:
                     await self._stage(pending)
+            await self._grade()
         finally:
             for route in self.routes.values():
                 await route.aclose()
@@ -132,9 +140,31 @@ class GoldenRun:
                 self._finish(planned, skipped(planned, self._run_id))
         for planned in sorted(self.plan.attempts, key=lambda one: one.control is not None):
             own = self._own(planned) if planned.control is not None else ()
-            ready = all(one.index in self._ended for one in own)  # else the control is asked again beside them
+            ready = all(self._is_done(one) for one in own)  # else the control is asked again beside them
             if planned.key in before and planned.same_as is None and ready:
-                self._conclude(planned, adopt(before[planned.key], planned, self._run_id), before)
+                record = adopt(before[planned.key], planned, self._run_id)
+                if self._needs_grades(planned):
+                    self._ungraded[planned.index] = planned, record
+                else:
+                    self._conclude(planned, record, before)
+
+    def _wait_for_grades(self, planned: Planned, record: Attempt) -> None:
+        """Keep an answer, so that it is not asked again where the run is stopped, until it can be judged."""
+        self._ungraded[planned.index] = planned, record
+        for one in self._with_twins(planned):
+            self._write(weigh(one, record if one is planned else adopt(record, one, self._run_id)))
+
+    async def _grade(self) -> None:
+        """Have graded what waits for it, and judge it: controls after the attempts that they are held against."""
+        if not self._ungraded:
+            return
+        waiting = sorted(self._ungraded.values(), key=lambda one: one[0].control is not None)
+        suite = self.plan.suite
+        allowed = self.python or (self.engine is not None and may_run(suite.path, self.engine.settings))
+        grader = Grader(suite, self.engine, python=allowed)
+        told = await grader.grade([(self._with_twins(planned), record) for planned, record in waiting])
+        for (planned, _), record in zip(waiting, told, strict=True):
+            self._conclude(planned, record)
 
     def _conclude(self, planned: Planned, record: Attempt, kept: Mapping[str, Attempt] = MappingProxyType({})) -> None:
         """Judge an answer, for the attempt that was asked and for those that are given the same answer. `kept` are the
@@ -156,6 +186,14 @@ class GoldenRun:
 
     def _own(self, control: Planned) -> list[Planned]:
         return [one for one in self.plan.attempts if one.control is None and one.place == control.place]
+
+    def _is_done(self, planned: Planned) -> bool:
+        """Whether nothing more is to be asked for it; one that is given another's answer waits with that one."""
+        asked = planned.index if planned.same_as is None else planned.same_as
+        return planned.index in self._ended or asked in self._ungraded
+
+    def _needs_grades(self, planned: Planned) -> bool:
+        return any(is_graded(one) for one in self._with_twins(planned))
 
     @property
     def _run_id(self) -> str:
@@ -224,7 +262,10 @@ class GoldenRun:
                 record = failed(planned, self._run_id, error)
         if planned.control is not None:  # it is held against the case's own attempts, once they have ended
             await asyncio.gather(*(tasks[own.index] for own in self._own(planned) if own.index in tasks))
-        self._conclude(planned, record)
+        if record.status is Status.OK and self._needs_grades(planned):
+            self._wait_for_grades(planned, record)
+        else:
+            self._conclude(planned, record)
 
     def _starts(self, planned: Planned) -> None:
         for one in self._with_twins(planned):
@@ -255,13 +296,17 @@ class GoldenRun:
 
     def _finish(self, planned: Planned, attempt: Attempt, written: bool = False) -> None:
         self._ended[planned.index] = attempt
-        if self.folder is not None and not written:
+        if not written:
+            self._write(attempt)
+        self.listener(AttemptFinished(planned, attempt))
+
+    def _write(self, attempt: Attempt) -> None:
+        if self.folder is not None:
             try:
                 self.folder.append(attempt)
             except OSError as error:
                 where, self.folder = self.folder.path, None
                 self.listener(RunWarning(f"{where} cannot be written ({error.strerror}): the run goes on unkept."))
-        self.listener(AttemptFinished(planned, attempt))
 
 
 def request_for(planned: Planned, messages: tuple[Message, ...]) -> GenerationRequest:

@@ -86,6 +86,7 @@ def as_answer(record: Attempt) -> Answer:
         FinishReason(reason) if known else FinishReason.OTHER,
         tuple(calls),
         "" if known else reason,
+        record.graded,
     )
 
 

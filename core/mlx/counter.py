@@ -6,7 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from functools import partial
+from enum import Enum, auto
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.calls.events import PromptCount, PromptTokens
@@ -24,9 +25,19 @@ T = TypeVar("T")
 THREADS = 3
 """Prompts that are counted at once: a template that does not end holds up no other model's."""
 
-Lane = tuple[str, bool]
-"""A model, and whether its prompts are counted before they go to it: these come out in the order of coming in."""
 
+class Why(Enum):
+    """Why a prompt is counted."""
+
+    ASKED = auto()
+    CHECKED = auto()
+    """Before it goes to its model."""
+    HOPELESS = auto()
+    """The same of one that hardly fits, and takes seconds: nobody comes after it."""
+
+
+Lane = tuple[str, Why]
+"""Of a model: what is in it comes out in the order of coming in."""
 
 Work = Callable[[], Callable[[], None]]
 """Counts, and returns what answers whoever asked."""
@@ -36,8 +47,13 @@ def counts_first(request: GenerationRequest, catalog: Catalog, status: EngineSta
     """Whether a prompt is counted before its model hears of it: where that would have to be loaded, maybe in vain, and
     where the prompt hardly fits the window."""
     ready = any(model.id == request.model and model.state is ModelState.READY for model in status.models)
+    return not ready or hardly_fits(request, catalog)
+
+
+def hardly_fits(request: GenerationRequest, catalog: Catalog) -> bool:
+    """Whether a prompt is so long that its window will hardly hold it."""
     window = catalog.get(request.model).context_length
-    return not ready or (window is not None and hopeless(request.characters, window))
+    return window is not None and hopeless(request.characters, window)
 
 
 class NotWanted(Exception):
@@ -79,7 +95,9 @@ class Counter:
         wanted: Callable[[], bool],
     ) -> None:
         """Tokenize a prompt without images; `done` is given the tokens, or what is wrong."""
-        self._answer(request.model, done, lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request)))
+        self._answer(
+            request.model, done, lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request, wanted))
+        )
 
     def write(
         self,
@@ -99,23 +117,27 @@ class Counter:
         needed: Callable[[], bool],
     ) -> None:
         """Count a prompt if that is still `needed` when its turn has come; `done` is given what is wrong with it, as
-        `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out."""
+        `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out.
+
+        They come out in the order of coming in, but for those that hardly fit.
+        """
 
         def work() -> Callable[[], None]:
             found = _told(lambda: self._count(request, wanted, True)) if needed() else None
             return partial(done, found if isinstance(found, EngineError) else None)
 
-        self._add((request.model, True), work)
+        hardly = hardly_fits(request, self._catalog)
+        self._add((request.model, Why.HOPELESS if hardly else Why.CHECKED), work)
 
     def checking(self, model: str) -> bool:
         """Whether there are prompts of this model that are to be checked, so that later ones come after them."""
-        lane = model, True
+        lane = model, Why.CHECKED
         with self._lock:
             return lane in self._busy or any(other == lane for other, _ in self._jobs)
 
     def _answer(self, model: str, done: Callable[[T | EngineError], None], find: Callable[[], T]) -> None:
         """Find something out when its turn has come, and give it to `done`."""
-        self._add((model, False), lambda: partial(done, _told(find)))
+        self._add((model, Why.ASKED), lambda: partial(done, _told(find)))
 
     def _add(self, lane: Lane, work: Work) -> None:
         with self._lock:
@@ -200,14 +222,15 @@ def _told(work: Callable[[], T]) -> T | EngineError:
         return GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}")
 
 
-def _tokens(request: GenerationRequest, lexicon: Lexicon) -> PromptTokens:
+def _tokens(request: GenerationRequest, wanted: Callable[[], bool], lexicon: Lexicon) -> PromptTokens:
     from core.mlx.models.spelling import find_spelling
     from core.mlx.prompt.chat_template import rendering
+    from core.mlx.prompt.token_counts import tokens_told
 
     prompt = rendering(request, lexicon)()
     tokenizer: Any = lexicon.tokenizer
-    tokens = tuple(tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens))
-    spell, marks = find_spelling(tokenizer), set(tokenizer.all_special_ids)
+    tokens = tuple(tokens_told(prompt, lexicon, partial(_still, wanted)))
+    spell, marks = cache(find_spelling(tokenizer)), set(tokenizer.all_special_ids)
     return PromptTokens(
         tokens, tuple(map(spell, tokens)), tuple(token in marks for token in tokens), lexicon.context_length
     )
@@ -218,5 +241,6 @@ def _text(tokens: Sequence[int], lexicon: Lexicon) -> str:
     size = len(lexicon.tokenizer)
     odd = next((token for token in tokens if not 0 <= token < size), None)
     if odd is not None:
-        raise InvalidRequest(f"{odd} is no token of {lexicon.info.id}, whose tokens are 0 to {size - 1}.", "tokens")
+        told = str(odd) if abs(odd) < 2**63 else f"A number of {len(str(abs(odd)))} digits"
+        raise InvalidRequest(f"{told} is no token of {lexicon.info.id}, whose tokens are 0 to {size - 1}.", "tokens")
     return str(lexicon.tokenizer.decode(list(tokens)))

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 import mlx.core as mx
@@ -90,24 +91,24 @@ class Scheduler:
         if work.done:
             return
 
-        def ready(found: Resident | EngineError) -> None:
+        def ready(loading: bool, found: Resident | EngineError) -> None:
             if isinstance(found, EngineError):
                 work.fail(found)
             elif not work.done:
                 load_s = max(found.loaded_at - submitted, 0.0) if loading else 0.0
                 found.runtime.submit(work, Clock(submitted, load_s))
 
-        model_id = work.request.model
-        loading = model_id not in self._pool.residents or model_id in self._leaving
-        if loading:
-            work.feed(Loading(model_id))
-        self._with_model(model_id, ready, work)
+        for model_id in work.models:  # one that is here has its work before another's load looks for room
+            loading = model_id not in self._pool.residents or model_id in self._leaving
+            if loading:
+                work.feed(Loading(model_id))
+            self._with_model(model_id, partial(ready, loading), work)
 
     def cancel(self, work: Work) -> None:
         """End a request wherever it is; a model that is read for it already goes on coming."""
         self._loads.forget(work)
-        resident = self._pool.residents.get(work.request.model)
-        if resident is None or not resident.runtime.cancel(work):
+        here = [resident for name in work.models if (resident := self._pool.residents.get(name)) is not None]
+        if not sum(resident.runtime.cancel(work) for resident in here):
             work.feed(Finished(FinishReason.CANCELLED, Usage(), Timing()))
         self.publish()
 

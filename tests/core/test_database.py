@@ -99,3 +99,41 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "file.sqlite3")
     with pytest.raises(HistoryError, match="not a regular file"):
         Database(tmp_path / "file.sqlite3", KIND, TABLE)
+
+
+WRITE_WITHOUT_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from core.chats.database import KIND
+from core.database import Database
+from core.errors import HistoryError
+path = Path(sys.argv[1])
+database = Database(path, KIND, (("CREATE TABLE said (text TEXT)",),))
+def say(text):
+    with database.write() as db:
+        db.execute("UPDATE said SET text = ?", (text,))
+for letter in "abc":
+    say(letter * 20_000)
+log = path.with_name(path.name + "-wal")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size,) * 2)
+try:
+    say("d" * 20_000)
+except HistoryError as error:
+    print(error)
+say("e" * 20_000)
+with database.read() as db:
+    print(db.execute("SELECT substr(text, 1, 1) FROM said").fetchone()[0])
+"""
+
+
+def test_the_log_of_what_is_in_the_file_makes_room_on_a_full_disk(tmp_path: Path) -> None:
+    """Else it would have to grow before anything can be written again, and eat what is freed."""
+    path = tmp_path / "file.sqlite3"
+    database = Database(path, KIND, TABLE)
+    say(database, "first " * 4_000)
+    database.close()
+    command = [sys.executable, "-c", WRITE_WITHOUT_ROOM, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+    assert "the disk failed or is full" in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[1] == "e"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,24 @@ def settings(tmp_path: Path, models: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Engine]:
+    """An engine that keeps nothing."""
+    folder = tmp_path_factory.mktemp("forgetful")
+    (folder / "cache").mkdir()
+    settings = Settings(
+        model_folders=[models],
+        hf_cache=folder / "cache",
+        data_dir=folder,
+        prefill_chunk=32,
+        prefill_ms=0,
+        cache_on_disk_gb=0.0,
+        cache_budget_gb=0.0,
+    )
+    with Engine(settings) as engine:
+        yield engine
+
+
 def ask(engine: Engine, model: str, *turns: Message) -> GenerationResult:
     sampling = Sampling(temperature=0.0, max_tokens=12, logprobs=0)
     return engine.generate(GenerationRequest(model, turns, thinking=False, sampling=sampling)).result()
@@ -62,10 +81,6 @@ def ask(engine: Engine, model: str, *turns: Message) -> GenerationResult:
 def cached(result: GenerationResult) -> int:
     assert result.finished is not None
     return result.finished.usage.cached_tokens
-
-
-def forgetful(settings: Settings) -> Settings:
-    return settings.model_copy(update={"cache_on_disk_gb": 0.0, "cache_budget_gb": 0.0})
 
 
 def kept(settings: Settings) -> list[Path]:
@@ -85,7 +100,7 @@ def kept(settings: Settings) -> list[Path]:
     ],
 )
 def test_a_follow_up_after_a_restart_prefills_only_what_is_new(
-    settings: Settings, model: str, images: tuple[ImageData, ...]
+    settings: Settings, forgetful: Engine, model: str, images: tuple[ImageData, ...]
 ) -> None:
     first = Message.text(Role.USER, LONG, *images)
     with Engine(settings) as engine:
@@ -94,8 +109,7 @@ def test_a_follow_up_after_a_restart_prefills_only_what_is_new(
     with Engine(settings) as engine:
         reused = ask(engine, model, *turns)
         assert engine.status().kept_on_disk > 0
-    with Engine(forgetful(settings)) as engine:
-        fresh = ask(engine, model, *turns)
+    fresh = ask(forgetful, model, *turns)
     assert opened.finished is not None
     assert opened.finished.usage.prompt_tokens > 96
     assert cached(reused) >= opened.finished.usage.prompt_tokens - 8

@@ -16,7 +16,8 @@ import pytest
 from core.calls.events import Finished, FinishReason, Loading
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
-from core.engine import Engine, _left_behind, close_all
+from core.engine import Engine
+from core.engine_life import _left_behind, close_all
 from core.errors import EngineClosed, ModelUnloaded
 from core.mlx.runtimes import load_steps
 from core.settings import Settings
@@ -203,10 +204,10 @@ def test_a_load_that_is_to_be_given_up_is_said_to_stop_at_once(own_engine: Engin
 def test_an_engine_that_closes_in_a_long_piece_is_left_behind(
     settings: Settings, slow: SlowLoads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.engine.CLOSE_WITHIN_S", 0.05)
+    monkeypatch.setattr("core.engine_life.CLOSE_WITHIN_S", 0.05)
     tripped: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", tripped.append)
-    monkeypatch.setattr("core.engine._started", WeakSet())  # not the engine of other tests
+    monkeypatch.setattr("core.engine_life._started", WeakSet())  # not the engine of other tests
     engine = Engine(settings).start()
     loaded = engine.load(TEXT)
     slow.may_begin.set()

@@ -57,12 +57,12 @@ def real_settings(settings: Settings, smol: Path) -> Settings:
     return settings.model_copy(update={"model_folders": [smol.parent.parent]})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_engine(real_settings: Settings) -> Iterator[Engine]:
     with Engine(real_settings) as engine:
         yield engine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_api(real_engine: Engine, real_settings: Settings) -> Iterator[Api]:
     yield from served(real_engine, real_settings)

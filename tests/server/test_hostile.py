@@ -31,6 +31,15 @@ def turns(count: int) -> list[dict[str, str]]:
     return [{"role": ("user", "assistant")[place % 2], "content": "a"} for place in range(count)]
 
 
+def called(arguments: str) -> dict[str, Any]:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return {"role": "assistant", "tool_calls": [call]}
+
+
+def answered(result: str) -> dict[str, str]:
+    return {"role": "tool", "tool_call_id": "c", "content": result}
+
+
 def schema(value: Any) -> bytes:
     return body(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": value}})
 
@@ -69,6 +78,14 @@ LARGE: dict[str, tuple[Any, str]] = {
             {"properties": {f"p{place}": {"pattern": f"^[a-z]{{1,{place + 1}}}(x|y)*$"} for place in range(700)}}
         ),
         "The JSON schema",
+    ),
+    "a tool of 4 MB": (
+        lambda: body(tools=[{"type": "function", "function": {"name": "f", "description": "a " * 2_000_000}}]),
+        "reads at most 4096",
+    ),
+    "a call of 3 MB": (
+        lambda: body(messages=[*turns(1), called(json.dumps({"a": [1] * 1_000_000})), answered("a")]),
+        "reads at most 4096",
     ),
     "300 patterns of names": (
         lambda: schema({"patternProperties": {f"^a{place}.*b{place}$": {} for place in range(300)}}),

@@ -53,6 +53,7 @@ def test_no_model_is_loaded_for_it(http: httpx.Client, engine: Engine) -> None:
         ("/tokenize", {"prompt": 5}, 400, "prompt"),
         ("/tokenize", {}, 400, "either messages"),
         ("/detokenize", {"tokens": [10**9]}, 400, "1000000000 is no token of pocket/qwen3"),
+        ("/detokenize", {"tokens": [-(10**299)]}, 400, "A number of 300 digits is no token"),
         ("/detokenize", {"tokens": [-1]}, 400, "-1 is no token"),
         ("/detokenize", {"tokens": ["a"]}, 400, "tokens[0]"),
         ("/detokenize", {}, 400, "tokens is missing"),
@@ -77,3 +78,13 @@ def test_images_are_refused_with_what_to_do(http: httpx.Client) -> None:
 
 def test_no_tokens_are_no_text(http: httpx.Client) -> None:
     assert http.post("/detokenize", json={"model": "pocket/qwen3", "tokens": []}).json() == {"prompt": ""}
+
+
+def test_of_a_prompt_far_beyond_the_window_no_tokens_are_told(http: httpx.Client) -> None:
+    told = http.post("/tokenize", json={"model": "pocket/qwen3", "prompt": "\n? " * 80_000}).json()
+    assert told["count"] == len(told["tokens"]) > 4096
+    answer = http.post("/tokenize", json={"model": "pocket/qwen3", "prompt": "\n? " * 1_000_000})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["code"] == "context_length_exceeded"
+    assert "more than 262144 tokens and pocket/qwen3 reads at most 4096" in error["message"]

@@ -422,3 +422,10 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     },
 }
 """config.json of each, as far as it differs from COMMON."""
+
+ALIKE = """llama mistral mixtral phi3 gemma2 qwen2 qwen3 qwen3_moe deepseek_v3 deepseek_v32 glm4 glm4_moe glm4_moe_lite
+mamba mamba2 falcon_h1 granite minimax smollm3 ernie4_5 hunyuan_v1_dense seed_oss rwkv7 iquestloopcoder olmoe
+glm_moe_dsa"""
+"""Each layer is like the others, or the first apart: two say what four do."""
+for name in ALIKE.split():
+    ARCHITECTURES[name] = {"num_hidden_layers": 2} | ARCHITECTURES[name]

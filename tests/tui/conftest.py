@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -15,7 +16,9 @@ os.environ["TZ"] = "UTC"
 time.tzset()
 
 import pytest  # noqa: E402
+from textual.css.model import RuleSet  # noqa: E402
 from textual.css.query import NoMatches  # noqa: E402
+from textual.css.stylesheet import Stylesheet  # noqa: E402
 from textual.pilot import Pilot  # noqa: E402
 
 from core.settings import Settings  # noqa: E402
@@ -25,6 +28,25 @@ from tui.services import Services  # noqa: E402
 
 QUICK, FULL = "pocket/qwen2-vl", "pocket/gemma3"
 DEADLINE_S = 20.0
+
+
+Parse = Callable[..., list[RuleSet]]
+
+
+def parse_once(parse: Parse) -> Parse:
+    """Stylesheets that are parsed once for all apps, and once more for each theme: it is a tenth of a start."""
+    known: dict[tuple[Any, ...], list[RuleSet]] = {}
+
+    def parsed(self: Stylesheet, *rules: Any, **options: Any) -> list[RuleSet]:
+        key = (frozenset(self._variables.items()), rules, *sorted(options.items()))
+        if key not in known:
+            known[key] = parse(self, *rules, **options)
+        return known[key]
+
+    return parsed
+
+
+Stylesheet._parse_rules = parse_once(Stylesheet._parse_rules)  # type: ignore[method-assign]
 
 
 class Furnished(AssayApp):
@@ -92,7 +114,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], object], what: str =
     give_up = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < give_up, f"never came: {what or condition}"
-        await pilot.pause(0.01)
+        await asyncio.sleep(0.01)  # pilot.pause asks each widget whether it is done, at every look
     await pilot.pause()
 
 

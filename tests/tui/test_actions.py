@@ -14,6 +14,12 @@ from tui.chat.composer import Composer
 from tui.chat.export_screen import ExportScreen
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
+from tui.golden.comparison_screen import ComparisonScreen
+from tui.golden.duel_screen import DuelScreen
+from tui.golden.explain_screen import ExplainScreen
+from tui.golden.matrix_screen import MatrixScreen
+from tui.golden.review_screen import ReviewScreen
+from tui.golden.runs_screen import RunsScreen
 from tui.hub.card_screen import CardScreen
 from tui.screens.confirm import Confirm
 from tui.screens.jump import JumpOverlay
@@ -70,6 +76,12 @@ OPENED: dict[str, type] = {
     "api": ApiPanel,
     "exchange": ExchangeScreen,
     "beside": BesideScreen,
+    "review": ReviewScreen,
+    "runs": RunsScreen,
+    "comparison": ComparisonScreen,
+    "matrix": MatrixScreen,
+    "explanation": ExplainScreen,
+    "duel": DuelScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
 }
@@ -110,6 +122,7 @@ _AS_THE_GUIDE_WRITES = {
     "enter": "⏎",
     "escape": "esc",
     "slash": "/",
+    "asterisk": "*",
     "question_mark": "?",
     "ctrl+backslash": "ctrl+\\",
     "ctrl+right_square_bracket": "ctrl+]",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,27 @@ async def test_settings_and_the_command_line_win(start: Start, tmp_path: Path) -
         await until(pilot, lambda: ready(app))
         assert app.state.quick == QUICK
         assert app.golden.suite_folder == str(suite)
+
+
+async def test_a_pick_waits_until_the_setting_that_overrules_it_goes(start: Start, tmp_path: Path) -> None:
+    file = remembered_file(tmp_path / "data")
+    write_remembered(file, Remembered(quick="pocket/qwen3", full="pocket/qwen3"))
+    app = start(quick_model=QUICK, full_model=FULL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(app))
+        assert (app.state.quick, app.state.full) == (QUICK, FULL)
+        await pilot.press("f2")
+        app.models.table.select(FULL)
+        await pilot.press("w")  # the usual one, by hand
+        await until(pilot, lambda: app.state.loaded(FULL))
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app._exit)
+    kept, _ = read_remembered(file)
+    assert (kept.quick, kept.full) == ("pocket/qwen3", "")
+    again = start()
+    async with again.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: ready(again))
+        assert (again.state.quick, again.state.full) == ("pocket/qwen3", FULL)
 
 
 async def test_what_is_gone_is_said(start: Start, tmp_path: Path) -> None:
@@ -225,6 +248,52 @@ def test_the_file_is_toml_that_comes_back_whole(tmp_path: Path) -> None:
     write_remembered(file, whole)
     assert read_remembered(file) == (whole, "")
     assert tomllib.loads(file.read_text())["chat"]["temperature"] == 0.5
+
+
+async def test_what_the_disk_refuses_is_written_when_it_takes_it(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, file = start(), remembered_file(tmp_path / "data")
+    refusing = [OSError(errno.ENOSPC, "No space left on device")] * 2
+
+    def write(file: Path, remembered: Remembered) -> None:
+        if refusing:
+            raise refusing.pop()
+        write_remembered(file, remembered)
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        memory = app._memory
+        assert memory is not None
+        await until(pilot, lambda: memory.ready)
+        monkeypatch.setattr("tui.memory.write_remembered", write)
+        await pilot.press("f9")
+        await until(pilot, lambda: app.theme == LIGHT.name)
+        for _ in range(3):
+            memory.keep()
+    assert read_remembered(file)[0].theme == LIGHT.name
+
+
+async def test_what_another_workbench_has_chosen_since_stays(start: Start, tmp_path: Path) -> None:
+    app, file = start(), remembered_file(tmp_path / "data")
+    async with app.run_test(size=(120, 40)) as pilot:
+        memory = app._memory
+        assert memory is not None
+        await until(pilot, lambda: memory.ready)
+        memory.keep()
+        theirs = replace(read_remembered(file)[0], full="pocket/qwen3", chat=ChatChoice(system="Be brief."))
+        write_remembered(file, theirs)
+        memory.keep()
+        assert read_remembered(file)[0] == theirs
+        await pilot.press("f9")
+        await until(pilot, lambda: app.theme == LIGHT.name)
+        memory.keep()
+        assert read_remembered(file)[0] == replace(theirs, theme=LIGHT.name)
+        file.unlink()
+        await pilot.press("f9")
+        await until(pilot, lambda: app.theme == DARK.name)
+        memory.keep()
+        now, _ = read_remembered(file)
+        assert (now.theme, now.answers) == (DARK.name, "quick")
 
 
 async def test_what_is_kept_late_asks_no_part_that_has_gone(workbench: Furnished) -> None:

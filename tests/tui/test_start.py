@@ -57,7 +57,7 @@ def left(terminal: PseudoTerminal) -> int:
     ids=["silent", "usual", "odd", "broken"],
 )
 def test_a_terminal_may_answer_what_it_likes(environment: dict[str, str], answers: dict[bytes, bytes]) -> None:
-    with PseudoTerminal(ASSAY, environment, answers) as terminal:
+    with PseudoTerminal(SLOW_ASSAY, environment, answers) as terminal:
         terminal.wait_for(b"Ask something.")
         terminal.write(b"typed")
         terminal.wait_for(lambda seen: b"typed" in seen)
@@ -68,7 +68,7 @@ def test_a_terminal_may_answer_what_it_likes(environment: dict[str, str], answer
 
 
 def test_what_is_typed_during_the_start_arrives_whole(environment: dict[str, str]) -> None:
-    with PseudoTerminal(ASSAY, environment) as terminal:
+    with PseudoTerminal(SLOW_ASSAY, environment) as terminal:
         for letter in b"hello, here I am":
             terminal.write(bytes([letter]))
         terminal.wait_for(lambda seen: b"hello, here I am" in seen.partition(ALT_SCREEN)[2])  # not the line's echo
@@ -96,7 +96,7 @@ def test_a_data_folder_that_cannot_be_made_ends_in_a_sentence(environment: dict[
 
 
 def test_bytes_that_are_no_utf_8_are_dropped_and_reported(environment: dict[str, str]) -> None:
-    with PseudoTerminal(ASSAY, environment) as terminal:
+    with PseudoTerminal(SLOW_ASSAY, environment) as terminal:
         terminal.wait_for(b"Ask something.")
         terminal.write(b"caf\xe9")
         terminal.wait_for(b"0xE9")

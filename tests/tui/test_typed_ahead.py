@@ -40,6 +40,21 @@ async def test_everything_waits_but_the_key_that_leaves() -> None:
     assert not ahead.holds(key("f4"), "ctrl+q")
 
 
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ((key("up"), events.Paste("pasted"), key("a"), key("enter")), "pasteda\n"),
+        ((key("a"), key("left"), key("b"), key("delete"), key("c")), "abc"),
+        ((key("a"), key("f4"), key("R"), events.Paste("pasted"), key("b")), "apasted"),
+    ],
+)
+def test_what_waits_is_text_up_to_a_key_that_goes_elsewhere(typed: tuple[events.Key, ...], text: str) -> None:
+    ahead = TypedAhead()
+    for event in typed:
+        ahead.holds(event, "ctrl+q")
+    assert ahead.text == text
+
+
 async def test_text_goes_first_and_the_rest_waits_for_all_panes() -> None:
     ahead, taker = TypedAhead(), Taker()
     for name in ("a", "b", "f4", "r"):

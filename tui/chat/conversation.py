@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from core.calls.events import GenerationResult, ToolCall
 from core.calls.requests import (
@@ -71,11 +71,14 @@ class Conversation(Tree):
         return Message(Role.TOOL, (ToolResultPart(first, (*shown, TextPart(text))), *results))
 
     def request(self, model: str, settings: ChatSettings, place: Place | None = None) -> GenerationRequest:
-        """Everything said up to a place, or all that is shown, for `model` to answer."""
+        """Everything said up to a place, or all that is shown, for `model` to answer.
+
+        An answer to the person that holds nothing but thinking is left out: templates would make an empty one of it.
+        """
         system = (Message.text(Role.SYSTEM, settings.system),) if settings.system.strip() else ()
         return GenerationRequest(
             model=model,
-            messages=(*system, *(turn.message for turn in self.so_far(place))),
+            messages=(*system, *_that_say_something(turn.message for turn in self.so_far(place))),
             tools=settings.tools,
             sampling=Sampling(
                 temperature=settings.temperature,
@@ -86,6 +89,20 @@ class Conversation(Tree):
             thinking=settings.thinking,
             source="chat",
         )
+
+
+def _that_say_something(messages: Iterable[Message]) -> Iterator[Message]:
+    """Without answers of thinking alone. Behind a tool's result one stays: there a person's turn may not follow."""
+    before: Role | None = None
+    for message in messages:
+        only_thought = message.role is Role.ASSISTANT and not _said(message)
+        if not (only_thought and before is Role.USER):
+            yield message
+            before = message.role
+
+
+def _said(message: Message) -> bool:
+    return bool(message.plain_text.strip()) or any(isinstance(part, ToolCallPart) for part in message.parts)
 
 
 def title_of(text: str) -> str:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from core.chats.history import Hit
+from core.chats.history import MOST_FOUND, Hit
 from core.errors import EngineError
 from tui.actions import bindings
 from tui.chat.saver import ChatSaver
@@ -31,7 +31,7 @@ COLUMNS = (
     Column("when", "last", 12),
 )
 
-
+TITLE = "Saved chats"
 FOUND = "bold $background on $warning"
 
 
@@ -75,7 +75,7 @@ class SavedChats(ModalScreen[Hit | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box chats-box") as box:
-            box.border_title = "Saved chats"
+            box.border_title = TITLE
             yield LineField(placeholder="search titles and everything said", compact=True)
             yield RowTable(COLUMNS, self._cell, empty="Reading…", id="chats-table")
         yield KeyFooter(show_command_palette=False)
@@ -103,6 +103,8 @@ class SavedChats(ModalScreen[Hit | None]):
             self.table.say(error.message)
             return
         self._hits = {str(hit.chat.id): hit for hit in found}
+        cut = words.strip() and len(found) == MOST_FOUND
+        self.query_one(".chats-box").border_title = f"{TITLE} · the {MOST_FOUND} that fit best" if cut else TITLE
         self.table.say(f"Nothing holds {one_line(words)!r}." if words else "No chat has been saved yet.")
         self.table.show(list(self._hits))
         self.table.redraw()

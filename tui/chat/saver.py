@@ -195,15 +195,12 @@ class ChatSaver:
         return await self._thread.ask(read)
 
     async def chats(self, words: str = "") -> list[Hit]:
-        """Saved chats, newest first, or those that hold `words` and where. Raises HistoryError."""
+        """Saved chats, newest first, or those that hold `words` and where, MOST_FOUND at most. Raises HistoryError."""
 
         def look() -> list[Hit]:
             if not words.strip():
                 return [Hit(chat, None, "") for chat in self._open().chats()]
-            found: dict[int, Hit] = {}
-            for hit in self._open().search(words):
-                found.setdefault(hit.chat.id, hit)
-            return list(found.values())
+            return self._open().search(words)
 
         return await self._thread.ask(look)
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ def settings_with(**changed: object) -> Settings:
 
 
 def end_at_once_if_busy(code: object) -> None:
-    """End the process with a code of sys.exit where an engine is still at work: at the usual end it is waited for.
+    """End the process with a code of sys.exit where a thread is still at work.
 
-    Everything that was opened has been closed before.
+    At the usual end an engine is waited for, and Python breaks threads off that nobody waits for: one that tokenizes
+    or downloads is in code of other languages then, which aborts the process. What was opened has been closed before.
     """
-    engine = sys.modules.get("core.engine")
-    if engine is None or engine.close_all():
+    engine = sys.modules.get("core.engine_life")
+    closed = engine is None or engine.close_all()
+    if closed and not any(thread.daemon for thread in threading.enumerate()):
         return
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):

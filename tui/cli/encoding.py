@@ -122,7 +122,7 @@ def drawn_on(stream: TextIO) -> TextIO:
 def shown(text: str) -> str:
     """`text` cleaned, and as standard output will show it: for columns that are to stand under each other."""
     safe = clean(text)
-    if sys.stdout.errors != SPELLED:
+    if getattr(sys.stdout, "errors", "") != SPELLED:  # the workbench puts something in its place that has none
         return safe
     return safe.encode(sys.stdout.encoding, SPELLED).decode(sys.stdout.encoding)
 

@@ -11,6 +11,8 @@ import typer
 from tui.cli.encoding import shown_line
 from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
+from tui.cli.golden_duel import duel_run, print_results
+from tui.cli.golden_explain import explain_case
 from tui.cli.golden_record import record
 from tui.cli.golden_report import export_inspect, import_suite, write_reports
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
@@ -103,6 +105,9 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Take up a run that was stopped: its name, or last.")
     ] = None,
+    allow_python: Annotated[
+        bool, typer.Option("--allow-python", help="Let the suite's own Python functions run: they can do what you can.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in full.")] = False,
 ) -> None:
     """Run a suite on both tiers and compare each answer with what is expected of it.
@@ -128,6 +133,7 @@ def run(
         "isolated": isolated,
         "in_flight": in_flight,
         "url": url,
+        "python": allow_python,
     }
     with sentences():
         follow_if_launched()
@@ -193,6 +199,32 @@ def review(
     """
     with sentences():
         raise typer.Exit(review_answers(run, suite_option, case or [], tier.value if tier else None))
+
+
+@app.command()
+def duel(
+    run: KeptRun = "last",
+    suite_option: OtherSuite = None,
+    case: CaseGlobs = None,
+    results: Annotated[bool, typer.Option("--results", help="Show what the votes come to, with names.")] = False,
+    all_runs: Annotated[
+        bool, typer.Option("--all-runs", help="Results of all runs of the suite that RUN was made with.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    """Judge two models' answers to a case without being told whose they are: 1, 2 or 0 for a tie, u undo.
+
+    Takes the answers of the quick and the full model, or of any two that --model asked; sides and order are random.
+    Votes are kept at once, in duels.jsonl beside the run. The names come with the last pair, or with --results: cases
+    won, the exact sign test, and a ranking of more than two models.
+    """
+    with sentences():
+        if results or all_runs or json_file is not None:
+            check_writable(json_file)
+            raise typer.Exit(print_results(run, json_file, every_run=all_runs))
+        raise typer.Exit(duel_run(run, suite_option, case or []))
 
 
 @app.command()
@@ -283,6 +315,41 @@ def import_cases(
     """Make a suite of a promptfoo project or of Inspect's samples; what has no counterpart here is named."""
     with sentences():
         raise typer.Exit(import_suite(source, folder))
+
+
+@app.command()
+def explain(
+    case: Annotated[str, typer.Argument(metavar="CASE", help="The case's id.")],
+    base: Annotated[
+        str, typer.Argument(metavar="[BASE]", help="Where the first answer is; in RUN when left out.")
+    ] = "",
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Where the other answer is.")] = "last",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Score the first answer under this model, too; may be repeated."),
+    ] = None,
+    answer: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score this text in place of the first answer.")
+    ] = None,
+    suite_option: Annotated[
+        Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    """Say why two answers to a case differ, and how likely models find an answer.
+
+    Shows the first token at which the answers part, what both models held for likely there, and whether the margin is
+    within the noise floor, which is measured; then the first answer under each model, in bits per byte, and where in it
+    models with one vocabulary part.
+
+    Names are those of compare, and "accepted" is the accepted answer: explain capital :quick last:full. Without any,
+    two answers of the last run that differ.
+    """
+    with sentences():
+        check_writable(json_file)
+        raise typer.Exit(explain_case(case, base, run, model or [], answer, suite_option, json_file))
 
 
 @app.command("list")

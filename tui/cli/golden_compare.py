@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from core.golden.compare.comparison import Balance, CaseChange, Comparison
+    from core.golden.compare.comparison import CaseChange, Comparison
     from core.golden.compare.sides import Side
     from core.golden.results import RunFolder
     from core.tiers import Tier
@@ -81,6 +81,7 @@ def _gates(run: RunFolder, console: Console) -> dict[Tier, int]:
 
 def _print(console: Console, found: Comparison, verbose: bool) -> None:
     from core.golden.compare.change import Change
+    from tui.golden.earlier import balance_line
 
     console.print(shown_line(f"{found.base} → {found.run}"), style="bold", soft_wrap=True)
     for one in found.cases:
@@ -88,7 +89,7 @@ def _print(console: Console, found: Comparison, verbose: bool) -> None:
             for line in _case_lines(one, verbose):
                 console.print(line, soft_wrap=True)
     for balance in found.balances:
-        console.print(balance_line(balance), soft_wrap=True)
+        console.print(shown_line(balance_line(balance)), soft_wrap=True)
     counts = ", ".join(f"{count} {change.value}" for change, count in found.counts.items())
     total = len(found.cases)
     console.print(f"{total} case{'s' * (total != 1)}: {counts or 'nothing was answered'}.", soft_wrap=True)
@@ -117,18 +118,3 @@ def _case_lines(one: CaseChange, verbose: bool) -> Iterator[Text]:
             cut = said if verbose or len(said) <= EXCERPT else f"{said[: EXCERPT - 1]}…"
             why = f"  [{shown_line(side.why)}]" if side.why else ""
             yield Text(f"    {sign} {cut}", "dim").append(why, "yellow")
-
-
-def balance_line(balance: Balance) -> str:
-    """What the cases come to, with the exact test and the interval."""
-    from core.golden.compare.statistics import SIGNIFICANT
-
-    before, now = balance.held
-    where = f"{balance.label}: " if balance.label else ""
-    moved = f"{balance.fell} held less often and {balance.rose} more often"
-    figures = f"{balance.difference:+.0%} (95 % {balance.low:+.0%} to {balance.high:+.0%})"
-    verdict = "more than luck" if balance.p < SIGNIFICANT else "may be luck"
-    exact = f"McNemar exact p = {balance.p:.2g}: {verdict}"
-    if not balance.fell and not balance.rose:
-        moved, exact = "none held less or more often", "no case differs"
-    return shown_line(f"{where}{before} of {balance.cases} held, now {now}; {moved}, {figures}; {exact}.")

@@ -86,4 +86,5 @@ def _sign(attempts: Sequence[Attempt]) -> Text:
     tries = {(one.route, one.repeat): one.verdict for one in attempts}
     passed = sum(verdict in (Verdict.PASS, Verdict.XPASS) for verdict in tries.values())
     count = f" {passed} of {len(tries)}" if len(tries) > 1 else ""
-    return Text(f"{SIGNS[worst]}{count}", STYLES[worst])
+    graded = " (graded)" if any(one.by_grades for one in attempts) else ""
+    return Text(f"{SIGNS[worst]}{count}{graded}", STYLES[worst])

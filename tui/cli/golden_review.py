@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.golden.baselines.files import Accepted
     from core.golden.baselines.standing import Candidate
     from core.golden.results import RunFolder
-    from core.golden.suite import Suite
+    from core.golden.suite import Case, Suite
 
 KEYS = {"a": "accept", "r": "reject", "s": "skip", "q": "quit"}
 IMAGE_ROWS, LEAST_ROWS, OTHER_ROWS = 12, 4, 10
@@ -28,6 +28,7 @@ IMAGE_ROWS, LEAST_ROWS, OTHER_ROWS = 12, 4, 10
 def accept_answers(run: str, folder: Path | None, cases: Sequence[str], tier: str | None) -> int:
     """Accept what is pending of a run, but for answers that fail; returns the exit code. Raises EngineError."""
     from core.golden.baselines.standing import accept
+    from tui.golden.pending import label
 
     kept, suite, waiting = _waiting(run, folder, cases, tier)
     accepted = 0
@@ -35,9 +36,9 @@ def accept_answers(run: str, folder: Path | None, cases: Sequence[str], tier: st
         if one.holds:
             path = accept(suite, one).path
             accepted += 1
-            print(f"accepted  {shown_line(_label(one))}  {shown_line(_relative(path, suite))}")  # noqa: T201
+            print(f"accepted  {shown_line(label(one))}  {shown_line(_relative(path, suite))}")  # noqa: T201
         else:
-            print(f"left      {shown_line(_label(one))}  it fails: {shown_line(_why(one))}")  # noqa: T201
+            print(f"left      {shown_line(label(one))}  it fails: {shown_line(_why(one))}")  # noqa: T201
     left = len(waiting) - accepted
     print(f"{_answers(accepted)} of {kept.id} accepted.")  # noqa: T201
     if left:
@@ -134,22 +135,19 @@ def _show(console: Console, one: Candidate, place: str) -> None:
     """The case with its images, what was accepted against what is said now, and why it fails if it does."""
     from rich.text import Text
 
-    from tui.cli.inline_images import print_image
     from tui.golden.changes import SIGNS, STYLES
+    from tui.golden.pending import ASKED_OTHERWISE, label
 
     console.rule(style="dim")
-    head = Text(f"{SIGNS[one.change]} {one.change.value}  ", STYLES[one.change]).append(shown_line(_label(one)), "bold")
+    head = Text(f"{SIGNS[one.change]} {one.change.value}  ", STYLES[one.change]).append(shown_line(label(one)), "bold")
     console.print(head.append(f"  {place}", "dim"), soft_wrap=True)
     console.print(Text(shown(one.case.prompt), "dim"))
     for turn, came in zip(one.case.turns, one.attempt.turns, strict=False):
         console.print(Text(shown(str(came["answer"])), "italic"))
         console.print(Text(shown(turn.text), "dim"))
-    images = one.case.all_images
-    for image in images:
-        rows = (console.height - OTHER_ROWS) // len(images) - 1  # its name stands above it
-        print_image(console, image.path, max(LEAST_ROWS, min(IMAGE_ROWS, rows)))
+    print_images(console, one.case)
     if one.asked_otherwise:
-        console.print("The question has changed since the accepted answer was given.", style="yellow")
+        console.print(ASKED_OTHERWISE, style="yellow")
     console.print()
     console.print(diff_text(one))
     console.print()
@@ -157,35 +155,42 @@ def _show(console: Console, one: Candidate, place: str) -> None:
         console.print(line)
 
 
+def print_images(console: Console, case: Case) -> None:
+    """A case's images, as high as they may be together."""
+    from tui.cli.inline_images import print_image
+
+    images = case.all_images
+    for image in images:
+        rows = (console.height - OTHER_ROWS) // len(images) - 1  # its name stands above it
+        print_image(console, image.path, max(LEAST_ROWS, min(IMAGE_ROWS, rows)))
+
+
 def diff_text(one: Candidate) -> Text:
     """The accepted answer and this one as one text, [-what went-] and {+what came+}; a first answer as it is."""
     from rich.text import Text
 
     from core.golden.baselines.word_diff import Kind, word_diff
+    from tui.golden.pending import MARKS
 
     if one.accepted is None:
         return Text(shown(one.attempt.said) or "(nothing)", "green")
     found = Text()
-    marks = {Kind.OLD: ("[-", "-]", "red"), Kind.NEW: ("{+", "+}", "green")}
+    styles = {Kind.OLD: "red", Kind.NEW: "green"}
     for piece in word_diff(one.accepted.said, one.attempt.said):
-        left, right, style = marks.get(piece.kind, ("", "", ""))
-        found.append(left + shown(piece.text) + right, style)
+        left, right = MARKS.get(piece.kind, ("", ""))
+        found.append(left + shown(piece.text) + right, styles.get(piece.kind, ""))
     return found
 
 
 def _verdicts(one: Candidate) -> Iterator[Text]:
-    """`✗ full: this answer fails, the accepted one passes: no word "red"`."""
+    """A line for each tier that judges it."""
     from rich.text import Text
 
     from tui.cli.golden_matrix import STYLES
-    from tui.golden.verdicts import SIGNS, WORDS
+    from tui.golden.pending import verdicts
 
-    for attempt in one.attempts:
-        verdict, before = attempt.verdict, one.before.get(attempt.tier)
-        was = f", the accepted one {WORDS[before]}" if before and before is not verdict else ""
-        why = f": {attempt.why}" if attempt.why else ""
-        line = shown_line(f"{SIGNS[verdict]} {attempt.tier}: this answer {WORDS[verdict]}{was}{why}")
-        yield Text(line, STYLES[verdict])
+    for verdict, line in verdicts(one):
+        yield Text(shown_line(line), STYLES[verdict])
 
 
 def _waiting(
@@ -207,11 +212,6 @@ def _waiting(
         print(problem_line(problem), file=sys.stderr)  # noqa: T201
     attempts = [one for one in kept.as_planned() if one.case in meant and tier in (None, one.tier)]
     return kept, suite, pending(candidates(suite, accepted, attempts), rejected(kept))
-
-
-def _label(one: Candidate) -> str:
-    repeat = f" repeat {one.attempt.repeat}" if one.attempt.repeat else ""
-    return f"{one.case.id}{repeat} ({', '.join(one.tiers)}, {one.model})"
 
 
 def _why(one: Candidate) -> str:

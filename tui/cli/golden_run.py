@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.golden.results import RunFolder
     from core.golden.suite import Suite
 
-LATER = {"model": [], "tier": [], "failed": False, "ids": None}
+LATER = {"python": False, "model": [], "tier": [], "failed": False, "ids": None}
 """What is said of a run since later than its record's version: as it was before."""
 READY_S = 120.0
 """Importing MLX takes seconds at most; after this the engine says for itself what is wrong."""
@@ -37,6 +37,7 @@ def run_suite(
     `asked` is what the command line said, and `key` the key to its url.
     """
     from core.golden.baselines.standing import against_baseline
+    from core.golden.graded.program import may_run
     from core.golden.outcome import outcome
     from core.golden.parity import compare_routes
     from core.golden.provenance import header, left_out
@@ -70,7 +71,8 @@ def run_suite(
         started = time.monotonic()
         done = folder.attempts() if folder and resume else []
         with _progress(console, plan) as listener:
-            result = GoldenRun(plan, routes, engine, listener, folder, done).run()
+            python = asked["python"] or may_run(suite.path, settings)
+            result = GoldenRun(plan, routes, engine, listener, folder, done, python).run()
         elapsed_s = time.monotonic() - started
     parity = compare_routes(result.attempts, suite.gates, own=asked["url"] is None)
     weighed = outcome(

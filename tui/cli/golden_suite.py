@@ -88,12 +88,13 @@ def write_json(file: Path, text: str) -> None:
 def sentences() -> Iterator[None]:
     """Turn what goes wrong outside the attempts into a sentence and an exit code."""
     from core.errors import EngineError, ModelBroken, ModelNotFound, SettingsError
+    from core.golden.explain.asking import CannotExplain
     from core.golden.results import NoSuchRun, RunBusy
     from core.golden.suite import SuiteError
 
     try:
         yield
-    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun, RunBusy) as error:
+    except (SuiteError, SettingsError, ModelNotFound, ModelBroken, NoSuchRun, RunBusy, CannotExplain) as error:
         fail(str(error), code=2)
     except EngineError as error:
         fail(str(error), code=4)

@@ -24,9 +24,10 @@ EXCERPT = 160
 """Characters of an answer that are shown unless all of it is asked for."""
 
 
-def verdict_line(verdict: Verdict) -> Text:
-    """The verdict as a mark and a word: colour alone would be lost in a pipe."""
-    return Text(f"{SIGNS[verdict]} {verdict.value}", STYLES[verdict])
+def verdict_line(verdict: Verdict, *, graded: bool = False) -> Text:
+    """The verdict as a mark and a word: colour alone would be lost in a pipe. `graded` marks a pass that is not
+    exact."""
+    return Text(f"{SIGNS[verdict]} {verdict.value}{' (graded)' if graded else ''}", STYLES[verdict])
 
 
 def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Table:
@@ -73,7 +74,8 @@ def _cell(attempts: Sequence[Attempt], verbose: bool) -> RenderableType:
     if not attempts:
         return Text("not done", "dim")
     first = attempts[0]
-    lines = [verdict_line(first.verdict).append(f"  {shown_line(str(first.model.get('id', '')))}".rstrip(), "dim")]
+    name = f"  {shown_line(first.model_id)}".rstrip()
+    lines = [verdict_line(first.verdict, graded=first.by_grades).append(name, "dim")]
     if first.same_as is not None:
         lines.append(Text("the same answer: this model was asked once, for both tiers", "dim"))
     elif first.status is Status.OK:
@@ -92,7 +94,7 @@ def progress_line(attempt: Attempt, done: int, total: int) -> Text:
     label = " ".join(filter(None, (attempt.case, attempt.tier, attempt.model_id, attempt.route, attempt.control)))
     line = (
         Text(f"{done:>{len(str(total))}}/{total} ")
-        .append(verdict_line(attempt.verdict))
+        .append(verdict_line(attempt.verdict, graded=attempt.by_grades))
         .append(f" {shown_line(label)}")
     )
     rest = attempt.why or (_said(attempt, verbose=False) if attempt.status is Status.OK else "")
@@ -135,6 +137,8 @@ def summary_line(outcome: Outcome, elapsed_s: float | None = None) -> Text:
         parts[-1] += f" ({outcome.shared} of them the same answers)"
     if outcome.controls:
         parts.append(_share("controls", outcome.controls))
+    if outcome.graded:
+        parts.append(f"{len(outcome.graded)} by graded checks")
     for verdict in (Verdict.SKIP, Verdict.ERROR, Verdict.XFAIL, Verdict.XPASS):
         if count := outcome.verdicts.get(verdict):
             parts.append(f"{count} {verdict.value}")

@@ -7,6 +7,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from core.golden.baselines.standing import Candidate
+from core.golden.baselines.word_diff import word_diff
 from core.golden.expressions import describe
 from core.golden.results import Attempt, Verdict
 from core.golden.suite import Case
@@ -15,6 +17,8 @@ from core.tiers import Tier
 from tui.figures import first_token, loaded_in, waited
 from tui.foreign import clean, plain, short_name, shorten
 from tui.golden.board import Cell, Progress
+from tui.golden.changes import COLOURS
+from tui.golden.pending import marked_words
 from tui.golden.verdicts import SIGNS, WORDS
 from tui.widgets.redraw import redraw
 
@@ -42,8 +46,11 @@ def marked_answer(attempt: Attempt) -> Content:
     return content
 
 
-def answer_content(case: Case, tier: Tier, cell: Cell, spelled: bool = False) -> Content:
-    """The answer, why it fails if it does, what was expected and what matched; `spelled` says figures in words."""
+def answer_content(
+    case: Case, tier: Tier, cell: Cell, spelled: bool = False, since: Candidate | None = None
+) -> Content:
+    """The answer, why it fails if it does, what was expected and what matched, and what has changed `since` an answer
+    was accepted; `spelled` says figures in words."""
     dim = "$dim"
     expected = Content.assemble(("expects  ", dim), plain(describe(case.expected(tier))))
     attempt = cell.attempt
@@ -72,6 +79,9 @@ def answer_content(case: Case, tier: Tier, cell: Cell, spelled: bool = False) ->
     hits = list(dict.fromkeys(attempt.answer[hit.start : hit.end] for check in attempt.checks for hit in check.hits))
     if hits:
         lines.append(Content.assemble(("matched  ", dim), plain(", ".join(hits), "$success")))
+    if since is not None and since.accepted is not None:
+        said = marked_words(word_diff(since.accepted.said, since.attempt.said))
+        lines.append(Content.assemble((f"{since.change.value}  ", COLOURS[since.change]), said))
     ttft = attempt.perf.get("ttft_s")
     if ttft is not None:
         warm = " (prompt cached)" if attempt.perf.get("warmth") == CACHED else ""
@@ -90,7 +100,7 @@ def verdict_line(cell: Cell) -> Content:
         return Content.styled("✗ its control failed", "$error")
     share = f" · {cell.passes} of {cell.tries}" if cell.tries > 1 else ""
     rate = f" · {cell.rate} tok/s" if cell.rate else ""
-    words = f"{SIGNS[attempt.verdict]} {WORDS[attempt.verdict]}"
+    words = f"{SIGNS[attempt.verdict]} {WORDS[attempt.verdict]}{' (graded)' if attempt.by_grades else ''}"
     return Content.assemble((words, STYLES[attempt.verdict]), (share + rate, "$dim"))
 
 
@@ -104,12 +114,12 @@ class GoldenAnswer(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
 
-    def show(self, case: Case, cell: Cell) -> None:
-        """Show a cell; a running answer is followed to its end."""
+    def show(self, case: Case, cell: Cell, since: Candidate | None = None) -> None:
+        """Show a cell; a running answer is followed to its end. `since` is what is pending of it."""
         name = f" · {shorten(short_name(cell.model), 24)}" if cell.model else ""
         self.border_title = plain(f"{self._tier}{name}")
         self.border_subtitle = verdict_line(cell)
         spelled = self.content_size.width >= SPELLED_FROM
-        redraw(self.query_one(Static), answer_content(case, self._tier, cell, spelled))
+        redraw(self.query_one(Static), answer_content(case, self._tier, cell, spelled, since))
         if cell.progress is Progress.RUNNING:
             self.scroll_end(animate=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.golden.baselines.standing import Candidate
+from core.golden.compare.change import Change
 from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
 from core.golden.results import Attempt, Status, Verdict
-from core.golden.suite import Case
+from core.golden.suite import Case, Problem
 from core.tiers import Tier
 from tui.figures import golden_rate
 
@@ -82,6 +84,18 @@ class Board:
     cells: dict[tuple[str, Tier], Cell] = field(default_factory=dict)
     before: dict[tuple[str, Tier], Cell] = field(default_factory=dict)
     """What the run before said, where one goes on."""
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    """The latest attempts by their keys, repeats and controls among them."""
+    put_aside: dict[str, Attempt] = field(default_factory=dict)
+    """Those of the run before, where one goes on."""
+    changes: dict[str, Change] = field(default_factory=dict)
+    """The cases of which an answer is pending, with the worst that has become of one."""
+    pending: dict[tuple[str, Tier], Candidate] = field(default_factory=dict)
+    """The worst of a case's pending answers on a tier."""
+    problems: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
+    """What the linter says, by case; "" has what belongs to none."""
+    marked: set[str] = field(default_factory=set)
+    """The cases that the person has marked."""
 
     @classmethod
     def of(cls, cases: Iterable[Case]) -> Board:
@@ -91,7 +105,10 @@ class Board:
     def expect(self, case_ids: Iterable[str]) -> None:
         """These cases are about to run: put aside what they said before."""
         self.before.clear()
-        for case_id in case_ids:
+        meant = set(case_ids)
+        self.put_aside = {key: one for key, one in self.attempts.items() if one.case in meant}
+        self.attempts = {key: one for key, one in self.attempts.items() if one.case not in meant}
+        for case_id in meant:
             for tier in Tier:
                 self.before[case_id, tier] = self.cells[case_id, tier]
                 self.cells[case_id, tier] = Cell(Progress.WAITING, self.cells[case_id, tier].model)
@@ -114,6 +131,7 @@ class Board:
             case AnswerDelta(planned, text) if planned.repeat == 0:
                 self.cells[planned.case.id, planned.tier].answer += text
             case AttemptFinished(planned, attempt):
+                self.attempts[attempt.key] = attempt
                 self.cells[planned.case.id, planned.tier].take(attempt, planned.model.id if planned.model else "")
             case _:
                 pass
@@ -124,6 +142,7 @@ class Board:
             case = self.cases.get(attempt.case)
             if case is None or case.sha != attempt.case_sha or attempt.tier not in tuple(Tier):
                 continue
+            self.attempts[attempt.key] = attempt
             self.cells[attempt.case, Tier(attempt.tier)].take(attempt, str(attempt.model.get("id", "")))
 
     def give_up(self) -> None:
@@ -132,7 +151,10 @@ class Board:
             if cell.progress in (Progress.WAITING, Progress.RUNNING):
                 before = self.before.get(key)
                 self.cells[key] = before if before is not None and before.attempt else Cell(model=cell.model)
+                old = {place: one for place, one in self.put_aside.items() if (one.case, one.tier) == key}
+                self.attempts |= old
         self.before.clear()
+        self.put_aside.clear()
 
     def difference(self, case_id: str) -> str:
         """How the tiers compare: "=" when they agree, the better tier's name, "one" when one model answered for both,
@@ -146,7 +168,11 @@ class Board:
 
     def disagreements(self) -> list[str]:
         """The cases on which the tiers differ, in the order of the suite."""
-        return [case_id for case_id in self.cases if self.difference(case_id) not in ("", "=", ONE)]
+        return [case_id for case_id in self.cases if self.differs(case_id)]
+
+    def differs(self, case_id: str) -> bool:
+        """Whether one tier holds and the other does not."""
+        return self.difference(case_id) not in ("", "=", ONE)
 
     @property
     def one_model(self) -> int:
@@ -164,6 +190,6 @@ class Board:
         return sum(passed for passed, _ in told), sum(count for _, count in told)
 
     def ended(self) -> tuple[int, int]:
-        """How many attempts of the run have ended, of how many in it."""
-        progress = [cell.progress for cell in self.cells.values()]
+        """How many cells of the run have their answer, of how many in it."""
+        progress = [self.cells[key].progress for key in self.before or self.cells]
         return progress.count(Progress.DONE), len(progress) - progress.count(Progress.IDLE)

@@ -24,3 +24,14 @@ STYLES = {
     Change.GONE: "dim",
     Change.SAME: "dim",
 }
+
+COLOURS = {
+    Change.REGRESSED: "$error",
+    Change.IMPROVED: "$success",
+    Change.FLAKY: "$warning",
+    Change.CHANGED: "$warning",
+    Change.NEW: "$secondary",
+    Change.GONE: "$dim",
+    Change.SAME: "$dim",
+}
+"""The same in the workbench's own colours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from textual import work
@@ -11,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.errors import EngineError
-from core.golden.suite import Case
+from core.golden.suite import Case, Problem
 from core.media.images import ImageData, read_image
 from core.tiers import Tier
 from tui.background import off_loop
@@ -28,7 +29,7 @@ class GoldenDetail(Vertical):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self.images: list[ImageData] = []
-        self._shown: str | None = None
+        self._shown: tuple[Case, Sequence[Problem]] | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="golden-question"):
@@ -45,10 +46,12 @@ class GoldenDetail(Vertical):
             return
         case = board.cases[case_id]
         for tier, answer in zip(Tier, self.query(GoldenAnswer), strict=True):
-            answer.show(case, board.cells[case_id, tier])
-        if case_id == self._shown:
+            answer.show(case, board.cells[case_id, tier], board.pending.get((case_id, tier)))
+        problems = board.problems.get(case_id, ())
+        if self._shown is not None and (case, problems) == self._shown:
             return
-        self._shown = case_id
+        anew = self._shown is None or self._shown[0] != case
+        self._shown = case, problems
         parts = [plain(case.prompt)]
         if case.system:
             parts.append(Content.assemble(("system  ", "$dim"), plain(case.system, "$foreground 80%")))
@@ -56,8 +59,10 @@ class GoldenDetail(Vertical):
             names = ", ".join(tool.name for tool in case.tools)
             parts.append(Content.assemble(("tools   ", "$dim"), plain(names, "$secondary")))
         parts += [Content.assemble(("then    ", "$dim"), plain(turn.text)) for turn in case.turns]
+        parts += [plain(f"lint    {one}", "$warning" if one.warning else "$error") for one in problems]
         redraw(self.query_one("#golden-prompt", Static), Content("\n").join(parts))
-        self._show_images(case)
+        if anew:
+            self._show_images(case)
 
     def on_picture_wanted(self, event: Picture.Wanted) -> None:
         event.among = list(self.images)

@@ -76,6 +76,8 @@ class ModelsPane(TwoViews):
         """By id, in bytes."""
         self._sum = Sum(0, 0)
         self._order = Order()
+        self._unloads = False
+        """Whether the model under the cursor is in memory or on its way."""
         self._on_disk: OnDisk | None = None
 
     def on_mount(self) -> None:
@@ -201,7 +203,11 @@ class ModelsPane(TwoViews):
 
     def _show_detail(self) -> None:
         info = self.selected
-        self.detail.show(info, self.state.status, self.state.loaded(info.id) if info else None, self._on_disk)
+        loaded = self.state.loaded(info.id) if info else None
+        self.detail.show(info, self.state.status, loaded, self._on_disk)
+        if self._unloads != (loaded is not None):  # the key that frees it comes and goes
+            self._unloads = not self._unloads
+            self.refresh_bindings()
 
     def watch_state(self, before: WorkbenchState, now: WorkbenchState) -> None:
         if not self.is_mounted:
@@ -219,6 +225,10 @@ class ModelsPane(TwoViews):
             self.table.redraw()
             self._show_detail()
         self.show_offers()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are shown where they do something."""
+        return (action != "unload" or self._unloads) and super().check_action(action, parameters)
 
     @property
     def selected(self) -> ModelInfo | None:

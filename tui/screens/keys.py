@@ -22,6 +22,7 @@ _GLYPHS = {
     "enter": "⏎",
     "escape": "esc",
     "slash": "/",
+    "asterisk": "*",
     "question_mark": "?",
     "ctrl+backslash": "^\\",
     "left": "←",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +22,14 @@ from core.golden.compare.sides import Side
 from core.golden.rates import is_greedy
 from core.golden.reading import NOT_PROMPTS
 from core.golden.rejudge import as_planned
-from core.golden.results import Attempt, RunFolder, Status, Verdict
+from core.golden.results import Attempt, RunFolder, Status, Verdict, mark
 from core.golden.suite import Case, Suite
 from core.golden.verdict import weigh
 
 REVIEWS = "reviews.jsonl"
-"""In a run's folder: what was rejected of it, a line each."""
+"""In a run's folder: what was rejected of it, and what of that was taken back, a line each."""
+REJECT, TAKE_BACK = "reject", "take back"
+"""What such a line says of an answer."""
 WORST = (Change.REGRESSED, Change.IMPROVED, Change.CHANGED, Change.NEW, Change.SAME)
 """In which order a review shows what waits, and what an answer is called that two tiers judge."""
 
@@ -118,7 +117,7 @@ def candidates(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Iterabl
 
 def pending(found: Iterable[Candidate], rejected: Collection[str] = ()) -> list[Candidate]:
     """Those that say something else than what is accepted and were not rejected, the worst first."""
-    waiting = [one for one in found if one.change is not Change.SAME and _mark(one.attempt) not in rejected]
+    waiting = [one for one in found if one.change is not Change.SAME and mark(one.attempt) not in rejected]
     return sorted(waiting, key=lambda one: WORST.index(one.change))
 
 
@@ -132,48 +131,42 @@ def accept(suite: Suite, candidate: Candidate) -> Accepted:
 
 def reject(folder: RunFolder, candidate: Candidate) -> None:
     """Have the answer wait no more; the accepted one stays. Raises RunBusy, and BaselineError for a full disk."""
-    attempt = candidate.attempt
-    line = {
-        "v": 1,
-        "kind": "review",
-        "choice": "reject",
-        "attempt": attempt.id,
-        "answer": _mark(attempt),
-        "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-    try:
-        folder.take()
-        with (folder.path / REVIEWS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-    except OSError as error:
-        raise BaselineError(f"{folder.path / REVIEWS} cannot be written: {error.strerror or error}.") from error
-    finally:
-        folder.close()
+    _write_down(folder, candidate, REJECT)
+
+
+def take_back(folder: RunFolder, candidate: Candidate) -> None:
+    """Have an answer that was rejected wait again. Raises as `reject`."""
+    _write_down(folder, candidate, TAKE_BACK)
 
 
 def rejected(folder: RunFolder) -> frozenset[str]:
-    """Marks of the answers of a run that were rejected, for `pending`."""
-    try:
-        lines = (folder.path / REVIEWS).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return frozenset()
-    found = set()
-    for line in lines:
-        try:
-            found.add(str(json.loads(line)["answer"]))
-        except (ValueError, KeyError, TypeError):
-            continue
+    """Marks of the answers of a run that were rejected, for `pending`. Raises NoSuchRun where they cannot be read."""
+    found: set[str] = set()
+    for line in folder.notes(REVIEWS):
+        told = {str(line.get("answer"))}
+        found = found - told if line.get("choice") == TAKE_BACK else found | told
     return frozenset(found)
 
 
+def _write_down(folder: RunFolder, candidate: Candidate, choice: str) -> None:
+    attempt = candidate.attempt
+    line = {"kind": "review", "choice": choice, "attempt": attempt.id, "answer": mark(attempt)}
+    try:
+        folder.note(REVIEWS, line)
+    except OSError as error:
+        raise BaselineError(f"{folder.path / REVIEWS} cannot be written: {error.strerror or error}.") from error
+
+
 def accepted_side(suite: Suite, accepted: Mapping[Key, Accepted], attempts: Sequence[Attempt]) -> Side:
-    """The accepted answers in the place of a run's own, judged by what the suite expects now."""
+    """The accepted answers in the place of a run's own, judged by what the suite expects now; those left out of which
+    nobody knows what would be said for graded checks."""
     cases = {case.id: case for case in suite.cases}
     found = []
     for attempt in attempts:
         one = accepted.get((attempt.case, attempt.model_id, attempt.repeat))
         if one is not None and attempt.case in cases and _is_baseline(cases[attempt.case], attempt):
-            found.append(_in_place_of(cases[attempt.case], one, attempt))
+            told = _in_place_of(cases[attempt.case], one, attempt)
+            found += [told] if _is_judged(told, attempt) else []
     return Side("accepted", tuple(found))
 
 
@@ -187,9 +180,18 @@ def _candidate(case: Case, accepted: Accepted | None, attempts: Sequence[Attempt
     """`attempts` are those at one answer: on both tiers, on several routes. All are judged by what is expected now."""
     mine = [weigh(as_planned(case, one), one) for one in attempts if one.route == attempts[0].route]
     before = [] if accepted is None else [_in_place_of(case, accepted, one) for one in mine]
-    changes = [change_of(Tries.of([was]), Tries.of([one])) for was, one in zip(before, mine, strict=False)]
+    pairs = list(zip(before, mine, strict=False))
+    changes = [
+        change_of(Tries.of([was]), Tries.of([one])) if _is_judged(was, one) else Change.CHANGED for was, one in pairs
+    ]
     change = min(changes, key=WORST.index, default=Change.NEW)
-    return Candidate(case, tuple(mine), accepted, {one.tier: one.verdict for one in before}, change)
+    judged = {was.tier: was.verdict for was, one in pairs if _is_judged(was, one)}
+    return Candidate(case, tuple(mine), accepted, judged, change)
+
+
+def _is_judged(accepted: Attempt, attempt: Attempt) -> bool:
+    """Whether the verdict on an accepted answer is known: grades are of the run's own answer."""
+    return accepted.said == attempt.said or not any(check.graded for check in accepted.checks)
 
 
 def _in_place_of(case: Case, accepted: Accepted, attempt: Attempt) -> Attempt:
@@ -205,8 +207,3 @@ def _in_place_of(case: Case, accepted: Accepted, attempt: Attempt) -> Attempt:
         perf={},
     )
     return weigh(as_planned(case, attempt), told)
-
-
-def _mark(attempt: Attempt) -> str:
-    """What tells an answer from others of its run, also once it has been asked again."""
-    return hashlib.sha256(f"{attempt.key}\0{attempt.said}".encode("utf-8", "replace")).hexdigest()[:16]

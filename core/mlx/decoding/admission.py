@@ -46,7 +46,8 @@ def _missing(task: PrefillTask, rows: list[Row], prefilling: list[PrefillTask]) 
     everyone = [*rows, *(other.row for other in prefilling), task.row]
     held = len(rows) * max((row.prefilled + row.completion_tokens for row in rows), default=0)
     held += sum(other.work.done for other in prefilling if other.work is not None)
-    return max(max(_expected(row) for row in everyone) * len(everyone) - held, 0)
+    rows_to_be = len(everyone) - 1 + task.copies
+    return max(max(_expected(row) for row in everyone) * rows_to_be - held, 0)
 
 
 def _expected(row: Row) -> int:

@@ -18,6 +18,7 @@ from core.mlx.decoding.batch import Batch
 from core.mlx.decoding.prefill_task import PrefillTask, next_alone, next_group
 from core.mlx.decoding.prefix_reuse import PrefixReuse
 from core.mlx.decoding.row import Row
+from core.mlx.decoding.scorer import Scorer
 from core.mlx.decoding.text_prefill import TextPrefill
 from core.mlx.decoding.vision_prefill import VisionPrefill
 from core.mlx.kv.image_embeddings import ImageEmbeddings
@@ -35,7 +36,8 @@ class PrefillStage:
 
     A chunk holds as many tokens as `budget` allows, fewer where others would stand for it too long: rows, other
     prompts, or other models, which `beside` tells. In a step as many chunks are read as fit its time. Prompts of one
-    chunk at most are left to the batch, `joint_rows` of them at a time. `failure` makes an EngineError of what a model
+    chunk at most are left to the batch, `joint_rows` of them at a time; answers that are to be scored after them go to
+    the `scorer`. `failure` makes an EngineError of what a model
     raises over a prompt: it ends that request alone.
     """
 
@@ -44,6 +46,7 @@ class PrefillStage:
         loaded: LoadedWeights,
         decoder: Any,
         batch: Batch,
+        scorer: Scorer,
         reuse: PrefixReuse,
         images: ImageEmbeddings,
         budget: TokenBudget,
@@ -57,6 +60,7 @@ class PrefillStage:
         self._loaded = loaded
         self._decoder = decoder
         self._batch = batch
+        self._scorer = scorer
         self._reuse = reuse
         self._images = images
         self._budget = budget
@@ -119,7 +123,7 @@ class PrefillStage:
             group = [] if self._batch.reading else next_group(self.tasks, chunk, self._joint_rows)
             for task in group:
                 with self._owner(task):
-                    self._batch.insert(task)
+                    (self._batch if task.answer is None else self._scorer).insert(task)
                     self.tasks.remove(task)
             if group or (self._batch.entering and alone is not None and alone.left > chunk):
                 self._passed_over += 1
@@ -143,15 +147,15 @@ class PrefillStage:
     def _begin(self, task: PrefillTask) -> None:
         """Give a prompt what is known of it already, unless another row is still at that."""
         row, inputs = task.row, task.inputs
-        leader, shared = self._reuse.leader(row.key, self._running())
+        leader, shared = self._reuse.leader(row.key, self._running()) if task.kept else (None, 0)
         if leader is not None and leader.prefilled < shared:
             return
         if self._reuse.snapshots:
             leader = None  # what it left at a snapshot point is in the prefix cache
         if leader is None:
-            for _ in task.recall or ():
+            for _ in (task.recall if task.kept else None) or ():
                 return  # a piece of it was read from disk
-        cache, row.cached = self._reuse.fetch(row.key) if leader is None else self._copied(leader, shared)
+        cache, row.cached = self._known(task, leader, shared)
         row.prefilled = row.cached
         row.generation.feed(Prefill(row.cached, inputs.length, row.cached))
         if isinstance(self._decoder, VisionDecoder):
@@ -162,6 +166,12 @@ class PrefillStage:
             if cache is not None:
                 cache[-1] = RopeOffset()
         task.work = TextPrefill(self._decoder, inputs, cache, row.cached)
+
+    def _known(self, task: PrefillTask, leader: Row | None, shared: int) -> tuple[list[Any] | None, int]:
+        """A cache of the first tokens of a prompt, as far as there is any, and how many."""
+        if not task.kept:
+            return None, 0
+        return self._reuse.fetch(task.row.key) if leader is None else self._copied(leader, shared)
 
     def _running(self) -> Iterator[Row]:
         """The rows of which there is KV already."""

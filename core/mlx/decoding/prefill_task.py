@@ -26,6 +26,12 @@ class PrefillTask:
     """Reads what is on disk of the prompt, before `work` begins."""
     finished: bool = False
     """Nothing is left for `work` to do."""
+    answer: tuple[int, ...] | None = None
+    """The tokens that are to be scored after the prompt; None where it is to be answered."""
+    kept: bool = True
+    """Whether what is known of the prompt is used."""
+    copies: int = 1
+    """Rows that it will take."""
 
     @property
     def left(self) -> int:
@@ -33,7 +39,8 @@ class PrefillTask:
         return self.inputs.length - 1 - (self.work.done if self.work else 0)
 
     def may_join(self, chunk: int) -> bool:
-        """Whether BatchGenerator can do the rest, without going over a chunk."""
+        """Whether BatchGenerator can do the rest, without going over a chunk. A scorer reads the last token alone."""
+        chunk = chunk if self.answer is None else 0
         return self.finished or (isinstance(self.work, TextPrefill) and self.left <= chunk)
 
 

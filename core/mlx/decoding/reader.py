@@ -17,6 +17,7 @@ from core.mlx.decoding.constraint import JsonConstraint, grammar_tokenizer
 from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_task import PrefillTask
 from core.mlx.decoding.row import Row
+from core.mlx.decoding.scored_prompt import ScoredPrompt, read_answer
 from core.mlx.kv.prefix_cache import PrefixCache
 from core.mlx.meter import Meter
 from core.mlx.models.loading import LoadedWeights
@@ -94,7 +95,12 @@ class RequestReader:
         if self._snapshots:
             known = self._prefixes.longest(loaded.info.id, row.key)
             row.snapshot_points = yield from self._agreed(snapshot_points(request, inputs, loaded, known))
-        return PrefillTask(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
+        task = PrefillTask(row, inputs, recall=self._prefixes.recall(loaded.info.id, row.key))
+        if isinstance(generation, ScoredPrompt):
+            task.answer, generation.vocabulary_sha256 = yield from read_answer(generation, inputs, loaded)
+            conditions = generation.scoring.request.conditions
+            task.kept, task.copies = conditions.kept, conditions.rows or 1
+        return task
 
     def _witness(self, request: GenerationRequest, inputs: Inputs) -> Witness:
         """What is known before the prompt is prefilled; the row adds the rest."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import ref
 
 import mlx.core as mx
 import numpy as np
@@ -63,14 +64,20 @@ class Row:
     """Tells, at its end, what it took."""
 
     def guarded(self, processor: LogitsProcessor, failure: Callable[[Exception], EngineError]) -> LogitsProcessor:
-        """`processor` so that what it raises ends this row after the step, and no other row of the batch."""
+        """`processor` so that what it raises ends this row after the step, and no other row of the batch.
+
+        The row may hold it: it does not hold the row, so that a grammar of many tokens goes with it, and not when the
+        collector comes, on a thread that others wait for.
+        """
+        here = ref(self)
 
         def run(context: mx.array, logits: mx.array) -> mx.array:
-            if self.error is None:
+            row = here()
+            if row is not None and row.error is None:
                 try:
                     return processor(context, logits)
                 except Exception as error:
-                    self.error = error if isinstance(error, EngineError) else failure(error)
+                    row.error = error if isinstance(error, EngineError) else failure(error)
             return logits
 
         return run
@@ -149,6 +156,7 @@ class Row:
             batch_size=self.batch_size,
             completion_sha256=tokens_sha256(self.written),
             completion_tokens=len(self.written),
+            completion=tuple(self.written),
             thinking_tokens=self.thinking_tokens,
             finish="stop" if stopped else "length" if cut else "cancelled",
             text_sha256=text_sha256(self.said.text),

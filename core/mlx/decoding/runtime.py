@@ -15,6 +15,7 @@ from core.calls.clock import Clock
 from core.calls.events import FinishReason, PromptCount
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest
+from core.calls.scoring import Scoring
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.decoding.batch import Batch
 from core.mlx.decoding.batch_support import Batching, find_batching, known_batching
@@ -25,6 +26,7 @@ from core.mlx.decoding.prefix_reuse import PrefixReuse
 from core.mlx.decoding.queue import AdmissionQueue
 from core.mlx.decoding.reader import RequestReader
 from core.mlx.decoding.row import Row
+from core.mlx.decoding.scorer import Scorer
 from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.vision_decoder import VisionDecoder
@@ -62,8 +64,19 @@ class Runtime:
             decoder, loaded, reuse, budget, stream, rows=rows, joint_rows=joint_rows, chunk=LARGEST * chunk
         )
         beside = lambda: store.meter.crowded  # noqa: E731
+        self._scorer = Scorer(decoder, loaded, reuse, budget, stream, rows=rows, joint_rows=joint_rows)
         self._prefill = PrefillStage(
-            loaded, decoder, self._batch, reuse, store.images, budget, stream, joint_rows, self._failure, beside
+            loaded,
+            decoder,
+            self._batch,
+            self._scorer,
+            reuse,
+            store.images,
+            budget,
+            stream,
+            joint_rows,
+            self._failure,
+            beside,
         )
         reader = RequestReader(loaded, store.prefixes, reuse.snapshots, store.meter, self._failure)
         self._queue = AdmissionQueue(loaded, reader, store, rows, self._failure)
@@ -71,7 +84,7 @@ class Runtime:
 
     @property
     def running(self) -> int:
-        return len(self._batch) + len(self._prefill)
+        return len(self._batch) + len(self._prefill) + len(self._scorer)
 
     @property
     def waiting(self) -> int:
@@ -81,8 +94,9 @@ class Runtime:
     def busy(self) -> bool:
         return bool(self.running or self.waiting or len(self._counting))
 
-    def submit(self, generation: Generation, clock: Clock) -> None:
+    def submit(self, work: Generation | Scoring, clock: Clock) -> None:
         """Queue a request; it joins the batch when there is room."""
+        generation = self._scorer.ask(work) if isinstance(work, Scoring) else work
         self._queue.add(generation, clock, self.running)
 
     def count_tokens(self, request: GenerationRequest, future: Future[PromptCount]) -> None:
@@ -90,11 +104,15 @@ class Runtime:
         self._counting.add(request, future)
 
     def step(self) -> None:
-        """Admit, prefill a chunk, decode a token for every row. A failing step fails its rows, never the thread."""
+        """Admit, prefill a chunk, score one, decode a token for every row. A failing step fails its rows, never the
+        thread."""
         self.last_used = time.monotonic()
+        for over in self._scorer.forgotten():
+            self._end(over)
         self._counting.step()
-        self._prefill.enter(self._queue.admit(self._batch.rows, self._prefill.tasks))
+        self._prefill.enter(self._queue.admit([*self._batch.rows, *self._scorer.rows], self._prefill.tasks))
         self._prefill.step()
+        self._scorer.step(self._failure)
         try:
             if len(self._batch):
                 self._batch.step()
@@ -102,14 +120,18 @@ class Runtime:
             self._batch.fail(error if isinstance(error, EngineError) else self._failure(error))
             self._batch.restart()
 
-    def cancel(self, generation: Generation) -> bool:
+    def cancel(self, work: Generation | Scoring) -> bool:
         """End a request of this model now; returns whether it was here. What it generated so far stays with it."""
+        generation = self._scorer.prompt_of(work) if isinstance(work, Scoring) else work
+        return generation is not None and self._end(generation)
+
+    def _end(self, generation: Generation) -> bool:
         waiting = self._queue.remove(generation)
         if waiting is not None:
             parser = OutputParser(self.loaded.markers)
             Row(generation, waiting.clock, parser, self.loaded.spelling, None, 0).finish(FinishReason.CANCELLED)
             return True
-        if self._prefill.cancel(generation):
+        if self._prefill.cancel(generation) or self._scorer.remove(generation):
             return True
         row = self._batch.find(generation)
         if row is None:
@@ -127,9 +149,10 @@ class Runtime:
         unbegun = error or ModelUnloaded(f"{name} was unloaded before the request began.")
         self._queue.fail(unbegun)
         self._counting.fail(unbegun)
+        self._scorer.fail(running)
         self._batch.close()
         self._store.forget(name)
-        del self._batch, self._prefill, self._queue, self._counting, self.loaded
+        del self._batch, self._prefill, self._scorer, self._queue, self._counting, self.loaded
 
     def _failure(self, error: Exception) -> GenerationFailed:
         log.info("%s failed", self.loaded.info.id, exc_info=error)

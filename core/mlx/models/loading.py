@@ -51,6 +51,8 @@ class LoadedWeights(Lexicon):
     """Whether this rank's part is some of the layers, instead of a part of every layer."""
     image_tokens: dict[tuple[int, int], int] = field(default_factory=dict)
     """How many tokens an image has beside others, by its size in pixels, as far as that had to be found out."""
+    vocabulary_sha256: str = ""
+    """A digest of all tokens with their ids, once somebody has asked for it."""
     images_shown: int = 0
     """How many images are shown to its processor to find that out; 0 as long as that is not known."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 HOPELESS_CHARACTERS = 12
 """Characters for each token of the window beyond which a text is looked at in pieces; English has about four."""
@@ -21,6 +21,9 @@ class Encoded(Protocol):
     def token_to_chars(self, number: int, /) -> tuple[int, int]: ...
 
 
+E = TypeVar("E", bound=Encoded)
+
+
 def maximum(window: int) -> str:
     """The window in words by which other programs know that a prompt was too long."""
     return f"This model's maximum context length is {window} tokens."
@@ -31,13 +34,15 @@ def hopeless(characters: int, window: int) -> bool:
     return characters >= HOPELESS_CHARACTERS * window
 
 
-def count_by_pieces(text: str, encode: Callable[[str], Encoded], piece: int = PIECE, overlap: int = OVERLAP) -> int:
-    """How many tokens a text has, as if it were tokenized as a whole.
+def by_pieces(
+    text: str, encode: Callable[[str], E], piece: int = PIECE, overlap: int = OVERLAP
+) -> Iterator[tuple[E, slice]]:
+    """The tokens of a text, as if it were tokenized as a whole: pieces of it, and which of each one's tokens count.
 
     Pieces overlap, and are joined at a place where both have a token begin. A piece begins where a token of the one
     before does, so that they agree in the midst of a long run, too. Where they do not, the one before is made longer.
     """
-    counted, skipped, start, end = 0, 0, 0, piece
+    skipped, start, end = 0, 0, piece
     here = encode(text[:end])
     while end < len(text):
         lead = next((place for _, place in _backwards(here, start) if place <= end - 2 * overlap), start)
@@ -57,9 +62,9 @@ def count_by_pieces(text: str, encode: Callable[[str], Encoded], piece: int = PI
             here = encode(text[start:end])
             continue
         before = next(number for number, place in _backwards(here, start) if place < joint)
-        counted += before + 1 - skipped
+        yield here, slice(skipped, before + 1)
         skipped, start, end, here = firsts[joint], lead, lead + piece, there
-    return counted + len(here) - skipped
+    yield here, slice(skipped, len(here))
 
 
 def _backwards(encoded: Encoded, start: int) -> Iterator[tuple[int, int]]:

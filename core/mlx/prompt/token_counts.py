@@ -8,11 +8,13 @@ from typing import Any
 from core.calls.requests import GenerationRequest
 from core.errors import ContextOverflow, InvalidRequest
 from core.mlx.models.lexicon import Lexicon
-from core.mlx.models.too_long import count_by_pieces, maximum, tokens_beyond
+from core.mlx.models.too_long import by_pieces, maximum, tokens_beyond
 from core.mlx.prompt.chat_template import Prompt
 
 WHOLE = 262_144
 """Characters up to which a text is tokenized as for an answer."""
+TOLD = 262_144
+"""Tokens up to which those of a prompt are told, whatever the window: each takes a hundred bytes on its way."""
 VAST = 2_000_000
 """Characters from which nobody wants to know by how much a text is too long, and counting takes a processor long."""
 
@@ -40,19 +42,54 @@ def count_tokens(prompt: Prompt, tokenizer: Any, still: Callable[[], None]) -> i
     `still` is called between two pieces of a long one; what it raises ends the counting. Raises InvalidRequest for an
     empty prompt.
     """
-    text, special, backend = prompt.text, prompt.add_special_tokens, getattr(tokenizer, "backend_tokenizer", None)
-    if len(text) <= WHOLE or backend is None:
-        counted = len(tokenizer.encode(text, add_special_tokens=special))
+    if _is_short(prompt, tokenizer):
+        counted = len(_encoded(prompt, tokenizer))
     else:
-
-        def encode(piece: str) -> Any:
-            still()
-            return backend.encode(piece, add_special_tokens=False)
-
+        special = prompt.add_special_tokens
         around = [len(tokenizer.encode("a", add_special_tokens=wanted)) for wanted in (special, False)]
-        counted = count_by_pieces(text, encode) + around[0] - around[1]
+        counted = _pieces_counted(prompt, tokenizer, still) + around[0] - around[1]
     if not counted:
         raise empty()
+    return counted
+
+
+def tokens_told(prompt: Prompt, lexicon: Lexicon, still: Callable[[], None]) -> Sequence[int]:
+    """The tokens of a prompt, to be told to whoever asks for them. Raises ContextOverflow for one with more of them
+    than the window holds, and than TOLD. `still` is as in `count_tokens`."""
+    tokenizer, most = lexicon.tokenizer, max(lexicon.context_length, TOLD)
+    if not _is_short(prompt, tokenizer):
+        _pieces_counted(prompt, tokenizer, still, lambda counted: _check_told(counted, most, lexicon))
+    tokens = _encoded(prompt, tokenizer)
+    _check_told(len(tokens), most, lexicon)
+    return tokens
+
+
+def _check_told(counted: int, most: int, lexicon: Lexicon) -> None:
+    if counted > most:
+        raise overflow(lexicon.info.id, f"more than {most}", counted, lexicon.context_length)
+
+
+def _is_short(prompt: Prompt, tokenizer: Any) -> bool:
+    return len(prompt.text) <= WHOLE or getattr(tokenizer, "backend_tokenizer", None) is None
+
+
+def _encoded(prompt: Prompt, tokenizer: Any) -> Sequence[int]:
+    tokens: Sequence[int] = tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
+    return tokens
+
+
+def _pieces_counted(
+    prompt: Prompt, tokenizer: Any, still: Callable[[], None], so_far: Callable[[int], None] = lambda counted: None
+) -> int:
+    def encode(piece: str) -> Any:
+        still()
+        # As a batch of one: only then the library lets other threads run meanwhile.
+        return tokenizer.backend_tokenizer.encode_batch([piece], add_special_tokens=False)[0]
+
+    counted = 0
+    for _, which in by_pieces(prompt.text, encode):
+        counted += which.stop - which.start
+        so_far(counted)
     return counted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,8 +31,10 @@ SETTINGS = ChatSettings("Be brief.", 0.5, seed=7, thinking=False, tools=(Tool("l
 
 def test_every_kind_of_part_comes_back_as_it_was(history, path):
     chat = history.start("Shapes", "pocket/qwen2-vl")
+    assert FINISHED.witness is not None
+    told = replace(FINISHED, witness=replace(FINISHED.witness, completion=(5, 6, 7)))  # the ids are not kept
     turn = Turn(EVERY_PART, "pocket/gemma3", FINISHED, SETTINGS)
-    history.add(chat.id, turn)
+    history.add(chat.id, replace(turn, finished=told))
     assert history.turns(chat.id) == [turn]
     history.close()
     with History(path) as again:
@@ -50,7 +53,7 @@ def test_the_chat_last_talked_in_comes_first(history):
     assert [chat.title for chat in history.chats()] == ["second", "first"]
     history.add(first.id, said("again"))
     assert [chat.title for chat in history.chats()] == ["first", "second"]
-    assert history.chats(limit=1)[0].id == first.id
+    assert history.chats()[0].id == first.id
     assert history.chat(second.id).messages == 1
 
 
@@ -119,6 +122,27 @@ def test_search_shows_where_and_looks_into_thinking_results_and_titles(history):
     assert history.search("blue.png")[0].turn == turn
     (titled,) = history.search("zebra")
     assert (titled.chat.id, titled.turn, titled.snippet, titled.marks) == (chat.id, None, "About zebras", ((6, 11),))
+
+
+def test_a_search_gives_each_chat_once_however_often_a_word_is_said_in_another(history):
+    long = history.start("pie", "m").id
+    for number in range(60):
+        history.add(long, said(f"apple {number}"))
+    best = history.add(long, said("apple apple"))
+    other = history.start("other", "m").id
+    history.add(other, said("much is said, and an apple as well"))
+    titled = history.start("apple", "m").id
+    history.add(titled, said("hello"))
+    assert [hit.chat.id for hit in history.search("apple")] == [long, other, titled]
+    assert history.search("apple")[0].turn == best
+    assert {hit.chat.id for hit in history.search("pple")} == {long, other, titled}, "inside a word"
+    assert [hit.chat.id for hit in history.search("apple", limit=2)] == [long, other]
+
+
+def test_all_chats_are_listed(history):
+    for number in range(250):
+        history.add(history.start(f"{number}", "m").id, said("hi"))
+    assert [chat.title for chat in history.chats()] == [f"{number}" for number in range(250)][::-1]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -210,7 +234,7 @@ def test_branches_come_back_with_the_one_that_was_seen_last(history, path):
 
 def test_search_finds_turns_of_all_branches_and_deleting_forgets_all(history):
     chat, ids = branched(history)
-    assert {hit.turn for hit in history.search("question")} > {ids[2]}
+    assert {hit.turn for word in ("old", "new") for hit in history.search(f"{word} question")} > {ids[2]}
     history.delete(chat)
     assert history.search("question") == []
 

@@ -165,7 +165,7 @@ def test_the_record_says_what_was_missing_or_in_the_way() -> None:
         ({"tool": {"args": {}}}, "needs the tool's name", ("tool",)),
         ({"json_schema": {"type": "objekt"}}, "no JSON schema", ("json_schema",)),
         ({"exact": [3]}, "Text is expected", ("exact", 0)),
-        ({"python": "1 == 1"}, "no operator", ()),
+        ({"script": "1 == 1"}, "no operator", ()),
     ],
 )
 def test_a_wrong_expectation_is_refused_with_its_place(value: Any, says: str, path: tuple[str | int, ...]) -> None:

@@ -163,6 +163,7 @@ def test_the_outcome_is_ready_for_json() -> None:
         "values": {"full": 1.0},
         "groups": [{"tier": "full", "model": "", "held": 1, "judged": 1, "value": 1.0}],
         "shared": 0,
+        "graded": [],
         "reasons": [],
         "notes": [],
     }

@@ -73,7 +73,8 @@ def test_the_witness_names_the_prompt_the_model_and_what_was_in_force(
     turns = [{"role": message.role.value, "content": message.plain_text} for message in ASKED.messages]
     tokens = tokenizer.apply_chat_template(turns, add_generation_prompt=True, enable_thinking=False)["input_ids"]
     assert (told.prompt_sha256, told.prompt_tokens) == (tokens_sha256(tokens), len(tokens))
-    assert told.completion_tokens == finished.usage.completion_tokens
+    assert told.completion_tokens == finished.usage.completion_tokens == len(told.completion)
+    assert told.completion_sha256 == tokens_sha256(told.completion)
     assert told.model == fingerprint(info)
     assert told.images == ()
     in_force = {name: told.sampling[name] for name in ("temperature", "seed", "max_tokens", "top_p", "top_k")}
@@ -88,7 +89,7 @@ def test_all_routes_tell_the_same_of_images_and_of_what_nobody_set(routes: dict[
     assert [image.sha256 for image in told[0].images] == [RED.sha256, BLUE.sha256]
     assert all(image.tokens for image in told[0].images)
     assert told[0].sampling["temperature"] is not None
-    for field in ("prompt_sha256", "images", "completion_sha256", "model", "precision"):
+    for field in ("prompt_sha256", "images", "completion_sha256", "completion", "model", "precision"):
         assert getattr(told[1], field) == getattr(told[0], field) == getattr(told[2], field)
     for other in told[1:]:
         assert json.loads(json.dumps(other.sampling)) == json.loads(json.dumps(told[0].sampling))

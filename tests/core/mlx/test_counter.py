@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from core.calls.events import Loading
-from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool
 from core.engine import Engine
 from core.errors import ContextOverflow, EngineClosed, InvalidRequest
 from core.mlx.models.lexicon import lexicons
+from core.mlx.prompt import token_counts
 from core.settings import Settings
 from core.status import Notice, NoticeKind
 
@@ -81,6 +82,29 @@ def test_prompts_of_a_model_that_is_not_loaded_keep_their_order(engine: Engine) 
     assert isinstance(next(iter(answers[0])), Loading)
     answers[0].cancel()
     assert all(answer.result().finished is not None for answer in answers)
+
+
+def test_a_prompt_that_hardly_fits_holds_up_no_other_of_its_model(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(*args: object) -> None:
+        held.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(token_counts, "refuse_vast", lambda asked, lexicon: hold() if asked.tools else None)
+    tool = Tool("f", "word " * 20_000)
+    long = engine.generate(GenerationRequest(TEXT, (Message.text(Role.USER, "Hi"),), tools=(tool,)))
+    assert held.wait(60)
+    try:
+        for _ in range(2):
+            assert engine.generate(request("Hi")).result().finished is not None
+            assert not long.done
+    finally:
+        go_on.set()
+    with pytest.raises(ContextOverflow):
+        long.result()
 
 
 def test_an_engine_that_closes_answers_who_waits_for_a_count(engine: Engine) -> None:

@@ -28,6 +28,24 @@ def test_a_blank_system_prompt_is_not_sent() -> None:
     assert said((Role.USER, "hi")).request("m", ChatSettings(system="  \n")).messages[0].role is Role.USER
 
 
+def test_an_answer_of_thinking_alone_is_not_sent() -> None:
+    thought = Turn(Message(Role.ASSISTANT, (ThinkingPart("hm"), TextPart("\n\n"))))
+    chat = Conversation(Turn(Message.text(Role.USER, "hi")), thought, Turn(Message.text(Role.USER, "well?")), thought)
+    chat.add(Turn(Message.text(Role.USER, "so?")), chat.last)
+    assert [message.plain_text for message in chat.request("m", ChatSettings()).messages] == ["hi", "well?", "so?"]
+
+
+def test_behind_a_tools_result_an_answer_of_thinking_alone_keeps_the_turns_apart() -> None:
+    result = Turn(Message(Role.TOOL, (ToolResultPart("c1", (TextPart("sunny"),)),)))
+    thought = Turn(Message(Role.ASSISTANT, (ThinkingPart("hm"),)))
+    call = Turn(Message(Role.ASSISTANT, (ThinkingPart("hm"), ToolCallPart("c1", "get_weather", {}))))
+    chat = Conversation(
+        Turn(Message.text(Role.USER, "hi")), call, result, thought, Turn(Message.text(Role.USER, "so?"))
+    )
+    roles = [message.role for message in chat.request("m", ChatSettings()).messages]
+    assert roles == [Role.USER, Role.ASSISTANT, Role.TOOL, Role.ASSISTANT, Role.USER]
+
+
 def test_images_go_before_the_text() -> None:
     question = Conversation().question("what is it?", [red_square()])
     assert question.images[0].name == "red_square.png"

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,6 +54,11 @@ def test_the_built_in_suite_holds_over_all_routes_on_a_bare_machine(clean_env: d
     assert whole["run"]["outcome"]["tiers"]["full"] == {"pass": 56}
     assert whole["run"]["outcome"]["controls"] == {"pass": 80}
     assert not any(attempt["claimed"] for attempt in whole["attempts"])
+    usage: defaultdict[tuple[Any, ...], set[tuple[int, int]]] = defaultdict(set)
+    for one in whole["attempts"]:
+        counted = (one["usage"]["prompt"], one["usage"]["completion"])
+        usage[one["case"], one["tier"], one["repeat"], one["control"]].add(counted)
+    assert {len(counted) for counted in usage.values()} == {1}
     assert {(one["tier"], one["model"]["id"]) for one in whole["attempts"]} == {
         ("quick", "pocket/qwen2-vl"),
         ("quick", "pocket/qwen3"),
@@ -125,6 +131,11 @@ def test_a_running_server_is_asked_without_loading_anything_here(golden: Any, ap
     whole = json.loads(result.stdout)
     assert [attempt["verdict"] for attempt in whole["attempts"]] == ["pass"] * 24
     assert not any(attempt["claimed"] for attempt in whole["attempts"])
+    usage: defaultdict[tuple[Any, ...], set[tuple[int, int]]] = defaultdict(set)
+    for one in whole["attempts"]:
+        counted = (one["usage"]["prompt"], one["usage"]["completion"])
+        usage[one["case"], one["tier"], one["repeat"], one["control"]].add(counted)
+    assert {len(counted) for counted in usage.values()} == {1}
     assert all(attempt["model"]["fingerprint"] for attempt in whole["attempts"])
     assert whole["run"]["memory_budget"] is None
     assert "quick 7/7 · full 7/7" in result.stderr

@@ -18,13 +18,14 @@ import typer
 
 from core.golden.lint import lint_folder
 from core.keys import add_key
+from tests import ROOT
 from tests.conftest import Api
 from tests.server.conftest import Staged, stage
-from tests.tui.cli.test_golden import ROOT, clean_env, command, golden, process
+from tests.tui.cli.test_golden import command, process
 from tui.cli.golden_shadow import _no_room
 from tui.cli.golden_traffic import Traffic, span_s
 
-__all__ = ["clean_env", "golden", "stage"]
+__all__ = ["stage"]
 
 CAPITALS = ("France", "Italy", "Spain")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.tui.cli.processes import ASSAY, on_a_terminal
 from tests.tui.scripted import red_square
 from tui.cli.models import fitting
@@ -260,7 +261,7 @@ def test_a_signal_while_the_program_is_read_ends_it_without_a_word(
 
 STUCK = """
 import sys, threading
-import core.engine
+import core.engine_life
 import core.mlx.loads
 
 def stuck(*arguments):
@@ -269,7 +270,7 @@ def stuck(*arguments):
     yield 1.0
 
 core.mlx.loads.load_steps = stuck
-core.engine.CLOSE_WITHIN_S = 0.1
+core.engine_life.CLOSE_WITHIN_S = 0.1
 from tui.cli.main import main
 main()
 """
@@ -415,3 +416,19 @@ def test_a_small_file_that_is_none_is_one_sentence(
     assert len(run.stderr.splitlines()) == 1
     assert str(file) in run.stderr
     assert told in run.stderr or (which == "settings" and told == "it holds no key")
+
+
+def test_the_program_does_not_end_as_python_does_while_a_thread_is_at_work() -> None:
+    """Python would break it off in the middle of what it is at, which aborts the process where that is C++ or Rust."""
+    code = (
+        "import atexit, threading; from tui.cli.common import end_at_once_if_busy\n"
+        "atexit.register(print, 'the usual end')\n"
+        "print('said', end='')\n"
+        "threading.Thread(target=threading.Event().wait, daemon={busy}).start() if {busy} else None\n"
+        "end_at_once_if_busy(3)\n"
+    )
+    for busy, told, status in ((True, "said", 3), (False, "saidthe usual end\n", 0)):
+        ran = subprocess.run(
+            [sys.executable, "-c", code.format(busy=busy)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert (ran.stdout, ran.returncode) == (told, status), ran.stderr

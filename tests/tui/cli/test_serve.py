@@ -69,7 +69,7 @@ def test_every_request_is_told_when_the_server_ends(tmp_path: Path, held: bool) 
             asking = {case: pool.submit(ask, case) for case in cases}
             wait_for(lambda: server.fault("stats")["live"] == len(cases))
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(30) == 0
+            assert server.process.wait(30) == 0, server.stderr[-3000:]
             for (path, _, stream), answer in asking.items():
                 error = error_of(path, answer.result(10), stream)
                 assert error["message"]

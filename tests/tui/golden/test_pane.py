@@ -17,7 +17,7 @@ from tests.tui.conftest import QUICK, screen_text, until
 from tests.tui.scripted import ScriptedEngine, answer, golden_answers, model_ids
 from tui.app import AssayApp
 from tui.golden.board import Cell, Progress
-from tui.golden.pane import verdict_content
+from tui.golden.cells import verdict_content
 from tui.golden.record import runs_folder
 
 
@@ -75,7 +75,7 @@ async def test_a_run_can_be_stopped_before_it_has_begun(
     workbench: AssayApp, scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = threading.Event()
-    monkeypatch.setattr("tui.golden.pane.make_plan", lambda *arguments: held.wait(30))
+    monkeypatch.setattr("tui.golden.running.make_plan", lambda *arguments: held.wait(30))
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench, scripted)
         await pilot.press("R")
@@ -177,7 +177,7 @@ async def test_a_run_that_breaks_off_is_a_notice_and_the_app_lives(
 ) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench, scripted)
-        monkeypatch.setattr("tui.golden.pane.GoldenRun.run", lambda run: 1 / 0)
+        monkeypatch.setattr("tui.golden.running.GoldenRun.run", lambda run: 1 / 0)
         await pilot.press("r")
         await until(pilot, lambda: any("ZeroDivisionError" in notice.message for notice in workbench._notifications))
         assert not workbench.golden.busy

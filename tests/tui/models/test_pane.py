@@ -171,6 +171,22 @@ async def test_p_pins_and_lets_go_and_u_unloads(workbench: AssayApp, scripted: S
         await until(pilot, lambda: workbench.state.loaded(QUICK) is None)
 
 
+async def test_the_key_that_unloads_is_shown_on_models_in_memory_alone(workbench: AssayApp) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench)
+        workbench.models.table.select(QUICK)
+        await until(pilot, lambda: "p Pin" in screen_text(workbench))
+        assert "u Unload" not in screen_text(workbench)
+        await pilot.press("q")
+        await until(pilot, lambda: "u Unload" in screen_text(workbench))
+        workbench.models.table.select("pocket/qwen3")
+        await until(pilot, lambda: "u Unload" not in screen_text(workbench))
+        workbench.models.table.select(QUICK)
+        await until(pilot, lambda: "u Unload" in screen_text(workbench))
+        await pilot.press("u")
+        await until(pilot, lambda: "u Unload" not in screen_text(workbench))
+
+
 async def test_enter_begins_a_chat_with_the_row(workbench: AssayApp) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from core.golden.baselines.standing import (
 from core.golden.compare.change import Change
 from core.golden.compare.comparison import compare
 from core.golden.compare.sides import Side
+from core.golden.expressions import parse_expression
+from core.golden.graded.leaves import answer_mark
 from core.golden.outcome import ExitCode, outcome
 from core.golden.parity import Parity
 from core.golden.reading import load_suite
@@ -166,3 +169,19 @@ def test_an_answer_is_judged_by_what_is_expected_now(suite: Suite) -> None:
     (suite.path / "colour.toml").write_text('expect = "green"')
     (found,) = standing(load_suite(suite.path), one)
     assert found.holds
+
+
+def test_an_accepted_answer_that_nobody_graded_is_not_judged(suite: Suite) -> None:
+    judge = {"judge": {"model": "m", "rubric": "r"}}
+    case = next(case for case in suite.cases if case.id == "shape")
+    graded = replace(suite, cases=(replace(case, expect={"full": parse_expression(judge)}),))  # type: ignore[dict-item]
+
+    def told(text: str) -> Attempt:
+        said_of_it = {"expr": judge, "answer": answer_mark(text, ()), "held": True, "why": ""}
+        return said(graded, "shape", text, graded=(said_of_it,))
+
+    accept_all(graded, told("A square."))
+    found = standing(graded, told("A circle."))
+    assert [(one.change, dict(one.before)) for one in found] == [(Change.CHANGED, {})]
+    assert accepted_side(graded, read_accepted(suite.path)[0], [told("A circle.")]).attempts == ()
+    assert [one.change for one in standing(graded, told("A square."))] == [Change.SAME]

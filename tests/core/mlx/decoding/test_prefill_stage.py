@@ -14,6 +14,7 @@ from core.mlx.decoding.batch import Batch
 from core.mlx.decoding.prefill_stage import PrefillStage
 from core.mlx.decoding.prefill_task import OLDEST_EVERY, PrefillTask, next_alone, next_group
 from core.mlx.decoding.prefix_reuse import PrefixReuse
+from core.mlx.decoding.scorer import Scorer
 from core.mlx.decoding.text_prefill import TextPrefill
 from core.mlx.kv.store import KvStore
 from core.mlx.models.loading import LoadedWeights
@@ -29,7 +30,8 @@ def stage(weights: LoadedWeights, store: KvStore) -> PrefillStage:
     stream, budget = mx.default_stream(mx.default_device()), TokenBudget(CHUNK, CHUNK, 4 * CHUNK, 0.0)
     batch = Batch(weights.model, weights, reuse, budget, stream, rows=4, joint_rows=4, chunk=4 * CHUNK)
     failure = lambda error: GenerationFailed(repr(error))  # noqa: E731
-    return PrefillStage(weights, weights.model, batch, reuse, store.images, budget, stream, 4, failure)
+    scorer = Scorer(weights.model, weights, reuse, budget, stream, rows=4, joint_rows=4)
+    return PrefillStage(weights, weights.model, batch, scorer, reuse, store.images, budget, stream, 4, failure)
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import replace
+from weakref import ref
 
 import mlx.core as mx
 import pytest
@@ -99,3 +101,19 @@ def test_a_row_that_ends_before_its_first_token_has_no_rates(row: Row) -> None:
     (last,) = row.generation.drain()
     assert isinstance(last, Finished)
     assert (last.timing.decode_tps, last.timing.ttft_s) == (0.0, 0.0)
+
+
+def test_a_row_goes_with_all_it_holds_and_not_when_the_collector_comes(weights: LoadedWeights) -> None:
+    class Heavy:
+        def __call__(self, context: mx.array, logits: mx.array) -> mx.array:
+            return logits
+
+    heavy, row = Heavy(), make(weights)
+    row.processors = [row.guarded(heavy, lambda error: GenerationFailed(f"failed: {error}"))]
+    gone = ref(heavy)
+    gc.disable()
+    try:
+        del heavy, row
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -83,7 +83,7 @@ def ask(engine: Engine, model: str, talk: Talk) -> GenerationResult:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(told=related_talks())
 def test_what_is_reused_gives_the_logprobs_of_a_fresh_prefill(
     engines: tuple[Engine, Engine], model: str, told: list[Talk]

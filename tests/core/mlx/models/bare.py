@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 SOME = """this call like city name tool weather have answer capital know that function help model small result very word
@@ -32,7 +34,21 @@ class Bare:
         )
         return [(response.token, float(response.logprobs[response.token])) for response in found]
 
-    @property
+    def continued(self, prompt: str, answer: Sequence[int]) -> list[tuple[int, float]]:
+        """What it would say at each token of `answer` to the prompt, as `answer` does: all of it read at once, which
+        takes a tenth of the time."""
+        import mlx.core as mx
+        import mlx.nn as nn
+        from mlx_lm.models.cache import make_prompt_cache
+
+        tokens = [*self.tokenizer.encode(prompt), *answer[:-1]]
+        logits = self.model(mx.array([tokens]), cache=make_prompt_cache(self.model))[0, -len(answer) :]
+        logits[:, mx.array(list(self.bias))] += mx.array(list(self.bias.values()))
+        best = mx.argmax(logits, axis=-1)
+        known = mx.take_along_axis(nn.log_softmax(logits, axis=-1), best[:, None], axis=-1)[:, 0]
+        return list(zip(best.tolist(), known.tolist(), strict=True))
+
+    @cached_property
     def bias(self) -> dict[int, float]:
         """Answers in words that are tokens, so that the next prompt repeats an answer token by token."""
         ids = self.tokenizer.encode(" " + " ".join(WORDS))

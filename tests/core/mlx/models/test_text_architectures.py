@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.calls.events import GenerationResult, TextDelta
 from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.calls.scoring import Conditions, Score, ScoreRequest
 from core.catalog import Catalog, ModelKind
 from core.engine import Engine
 from core.settings import Settings
@@ -63,6 +66,12 @@ def agree(result: GenerationResult, expected: Sequence[tuple[int, float]], label
         assert got == pytest.approx(wanted, abs=TOLERANCE), label
 
 
+def goes_on(result: GenerationResult, bare: Bare, prompt: str, tokens: int, label: str) -> None:
+    """The answer is what the library says token by token, when it reads all of it at once."""
+    assert len(result.logprobs) == tokens, label
+    agree(result, bare.continued(prompt, [entry.token_id for entry in result.logprobs]), label)
+
+
 def cached(result: GenerationResult) -> int:
     assert result.finished is not None
     return result.finished.usage.cached_tokens
@@ -89,29 +98,40 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
 
     bare = Bare(*load(str(folder / "models" / name))[:2])
 
-    def ask(prompt: str, tokens: int = 8) -> Generation:
+    def ask(prompt: str, tokens: int = 5) -> Generation:
         sampling = Sampling(temperature=0.0, max_tokens=tokens, logprobs=0, logit_bias=bare.bias)
         return engine.generate(GenerationRequest(name, prompt=prompt, sampling=sampling))
 
     # Alone, then on from there: the whole of it is reused.
     opening = words(70, 1)
-    alone = ask(opening, 24)
-    expected = bare.answer(opening, 24)
+    alone = ask(opening, 16)
+    expected = bare.answer(opening, 16)
     agree(first := alone.result(), expected, "alone")
     later = f"{opening} {first.text.strip()}{words(9, 2)}"
     onward = ask(later).result()
-    assert cached(onward) >= 70 + 23
-    agree(onward, bare.answer(later, 8), "follow-up")
+    assert cached(onward) >= 70 + 15
+    goes_on(onward, bare, later, 5, "follow-up")
+
+    # The same answer given, and scored: at once as token by token, beside itself, and beside longer and shorter ones.
+    ids, asked = tuple(token for token, _ in expected), GenerationRequest(name, prompt=opening)
+
+    def scored(count: int = 24, **conditions: Any) -> Future[Score]:
+        return engine.score(ScoreRequest(asked, ids[:count], conditions=Conditions(**conditions)))
+
+    wanted = [token.logprob for token in scored(rows=1, kept=False, pace=1).result().tokens]
+    given = [(24, scored(rows=1)), (24, scored(rows=3)), *((count, scored(count)) for count in (24, 5, 17))]
+    for count, future in given:
+        told = [token.logprob for token in future.result().tokens]
+        assert told == pytest.approx(wanted[:count], abs=TOLERANCE), "scored"
 
     # Five that share a batch, if the model can: three join while two are decoded.
     prompts = [words(count, 10 + count) for count in (5, 100, 33, 1, 64)]
-    early = [ask(prompt, 10) for prompt in prompts[:2]]
+    early = [ask(prompt, 8) for prompt in prompts[:2]]
     read = until_text(early[0])
-    late = [ask(prompt, 10) for prompt in prompts[2:]]
-    answers = [bare.answer(prompt, 10) for prompt in prompts]
+    late = [ask(prompt, 8) for prompt in prompts[2:]]
     results = [rest(early[0], read), *[generation.result() for generation in (*early[1:], *late)]]
-    for prompt, result, answer in zip(prompts, results, answers, strict=True):
-        agree(result, answer, f"one of five, {len(prompt.split())} tokens")
+    for prompt, result in zip(prompts, results, strict=True):
+        goes_on(result, bare, prompt, 8, f"one of five, {len(prompt.split())} tokens")
     together = max(result.finished.timing.batch_size for result in results if result.finished)
     assert together == 1 if name in ONE_BY_ONE else together > 1
 
@@ -121,13 +141,13 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
     until_text(dropped)
     dropped.cancel()
     again = ask(prompt)
-    agree(again.result(), bare.answer(prompt, 8), "retry")
+    goes_on(again.result(), bare, prompt, 5, "retry")
 
     # Two at once whose prompts begin alike.
     pair = [words(80, 4) + words(count, 5 + count) for count in (7, 12)]
     handles = [ask(prompt) for prompt in pair]
-    for handle, answer in zip(handles, [bare.answer(prompt, 8) for prompt in pair], strict=True):
-        agree(handle.result(), answer, "shared prefix")
+    for handle, prompt in zip(handles, pair, strict=True):
+        goes_on(handle.result(), bare, prompt, 5, "shared prefix")
 
     # A conversation, whose second turn departs before the answer's first token.
     sampling = Sampling(temperature=0.0, max_tokens=6, logprobs=0, logit_bias=bare.bias)
@@ -135,7 +155,7 @@ def test_an_architecture_answers_as_mlx_lm_does(name: str, engine: Engine, folde
     for count in (1, 3):
         messages = [Message.text((Role.USER, Role.ASSISTANT)[i % 2], text) for i, text in enumerate(turns[:count])]
         result = engine.generate(GenerationRequest(name, tuple(messages), sampling=sampling)).result()
-        agree(result, bare.answer(bare.chat(*turns[:count]), 6), f"turn of {count} messages")
+        goes_on(result, bare, bare.chat(*turns[:count]), 6, f"turn of {count} messages")
     assert cached(result) >= 60
 
 
@@ -160,7 +180,7 @@ def test_a_system_prompt_is_prefilled_once_for_all_conversations(
     asked = [ask(question) for question in (*questions, questions[0])]  # the last two find others at it
     results = [generation.result() for generation in asked]
     for question, result in zip((*questions, questions[0]), results, strict=True):
-        agree(result, bare.answer(bare.chat(question, system=system), 6), question)
+        goes_on(result, bare, bare.chat(question, system=system), 6, question)
     assert cached(results[0]) == 0
     assert all(cached(result) >= 90 for result in results[1:])
     assert cached(results[-1]) >= 200

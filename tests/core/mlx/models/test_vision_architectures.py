@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -12,6 +13,7 @@ import pytest
 
 from core.calls.events import GenerationResult
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
+from core.calls.scoring import Conditions, ScoreRequest
 from core.calls.witness import tokens_sha256
 from core.catalog import ModelKind
 from core.engine import Engine
@@ -21,7 +23,7 @@ from core.settings import Settings
 from tests import pictures
 from tests.tiny.visions import SHAPES, make_vision_model, thin_towers
 
-TOKENS = 24
+TOKENS = 8
 CLOSE = 5e-3
 """Natural-log probability by which two ways to one answer may differ: sums in another order, some of them deep."""
 
@@ -132,22 +134,33 @@ class Pair:
             place += 1
 
 
-@pytest.fixture(scope="module", params=list(SHAPES))
-def pair(
-    request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Pair]:
-    from mlx_vlm import load
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models lie here."""
+    return tmp_path_factory.mktemp("models") / "tiny"
 
-    folder = tmp_path_factory.mktemp("models") / "tiny"
+
+@pytest.fixture(scope="module")
+def engine(settings: Settings, folder: Path) -> Iterator[Engine]:
     changed = {"model_folders": [folder.parent], "prefill_chunk": 16}
     with thin_towers(), Engine(settings.model_copy(update=changed)) as engine:
         engine.ready().result()
-        model, processor = load(str(make_vision_model(request.param, folder)))
-        if request.param == "llava":  # mlx-vlm asks transformers' image processor for something that it refuses
-            processor = Unpadded(processor)
-        if request.param == "gemma3n":
-            scale_text(model)
-        yield Pair(request.param, engine, Bare(model, processor))
+        yield engine
+
+
+@pytest.fixture(scope="module", params=list(SHAPES))
+def pair(request: pytest.FixtureRequest, engine: Engine, folder: Path) -> Iterator[Pair]:
+    from mlx_vlm import load
+
+    model, processor = load(str(make_vision_model(request.param, folder)))
+    engine.catalog.refresh()
+    if request.param == "llava":  # mlx-vlm asks transformers' image processor for something that it refuses
+        processor = Unpadded(processor)
+    if request.param == "gemma3n":
+        scale_text(model)
+    pair = Pair(request.param, engine, Bare(model, processor))
+    yield pair
+    engine.unload(pair.id).result()
 
 
 def scale_text(model: Any) -> None:
@@ -188,6 +201,16 @@ def test_alone_without_an_image(pair: Pair) -> None:
     if pair.name in NOTHING_TO_SEE:
         pytest.skip("mlx-vlm is no measure here")
     pair.compare(NONE, pair.ask(NONE)[0])
+
+
+@pytest.mark.parametrize("conditions", [Conditions(), Conditions(rows=3)], ids=["alone", "three rows"])
+def test_an_answer_that_is_given_is_scored_as_the_library_writes_it(pair: Pair, conditions: Conditions) -> None:
+    wanted = pair.bare.answer(ONE)
+    answer = tuple(token for token, _ in wanted)
+    request = GenerationRequest(pair.id, ONE)
+    score = pair.engine.score(ScoreRequest(request, answer, top=1, conditions=conditions)).result(120)
+    for scored, (token, logprobs) in zip(score.tokens, wanted, strict=True):
+        assert math.isclose(scored.logprob, logprobs[token].item(), abs_tol=CLOSE), (pair.name, scored)
 
 
 def test_four_at_once(pair: Pair) -> None:

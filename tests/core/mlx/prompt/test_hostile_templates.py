@@ -160,7 +160,10 @@ def longest_gap(engine: Engine, meanwhile: Callable[[], None]) -> float:
 
 
 @pytest.mark.parametrize("name", ["endless", "folded", "large"])
-def test_its_requests_end_and_other_models_go_on(engine: Engine, name: str) -> None:
+def test_its_requests_end_and_other_models_go_on(engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name != "endless":
+        monkeypatch.setattr(templates, "SECONDS", 0.3)
+
     def ask() -> None:
         with pytest.raises(InvalidRequest, match="was stopped: it"):
             engine.generate(request(f"bad/{name}")).result()
@@ -201,7 +204,9 @@ def test_an_engine_closes_meanwhile_and_leaves_no_process(settings: Settings, tm
     shutil.copytree(MODELS_DIR / "qwen3", tmp_path / "bad" / "endless")
     (tmp_path / "bad" / "endless" / "chat_template.jinja").write_text(LOOPS)
     with Engine(settings.model_copy(update={"model_folders": [tmp_path]})) as engine:
-        engine.load("bad/endless").result(60)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(templates, "SECONDS", 0.2)  # a load tries it out
+            engine.load("bad/endless").result(60)
         answer = engine.generate(request("bad/endless"))
         began = time.monotonic()
     assert time.monotonic() - began < 1.5

@@ -91,7 +91,11 @@ def test_bytes_that_would_call_something_are_not_read(value: Any) -> None:
 
 
 def test_names_that_lead_out_of_the_core_are_not_followed() -> None:
-    for module, name in (("core.launch", "os.system"), ("core.launch", "launched_rank"), ("core.engine", "threading")):
+    for module, name in (
+        ("core.launch", "os.system"),
+        ("core.launch", "launched_rank"),
+        ("core.engine_life", "threading"),
+    ):
         with pytest.raises(pickle.UnpicklingError):
             read_value(f"c{module}\n{name}\n.".encode())
 

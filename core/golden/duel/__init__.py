@@ -1,0 +1,1 @@
+"""Two answers to one case, judged by a person who is not told whose they are."""

@@ -1,0 +1,62 @@
+"""Earlier runs in the pane: found, compared by keyboard, and their answers shown again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from core.tiers import Tier
+from tests.tui.conftest import screen_text, until
+from tests.tui.golden.own_suite import opened, run_all, write_suite
+from tests.tui.scripted import ScriptedEngine
+from tui.app import AssayApp
+from tui.golden.comparison_screen import ComparisonScreen
+from tui.golden.earlier import ACCEPTED
+from tui.golden.runs_screen import RunsScreen
+
+
+async def runs(pilot: Pilot[None], app: AssayApp, count: int) -> RunsScreen:
+    await pilot.press("h")
+    await until(pilot, lambda: isinstance(app.screen, RunsScreen) and len(app.screen.table.keys) == count, "the runs")
+    assert isinstance(app.screen, RunsScreen)
+    return app.screen
+
+
+async def test_runs_are_compared_and_opened_by_keyboard(
+    workbench: AssayApp, scripted: ScriptedEngine, tmp_path: Path
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        sayings = await opened(pilot, workbench, scripted, write_suite(tmp_path / "mine"))
+        await runs(pilot, workbench, 0)
+        await until(pilot, lambda: "No run of this suite is kept yet" in screen_text(workbench))
+        await pilot.press("escape")
+        await run_all(pilot, workbench)
+        first = workbench.golden.last_run
+        sayings.said["capital"] = "It is Rome."
+        await run_all(pilot, workbench)
+
+        screen = await runs(pilot, workbench, 3)
+        assert screen.table.keys[-1] == ACCEPTED
+        assert "1/2" in screen_text(workbench)
+        assert "2/2" in screen_text(workbench)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(workbench.screen, ComparisonScreen))
+        await until(pilot, lambda: "It is [-Paris-]{+Rome+}." in screen_text(workbench), "both answers")
+        shown = screen_text(workbench)
+        assert shown.index("✗ regressed  capital (quick)") < shown.index("✗ regressed  capital (full)")
+        assert "shape" not in shown, "what is the same is not listed"
+        assert "quick: 2 of 2 held, now 1; 1 held less often" in shown
+        balances = str(workbench.screen.query_one("#comparison-balances", Static).content)
+        assert "McNemar exact p = 1: may be luck" in balances
+        assert "1 of 1    0 of 1" in shown
+        await pilot.press("s")
+        await until(pilot, lambda: "= same       shape (quick)" in screen_text(workbench))
+
+        await pilot.press("escape", "end", "b", "home", "enter")
+        await until(pilot, lambda: "accepted →" in screen_text(workbench), "the accepted answers as the base")
+        await pilot.press("escape", "down", "o")
+        await until(pilot, lambda: len(workbench.screen_stack) == 1)
+        await until(pilot, lambda: workbench.golden._board.cells["capital", Tier.FULL].held)
+        assert workbench.golden.last_run == first

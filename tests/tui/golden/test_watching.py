@@ -1,0 +1,63 @@
+"""A suite that changes on disk is read again; what the linter says stands where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.golden.suite import Case, Problem
+from core.tiers import Tier
+from tests.tui.conftest import screen_text, until
+from tests.tui.golden.own_suite import opened, run_all, write_suite
+from tests.tui.golden.test_pane import notices
+from tests.tui.scripted import ScriptedEngine
+from tui.app import AssayApp
+from tui.golden.watched import by_case, stamps
+
+
+def test_a_message_belongs_to_the_case_before_its_line(tmp_path: Path) -> None:
+    cases = [Case(f"a#{name}", tmp_path / "a.toml", line, "?") for name, line in (("x", 3), ("y", 9))]
+    problems = [Problem("one", tmp_path / "a.toml", at) for at in (1, 4, 12)] + [
+        Problem("two", tmp_path / "golden.toml")
+    ]
+    found = by_case(cases, problems)
+    assert {case: [one.line for one in of] for case, of in found.items()} == {"a#x": [1, 4], "a#y": [12], "": [None]}
+
+
+def test_accepted_answers_are_no_change(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "mine")
+    before = stamps(folder)
+    (folder / "accepted").mkdir()
+    (folder / "accepted" / "capital@x.txt").write_text("x")
+    assert stamps(folder) == before
+    (folder / "capital.txt").write_text("What is the capital of Spain?")
+    assert stamps(folder) != before
+
+
+async def test_a_suite_is_read_again_when_it_changes(
+    workbench: AssayApp, scripted: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.golden.watching.LOOK_S", 0.05)
+    folder = write_suite(tmp_path / "mine")
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted, folder)
+        golden = workbench.golden
+        await run_all(pilot, workbench)
+        (folder / "shape.txt").write_text("Which shape do you see in the image?")
+        (folder / "word.txt").write_text("Say red.")
+        (folder / "word.toml").write_text('expect = "red"\n')
+        await until(pilot, lambda: golden.table.keys == ["capital", "shape", "word"], "the new case")
+        assert golden._board.cells["capital", Tier.QUICK].held, "what has not changed keeps its answer"
+        assert golden._board.cells["shape", Tier.QUICK].attempt is None
+        await until(pilot, lambda: "lint has messages on" in screen_text(workbench))
+        golden.table.select("word")
+        await until(pilot, lambda: "lint    " in screen_text(workbench), "beside the prompt")
+
+        (folder / "word.toml").write_text("expekt = 1\n")
+        await until(pilot, lambda: "Not read anew" in screen_text(workbench))
+        await pilot.press("R")
+        await until(pilot, lambda: "expekt" in notices(workbench))
+        assert not golden.busy
+        (folder / "word.toml").unlink()
+        await until(pilot, lambda: "Not read anew" not in screen_text(workbench))
