@@ -266,17 +266,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "golden.why", "d", "why", "Why ≠", "Where the answers of both tiers part, and how likely they are", True
         ),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
-        Action("golden.duel", "b", "duel", "Judge", "Judge answers, not told whose", True),
+        Action("golden.duel", "b", "duel", "Judge", "Judge two models' answers, whose they are hidden", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
-    ),
-    "duel": (
-        Action("duel.first", "1", "vote('left')", "First", "The first answer is better", True),
-        Action("duel.second", "2", "vote('right')", "Second", "The second answer is better", True),
-        Action("duel.tie", "0", "vote('tie')", "Tie", "Neither is better", True),
-        Action("duel.skip", "s", "skip", "Skip", "Judge it after the others", True),
-        Action("duel.undo", "u", "undo", "Undo", "Take the last vote back", True),
-        Action("duel.picture", "v", "view", "View", "Show the images in full size", True),
-        Action("duel.close", "escape,q", "close", "Close", "Close it; votes are kept", True),
     ),
     "review": (
         Action("review.accept", "a", "accept", "Accept", "Accept the answer: it is written into the suite", True),
@@ -307,6 +298,15 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "explanation": (
         Action("explanation.close", "escape,q,enter", "close", "Close", "Close; no model is asked on", True),
+    ),
+    "duel": (
+        Action("duel.first", "1", "vote('left')", "First", "The first answer is better", True),
+        Action("duel.second", "2", "vote('right')", "Second", "The second answer is better", True),
+        Action("duel.tie", "0", "vote('tie')", "Tie", "Neither is better", True),
+        Action("duel.skip", "s", "skip", "Skip", "Judge it after the others", True),
+        Action("duel.undo", "u", "undo", "Undo", "Take the last vote back", True),
+        Action("duel.picture", "v", "view", "View", "Show the images in full size", True),
+        Action("duel.close", "escape,q", "close", "Close", "Close it; votes are kept", True),
     ),
     "wire": (
         Action("wire.open", "enter", "open", "Open", "The row's request as a conversation", True, display="⏎"),
@@ -371,12 +371,12 @@ PLACES = {
     "settings": "Chat settings",
     "saved": "Saved chats",
     "golden": "Golden prompts",
-    "duel": "Two answers to judge",
     "review": "Golden prompts, reviewing",
     "runs": "Earlier runs of a suite",
     "comparison": "Two runs compared",
     "matrix": "Prompts by tiers or models",
     "explanation": "Why two answers differ",
+    "duel": "Two answers to judge",
     "wire": "Wire",
     "text": "In text fields",
     "completing": "Chat, while a path is completed",

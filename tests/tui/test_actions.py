@@ -76,12 +76,12 @@ OPENED: dict[str, type] = {
     "api": ApiPanel,
     "exchange": ExchangeScreen,
     "beside": BesideScreen,
-    "duel": DuelScreen,
     "review": ReviewScreen,
     "runs": RunsScreen,
     "comparison": ComparisonScreen,
     "matrix": MatrixScreen,
     "explanation": ExplainScreen,
+    "duel": DuelScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
 }

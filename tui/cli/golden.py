@@ -14,6 +14,7 @@ from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_duel import duel_run, print_results
 from tui.cli.golden_explain import explain_case
 from tui.cli.golden_record import record
+from tui.cli.golden_report import export_inspect, import_suite, write_reports
 from tui.cli.golden_review import accept_answers, list_accepted, review_answers
 from tui.cli.golden_run import run_suite
 from tui.cli.golden_runs import list_runs
@@ -282,6 +283,38 @@ def runs(
     with sentences():
         check_writable(json_file)
         raise typer.Exit(list_runs(suite, case or [], limit, json_file, rebuild=rebuild))
+
+
+@app.command()
+def report(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="By its ending: .html, .md, .csv, or .xml for JUnit.")
+    ],
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="The name of a kept run.")] = "last",
+) -> None:
+    """Write a kept run as one HTML page, Markdown, CSV or JUnit XML, beside the answers that its suite keeps."""
+    with sentences():
+        raise typer.Exit(write_reports(run, files))
+
+
+@app.command("export-inspect")
+def export_inspect_logs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the logs go; made where it is not there.")],
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="The name of a kept run.")] = "last",
+) -> None:
+    """Write a kept run as eval logs of Inspect, one for each tier and model: inspect view --log-dir FOLDER."""
+    with sentences():
+        raise typer.Exit(export_inspect(run, folder))
+
+
+@app.command("import")
+def import_cases(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="promptfoo's .yaml, or samples of Inspect as .jsonl.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The suite to be made.")],
+) -> None:
+    """Make a suite of a promptfoo project or of Inspect's samples; what has no counterpart here is named."""
+    with sentences():
+        raise typer.Exit(import_suite(source, folder))
 
 
 @app.command()

@@ -143,8 +143,8 @@ def rejected(folder: RunFolder) -> frozenset[str]:
     """Marks of the answers of a run that were rejected, for `pending`. Raises NoSuchRun where they cannot be read."""
     found: set[str] = set()
     for line in folder.notes(REVIEWS):
-        answer = {str(line.get("answer"))}
-        found = found - answer if line.get("choice") == TAKE_BACK else found | answer
+        told = {str(line.get("answer"))}
+        found = found - told if line.get("choice") == TAKE_BACK else found | told
     return frozenset(found)
 
 

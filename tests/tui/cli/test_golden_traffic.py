@@ -18,9 +18,10 @@ import typer
 
 from core.golden.lint import lint_folder
 from core.keys import add_key
+from tests import ROOT
 from tests.conftest import Api
 from tests.server.conftest import Staged, stage
-from tests.tui.cli.test_golden import ROOT, command, process
+from tests.tui.cli.test_golden import command, process
 from tui.cli.golden_shadow import _no_room
 from tui.cli.golden_traffic import Traffic, span_s
 

@@ -1,0 +1,162 @@
+"""A kept run as eval logs of Inspect (version 2, JSON), a log for each tier and model, without its package."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from core.errors import InvalidImage
+from core.golden.compare.change import HELD
+from core.golden.expressions import describe
+from core.golden.reports.report import CaseReport, Entry, Report
+from core.golden.results import Attempt, Status
+from core.golden.suite import SuiteImage
+from core.media.images import read_image
+from core.tiers import Tier
+
+SCORER = "golden"
+STOPS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls", "content_filter": "content_filter"}
+"""Inspect's names of why an answer ended; "unknown" for any other reason."""
+
+
+def inspect_logs(report: Report) -> dict[str, str]:
+    """The logs by file name, each a JSON document. What was skipped is in none; a control is a sample of its own and no
+    part of the accuracy."""
+    places = dict.fromkeys((entry.tier, entry.model) for entry in report.entries if entry.model)
+    logs = ((tier, model, _log(report, tier, model)) for tier, model in places)
+    begun = _plain(_iso(report.started).replace(":", "-"))  # by which Inspect knows its logs
+    return {
+        f"{begun}_{_plain(report.suite)}-{_plain(tier)}_{_plain(model)}.json": _text(log)
+        for tier, model, log in logs
+        if log["samples"]
+    }
+
+
+def _iso(time: str) -> str:
+    """ISO 8601 with a colon in the offset."""
+    return re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", time)
+
+
+def _text(log: Mapping[str, Any]) -> str:
+    """The log as JSON; half a character, which a model can write and Inspect cannot read, becomes a question mark."""
+    return json.dumps(log, indent=2, ensure_ascii=False).encode(errors="replace").decode() + "\n"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-.") or "run"
+
+
+def _log(report: Report, tier: str, model: str) -> dict[str, Any]:
+    samples = [
+        sample
+        for case in report.cases
+        for entry in case.entries
+        if (entry.tier, entry.model) == (tier, model)
+        for sample in _samples(case, entry)
+    ]
+    told = [one for one in samples if "scores" in one and not one["metadata"]["control"]]
+    scored = [one["scores"][SCORER]["value"] == "C" for one in told]
+    accuracy: dict[str, Any] = {"name": "accuracy", "value": sum(scored) / len(scored) if scored else 0.0, "params": {}}
+    score = {"name": SCORER, "scorer": SCORER, "params": {}, "metrics": {"accuracy": accuracy}}
+    created = _iso(report.started)
+    ids = list(dict.fromkeys(sample["id"] for sample in samples))
+    return {
+        "version": 2,
+        "status": "success",
+        "eval": {
+            "run_id": report.run,
+            "created": created,
+            "task": f"{report.suite}-{tier}",
+            "task_id": f"{report.run}-{tier}-{_plain(model)}",
+            "dataset": {"name": report.suite, "samples": len(ids), "sample_ids": ids, "shuffled": False},
+            "model": model,
+            "config": {"epochs": max((sample["epoch"] for sample in samples), default=1)},
+            "packages": {name: str(version) for name, version in report.versions.items() if version},
+            "metadata": {"tier": tier},
+        },
+        "plan": {"name": "plan", "steps": [], "config": {}},
+        "results": {
+            "total_samples": len(samples),
+            "completed_samples": sum("scores" in one for one in samples),
+            "scores": [score],
+        },
+        "stats": {"started_at": created, "completed_at": created, "model_usage": {}},
+        "samples": samples,
+    }
+
+
+def _samples(case: CaseReport, entry: Entry) -> Iterator[dict[str, Any]]:
+    first = entry.attempts[0].route
+    for one in entry.attempts:
+        if one.status is Status.SKIPPED:
+            continue
+        more = [f"control: {one.control}"] if one.control else []
+        more += [one.route] if one.route != first else []
+        yield _sample(case, entry, one, f"{one.case} [{', '.join(more)}]" if more else one.case)
+
+
+def _sample(case: CaseReport, entry: Entry, one: Attempt, name: str) -> dict[str, Any]:
+    sent = _messages(case, one)
+    target = describe(case.case.expected(Tier(entry.tier))) if case.case else ""
+    told = {"verdict": one.verdict.value, "route": one.route, "control": one.control, "seed": one.sent.get("seed")}
+    sample: dict[str, Any] = {"id": name, "epoch": one.repeat + 1, "input": sent, "target": target, "metadata": told}
+    if one.status is Status.ERROR:
+        return sample | {
+            "messages": sent,
+            "output": {"model": entry.model, "choices": []},
+            "error": {"message": one.why, "traceback": "", "traceback_ansi": ""},
+        }
+    calls = [
+        {
+            "id": f"call_{number}",
+            "function": call["name"],
+            "arguments": call["arguments"] if isinstance(call["arguments"], dict) else {},
+            "type": "function",
+        }
+        for number, call in enumerate(one.tool_calls)
+    ]
+    content: list[dict[str, Any]] = [{"type": "reasoning", "reasoning": one.reasoning}] if one.reasoning else []
+    content.append({"type": "text", "text": one.answer})
+    message: dict[str, Any] = {"role": "assistant", "content": content, "source": "generate", "model": entry.model}
+    if calls:
+        message["tool_calls"] = calls
+    prompt, said = one.usage.get("prompt", 0), one.usage.get("completion", 0)
+    usage = {"input_tokens": prompt, "output_tokens": said, "total_tokens": prompt + said}
+    passed = one.verdict in HELD
+    return sample | {
+        "messages": [*sent, message],
+        "output": {
+            "model": entry.model,
+            "choices": [{"message": message, "stop_reason": STOPS.get(one.finish or "", "unknown")}],
+            "usage": usage,
+            "time": one.perf.get("total_s"),
+        },
+        "scores": {SCORER: {"value": "C" if passed else "I", "answer": one.said, "explanation": one.why or None}},
+        "model_usage": {entry.model: usage},
+    }
+
+
+def _messages(case: CaseReport, one: Attempt) -> list[dict[str, Any]]:
+    """What was asked first, as far as the suite still has it: the images of the case, or none, or those of a swap."""
+    if case.case is None:
+        return [{"role": "user", "content": "(the suite asks this otherwise now)"}]
+    control = one.control or ""
+    shown = {"blind": (), "swap": case.case.swap}.get(control, case.case.images)
+    images = [{"type": "image", "image": address} for image in shown if (address := _data_address(image))]
+    system = case.case.system if control != "no-system" else None
+    said = [{"role": "system", "content": system}] if system else []
+    return [*said, {"role": "user", "content": [*images, {"type": "text", "text": case.case.prompt}]}]
+
+
+def _data_address(image: SuiteImage) -> str:
+    """The picture as it was shown; "" where it is another one now."""
+    try:
+        data = read_image(image.path)
+    except (InvalidImage, OSError):
+        return ""
+    if data.sha256 != image.sha256:
+        return ""
+    return f"data:{data.media_type};base64,{base64.b64encode(data.data).decode()}"

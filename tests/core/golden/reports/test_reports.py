@@ -1,0 +1,115 @@
+"""Reports of a kept run, whatever models said in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from core.golden.baselines.files import Accepted, path_of, write_accepted
+from core.golden.reading import load_suite
+from core.golden.reports.junit import junit
+from core.golden.reports.page import page
+from core.golden.reports.report import Report, report_of
+from core.golden.reports.text import markdown, table
+from core.golden.reports.write import NoSuchReport, writer_for
+from core.golden.results import Attempt, Verdict
+from tests.core.golden.records import attempt
+from tests.tui.cli.golden_places import keep_run
+
+HOSTILE = '=1+1 </pre><script>alert(1)</script> ```` | "x" \x1b[31m\x00\ufffe\ud800 ]]> <img src=http://a.example/x>'
+
+WriteSuite = Callable[[Mapping[str, str]], Path]
+
+
+@pytest.fixture
+def report(write_suite: WriteSuite, tmp_path: Path) -> Report:
+    """Of a case with an image that fails with a hostile answer and changed, a known failure, a skip and a control."""
+    files = {
+        "cat.txt": "What is this?",
+        "cat.png": "text_sample.png",
+        "cat.toml": 'expect = "cat"\ncontrols.blind = true',
+    }
+    folder = write_suite({**files, "b.txt": "Say b.", "c.txt": "Say c."})
+    suite = load_suite(folder)
+    case = {one.id: one for one in suite.cases}["cat"]
+    key = ("cat", "m", 0)
+    write_accepted(suite, Accepted(path_of(folder, key), *key, case.ask_sha, "a black cat"))
+
+    def one(name: str, answer: str, verdict: Verdict, **changes: object) -> Attempt:
+        asked = {found.id: found.ask_sha for found in suite.cases}[name]
+        return attempt(answer, verdict, case=name, ask_sha=asked, key=f"{name}{changes}", **changes)
+
+    run = keep_run(
+        tmp_path / "data",
+        folder,
+        one("cat", HOSTILE, Verdict.FAIL, why="no cat <b>"),
+        one("cat", "a cat", Verdict.FAIL, control="blind", why="the check holds although no image was shown"),
+        one("b", "c", Verdict.XFAIL, why="cannot spell"),
+        one("c", "", Verdict.SKIP, why="no model"),
+    )
+    return report_of(run)
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_holds_everything_and_runs_nothing_of_an_answer(report: Report) -> None:
+    text = page(report)
+    text.encode()
+    tags = Tags()
+    tags.feed(text)
+    names = [name for name, _ in tags.found]
+    assert names.count("script") == 1
+    (image,) = [about for name, about in tags.found if name == "img"]
+    assert str(image["src"]).startswith("data:image/webp;base64,")
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<del>" in text
+    assert "<ins>" in text
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert "prefers-color-scheme: dark" in text
+    assert "\x1b" not in text
+
+
+def test_junit_tells_failures_known_failures_and_skips_apart(report: Report) -> None:
+    root = ElementTree.fromstring(junit(report).encode())
+    assert (root.get("tests"), root.get("failures"), root.get("skipped"), root.get("errors")) == ("4", "2", "2", "0")
+    cases = {one.get("name"): one for one in root.iter("testcase")}
+    assert cases.keys() == {"cat", "cat [blind]", "b", "c"}
+    known = cases["b"].find("skipped")
+    assert known is not None
+    assert known.get("message") == "known failure: cannot spell"
+    out = cases["cat"].find("system-out")
+    assert out is not None
+    assert "cat.png]]" in str(out.text)
+
+
+def test_markdown_fences_what_was_said(report: Report) -> None:
+    text = markdown(report)
+    text.encode()
+    assert "`````text\n=1+1" in text
+    assert "| cat | full | m | ❌ fail |  | " in text
+    assert "<script" not in text.replace(HOSTILE.split(" ````")[0].split("=1+1 ")[1], "")
+
+
+def test_a_table_has_a_row_for_each_attempt_and_no_formula(report: Report) -> None:
+    rows = list(csv.DictReader(io.StringIO(table(report))))
+    assert [row["verdict"] for row in rows] == ["fail", "fail", "xfail", "skip"]
+    assert rows[0]["answer"].startswith("'=1+1")
+
+
+def test_an_ending_that_no_report_has_is_named(tmp_path: Path) -> None:
+    assert writer_for(Path("a.HTML")) is page
+    with pytest.raises(NoSuchReport, match=r"\.md is Markdown"):
+        writer_for(Path("report.pdf"))
