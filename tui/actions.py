@@ -266,7 +266,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "golden.why", "d", "why", "Why ≠", "Where the answers of both tiers part, and how likely they are", True
         ),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
-        Action("golden.duel", "b", "duel", "Judge", "Judge two models' answers, whose they are hidden", True),
+        Action("golden.duel", "b", "duel", "Judge", "Judge answers, not told whose", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
     "review": (
