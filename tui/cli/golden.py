@@ -352,6 +352,19 @@ def explain(
         raise typer.Exit(explain_case(case, base, run, model or [], answer, suite_option, json_file))
 
 
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Of images and questions; it may be new.")],
+) -> None:
+    """Make a starter suite of a folder's images and .txt questions; nothing that is there is changed."""
+    from core.golden.starter import start_suite
+
+    with sentences():
+        for name in start_suite(folder):
+            print(shown_line(str(folder / name)))  # noqa: T201
+        print(shown_line(f"Next: say in the sidecars what is expected, then assay golden run {folder}."))  # noqa: T201
+
+
 @app.command("list")
 def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
     """List a suite's cases, what they expect, and the models that would answer."""

@@ -101,7 +101,13 @@ def _samples(case: CaseReport, entry: Entry) -> Iterator[dict[str, Any]]:
 def _sample(case: CaseReport, entry: Entry, one: Attempt, name: str) -> dict[str, Any]:
     sent = _messages(case, one)
     target = describe(case.case.expected(Tier(entry.tier))) if case.case else ""
-    told = {"verdict": one.verdict.value, "route": one.route, "control": one.control, "seed": one.sent.get("seed")}
+    told: dict[str, Any] = {
+        "verdict": one.verdict.value,
+        "route": one.route,
+        "control": one.control,
+        "seed": one.sent.get("seed"),
+    }
+    told["graded"] = one.by_grades
     sample: dict[str, Any] = {"id": name, "epoch": one.repeat + 1, "input": sent, "target": target, "metadata": told}
     if one.status is Status.ERROR:
         return sample | {

@@ -49,6 +49,7 @@ def _testcase(report: Report, case: CaseReport, entry: Entry) -> ElementTree.Ele
     told = {
         "model": entry.model,
         "verdict": entry.verdict.value,
+        "graded": "yes" if entry.graded else "",
         "tries": f"{entry.tries.passes} of {entry.tries.tries}" if entry.tries.tries else "",
         "since accepted": entry.change.value if entry.change else "",
     }

@@ -55,6 +55,11 @@ class Entry:
         return next(one for one in self.attempts if one.verdict is self.verdict)
 
     @property
+    def graded(self) -> bool:
+        """Whether it holds only by checks that a model or a program grades."""
+        return any(one.by_grades for one in self.attempts)
+
+    @property
     def answer(self) -> str:
         return self.shown.said
 

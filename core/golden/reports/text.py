@@ -29,6 +29,7 @@ COLUMNS = (
     "route",
     "repeat",
     "verdict",
+    "graded",
     "why",
     "answer",
     "finish",
@@ -52,7 +53,7 @@ def markdown(report: Report) -> str:
             _inline(entry.case) + control,
             entry.tier,
             _inline(entry.model),
-            f"{SIGNS[entry.verdict]} {entry.verdict.value}",
+            f"{SIGNS[entry.verdict]} {entry.verdict.value}{' (graded)' if entry.graded else ''}",
             f"{entry.tries.passes} of {entry.tries.tries}" if entry.tries.tries > 1 else "",
             entry.change.value if entry.change else "",
         )
@@ -73,8 +74,9 @@ def table(report: Report) -> str:
     for entry in report.entries:
         for one in entry.attempts:
             perf = (one.perf.get(name) for name in ("ttft_s", "total_s", "decode_tps"))
-            row = (one.case, one.tier, one.model_id, one.control, one.route, one.repeat, one.verdict.value, one.why)
-            writer.writerow(["" if cell is None else _cell(str(cell)) for cell in (*row, one.said, one.finish, *perf)])
+            row = (one.case, one.tier, one.model_id, one.control, one.route, one.repeat, one.verdict.value)
+            told = ("yes" if one.by_grades else "", one.why, one.said, one.finish)
+            writer.writerow(["" if cell is None else _cell(str(cell)) for cell in (*row, *told, *perf)])
     return out.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -113,3 +114,13 @@ def test_an_ending_that_no_report_has_is_named(tmp_path: Path) -> None:
     assert writer_for(Path("a.HTML")) is page
     with pytest.raises(NoSuchReport, match=r"\.md is Markdown"):
         writer_for(Path("report.pdf"))
+
+
+def test_a_pass_by_graded_checks_is_marked_everywhere(tmp_path: Path) -> None:
+    plain = attempt("red")
+    checks = tuple(replace(one, graded=True) for one in plain.checks)
+    report = report_of(keep_run(tmp_path / "data", tmp_path / "gone", replace(plain, checks=checks)))
+    assert "pass (graded)" in markdown(report)
+    assert "pass (graded)" in page(report)
+    assert '<property name="graded" value="yes" />' in junit(report)
+    assert next(csv.DictReader(io.StringIO(table(report))))["graded"] == "yes"
