@@ -250,7 +250,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "golden": (
         Action("golden.run", "r", "run_case", "Run", "Run the row's prompts on both tiers", True),
         Action("golden.run_all", "R", "run_suite", "Run all", "Run the whole suite on both tiers", True, display="R"),
-        Action("golden.review", "a", "review", "Review", "Accept or reject what differs from accepted answers", True),
+        Action("golden.review", "a", "review", "Review", "Accept or reject what differs", True),
         Action("golden.runs", "h", "runs", "Runs", "Earlier runs of the suite, and how they compare", True),
         Action("golden.matrix", "t", "matrix", "Matrix", "Cases by tiers or models, disagreements first", True),
         Action("golden.run_marked", "m", "run_marked", "Run marked", "Run the marked prompts", True),
@@ -262,9 +262,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.unfold", "right", "unfold", "Unfold", "Show what is in the row's folder"),
         Action("golden.next", "n", "next_disagreement", "Next ≠", "Go to the next disagreement", True),
         Action("golden.previous", "p", "previous_disagreement", "Previous ≠", "Go to the disagreement before", True),
-        Action(
-            "golden.why", "d", "why", "Why ≠", "Where the answers of both tiers part, and how likely they are", True
-        ),
+        Action("golden.why", "d", "why", "Why ≠", "Where both answers part, how likely they are", True),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
         Action("golden.duel", "b", "duel", "Judge", "Judge answers, not told whose", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
@@ -289,7 +287,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "comparison": (
         Action("comparison.same", "s", "same", "Same too", "Show or hide cases with the same answer", True),
-        Action("comparison.why", "d", "why", "Why ≠", "Where the two answers part, and how likely they are", True),
+        Action("comparison.why", "d", "why", "Why ≠", "Where both answers part, how likely they are", True),
         Action("comparison.close", "escape,q", "close", "Close", "Back to the runs", True),
     ),
     "matrix": (
