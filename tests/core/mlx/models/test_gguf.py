@@ -196,8 +196,8 @@ def test_llama_3s_positions_are_told_in_the_configuration(write: Write, original
             {"llama.feed_forward_length": mx.array(2**31, mx.uint32)},
             "feed_forward_length is 2147483648, where a number",
         ),
-        ({"llama.block_count": mx.array(1, mx.uint32)}, "says that it has 1 layers .* and holds tensors of 4"),
-        ({"llama.block_count": mx.array(2_000_000_000, mx.uint32)}, "2000000000 layers .* and holds tensors of 4"),
+        ({"llama.block_count": mx.array(1, mx.uint32)}, "says that it has 1 layers .* and holds tensors of 2"),
+        ({"llama.block_count": mx.array(2_000_000_000, mx.uint32)}, "2000000000 layers .* and holds tensors of 2"),
         (
             {"less": "blk.1.attn_norm.weight"},
             "lacks model.layers.1.input_layernorm.weight, where its metadata means 64",
