@@ -148,7 +148,15 @@ def engine(settings: Settings, folder: Path) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture(scope="module", params=list(SHAPES))
+WIDE = frozenset(
+    {"qwen3_vl_moe", "qwen3_5_moe", "gemma4_bidirectional", "idefics3", "internvl", "glm_ocr", "glm4v", "llava_next"}
+)
+"""Which see and read as another one does: `uv run pytest -m wide` asks them as well."""
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.wide] * (name in WIDE)) for name in SHAPES]
+)
 def pair(request: pytest.FixtureRequest, engine: Engine, folder: Path) -> Iterator[Pair]:
     from mlx_vlm import load
 
