@@ -50,9 +50,36 @@ def engine(folder: Path) -> Iterator[Engine]:
 
 
 WIDE = frozenset(
-    "mistral ministral3 mixtral qwen2 qwen3_moe glm4 glm4_moe granite granitemoehybrid olmo3 olmoe smollm3 ernie4_5 "
-    "hunyuan_v1_dense seed_oss afm7 afmoe iquestloopcoder mimo_v2_flash step3p5 bailing_hybrid lfm2_moe glm_moe_dsa "
-    "longcat_flash_ngram deepseek_v32 minimax plamo2 olmo_hybrid".split()
+    [
+        "mistral",
+        "ministral3",
+        "mixtral",
+        "qwen2",
+        "qwen3_moe",
+        "glm4",
+        "glm4_moe",
+        "granite",
+        "granitemoehybrid",
+        "olmo3",
+        "olmoe",
+        "smollm3",
+        "ernie4_5",
+        "hunyuan_v1_dense",
+        "seed_oss",
+        "afm7",
+        "afmoe",
+        "iquestloopcoder",
+        "mimo_v2_flash",
+        "step3p5",
+        "bailing_hybrid",
+        "lfm2_moe",
+        "glm_moe_dsa",
+        "longcat_flash_ngram",
+        "deepseek_v32",
+        "minimax",
+        "plamo2",
+        "olmo_hybrid",
+    ]
 )
 """Whose layers and caches are of a kind that another one has: `uv run pytest -m wide` asks them as well."""
 
