@@ -161,9 +161,10 @@ class Mailbox(Generic[Item]):
         """Wake the threads that wait. Returns whom to call of the coroutines: those that wait for an item, and at the
         end for that."""
         self._condition.notify_all()
-        wakers, self._wakers = self._wakers, []
-        if self.over:
-            wakers, self._farewells = wakers + self._farewells, []
+        waiting = (self._wakers, self._farewells) if self.over else (self._wakers,)
+        wakers = [waker for some in waiting for waker in some]
+        for some in waiting:
+            some.clear()
         return wakers
 
     # -- the reader's side -------------------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ class Mailbox(Generic[Item]):
 
     async def atake(self) -> Item | None:
         """As `take`, for a coroutine."""
-        await self._told(lambda: self._wakers, lambda: bool(self._items) or self.over)
+        await self._told(self._wakers, lambda: bool(self._items) or self.over)
         with self._condition:
             return self._taken()
 
@@ -204,7 +205,7 @@ class Mailbox(Generic[Item]):
 
     async def await_end(self) -> None:
         """As `wait`, for a coroutine."""
-        await self._told(lambda: self._farewells, lambda: self.over)
+        await self._told(self._farewells, lambda: self.over)
 
     def _taken(self) -> Item | None:
         if self._items:
@@ -213,7 +214,7 @@ class Mailbox(Generic[Item]):
             raise self.error
         return None
 
-    async def _told(self, wakers: Callable[[], _Wakers], there: Callable[[], bool]) -> None:
+    async def _told(self, wakers: _Wakers, there: Callable[[], bool]) -> None:
         """Wait until `there`, of which one of `wakers` tells."""
         courier = _courier()
         while True:
@@ -222,10 +223,10 @@ class Mailbox(Generic[Item]):
                     return
                 ready = asyncio.Event()
                 waker = partial(courier.take, ready.set)
-                wakers().append(waker)
+                wakers.append(waker)
             try:
                 await ready.wait()
             finally:
                 with self._condition:
-                    if waker in wakers():
-                        wakers().remove(waker)
+                    if waker in wakers:
+                        wakers.remove(waker)
