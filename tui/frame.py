@@ -196,9 +196,13 @@ class Frame(App[None]):
 
     async def _take(self, event: events.Event) -> None:
         if self._typed_ahead.repeated:  # a key that is held down: it is drawn once, however often it came
-            await super().on_event(event)
+            await self._give(event)
         else:
-            await take_and_wait(event, super().on_event, self)
+            await take_and_wait(event, self._give, self)
+
+    async def _give(self, event: events.Event) -> None:
+        await super().on_event(event)
+        self._typed_ahead.given()
 
     @work(exclusive=True, group="panes")
     async def _furnish(self) -> None:
@@ -208,7 +212,7 @@ class Frame(App[None]):
         waiting = self._all_panes.by_name()
         await self._mount_pane(self.face, waiting.pop(self.face))
         if self.face == "chat":
-            await self._typed_ahead.let_through(super().on_event, text_only=True)
+            await self._typed_ahead.let_through(self._give, text_only=True)
         self.open()
         for face, pane in waiting.items():
             await self._mount_pane(face, pane)

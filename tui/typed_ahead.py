@@ -31,17 +31,22 @@ class TypedAhead:
         self._text_only = True
         self._passing = asyncio.Lock()
         self._one_through = asyncio.Event()
+        self._given = False
+        """Whether the first of what waits has been given on, and is waited for."""
 
     @property
     def waiting(self) -> bool:
         """Whether something has come that nobody has taken."""
         return bool(self._waiting)
 
-    @property
-    def text(self) -> str:
-        """What waits, as text: letters up to the first key that gives them another meaning, and every paste."""
-        text, typing = "", True
-        for event in self._waiting:
+    def as_edit(self) -> tuple[int, str]:
+        """Wait no longer, and return what waited as an edit of the text before it: how many letters it takes away, and
+        the text that it adds.
+
+        Letters up to the first key that gives them another meaning, and every paste; not a key that has been given on.
+        """
+        taken, text, typing = 0, "", True
+        for event in islice(self._waiting, int(self._given), None):
             if isinstance(event, events.Paste):
                 text += cleaned(event.text).text
             elif not typing:
@@ -49,12 +54,14 @@ class TypedAhead:
             elif event.key in BREAKS:
                 text += "\n"
             elif event.key == "backspace":
+                taken += not text
                 text = text[:-1]
             elif event.is_printable and event.character is not None:
                 text += event.character
             else:
                 typing = event.key in SCROLLING | EDITING
-        return text
+        self._waiting.clear()
+        return taken, text
 
     @property
     def repeated(self) -> bool:
@@ -77,6 +84,10 @@ class TypedAhead:
     def hold(self, event: events.Key | events.Paste) -> None:
         """Keep an event for later, with what comes behind it."""
         self._waiting.append(event)
+
+    def given(self) -> None:
+        """The first of what waits has been given to the one that it is for."""
+        self._given = bool(self._waiting)
 
     async def let_through(self, take: Callable[[events.Event], Awaitable[None]], text_only: bool = False) -> None:
         """Give what has waited to `take`; with `text_only`, up to the first key that is none."""
@@ -102,8 +113,11 @@ class TypedAhead:
             if self._text_only and not _is_text(self._waiting[0]):
                 self._closed = True
                 break
-            await take(self._waiting[0])
-            self._waiting.popleft()  # only now: what comes meanwhile waits behind it
+            event = self._waiting[0]
+            await take(event)
+            if self._waiting and self._waiting[0] is event:
+                self._waiting.popleft()  # only now: what comes meanwhile waits behind it
+            self._given = False
             self._one_through.set()
 
 

@@ -36,11 +36,17 @@ async def keep_what_was_typed(
                 await pane.prepare_to_end(settings)
     except TimeoutError:
         log.warning("What was typed has not reached the chat in %.0f s: it becomes a draft.", TYPED_WITHIN_S)
-        text = typed_ahead.text.rstrip()
         if (pane := chat()) is None:
-            await _keep_as_draft(text, settings)
+            await _keep_as_draft(typed_ahead.as_edit()[1].rstrip(), settings)
             return
-        pane.input.composer.insert(text)
+        composer = pane.input.composer
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SENT_WITHIN_S):
+                await caught_up(composer)
+        taken, text = typed_ahead.as_edit()
+        for _ in range(taken):
+            composer.action_delete_left()
+        composer.insert(text.rstrip())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TYPED_WITHIN_S):
                 await pane.prepare_to_end(settings)

@@ -41,18 +41,41 @@ async def test_everything_waits_but_the_key_that_leaves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "text"),
+    ("typed", "taken", "text"),
     [
-        ((key("up"), events.Paste("pasted"), key("a"), key("enter")), "pasteda\n"),
-        ((key("a"), key("left"), key("b"), key("delete"), key("c")), "abc"),
-        ((key("a"), key("f4"), key("R"), events.Paste("pasted"), key("b")), "apasted"),
+        ((key("up"), events.Paste("pasted"), key("a"), key("enter")), 0, "pasteda\n"),
+        ((key("a"), key("left"), key("b"), key("delete"), key("c")), 0, "abc"),
+        ((key("a"), key("f4"), key("R"), events.Paste("pasted"), key("b")), 0, "apasted"),
+        ((key("backspace"), key("a"), key("backspace"), key("backspace"), key("b")), 2, "b"),
     ],
 )
-def test_what_waits_is_text_up_to_a_key_that_goes_elsewhere(typed: tuple[events.Key, ...], text: str) -> None:
+def test_what_waits_is_text_up_to_a_key_that_goes_elsewhere(
+    typed: tuple[events.Key, ...], taken: int, text: str
+) -> None:
     ahead = TypedAhead()
     for event in typed:
         ahead.holds(event, "ctrl+q")
-    assert ahead.text == text
+    assert ahead.as_edit() == (taken, text)
+    assert not ahead.waiting, "it would be typed twice"
+
+
+@pytest.mark.parametrize("given", [False, True])
+async def test_a_key_that_has_been_given_on_is_part_of_the_text_before(given: bool) -> None:
+    ahead, at_work, go_on = TypedAhead(), asyncio.Event(), asyncio.Event()
+    for name in ("backspace", "backspace", "i", "n"):
+        ahead.holds(key(name), "ctrl+q")
+
+    async def slow(event: events.Event) -> None:
+        if given:
+            ahead.given()
+        at_work.set()
+        await go_on.wait()
+
+    passing = asyncio.create_task(ahead.let_through(slow))
+    await at_work.wait()
+    assert ahead.as_edit() == (1 if given else 2, "in")
+    go_on.set()
+    await passing
 
 
 async def test_text_goes_first_and_the_rest_waits_for_all_panes() -> None:
