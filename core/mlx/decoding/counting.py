@@ -10,6 +10,7 @@ from core.calls.events import PromptCount
 from core.calls.requests import GenerationRequest
 from core.calls.stream import waited_for
 from core.errors import EngineError, GenerationFailed
+from core.mlx.decoding.apart_trial import find_out
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.prompt.inputs import Inputs, prepare_inputs
 
@@ -38,7 +39,7 @@ class Counting:
         request, future = self._waiting[0]
         try:
             if not future.cancelled():
-                self._reading = self._reading or prepare_inputs(request, self._loaded, fitting=False)
+                self._reading = self._reading or self._read(request)
                 next(self._reading)
                 return
         except StopIteration as end:
@@ -51,6 +52,10 @@ class Counting:
             _refuse(future, GenerationFailed(f"The request could not be read: {type(error).__name__}: {error}"))
         self._waiting.popleft()
         self._reading = None
+
+    def _read(self, request: GenerationRequest) -> Generator[None, None, Inputs]:
+        yield from find_out(request, self._loaded)
+        return (yield from prepare_inputs(request, self._loaded, fitting=False))
 
     def fail(self, error: EngineError) -> None:
         """Answer all of them with `error`."""

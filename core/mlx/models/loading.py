@@ -53,6 +53,12 @@ class LoadedWeights(Lexicon):
     """How many tokens an image has beside others, by its size in pixels, as far as that had to be found out."""
     vocabulary_sha256: str = ""
     """A digest of all tokens with their ids, once somebody has asked for it."""
+    apart: bool | None = None
+    """Whether images can be prompted with one at a time; None as long as that was not tried."""
+    image_samples: tuple[Any, Any] | None = None
+    """What its image processor says of one image and of twice the same, beside pixels, once that was asked."""
+    image_bytes: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Bytes of what its processor makes of an image, by its size in pixels, where images are seen in one step."""
     images_shown: int = 0
     """How many images are shown to its processor to find that out; 0 as long as that is not known."""
 

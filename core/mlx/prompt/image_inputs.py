@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 from core.errors import InvalidImage, ended
 from core.media.images import ImageData
 from core.mlx.models.loading import LoadedWeights
-from core.mlx.prompt.apart import PIXELS, Apart, asked, given
+from core.mlx.prompt.apart import Apart, asked, given
 from core.mlx.prompt.pixels import Pixels, one_by_one, pixels_later
 
 MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")
@@ -63,7 +64,7 @@ def see(
             yield from apart.look()
             with given(loaded, apart):
                 features = process()
-            features.pop(PIXELS, None)
+            features = {name: value for name, value in features.items() if name not in apart.heavy}
         with pixels_later(loaded) as measure:
             if apart is None:
                 features = process()
@@ -153,7 +154,7 @@ def _processed(text: str, pictures: list[Any], loaded: LoadedWeights, special: b
     processor = loaded.processor
     arguments = {"images": pictures, "prompts": text, "add_special_tokens": special}
     arguments["image_token_index"] = next(iter(_markers(loaded)), None)
-    with _special_tokens(processor, special):
+    with _special_tokens(processor, special), _whole(processor):
         try:
             found = prepare_inputs(processor, **arguments)
         except ValueError as error:
@@ -182,6 +183,21 @@ class Unpadded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._processor, name)
+
+
+@contextmanager
+def _whole(processor: Any) -> Iterator[None]:
+    """Keep a processor from having prompts cut off, as InternVL's does: whether they fit the window is told later."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    before = getattr(tokenizer, "model_max_length", None)
+    if before is None:
+        yield
+        return
+    tokenizer.model_max_length = sys.maxsize
+    try:
+        yield
+    finally:
+        tokenizer.model_max_length = before
 
 
 @contextmanager

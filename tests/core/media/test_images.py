@@ -90,7 +90,7 @@ def png_bomb(width: int, height: int) -> bytes:
 def test_a_bomb_is_refused_by_its_header_without_growth(size):
     data = png_bomb(*size)
     tracemalloc.start()
-    with pytest.raises(InvalidImage, match=r"million pixels|decompression bomb|not a readable"):
+    with pytest.raises(InvalidImage, match=r"million pixels"):
         check_image(data)
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()
@@ -219,6 +219,15 @@ def test_an_animation_is_its_first_frame_and_says_so(kind):
     red, _, blue = decode(image).getpixel((1, 1))
     assert red > 200
     assert blue < 60
+
+
+def test_a_progressive_jpeg_of_thousands_of_scans_is_refused():
+    """Each takes as long as the whole to decode: 115 kB held a processor for 17 s."""
+    data = encoded(Image.new("L", (1_000, 1_000)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    assert decode(check_image(data[:last] + data[last:-2] * 900 + data[-2:])).size == (1_000, 1_000)
+    with pytest.raises(InvalidImage, match=r"1000 x 1000 pixels in 2,0\d\d scans, and at most 1,000 .* usual JPEG"):
+        check_image(data[:last] + data[last:-2] * 2_000 + data[-2:])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
