@@ -62,8 +62,8 @@ MAX_PROGRESSIVE_PIXELS = 25_000_000
 MAX_PROGRESSIVE_INKS = 20_000_000
 """Pixels of a progressive JPEG in CMYK, which adds 8 bytes for its coefficients."""
 MAX_SCANNED = 1_000_000_000
-"""Pixels of all scans of a progressive JPEG: each takes as long as the whole, and 100 kB may hold thousands. Cameras and
-programs make about ten."""
+"""Pixels of all scans of a progressive JPEG: each takes as long as the whole, and 100 kB may hold thousands. Programs
+make about ten."""
 HALVED_ABOVE = 16_000_000
 """Pixels above which `decode` halves both sides; no vision model here looks at as many."""
 LARGE = 4_000_000
