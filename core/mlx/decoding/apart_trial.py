@@ -26,6 +26,8 @@ KNOWN = frozenset(
         "gemma3",
         "gemma3n",
         "gemma4",
+        "glm4v",
+        "glm_ocr",
         "idefics3",
         "internvl",
         "internvl_chat",
