@@ -72,6 +72,14 @@ def run(
         bool, typer.Option("--allow-python", help="Let the suite's own Python functions run: they can do what you can.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in full.")] = False,
+    images: Annotated[
+        bool | None,
+        typer.Option(
+            "--images/--no-images",
+            help="Small images in the table. [default: where the terminal has graphics]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run a suite on both tiers and compare each answer with what is expected of it.
 
@@ -103,7 +111,7 @@ def run(
         if resume is not None:
             _refuse_beside_resume(context)
         check_writable(json_file)
-        raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose))
+        raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose, images=images))
 
 
 OTHERS: dict[str, Callable[..., None]] = {
@@ -131,7 +139,7 @@ for name, command in OTHERS.items():
 
 def _refuse_beside_resume(context: typer.Context) -> None:
     """A resumed run is what it was: options that would change it are refused."""
-    free = {"resume", "json_file", "strict", "verbose", "key"}
+    free = {"resume", "json_file", "strict", "verbose", "key", "images"}
     given = [
         name.removesuffix("_option")
         for name in context.params
