@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -15,7 +15,7 @@ from core.media.images import ImageData
 from core.mlx.decoding.vision_prefill import VisionPrefill
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.loading import LoadedWeights
-from core.mlx.models.templates import aside
+from core.mlx.models.templates import aside, finished
 from core.mlx.models.vision_decoder import VisionDecoder
 from core.mlx.prompt.chat_template import Prompt, rendering
 from core.mlx.prompt.inputs import Inputs, with_pictures
@@ -69,11 +69,20 @@ def find_out(request: GenerationRequest, loaded: LoadedWeights) -> Generator[Non
         log.info("%s sees the images of a request at once, since one at a time fails: %s", loaded.info.id, ended(told))
 
 
+def sees_usual_images(loaded: LoadedWeights) -> bool:
+    """Whether a model's vision tower does its work at all: it is shown an image of a usual size."""
+    try:
+        prompt, images = finished(_prompt(loaded, SIZES[:1]))
+        finished(_embedded(finished(_inputs(prompt, images, loaded, together=True)), loaded))
+    except Exception as error:  # towers raise what they like
+        log.info("%s sees no image: %s: %s", loaded.info.id, type(error).__name__, error)
+        return False
+    return True
+
+
 def parted(loaded: LoadedWeights) -> Generator[None, None, str | None]:
     """In what the two ways part; None where they do not."""
-    images = [ImageData(b"", "image/png", *size, sha256=f"trial {place}") for place, size in enumerate(SIZES)]
-    message = Message(Role.USER, tuple(ImagePart(image) for image in images))
-    prompt = yield from aside(rendering(GenerationRequest(loaded.info.id, (message,)), loaded))
+    prompt, images = yield from _prompt(loaded, SIZES)
     apart = yield from _inputs(prompt, images, loaded, together=False)
     if apart.apart is None:
         return "what belongs to which cannot be told"
@@ -83,10 +92,20 @@ def parted(loaded: LoadedWeights) -> Generator[None, None, str | None]:
     return _difference((yield from _embedded(apart, loaded)), (yield from _embedded(whole, loaded)))
 
 
+def _prompt(
+    loaded: LoadedWeights, sizes: Sequence[tuple[int, int]]
+) -> Generator[None, None, tuple[Prompt, list[ImageData]]]:
+    """A prompt with made-up images of these sizes."""
+    images = [ImageData(b"", "image/png", *size, sha256=f"trial {place}") for place, size in enumerate(sizes)]
+    message = Message(Role.USER, tuple(ImagePart(image) for image in images))
+    prompt = yield from aside(rendering(GenerationRequest(loaded.info.id, (message,)), loaded))
+    return prompt, images
+
+
 def _inputs(
     prompt: Prompt, images: list[ImageData], loaded: LoadedWeights, *, together: bool
 ) -> Generator[None, None, Inputs]:
-    return (yield from with_pictures(prompt, images, _pictures(), loaded, together=together))
+    return (yield from with_pictures(prompt, images, _pictures()[: len(images)], loaded, together=together))
 
 
 def _pictures() -> list[Any]:

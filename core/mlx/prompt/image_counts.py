@@ -49,6 +49,14 @@ def count_image(image: ImageData, loaded: LoadedWeights) -> Generator[None, None
     return known[size]
 
 
+def usual_tokens(loaded: LoadedWeights) -> Generator[None, None, int]:
+    """How many tokens an image of a usual size has; 0 where a template or a processor leaves it out."""
+    try:
+        return (yield from _shown(SQUARE, 1, loaded))
+    except EngineError:
+        return 0
+
+
 def refuse_at_once(images: Sequence[ImageData], loaded: LoadedWeights) -> Generator[None, None, None]:
     """Raise InvalidImage for several images of which a model that sees them in one step would take too much memory."""
     if len(images) < 2 or loaded.apart or one_by_one(loaded.model):

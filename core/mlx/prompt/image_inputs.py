@@ -97,13 +97,25 @@ def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:
             f"{model} cannot take an image of {longest.width} x {longest.height} pixels: one side is {ratio:,.0f} "
             f"times the other, {possible}. Crop the image, or pad it on its short side."
         )
-    different = list(dict.fromkeys(f"{image.width} x {image.height}" for image in images))
-    sizes = ", ".join(different[:SIZES]) + (", …" if len(different) > SIZES else "")
     reason = said.removeprefix("Failed to process inputs with error: ")
     return (
-        f"{model} could not take the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels; its "
-        f"image processor says: {ended(reason)} Send fewer images, or other sizes."
+        f"{model} could not take {_sized(images)}; its image processor says: {ended(reason)} Send fewer images, or "
+        "other sizes."
     )
+
+
+def unseen(model: str, images: Sequence[ImageData]) -> InvalidImage:
+    """The refusal of images at which a vision tower fails that sees others."""
+    return InvalidImage(
+        f"{model} could not see {_sized(images)}, though it sees others: its vision tower failed there. Send other "
+        "sizes: crop what is long and narrow, and enlarge what is tiny."
+    )
+
+
+def _sized(images: Sequence[ImageData]) -> str:
+    different = list(dict.fromkeys(f"{image.width} x {image.height}" for image in images))
+    sizes = ", ".join(different[:SIZES]) + (", …" if len(different) > SIZES else "")
+    return f"the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels"
 
 
 def name_images(

@@ -20,8 +20,8 @@ from core.mlx.models.templates import aside
 from core.mlx.models.vision_decoder import crossing_layers
 from core.mlx.prompt.apart import Apart
 from core.mlx.prompt.chat_template import Prompt, rendering
-from core.mlx.prompt.image_counts import count_image, refuse_at_once
-from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
+from core.mlx.prompt.image_counts import count_image, refuse_at_once, usual_tokens
+from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see, unseen
 from core.mlx.prompt.pixels import Pixels
 from core.mlx.prompt.token_counts import empty, overflow
 
@@ -134,6 +134,8 @@ def with_pictures(
     if len(images) > FEW:
         yield
     counts = (yield from _counts(seen.places, images, loaded)) if seen.places else None
+    if counts is not None and 0 in counts:  # too small for a single token
+        raise unseen(loaded.info.id, [image for image, count in zip(images, counts, strict=True) if not count])
     if counts is None and seen.apart is not None:
         seen = yield from looked(together=True)
     del looked
@@ -142,6 +144,8 @@ def with_pictures(
         plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
         count = max(len(seen.tokens) - len(plain), 0)
         if not count:
+            if (yield from usual_tokens(loaded)):
+                raise unseen(loaded.info.id, images)
             raise UnsupportedInput(
                 f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
             )

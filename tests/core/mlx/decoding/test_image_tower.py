@@ -258,3 +258,11 @@ def test_what_is_not_seen_of_an_image_is_told(catalog: Catalog) -> None:
     moving = check_image(file.getvalue())
     notes = prompt(load(catalog, POCKET), moving, RED, moving).prompt.notes
     assert notes == ("The image is animated; only its first frame is looked at.",)
+
+
+def test_an_image_too_small_for_a_token_is_told_as_that(settings: Settings, tmp_path: Path) -> None:
+    loaded = made("kimi_vl", settings, tmp_path)
+    tiny = pictures.png("red", (3, 3))
+    for images in ((tiny,), (RED, tiny)):
+        with pytest.raises(InvalidImage, match="could not see the image of 3 x 3 pixels, though it sees others"):
+            prompt(loaded, *images)
