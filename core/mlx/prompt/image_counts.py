@@ -22,7 +22,7 @@ CROWD = 3
 SQUARE = (640, 640)
 """A size at which those do."""
 
-MOST_AT_ONCE = 150_000_000
+MOST_AT_ONCE = 120_000_000
 """Bytes that the images of a request may take in all where a model sees them in one step."""
 
 TAKEN = 10

@@ -102,7 +102,7 @@ def test_who_makes_something_else_of_images_beside_others_does_not(
     assert loaded.apart is False
     assert inputs.apart is None
     monkeypatch.setattr(loaded, "context_length", 10**6)
-    too_many = "tiny/.* sees all images of a request in one step, and 4,000 of such sizes take more than the 150 MB"
+    too_many = "tiny/.* sees all images of a request in one step, and 4,000 of such sizes take more than the 120 MB"
     with pytest.raises(InvalidImage, match=too_many):
         prompt(loaded, *[RED] * 4_000)
 
