@@ -12,7 +12,7 @@ from tui.cli.golden_files import accepted, import_cases, init, lint, list_cases
 from tui.cli.golden_kept import accept, check, compare, duel, explain, export_inspect_logs, report, review, runs
 from tui.cli.golden_options import CaseGlobs, RouteName, SuiteFolder, SuiteOption, TierName, one_of
 from tui.cli.golden_record import record
-from tui.cli.golden_run import run_suite
+from tui.cli.golden_run import read_ids, run_suite
 from tui.cli.golden_shadow import shadow
 from tui.cli.golden_suite import check_writable, fail, sentences
 from tui.cli.rank_follower import follow_if_launched
@@ -43,6 +43,10 @@ def run(
         list[RouteName] | None, typer.Option(help="How the models are asked; may be repeated. [default: in-process]")
     ] = None,
     case: CaseGlobs = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option("--ids", metavar="FILE", help="Only cases whose ids are in this file, one a line; - is stdin."),
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only cases that failed in the suite's last run.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the whole run as JSON; - is standard output.")
@@ -88,7 +92,7 @@ def run(
         "route": [name.value for name in route or [RouteName.IN_PROCESS]],
         "case": case or [],
         "failed": failed,
-        "ids": None,
+        "ids": None if resume else read_ids(ids),
         "controls": controls,
         "repeats": repeats,
         "seed": seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tui.cli.golden_suite import open_suite, print_models, write_json
+from tui.cli.golden_suite import fail, open_suite, print_models, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +42,7 @@ def run_suite(
     from core.golden.outcome import outcome
     from core.golden.parity import compare_routes
     from core.golden.provenance import header, left_out
+    from core.golden.reports.cases import case_results
     from core.golden.results import RunFolder, document, several_models
     from core.golden.run import GoldenRun
     from core.settings import load_settings
@@ -56,8 +58,11 @@ def run_suite(
         folder.take()
         asked = as_it_was(folder)
     suite = open_suite(Path(asked["suite"]) if asked["suite"] else None)
+    if asked["ids"] is not None and folder is None:
+        check_ids(asked["ids"], suite)
     if asked["failed"] and folder is None:
-        asked |= {"ids": failed_before(runs, suite.path)}
+        failed = failed_before(runs, suite.path)
+        asked |= {"ids": [one for one in failed if asked["ids"] is None or one in asked["ids"]]}
     console = new_console(stderr=str(json_file) == "-")
     with ExitStack() as stack:
         engine, routes, choose, fingerprint_of = open_routes(stack, asked, key, settings)
@@ -95,7 +100,8 @@ def run_suite(
         _close(folder, weighed.to_json(), console)
     if json_file is not None:
         head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
-        write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
+        breaks = [found.to_json() for found in parity.breaks]
+        write_json(json_file, document(head, result.attempts, breaks, case_results(plan.suite, result.attempts)))
     return int(weighed.code)
 
 
@@ -110,6 +116,34 @@ def as_it_was(folder: RunFolder) -> dict[str, Any]:
             f"{RECORD_VERSION}: it cannot be taken up. Start it anew."
         )
     return LATER | asked
+
+
+def read_ids(file: Path | None) -> list[str] | None:
+    """The ids of cases in a file, one a line; - is standard input. None without a file. Ends the command where it
+    cannot be read, or has none."""
+    from core.golden.reading import suite_text
+
+    if file is None:
+        return None
+    try:
+        text = sys.stdin.read() if str(file) == "-" else suite_text(file)
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.")
+    found = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not found:
+        fail(f"{file} names no case: --ids takes ids, one a line, as assay golden list shows them.")
+    return found
+
+
+def check_ids(ids: list[str], suite: Suite) -> None:
+    """Raises SuiteError for an id that no case of the suite has."""
+    from core.golden.nearest import did_you_mean
+    from core.golden.suite import SuiteError
+
+    known = [case.id for case in suite.cases]
+    if unknown := [one for one in ids if one not in known]:
+        more = f", nor {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise SuiteError(f"{suite.path} has no case {unknown[0]}{did_you_mean(unknown[0], known)}{more}.")
 
 
 def failed_before(runs: Path, suite: Path) -> list[str]:

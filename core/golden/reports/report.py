@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,8 +138,20 @@ class Report:
 def report_of(folder: RunFolder) -> Report:
     """The report of a kept run. Prompts, images and accepted answers are looked up in its suite, as far as that still
     asks what the run asked. Raises NoSuchRun."""
-    attempts = folder.as_planned()
-    suite = _suite_of(folder.suite or BUILTIN)
+    head = folder.header
+    named = (head.get("suite") or {}).get("name") or ""
+    return Report(
+        folder.id,
+        str(named),
+        str(head.get("started", "")),
+        head.get("outcome") or {},
+        head.get("versions") or {},
+        case_reports(_suite_of(folder.suite or BUILTIN), folder.as_planned()),
+    )
+
+
+def case_reports(suite: Suite | None, attempts: Sequence[Attempt]) -> tuple[CaseReport, ...]:
+    """What the attempts of a run come to, case by case, beside the answers that the suite keeps."""
     cases = {case.id: case for case in suite.cases} if suite else {}
     before = accepted_side(suite, read_accepted(suite.path)[0], attempts).attempts if suite else ()
     groups: dict[str, list[Attempt]] = {}
@@ -151,16 +163,7 @@ def report_of(folder: RunFolder) -> Report:
         same = case is not None and case.ask_sha == mine[0].ask_sha
         entries = tuple(_entries(mine, [one for one in before if one.case == name]))
         found.append(CaseReport(name, case if same else None, entries))
-    head = folder.header
-    named = (head.get("suite") or {}).get("name") or ""
-    return Report(
-        folder.id,
-        str(named),
-        str(head.get("started", "")),
-        head.get("outcome") or {},
-        head.get("versions") or {},
-        tuple(found),
-    )
+    return tuple(found)
 
 
 def _suite_of(path: Path) -> Suite | None:
