@@ -66,7 +66,7 @@ def run_suite(
     console = new_console(stderr=str(json_file) == "-")
     with ExitStack() as stack:
         engine, routes, choose, fingerprint_of = open_routes(stack, asked, key, settings)
-        plan = _plan(suite, choose, asked, engine, fingerprint_of)
+        plan = plan_run(suite, choose, asked, engine, fingerprint_of)
         status = engine.status() if engine else None
         if folder is None:
             folder = _create(runs, {**header(plan, status), "asked": asked}, console)
@@ -75,7 +75,7 @@ def run_suite(
         print_models(console, plan)
         started = time.monotonic()
         done = folder.attempts() if folder and resume else []
-        with _progress(console, plan) as listener:
+        with show_progress(console, plan) as listener:
             python = asked["python"] or may_run(suite.path, settings)
             result = GoldenRun(plan, routes, engine, listener, folder, done, python).run()
         elapsed_s = time.monotonic() - started
@@ -162,13 +162,14 @@ def failed_before(runs: Path, suite: Path) -> list[str]:
     return found
 
 
-def _plan(
+def plan_run(
     suite: Suite,
     choose: Chooser,
     asked: dict[str, Any],
     engine: Engine | None,
     fingerprint_of: Callable[[ModelInfo], str],
 ) -> Plan:
+    """The attempts that the command line asked for. Raises SuiteError."""
     from core.golden.plan import RunOptions, make_plan
     from core.tiers import Tier
     from tui.cli.golden_routes import route_names
@@ -226,7 +227,7 @@ def _close(folder: RunFolder, weighed: dict[str, Any], console: Console) -> None
 
 
 @contextmanager
-def _progress(console: Console, plan: Plan) -> Iterator[Any]:
+def show_progress(console: Console, plan: Plan) -> Iterator[Any]:
     """A listener that shows how the run goes on: a bar on a terminal, a line for each attempt in a pipe."""
     from rich.cells import split_text
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn

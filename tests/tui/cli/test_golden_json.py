@@ -24,7 +24,14 @@ full = { text = "pocket/qwen3", vision = "nobody/has-this" }
     "capital.toml": 'expect.quick = ["paris", "lyon"]\nexpect.full = "lyon"\n',
     "vision/shape.txt": "What is this?",
     "vision/shape.toml": '[[case]]\nid = "red"\nimages = "red.png"\nexpect = "red"\n',
-    "accepted/capital@pocket--qwen3.txt": '+++\ncase = "capital"\nmodel = "pocket/qwen3"\nquestion = "before"\n+++\nLyon, I think.\n',
+    "accepted/capital@pocket--qwen3.txt": """\
++++
+case = "capital"
+model = "pocket/qwen3"
+question = "before"
++++
+Lyon, I think.
+""",
 }
 
 
