@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tui.cli.golden_files import accepted, import_cases, init, lint, list_cases
-from tui.cli.golden_kept import accept, check, compare, duel, explain, export_inspect_logs, report, review, runs
+from tui.cli.golden_kept import accept, check, compare, duel, explain, export, report, review, runs
 from tui.cli.golden_options import (
     AllowPython,
     CaseGlobs,
@@ -170,7 +170,7 @@ OTHERS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "runs": runs,
     "report": report,
-    "export-inspect": export_inspect_logs,
+    "export": export,
     "import": import_cases,
     "explain": explain,
     "init": init,

@@ -28,6 +28,13 @@ class TierName(StrEnum):
     FULL = "full"
 
 
+class Program(StrEnum):
+    """What --to takes."""
+
+    INSPECT = "inspect"
+    PROMPTFOO = "promptfoo"
+
+
 SuiteFolder = Annotated[
     Path | None, typer.Argument(metavar="[SUITE]", help="A folder of prompts; the built-in suite when left out.")
 ]
