@@ -54,10 +54,12 @@ def accepted(
 
 
 def import_cases(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="promptfoo's .yaml, or samples of Inspect as .jsonl.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="promptfoo's .yaml; Inspect's .jsonl, .json or .eval.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The suite to be made.")],
 ) -> None:
-    """Make a suite of a promptfoo project or of Inspect's samples; what has no counterpart here is named."""
+    """Make a suite of a promptfoo project, or of Inspect's samples or eval logs; what has no counterpart is named."""
     with sentences():
         raise typer.Exit(import_suite(source, folder))
 

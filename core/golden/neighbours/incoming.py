@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from core.atomic import write_atomically
@@ -15,29 +14,36 @@ from core.media.images import read_image
 
 
 def read_incoming(source: Path) -> Incoming:
-    """What `source` holds, by its ending: .yaml or .yml of promptfoo, .jsonl of Inspect. Raises SuiteError."""
+    """What `source` holds, by its ending: .yaml or .yml of promptfoo; .jsonl, .json and .eval of Inspect. Raises
+    SuiteError."""
     ending = source.suffix.lower()
     try:
-        text = suite_text(source)
         if ending in (".yaml", ".yml"):
             import yaml
 
-            return promptfoo_cases(source.parent, yaml.safe_load(text))
-        if ending == ".jsonl":
-            return inspect_cases([json.loads(line) for line in text.splitlines() if line.strip()])
+            return promptfoo_cases(source.parent, yaml.safe_load(suite_text(source)))
+        if ending in (".jsonl", ".json", ".eval"):
+            return inspect_cases(source)
     except OSError as error:
-        raise SuiteError(f"{source} cannot be read: {error.strerror}.") from error
+        raise SuiteError(f"{source} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
         raise SuiteError(f"{source} cannot be read: {error}.") from error
     except Exception as error:  # what a YAML reader raises for other text
         raise SuiteError(f"{source} is not what its ending says: {' '.join(str(error).split())}.") from error
-    raise SuiteError(f"{source} has no ending that can be read: .yaml is promptfoo's, .jsonl holds samples of Inspect.")
+    raise SuiteError(
+        f"{source} has no ending that can be read: .yaml is promptfoo's; .jsonl and .json hold samples of Inspect, "
+        ".json and .eval its logs."
+    )
 
 
 def write_incoming(found: Incoming, folder: Path) -> None:
     """Put the files into a folder that is not there or is empty. Raises SuiteError."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SuiteError(f"{folder} is there already: name a folder that is not, or is empty.")
+    home = folder.resolve()
+    for name in found.files:
+        if not (home / name).resolve().is_relative_to(home):
+            raise SuiteError(f"It has a file {name}, which leads out of {folder}: nothing is written.")
     if not found.cases:
         raise SuiteError("There is no prompt in it that could become a case.")
     try:

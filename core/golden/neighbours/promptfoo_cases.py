@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from core.golden.expressions import SMOKE, to_json
-from core.golden.neighbours.incoming_files import Incoming, listed
+from core.golden.neighbours.incoming_files import Incoming, Told, listed, put
 from core.golden.neighbours.promptfoo_project import OURS, digest
 from core.golden.reading import suite_text
 
@@ -56,9 +56,7 @@ def _models(found: Incoming, config: Mapping[str, Any]) -> None:
         else:
             found.notes.append(f"The provider {name} is no model that could be here: it is left out.")
     if found.models:
-        found.files["golden.toml"] = tomli_w.dumps(
-            {"format": 1, "tiers": dict.fromkeys(("quick", "full"), found.models)}
-        )
+        found.add_tiers(dict.fromkeys(("quick", "full"), found.models))
 
 
 # -- any project -----------------------------------------------------------------------------------------------------
@@ -149,36 +147,25 @@ def _exported(found: Incoming, home: Path, tests: Sequence[Mapping[str, Any]]) -
     for test in tests:
         cases.setdefault(str(_ours(test)["case"]), []).append(test)
     models: dict[str, dict[str, list[str]]] = {}
-    tables: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    prompts: dict[str, set[str]] = {}
-    for name, mine in cases.items():
-        prompts.setdefault(name.split("#")[0], set()).add(str((mine[0].get("vars") or {}).get("prompt", "")))
-    for name, mine in cases.items():
-        stem, _, part = name.partition("#")
-        if part and (len(prompts[stem]) > 1 or not re.fullmatch(r"[A-Za-z0-9_.-]+", part)):
-            stem, part = f"{stem}/{re.sub(r'[^A-Za-z0-9_.-]+', '-', part).strip('-.')}", ""
-            found.notes.append(f"{name} is {stem} now: its variables have their values.")
-        depth = stem.count("/")
-        variables = mine[0].get("vars") or {}
-        found.files[f"{stem}.txt"] = str(variables.get("prompt", "")).strip() + "\n"
-        tables.setdefault(stem, []).append((part, _table(found, home, name, mine, "../" * depth)))
-        kind = "vision" if "image1" in variables else "text"
+    for mine in cases.values():
+        kind = "vision" if "image1" in (mine[0].get("vars") or {}) else "text"
         for test in mine:
             for tier, model in _ours(test).get("tiers", {}).items():
                 known = models.setdefault(tier, {}).setdefault(kind, [])
                 known += [] if model in known else [model]
-    for stem, parts in tables.items():
-        if parts[0][0]:
-            told: dict[str, Any] = {"case": [{"id": part, **table} for part, table in parts]}
-        else:
-            told = parts[0][1]
-        found.files[f"{stem}.toml"] = tomli_w.dumps(told)
+    put(
+        found,
+        [
+            Told(name, str((mine[0].get("vars") or {}).get("prompt", "")), _table(found, home, name, mine))
+            for name, mine in cases.items()
+        ],
+    )
     found.models = list(dict.fromkeys(one for kinds in models.values() for named in kinds.values() for one in named))
-    found.files["golden.toml"] = tomli_w.dumps({"format": 1, "tiers": models})
+    found.add_tiers(models)
 
 
-def _table(found: Incoming, home: Path, name: str, tests: Sequence[Mapping[str, Any]], up: str) -> dict[str, Any]:
-    """A case as a sidecar says it. `up` leads from the sidecar to the suite's folder."""
+def _table(found: Incoming, home: Path, name: str, tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A case as a sidecar says it, but that images are named from the suite's folder."""
     first, kept = tests[0], _ours(tests[0])
     options = first.get("options") or {}
     passed = options.get("passthrough") or {}
@@ -189,7 +176,7 @@ def _table(found: Incoming, home: Path, name: str, tests: Sequence[Mapping[str, 
     table: dict[str, Any] = {SAID[key]: value for key, value in options.items() if key in SAID}
     told = {
         "system": variables.get("system"),
-        "images": [f"{up}{_image(found, home, one)}" for one in images],
+        "images": [_image(found, home, one) for one in images],
         "top_k": passed.get("top_k"),
         "thinking": (passed.get("chat_template_kwargs") or {}).get("enable_thinking"),
         "repeats": options.get("repeat"),
@@ -199,7 +186,7 @@ def _table(found: Incoming, home: Path, name: str, tests: Sequence[Mapping[str, 
     table |= {key: value for key, value in told.items() if value not in (None, [], {})}
     if controls := dict(kept.get("controls") or {}):
         if isinstance(controls.get("swap"), list):
-            controls["swap"] = [f"{up}{_image(found, home, one)}" for one in controls["swap"]]
+            controls["swap"] = [_image(found, home, one) for one in controls["swap"]]
         table["controls"] = controls
     for test in tests:
         mine = _ours(test)
