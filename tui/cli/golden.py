@@ -82,6 +82,14 @@ def run(
     ] = None,
     allow_python: AllowPython = False,
     verbose: Verbose = False,
+    images: Annotated[
+        bool | None,
+        typer.Option(
+            "--images/--no-images",
+            help="Small images in the table. [default: where the terminal has graphics]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run a suite on both tiers and compare each answer with what is expected of it.
 
@@ -113,7 +121,7 @@ def run(
         if resume is not None:
             _refuse_beside_resume(context)
         check_writable(json_file)
-        raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose))
+        raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose, images=images))
 
 
 @app.command()
@@ -185,7 +193,7 @@ for name, command in OTHERS.items():
 
 def _refuse_beside_resume(context: typer.Context) -> None:
     """A resumed run is what it was: options that would change it are refused."""
-    free = {"resume", "json_file", "strict", "verbose", "key"}
+    free = {"resume", "json_file", "strict", "verbose", "key", "images"}
     given = [
         name.removesuffix("_option")
         for name in context.params
