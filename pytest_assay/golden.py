@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import re
 import shlex
 import shutil
 import tempfile
@@ -16,6 +17,8 @@ import pytest
 from pytest_assay.process import AssayFailed, ask
 from pytest_assay.text import answers, failure, place, plain
 
+ATTEMPT = re.compile(r"\s*\d+/\d+ ")
+"""How a line of a run begins that tells an answer."""
 TIERS = ("quick", "full")
 MOST_SHOWN_BYTES = 4_000_000
 """Of an image that goes into a page; a larger one is a link."""
@@ -130,7 +133,7 @@ class Golden:
                 words += ["--model", model] if any(one.model == model for one in mine) else []
             ids = list(dict.fromkeys(one.case["id"] for one in mine))
             self._tell(f"assay golden {' '.join(words[:2])}: {len(ids)} cases")
-            self._told[suite] = ask(self.folder, words, ids, self._tell if self.config.option.verbose > 0 else _nothing)
+            self._told[suite] = ask(self.folder, words, ids, self._tell_attempt)
         return self._told[suite]
 
     def _tell(self, line: str) -> None:
@@ -141,6 +144,11 @@ class Golden:
             with capture.global_and_fixture_disabled():
                 reporter.ensure_newline()
                 reporter.write_line(plain(line))
+
+    def _tell_attempt(self, line: str) -> None:
+        """With -v, each answer as it comes."""
+        if self.config.option.verbose > 0 and ATTEMPT.match(line):
+            self._tell(line)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

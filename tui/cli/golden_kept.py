@@ -127,10 +127,17 @@ def report(
         list[Path], typer.Argument(metavar="FILE...", help="By its ending: .html, .md, .csv, or .xml for JUnit.")
     ],
     run: RunOption = "last",
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Show what changed since this run, as compare names it: previous, :quick, …"),
+    ] = None,
 ) -> None:
-    """Write a kept run as one HTML page, Markdown, CSV or JUnit XML, beside the answers that its suite keeps."""
+    """Write a kept run as one HTML page, Markdown, CSV or JUnit XML, beside the answers that its suite keeps.
+
+    With --base, it stands beside another run in place of those: what regressed, improved, or has another answer.
+    """
     with sentences():
-        raise typer.Exit(write_reports(run, files))
+        raise typer.Exit(write_reports(run, base, files))
 
 
 def export(

@@ -21,15 +21,19 @@ def check_reports(files: Sequence[Path]) -> None:
         check_writable(file)
 
 
-def write_reports(run: str, files: Sequence[Path]) -> int:
-    """Write a kept run into each file, by its ending; returns the exit code. Raises EngineError."""
+def write_reports(run: str, base: str | None, files: Sequence[Path]) -> int:
+    """Write a kept run into each file, by its ending, beside another one where a `base` is named; returns the exit
+    code. Raises EngineError."""
+    from core.golden.compare.sides import open_sides
     from core.golden.reports.report import report_of
     from core.golden.reports.write import writer_for
     from core.golden.results import RunFolder
     from core.settings import load_settings
 
     check_reports(files)
-    report = report_of(RunFolder.open(load_settings().data_dir / "runs", run))
+    runs = load_settings().data_dir / "runs"
+    kept = RunFolder.open(runs, run)
+    report = report_of(kept, open_sides(runs, base, kept.id)[0] if base else None)
     for file in files:
         write_json(file, writer_for(file)(report))
         print(shown_line(f"{file}: {len(report.cases)} cases of {report.run}."))  # noqa: T201
