@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_assay.process import AssayFailed, ask
+from pytest_assay.process import AssayFailed, ask, runs_in
 from pytest_assay.text import answers, failure, place, plain
 
 ATTEMPT = re.compile(r"\s*\d+/\d+ ")
@@ -132,7 +132,7 @@ class Golden:
             for model in self.models:
                 words += ["--model", model] if any(one.model == model for one in mine) else []
             ids = list(dict.fromkeys(one.case["id"] for one in mine))
-            self._tell(f"assay golden {' '.join(words[:2])}: {len(ids)} cases")
+            self._tell(f"assay golden {' '.join(words[:2])}: {len(ids)} case{'s' * (len(ids) != 1)}")
             self._told[suite] = ask(self.folder, words, ids, self._tell_attempt)
         return self._told[suite]
 
@@ -164,9 +164,10 @@ class Golden:
         return report
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        for suite, told in self._told.items():
+        """What each run came to as a whole, whichever process asked for it."""
+        for told in runs_in(self.folder):
             outcome = told["run"].get("outcome", {})
-            terminalreporter.section(f"assay: {suite.name}")
+            terminalreporter.section(f"assay: {plain(told['run'].get('suite', {}).get('name', ''))}")
             for line in (*outcome.get("reasons", ()), *outcome.get("notes", ())):
                 terminalreporter.line(plain(line))
             terminalreporter.line(f"kept as {told['run'].get('id', 'nothing')}: assay golden review, compare, report")

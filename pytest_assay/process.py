@@ -7,7 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,14 @@ def ask(folder: Path, words: Sequence[str], ids: Sequence[str] = (), tell: Calla
     if failure.exists():
         raise AssayFailed(failure.read_text())
     return json.loads(answer.read_text(encoding="utf-8"))
+
+
+def runs_in(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """The runs that were asked for with this folder."""
+    for file in sorted(folder.glob("*.json")):
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if "run" in told:
+            yield told
 
 
 def _run(command: Sequence[str], tell: Callable[[str], None]) -> tuple[str, int]:

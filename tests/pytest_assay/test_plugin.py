@@ -121,6 +121,7 @@ def test_workers_of_xdist_share_one_run(run: Run) -> None:
     assert told.code == 0, told.text
     assert "2 passed, 1 xfailed" in told.last
     assert len(told.runs) == 1
+    assert f"kept as {told.runs[0]['id']}" in told.text
     assert sorted(told.asked()) == ["capital", "slow"]
 
 
