@@ -175,7 +175,9 @@ class _Watch:
         named = [f"{case} ({', '.join(dict.fromkeys(tiers))}) {what}" for (case, what), tiers in found.items()]
         cases = len({planned.case.id for planned in plan.attempts})
         ran_of = f"{len(ran)} of {cases} case{'s' * (cases != 1)} run"
-        self._tell(f"{ran_of}; {_some(named) if named else 'nothing fails'}.", bad=bool(named))
+        skipped = [f"{one.case.id} ({one.tier}) is skipped, {one.skip}" for one in plan.skipped if not one.control]
+        told = [_some(named) if named else "nothing fails", *([_some(skipped)] if skipped else [])]
+        self._tell(f"{ran_of}; {'; '.join(told)}.", bad=bool(named))
 
     def _tell(self, sentence: str, *, bad: bool = False) -> None:
         self.console.print(shown_line(sentence), style="red" if bad else "", soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,45 @@ def test_what_is_saved_is_run_and_a_broken_file_is_a_sentence(watching: Watching
     watching.process.send_signal(signal.SIGINT)
     assert watching.turn("Stopped.\n").endswith("Stopped.\n")
     assert watching.process.wait(timeout=30) == 0
+
+
+def test_what_no_model_answers_is_told(clean_env: dict[str, str], suite: Path) -> None:
+    (suite / "golden.toml").write_text('[tiers]\nfull = "nobody/has-this"\n')
+    watching = Watching(clean_env, suite, "--tier", "full")
+    told = watching.turn()
+    watching.process.send_signal(signal.SIGINT)
+    assert "0 of 2 cases run; nothing fails; capital (full) is skipped, nobody/has-this is not on disk" in told
+    assert watching.process.wait(timeout=30) == 0
+
+
+INTERRUPTED = """
+import signal, tui.cli.golden_table
+from tui.cli.main import main
+
+def line(*of, told=tui.cli.golden_table.progress_line):
+    signal.raise_signal(signal.SIGINT)
+    return told(*of)
+
+tui.cli.golden_table.progress_line = line
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+"""The command with a ctrl+c at its first answer."""
+
+
+def test_ctrl_c_in_the_middle_of_a_run_ends_it_with_what_was_done(clean_env: dict[str, str], suite: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "golden", "watch", str(suite), "--tier", "full"],
+        cwd=ROOT,
+        env=clean_env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert WAITING not in done.stdout
 
 
 def test_only_a_folder_of_ones_own_can_be_watched(golden: Golden, tmp_path: Path) -> None:
