@@ -235,7 +235,8 @@ class Case(pytest.Item):
 
     def runtest(self) -> None:
         """Raises CaseFailed where it does not hold."""
-        self.add_report_section("call", "answers", "\n\n".join(map(answers, self.entries)))
+        if held := [answers(one) for one in self.entries if one["holds"] is not False]:
+            self.add_report_section("call", "answers", "\n\n".join(held))
         failed = [failure(self.case, one) for one in self.entries if one["holds"] is False]
         failed += [
             plain(
