@@ -35,13 +35,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("app.jump", "ctrl+o", "jump", "Jump", "Jump to any part of the screen by a letter", priority=True),
         Action("app.api", "ctrl+t", "toggle_api", "API", "Start or stop the local API", priority=True),
         Action("app.api_panel", "f6", "api_panel", "API panel", "Show URL, key and client snippets", priority=True),
-        Action(
-            "app.maximise",
-            "f10,f",
-            "maximise_face",
-            "Maximise",
-            "Give the pane the whole width, or give it back",
-        ),
+        Action("app.maximise", "f10,f", "maximise_face", "Maximise", "Give the pane the whole width, or give it back"),
         Action(
             "app.stop_answer",
             "f12",
@@ -265,6 +259,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.why", "d", "why", "Why ≠", "Where both answers part, how likely they are", True),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
         Action("golden.duel", "b", "duel", "Judge", "Judge answers, not told whose", True),
+        Action("golden.export", "e", "export", "Export", "Write the run as a page, Markdown, CSV or JUnit", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
     "review": (
@@ -279,7 +274,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "runs": (
         Action(
-            "runs.compare", "enter", "compare", "Compare", "Compare with the base, or the run before", True, display="⏎"
+            "runs.compare", "enter", "compare", "Compare", "Compare with the base, or run before", True, display="⏎"
         ),
         Action("runs.base", "b,space", "base", "Base", "Make the row the base of comparisons", True, display="b"),
         Action("runs.open", "o", "open", "Open", "Show the run's answers in the pane", True),
@@ -296,6 +291,12 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "explanation": (
         Action("explanation.close", "escape,q,enter", "close", "Close", "Close; no model is asked on", True),
+    ),
+    "report": (
+        Action("report.write", "enter", "write", "Write", "Write the file", True, display="⏎"),
+        Action("report.next", "down", "turn(1)", "Format", "The next kind of file", True, display="↓"),
+        Action("report.previous", "up", "turn(-1)", "Before", "The kind of file before", display="↑"),
+        Action("report.close", "escape", "close", "Leave", "Write nothing", True),
     ),
     "duel": (
         Action("duel.first", "1", "vote('left')", "First", "The first answer is better", True),
@@ -374,6 +375,7 @@ PLACES = {
     "comparison": "Two runs compared",
     "matrix": "Prompts by tiers or models",
     "explanation": "Why two answers differ",
+    "report": "Export of a golden run",
     "duel": "Two answers to judge",
     "wire": "Wire",
     "text": "In text fields",
@@ -406,6 +408,7 @@ DIALOGUES = (
     "comparison",
     "matrix",
     "explanation",
+    "report",
     "keys",
     "jump",
 )

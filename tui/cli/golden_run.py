@@ -113,15 +113,16 @@ def as_it_was(folder: RunFolder) -> dict[str, Any]:
 
 
 def failed_before(runs: Path, suite: Path) -> list[str]:
-    """The ids of the cases that failed or did not come about when the suite was last run. Ends the command where there
-    is none, and raises NoSuchRun where it was not run."""
+    """The ids of the cases that failed or did not come about when they were last run. Ends the command where there is
+    none, and raises NoSuchRun where the suite was not run."""
+    from core.golden.history.joined import joined
     from core.golden.results import NoSuchRun, Verdict, latest_of
 
     last = latest_of(runs, suite.resolve())
     if last is None:
         raise NoSuchRun(f"{suite} has not been run: --failed takes up what failed in its last run.")
     bad = (Verdict.FAIL, Verdict.ERROR)
-    found = list(dict.fromkeys(one.case for one in last.as_planned() if one.verdict in bad))
+    found = list(dict.fromkeys(one.case for one in joined(runs, last.id).as_planned() if one.verdict in bad))
     if not found:
         print(f"Nothing failed in {last.id}, the last run of {suite}.")  # noqa: T201
         raise typer.Exit(0)
@@ -197,7 +198,7 @@ def _progress(console: Console, plan: Plan) -> Iterator[Any]:
     from rich.cells import split_text
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-    from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, ModelLoading, RunWarning
+    from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, Grading, ModelLoading, RunWarning
     from tui.cli.encoding import shown_line
     from tui.cli.golden_table import progress_line
 
@@ -227,6 +228,8 @@ def _progress(console: Console, plan: Plan) -> Iterator[Any]:
                 said[planned.index] = (said[planned.index] + text)[-200:]
                 label = shown_line(f"{planned.case.id} {planned.tier}: {said[planned.index]}")
                 bar.update(task, description=split_text(label, max(console.width - 40, 20))[0])
+            case Grading(graded, checks):
+                bar.update(task, description=f"grading {graded} of {checks}")
             case AttemptFinished(_, attempt):
                 done += 1
                 bar.update(task, completed=done)

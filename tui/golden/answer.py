@@ -58,6 +58,7 @@ def answer_content(
         now = {
             Progress.IDLE: Content.styled("not run yet", dim),
             Progress.WAITING: Content.styled("waiting…", dim),
+            Progress.GRADING: Content.assemble(plain(cell.answer), "\n", ("to be graded when all have answered", dim)),
         }.get(cell.progress, Content.assemble(plain(cell.answer), ("▌", "$primary")))
         return Content.assemble(now, "\n\n", expected)
     lines: list[Content] = []
@@ -73,6 +74,8 @@ def answer_content(
         lines.append(plain(attempt.why, STYLES[attempt.verdict]))
     if cell.control is not None:
         lines.append(plain(f"control {cell.control.control}: {cell.control.why}", "$error"))
+    if cell.was is not None:
+        lines.append(plain(f"↻ judged anew, before: {SIGNS[cell.was]} {WORDS[cell.was]}", "$secondary"))
     if cell.same:
         lines.append(Content.styled("asked once: this model stands for both tiers", dim))
     lines.append(expected)

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from core.errors import EngineError
 from core.golden.reading import load_suite
+from core.golden.rejudge import judged_now
 from core.golden.suite import BUILTIN, Suite, SuiteError
 from tui.background import off_loop
 from tui.foreign import one_line, plain
@@ -52,6 +53,7 @@ class WatchedSuite(ChosenCases):
 
     def open_suite(self, folder: Path) -> None:
         """Show another suite."""
+        self.last_run = self.last_run if folder == self._folder else ""
         self._folder = folder
         self._suite_read.clear()
         self._read()
@@ -62,6 +64,8 @@ class WatchedSuite(ChosenCases):
         try:
             self._stamps = await off_loop(lambda: stamps(folder), "suite-stamps")
             suite = await off_loop(lambda: load_suite(folder), "suite")
+            kept = list(self._board.attempts.values())
+            shown, was = await off_loop(lambda: judged_now(suite, kept), "golden-recall")
         except EngineError as error:
             self._say_why_not(folder, error)
             return
@@ -69,7 +73,7 @@ class WatchedSuite(ChosenCases):
         before, self._suite = self._board, suite
         self._board = Board.of(suite.cases)
         if before.cases and self._suite_read.is_set():  # the same suite, once more
-            self._board.recall(before.attempts.values())
+            self._board.recall(shown, was | before.judged)
             self._board.marked = before.marked & self._board.cases.keys()
         self._redraw()
         self._suite_read.set()

@@ -61,3 +61,27 @@ async def test_a_suite_is_read_again_when_it_changes(
         assert not golden.busy
         (folder / "word.toml").unlink()
         await until(pilot, lambda: "Not read anew" not in screen_text(workbench))
+
+
+async def test_another_expectation_judges_kept_answers_at_once(
+    workbench: AssayApp, scripted: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.golden.watching.LOOK_S", 0.05)
+    folder = write_suite(tmp_path / "mine")
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted, folder)
+        golden = workbench.golden
+        await run_all(pilot, workbench)
+        asked = len(scripted.requests)
+        (folder / "capital.toml").write_text('expect = "rome"\n')
+        await until(pilot, lambda: golden._board.cells["capital", Tier.QUICK].held is False, "judged anew")
+        assert len(scripted.requests) == asked
+        assert golden._board.cells["shape", Tier.QUICK].was is None
+        await until(pilot, lambda: "↻ judged anew, before: ✓ passes" in screen_text(workbench))
+        assert "✗ fails ↻" in screen_text(workbench)
+        assert "1 judged anew" in screen_text(workbench) or "1 ↻" in screen_text(workbench)
+        (folder / "shape.txt").write_text("Which shape do you see in the image?")
+        await until(pilot, lambda: golden._board.cells["shape", Tier.QUICK].attempt is None, "read once more")
+        assert golden._board.cells["capital", Tier.QUICK].was is not None, "it stays marked"
+        await pilot.press("home", "r")
+        await until(pilot, lambda: not golden.busy and golden._board.cells["capital", Tier.QUICK].was is None)
