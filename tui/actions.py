@@ -124,14 +124,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action(
             "chat.paste", "ctrl+v,alt+v", "paste_image", "Paste image", "Attach the clipboard's image", priority=True
         ),
-        Action(
-            "chat.unedit",
-            "escape",
-            "leave_edit",
-            "Leave edit",
-            "Give the edit up; the draft comes back",
-            True,
-        ),
+        Action("chat.unedit", "escape", "leave_edit", "Leave edit", "Give the edit up; the draft comes back", True),
         Action("chat.detach", "alt+x", "detach", "Detach", "Take the last image off (⌫ or ^d in an empty box)"),
     ),
     "message": (
@@ -162,24 +155,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "chat": (
         Action("chat.new", "ctrl+n", "new_chat", "New", "Begin a new chat; the old one stays saved", True, True),
-        Action(
-            "chat.regenerate",
-            "ctrl+r",
-            "regenerate",
-            "Again",
-            "Answer again, beside the answer",
-            True,
-            True,
-        ),
-        Action(
-            "chat.settings",
-            "ctrl+s",
-            "settings",
-            "Settings",
-            "This chat's system prompt and sampling",
-            True,
-            True,
-        ),
+        Action("chat.regenerate", "ctrl+r", "regenerate", "Again", "Answer again, beside the answer", True, True),
+        Action("chat.settings", "ctrl+s", "settings", "Settings", "This chat's system prompt and sampling", True, True),
         Action("chat.saved", "ctrl+l", "saved_chats", "Chats", "Open a saved chat", True, True),
         Action("chat.model", "f7", "choose_model", "Model", "Choose the model that answers", priority=True),
         Action("chat.thinking", "f8", "toggle_thinking", "Thinking", "Show or fold what models think", priority=True),
@@ -244,6 +221,9 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "golden": (
         Action("golden.run", "r", "run_case", "Run", "Run the row's prompts on both tiers", True),
         Action("golden.run_all", "R", "run_suite", "Run all", "Run the whole suite on both tiers", True, display="R"),
+        Action(
+            "golden.open", "enter", "open", "Open", "The row's prompt in full, with every answer", True, display="⏎"
+        ),
         Action("golden.review", "a", "review", "Review", "Accept or reject what differs", True),
         Action("golden.runs", "h", "runs", "Runs", "Earlier runs of the suite, and how they compare", True),
         Action("golden.matrix", "t", "matrix", "Matrix", "Cases by tiers or models, disagreements first", True),
@@ -292,10 +272,16 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "explanation": (
         Action("explanation.close", "escape,q,enter", "close", "Close", "Close; no model is asked on", True),
     ),
+    "case": (
+        Action("case.next", "n", "turn(1)", "Next", "The next prompt", True),
+        Action("case.previous", "p", "turn(-1)", "Before", "The prompt before", True),
+        Action("case.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
+        Action("case.close", "escape,q,enter", "close", "Close", "Back to the suite", True),
+    ),
     "report": (
-        Action("report.write", "enter", "write", "Write", "Write the file", True, display="⏎"),
-        Action("report.next", "down", "turn(1)", "Format", "The next kind of file", True, display="↓"),
-        Action("report.previous", "up", "turn(-1)", "Before", "The kind of file before", display="↑"),
+        Action("report.write", "enter", "write", "Write", "Write the file", True, True, "⏎"),
+        Action("report.next", "down", "turn(1)", "Format", "The next kind of file", True, True, "↓"),
+        Action("report.previous", "up", "turn(-1)", "Before", "The kind of file before", False, True, "↑"),
         Action("report.close", "escape", "close", "Leave", "Write nothing", True),
     ),
     "duel": (
@@ -375,6 +361,7 @@ PLACES = {
     "comparison": "Two runs compared",
     "matrix": "Prompts by tiers or models",
     "explanation": "Why two answers differ",
+    "case": "A golden prompt in full",
     "report": "Export of a golden run",
     "duel": "Two answers to judge",
     "wire": "Wire",
@@ -408,6 +395,7 @@ DIALOGUES = (
     "comparison",
     "matrix",
     "explanation",
+    "case",
     "report",
     "keys",
     "jump",

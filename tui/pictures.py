@@ -3,8 +3,9 @@
 Nothing in them is made up: the engine is real, and so are the answers, the verdicts and the requests over the API.
 
 `python -m tui.pictures FOLDER --faces --size 80x24 --theme assay-light` draws every face of the workbench instead, for
-somebody who wants to look at them all; --size and --theme may be repeated. One of the chats is written for that, and
-the Hub is that of the tests, with pocket models (so it needs the repository, not only the package).
+somebody who wants to look at them all, and --golden every state of the golden pane; --size and --theme may be repeated.
+One of the chats is written for that, and the Hub is that of the tests, with pocket models (so it needs the repository,
+not only the package).
 """
 
 from __future__ import annotations
@@ -371,8 +372,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tui.pictures", description="Take pictures of the workbench.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/images"))
     parser.add_argument("--faces", action="store_true", help="every face, instead of the documentation's pictures")
-    parser.add_argument("--size", type=_size, action="append", metavar="WxH", help="of --faces; may be repeated")
-    parser.add_argument("--theme", action="append", metavar="NAME", help="of --faces; may be repeated")
+    parser.add_argument("--golden", action="store_true", help="every state of the golden pane instead")
+    parser.add_argument("--size", type=_size, action="append", metavar="WxH", help="of these two; may be repeated")
+    parser.add_argument("--theme", action="append", metavar="NAME", help="of these two; may be repeated")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     if asked.faces:
@@ -382,6 +384,12 @@ def main() -> None:
             os.environ["HF_ENDPOINT"] = hub.url  # read when huggingface_hub is imported
             for size in asked.size or EVERY_SIZE:
                 asyncio.run(take_faces(asked.folder, size, asked.theme or (DARK.name, LIGHT.name), hub))
+    elif asked.golden:
+        from tui.pictures_golden import take_golden
+        from tui.theme import DARK, LIGHT
+
+        for size in asked.size or EVERY_SIZE:
+            asyncio.run(take_golden(asked.folder, size, asked.theme or (DARK.name, LIGHT.name)))
     else:
         asyncio.run(take(asked.folder))
 

@@ -14,6 +14,7 @@ from tui.chat.composer import Composer
 from tui.chat.export_screen import ExportScreen
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
+from tui.golden.case_screen import CaseScreen
 from tui.golden.comparison_screen import ComparisonScreen
 from tui.golden.duel_screen import DuelScreen
 from tui.golden.explain_screen import ExplainScreen
@@ -82,6 +83,7 @@ OPENED: dict[str, type] = {
     "comparison": ComparisonScreen,
     "matrix": MatrixScreen,
     "explanation": ExplainScreen,
+    "case": CaseScreen,
     "report": ReportScreen,
     "duel": DuelScreen,
     "keys": KeysScreen,

@@ -61,7 +61,7 @@ def answer_content(
             Progress.GRADING: Content.assemble(plain(cell.answer), "\n", ("to be graded when all have answered", dim)),
         }.get(cell.progress, Content.assemble(plain(cell.answer), ("▌", "$primary")))
         return Content.assemble(now, "\n\n", expected)
-    lines: list[Content] = []
+    lines = [plain(f"{number}. {turn['answer']}", dim) for number, turn in enumerate(attempt.turns, 1)]
     if attempt.answer:
         lines.append(marked_answer(attempt))
     for call in attempt.tool_calls:
@@ -69,7 +69,7 @@ def answer_content(
         if isinstance(arguments, dict):
             arguments = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         lines.append(plain(f"⚒ {call.get('name')}({arguments})", "$secondary"))
-    lines.append(Content(""))
+    lines += [Content("")] if lines else []
     if attempt.why:
         lines.append(plain(attempt.why, STYLES[attempt.verdict]))
     if cell.control is not None:

@@ -73,7 +73,7 @@ def _parts(board: Board, suite: str, running: str | None) -> list[Part]:
     if one_model := board.one_model:
         short = Content.styled(f"{one_model} by one model", "$dim")
         parts.append(Part(6, Content.styled(f"{one_model} answered by one model", "$dim"), short))
-    if running is None and not any(cell.attempt for cell in board.cells.values()):
+    if running is None and board.cases and not any(cell.attempt for cell in board.cells.values()):
         parts.append(_same(4, Content.assemble(("R", "$primary"), (" runs them all", "$dim"))))
     return parts
 

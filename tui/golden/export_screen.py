@@ -76,11 +76,6 @@ class ReportScreen(ModalScreen[str | None]):
         self._fault = ""
         self._show()
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._go()
-
     def action_write(self) -> None:
         self._go()
 

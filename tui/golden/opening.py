@@ -84,6 +84,14 @@ class OpeningSuite(WatchedSuite):
         if case is not None:
             self._go_to(case)
 
+    @work(exclusive=True, group="golden-case")
+    async def action_open(self) -> None:
+        """Show the row's prompt in full, and go to the one that was looked at last."""
+        from tui.golden.case_screen import CaseScreen
+
+        if self._row is not None:
+            self._go_to(await self.app.push_screen_wait(CaseScreen(self._board, self._shown, self._row)))
+
     def action_why(self) -> None:
         """Explain the row's answers of both tiers."""
         from tui.golden.explain_screen import ExplainScreen

@@ -44,6 +44,7 @@ SOMETIMES = frozenset(
         "previous_disagreement",
         "view_picture",
         "why",
+        "open",
         "fold",
         "unfold",
         "run_marked",
@@ -165,6 +166,8 @@ class GoldenPane(OpeningSuite):
             yield "view_picture"
         if case is not None and any(self._board.cells[case.id, tier].attempt for tier in Tier):
             yield "why"
+        if case is not None:
+            yield "open"
         if folder_of(row) and not self._words:
             yield "fold"
         if row in self._folded:
@@ -181,9 +184,9 @@ class GoldenPane(OpeningSuite):
         return action not in SOMETIMES or action in self._offered
 
     def _redraw_bar(self) -> None:
-        if self._suite is None:
+        if self._suite is None and not self._faults:
             return
-        name = "built-in" if self._folder == BUILTIN else self._suite.name
+        name = "built-in" if self._folder == BUILTIN else self._folder.resolve().name
         running = self._goes_on if self.busy else None
         bar = self.query_one("#golden-bar", Static)
         redraw(bar, bar_content(self._board, name, running, bar.size.width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,11 +84,15 @@ class WatchedSuite(ChosenCases):
 
     def _say_why_not(self, folder: Path, error: EngineError) -> None:
         """Below the line of the suite where one is shown, which stays; else in place of the rows."""
-        self._faults = faults(error) if isinstance(error, SuiteError) else error.message
+        told = faults(error) if isinstance(error, SuiteError) else error.message
+        self._faults = told.replace(f"{folder.resolve()}{os.sep}", "").replace(f"{folder}{os.sep}", "")
         if self._suite is not None and self._suite.path == folder:
             self._say(plain(f"Not read anew, the rows are as before: {self._faults}", "$error"))
         else:
+            self._suite, self._board = None, Board()
             self.table.say(self._faults)
+            self._say(Content(""))
+            self._redraw()
 
     def _say(self, content: Content) -> None:
         below = self.query_one("#golden-faults", Static)
