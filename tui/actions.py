@@ -275,6 +275,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "case": (
         Action("case.next", "n", "turn(1)", "Next", "The next prompt", True),
         Action("case.previous", "p", "turn(-1)", "Before", "The prompt before", True),
+        Action("case.why", "d", "why", "Why ≠", "Where both answers part, how likely they are", True),
         Action("case.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
         Action("case.close", "escape,q,enter", "close", "Close", "Back to the suite", True),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from textual import work
@@ -33,12 +33,14 @@ ROWS, FEW_ROWS, TALL = 10, 5, 30
 
 
 class CaseScreen(ModalScreen[str]):
-    """Dismissed with the case that is shown last. `order` are those that can be gone to."""
+    """Dismissed with the case that is shown last. `order` are those that can be gone to; `why` explains where the
+    answers of both tiers to one part."""
 
     BINDINGS: ClassVar = bindings("case")
 
-    def __init__(self, board: Board, order: Sequence[str], case_id: str) -> None:
+    def __init__(self, board: Board, order: Sequence[str], case_id: str, why: Callable[[str], None]) -> None:
         super().__init__(classes="dialogue")
+        self._why = why
         self._board, self._order, self._shown = board, list(order), case_id
         self._images: list[ImageData] = []
 
@@ -68,6 +70,7 @@ class CaseScreen(ModalScreen[str]):
         redraw(self.query_one("#case-prompt", Static), question_content(self._case, problems))
         self._show_answers()
         self.query_one("#case-scroll").scroll_home(animate=False)
+        self.refresh_bindings()
         self._show_images(self._case)
 
     def _show_answers(self) -> None:
@@ -92,12 +95,17 @@ class CaseScreen(ModalScreen[str]):
         """Keys are shown where they do something."""
         if action == "view_picture":
             return bool(self._images)
+        if action == "why":
+            return any(self._board.cells[self._shown, tier].attempt for tier in Tier)
         return action != "turn" or len(self._order) > 1
 
     def action_turn(self, by: int) -> None:
         """To another prompt, round in a circle."""
         self._shown = self._order[(self._order.index(self._shown) + by) % len(self._order)]
         self._show_case()
+
+    def action_why(self) -> None:
+        self._why(self._shown)
 
     def action_view_picture(self) -> None:
         self.app.post_message(Picture.Wanted(self._images[0], self._images))
@@ -116,11 +124,12 @@ def answers(board: Board, case: Case, tier: Tier) -> Iterator[Content]:
     if not mine:
         yield answer_content(case, tier, cell, spelled=True)
         return
+    several = any(one.repeat for one in mine)
     for one in sorted(mine, key=lambda one: (one.control or "", one.repeat)):
         shown = Cell(model=one.model_id, attempt=one, was=board.judged.get(one.key), same=one.same_as is not None)
         since = board.pending.get((case.id, tier)) if one is cell.attempt else None
         yield Content("\n").join(
-            [_head(one, len(mine) > 1), answer_content(case, tier, shown, True, since), *_checks(one), *_grades(one)]
+            [_head(one, several), answer_content(case, tier, shown, True, since), *_checks(one), *_grades(one)]
         )
 
 

@@ -90,14 +90,18 @@ class OpeningSuite(WatchedSuite):
         from tui.golden.case_screen import CaseScreen
 
         if self._row is not None:
-            self._go_to(await self.app.push_screen_wait(CaseScreen(self._board, self._shown, self._row)))
+            self._go_to(await self.app.push_screen_wait(CaseScreen(self._board, self._shown, self._row, self._explain)))
 
     def action_why(self) -> None:
         """Explain the row's answers of both tiers."""
+        if self._row is not None:
+            self._explain(self._row)
+
+    def _explain(self, case: str) -> None:
         from tui.golden.explain_screen import ExplainScreen
 
-        services, suite, case = self._services, self._suite, self._row
-        if services is None or suite is None or case is None:
+        services, suite = self._services, self._suite
+        if services is None or suite is None:
             return
         answers = list(self._board.attempts.values())
         quick, full = ([one for one in answers if one.tier == tier] for tier in Tier)
