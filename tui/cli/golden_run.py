@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.golden.plan import Plan
     from core.golden.progress import RunEvent
     from core.golden.results import RunFolder
-    from core.golden.suite import Suite
+    from core.golden.suite import Case, Suite
 
 LATER = {"python": False, "model": [], "tier": [], "failed": False, "ids": None}
 """What is said of a run since later than its record's version: as it was before."""
@@ -30,11 +30,19 @@ READY_S = 120.0
 
 
 def run_suite(
-    asked: dict[str, Any], resume: str | None, json_file: Path | None, key: str, *, strict: bool, verbose: bool
+    asked: dict[str, Any],
+    resume: str | None,
+    json_file: Path | None,
+    key: str,
+    *,
+    strict: bool,
+    verbose: bool,
+    images: bool | None,
 ) -> int:
     """Plan, run, show and record; returns the exit code.
 
-    `asked` is what the command line said, and `key` the key to its url.
+    `asked` is what the command line said, and `key` the key to its url. `images` None shows them where the terminal has
+    graphics.
     """
     from core.golden.baselines.standing import against_baseline
     from core.golden.graded.program import may_run
@@ -48,6 +56,7 @@ def run_suite(
     from tui.cli.golden_matrix import failure_lines, matrix_table
     from tui.cli.golden_routes import open_routes
     from tui.cli.golden_table import print_outcome, results_table
+    from tui.cli.inline_images import small_images
 
     settings = load_settings()
     runs = settings.data_dir / "runs"
@@ -68,6 +77,7 @@ def run_suite(
         else:
             folder.plan_anew({**header(plan, status), "asked": asked})
         print_models(console, plan)
+        small = small_images(console, {one.case.id: _paths(one.case) for one in plan.attempts}, images)
         started = time.monotonic()
         done = folder.attempts() if folder and resume else []
         with _progress(console, plan) as listener:
@@ -89,7 +99,7 @@ def run_suite(
         for line in failure_lines(result.attempts):
             console.print(line, soft_wrap=True)
     else:
-        console.print(results_table(result.attempts, verbose=verbose))
+        console.print(results_table(result.attempts, verbose=verbose, images=small))
     print_outcome(console, weighed, parity, plan.options.routes, elapsed_s)
     if folder is not None:
         _close(folder, weighed.to_json(), console)
@@ -97,6 +107,10 @@ def run_suite(
         head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
         write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
     return int(weighed.code)
+
+
+def _paths(case: Case) -> list[Path]:
+    return [image.path for image in case.all_images]
 
 
 def as_it_was(folder: RunFolder) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def test_isolated_times_need_an_engine_of_their_own(golden: Any, api: Api) -> No
 
 
 def test_a_fault_of_the_program_is_no_failed_golden(golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.cli.golden.check_run", lambda *arguments, **more: 1 / 0)
+    monkeypatch.setattr("tui.cli.golden_kept.check_run", lambda *arguments, **more: 1 / 0)
     broken = golden("check")
     assert broken.exit_code == 4
     assert "This is a fault of assay: ZeroDivisionError" in broken.stderr
