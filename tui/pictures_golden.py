@@ -16,7 +16,7 @@ from core.golden.suite import BUILTIN
 from core.pocket import POCKET_MODELS
 from core.settings import load_settings
 from tui.app import AssayApp
-from tui.pictures import Camera, _until
+from tui.camera import Camera, until
 
 COPY = "gemma3-2bit"
 QUANTISE = """import sys
@@ -98,7 +98,7 @@ async def _states(camera: Camera, suite: Path) -> None:
     golden = app.golden
 
     async def opened(screens: int = 2) -> None:
-        await _until(pilot, lambda: len(app.screen_stack) == screens)
+        await until(pilot, lambda: len(app.screen_stack) == screens)
 
     await pilot.press("f4")
     empty = suite.parent / "empty"
@@ -107,16 +107,16 @@ async def _states(camera: Camera, suite: Path) -> None:
     await pilot.pause(0.5)
     await camera.keep("golden-01-empty")
     golden.open_suite(suite)
-    await _until(pilot, lambda: len(golden.table.keys) == len(CASES))
-    await _until(pilot, lambda: golden._board.problems)
+    await until(pilot, lambda: len(golden.table.keys) == len(CASES))
+    await until(pilot, lambda: golden._board.problems)
     golden.table.select("facts/echo")
     await camera.keep("golden-02-first")
     await pilot.press("R")
-    await _until(pilot, lambda: golden._board.ended()[0] > 3)
+    await until(pilot, lambda: golden._board.ended()[0] > 3)
     await camera.keep("golden-03-running")
-    await _until(pilot, lambda: golden._grading is not None and golden._grading.done)
+    await until(pilot, lambda: golden._grading is not None and golden._grading.done)
     await camera.keep("golden-04-grading")
-    await _until(pilot, lambda: not golden.busy)
+    await until(pilot, lambda: not golden.busy)
     for name, case in (
         ("failed", "facts/river"),
         ("error", "facts/long"),
@@ -181,16 +181,16 @@ async def _states(camera: Camera, suite: Path) -> None:
     await pilot.press("escape")
     await opened(1)
     (suite / "facts/capital.toml").write_text('expect = "rome"\n')
-    await _until(pilot, lambda: golden._board.judged_anew)
+    await until(pilot, lambda: golden._board.judged_anew)
     golden.table.select("facts/capital")
     await camera.keep("golden-17-judged-anew")
     golden.table.select("manner/often")
     await pilot.press("r")
-    await _until(pilot, lambda: not golden.busy)
+    await until(pilot, lambda: not golden.busy)
     await pilot.press("R")
-    await _until(pilot, lambda: golden._board.ended()[0] > 3)
+    await until(pilot, lambda: golden._board.ended()[0] > 3)
     await pilot.press("escape")
-    await _until(pilot, lambda: not golden.busy)
+    await until(pilot, lambda: not golden.busy)
     await camera.keep("golden-18-stopped")
     await pilot.press("h")
     await opened()
@@ -202,7 +202,7 @@ async def _states(camera: Camera, suite: Path) -> None:
     await pilot.press("escape", "escape")
     await opened(1)
     await pilot.press("R")
-    await _until(pilot, lambda: not golden.busy)
+    await until(pilot, lambda: not golden.busy)
     await pilot.press("h")
     await opened()
     await pilot.pause(0.5)
@@ -221,7 +221,7 @@ async def _states(camera: Camera, suite: Path) -> None:
     await pilot.press("escape")
     await opened(1)
     (suite / "facts/echo.toml").write_text("expekt = 1\nimages = 3\n")
-    await _until(pilot, lambda: golden._faults)
+    await until(pilot, lambda: golden._faults)
     await camera.keep("golden-24-faults")
 
 
@@ -236,7 +236,7 @@ async def take_golden(target: Path, size: tuple[int, int], themes: Sequence[str]
         await asyncio.to_thread(_write_suite, suite, COPY)
         app = AssayApp(lambda: settings)
         async with app.run_test(size=size) as pilot:
-            await _until(pilot, lambda: app.state.phase == "ready" and app.golden.table.selected)
+            await until(pilot, lambda: app.state.phase == "ready" and app.golden.table.selected)
             await _states(Camera(app, pilot, target, themes), suite)
             await pilot.press("ctrl+q", "ctrl+q")
-            await _until(pilot, lambda: app._exit)
+            await until(pilot, lambda: app._exit)
