@@ -16,6 +16,7 @@ import tomli_w
 from core.atomic import write_atomically
 from core.calls.events import FinishReason, GenerationResult
 from core.calls.requests import GenerationRequest, Role
+from core.golden.case_images import ENDING_OF
 from core.golden.checks import Answer, check
 from core.golden.expressions import ExpressionError, parse_expression
 from core.golden.lint import lint_folder
@@ -35,7 +36,6 @@ SMOKE = {"not_empty": True}
 """What is proposed of an answer that nothing can be told from."""
 USUAL_TOKENS = 256
 """What a suite gives an answer that says nothing of it."""
-_ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 
 
@@ -83,7 +83,7 @@ def _write_case(suite: Path, request: GenerationRequest, result: GenerationResul
         stem = _free_stem(folder, prompt)
         names = []
         for number, image in enumerate(request.images, 1):
-            name = f"{stem}.{number}{_ENDINGS.get(image.media_type, '.png')}"
+            name = f"{stem}.{number}{ENDING_OF.get(image.media_type, '.png')}"
             write_atomically(folder / name, image.data)
             names.append(name)
         if names:

@@ -9,14 +9,30 @@ from typing import Annotated
 import typer
 
 from tui.cli.golden_files import accepted, import_cases, init, lint, list_cases
-from tui.cli.golden_kept import accept, check, compare, duel, explain, export_inspect_logs, report, review, runs
-from tui.cli.golden_options import CaseGlobs, RouteName, SuiteFolder, SuiteOption, TierName, one_of
+from tui.cli.golden_kept import accept, check, compare, duel, explain, export, report, review, runs
+from tui.cli.golden_options import (
+    AllowPython,
+    CaseGlobs,
+    Controls,
+    Full,
+    Models,
+    Quick,
+    RouteName,
+    SuiteFolder,
+    SuiteOption,
+    Tiers,
+    Verbose,
+    one_of,
+)
 from tui.cli.golden_record import record
-from tui.cli.golden_run import run_suite
+from tui.cli.golden_run import read_ids, run_suite
 from tui.cli.golden_shadow import shadow
 from tui.cli.golden_suite import check_writable, fail, sentences
+from tui.cli.golden_watch import watch_suite
 from tui.cli.rank_follower import follow_if_launched
 
+IN_FLIGHT = 8
+"""As a plan has it, which is imported later."""
 app = typer.Typer(
     name="golden",
     help="Run prompts whose answers are known, on a quick and a full model side by side.",
@@ -30,19 +46,18 @@ def run(
     context: typer.Context,
     suite: SuiteFolder = None,
     suite_option: SuiteOption = None,
-    quick: Annotated[str | None, typer.Option(metavar="ID", help="The quick tier's model.")] = None,
-    full: Annotated[str | None, typer.Option(metavar="ID", help="The full tier's model.")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="Ask this model every case, by the full tier's measure; may be repeated."),
-    ] = None,
-    tier: Annotated[
-        list[TierName] | None, typer.Option(help="Only this tier; with --model, whose measure holds.")
-    ] = None,
+    quick: Quick = None,
+    full: Full = None,
+    model: Models = None,
+    tier: Tiers = None,
     route: Annotated[
         list[RouteName] | None, typer.Option(help="How the models are asked; may be repeated. [default: in-process]")
     ] = None,
     case: CaseGlobs = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option("--ids", metavar="FILE", help="Only cases whose ids are in this file, one a line; - is stdin."),
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only cases that failed in the suite's last run.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the whole run as JSON; - is standard output.")
@@ -50,16 +65,13 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail also for what was skipped, left out, or could show nothing.")
     ] = False,
-    controls: Annotated[
-        bool,
-        typer.Option("--controls/--no-controls", help="Ask the controls that the suite declares: they must fail."),
-    ] = True,
+    controls: Controls = True,
     repeats: Annotated[int | None, typer.Option(min=1, max=1000, help="Ask each case this often.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The first repeat's seed; each next one adds 1.")] = None,
     metric: Annotated[
         str | None, typer.Option(metavar="METRIC", help="What repeats come to: rate, pass@K or pass^K.")
     ] = None,
-    in_flight: Annotated[int, typer.Option(min=1, max=64, help="Cases of one model under way together.")] = 8,
+    in_flight: Annotated[int, typer.Option(min=1, max=64, help="Cases of one model under way together.")] = IN_FLIGHT,
     isolated: Annotated[
         bool, typer.Option("--isolated-times", help="One attempt at a time, nothing cached: times of a model alone.")
     ] = False,
@@ -68,10 +80,8 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Take up a run that was stopped: its name, or last.")
     ] = None,
-    allow_python: Annotated[
-        bool, typer.Option("--allow-python", help="Let the suite's own Python functions run: they can do what you can.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in full.")] = False,
+    allow_python: AllowPython = False,
+    verbose: Verbose = False,
     images: Annotated[
         bool | None,
         typer.Option(
@@ -96,7 +106,7 @@ def run(
         "route": [name.value for name in route or [RouteName.IN_PROCESS]],
         "case": case or [],
         "failed": failed,
-        "ids": None,
+        "ids": None if resume else read_ids(ids),
         "controls": controls,
         "repeats": repeats,
         "seed": seed,
@@ -114,6 +124,50 @@ def run(
         raise typer.Exit(run_suite(asked, resume, json_file, key, strict=strict, verbose=verbose, images=images))
 
 
+@app.command()
+def watch(
+    suite: SuiteFolder = None,
+    suite_option: SuiteOption = None,
+    quick: Quick = None,
+    full: Full = None,
+    model: Models = None,
+    tier: Tiers = None,
+    case: CaseGlobs = None,
+    controls: Controls = True,
+    allow_python: AllowPython = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run what changes whenever a file of the suite is saved, with the models kept in memory; ctrl+c ends it.
+
+    A case is run when its prompt, sidecar, images or variables have changed, what golden.toml says of it, or a Python
+    file that grades it. Where only what is expected has changed, the answer is kept and judged anew. It begins with
+    what has changed since the suite's last run, and keeps no run of its own. Exit codes: 0 when it is ended while it
+    waits, 130 in the middle of a run, 2 for no such suite or model.
+    """
+    folder = one_of(suite, suite_option)
+    if folder is None:
+        fail("watch needs a suite of your own, as a folder: the built-in one does not change.")
+    asked = {
+        "suite": str(folder),
+        "quick": quick,
+        "full": full,
+        "model": list(dict.fromkeys(model or [])),
+        "tier": [name.value for name in tier or []],
+        "route": [RouteName.IN_PROCESS.value],
+        "case": case or [],
+        "controls": controls,
+        "repeats": None,
+        "seed": None,
+        "metric": None,
+        "isolated": False,
+        "in_flight": IN_FLIGHT,
+        "url": None,
+        "python": allow_python,
+    }
+    with sentences():
+        raise typer.Exit(watch_suite(asked, verbose=verbose))
+
+
 OTHERS: dict[str, Callable[..., None]] = {
     "lint": lint,
     "check": check,
@@ -124,7 +178,7 @@ OTHERS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "runs": runs,
     "report": report,
-    "export-inspect": export_inspect_logs,
+    "export": export,
     "import": import_cases,
     "explain": explain,
     "init": init,

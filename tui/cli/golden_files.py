@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tui.cli.encoding import shown_line
-from tui.cli.golden_options import SuiteFolder, SuiteOption, one_of
+from tui.cli.golden_options import JsonFile, SuiteFolder, SuiteOption, one_of
 from tui.cli.golden_report import import_suite
 from tui.cli.golden_review import list_accepted
-from tui.cli.golden_suite import models_on_disk, open_suite, print_models, problem_line, sentences
+from tui.cli.golden_suite import (
+    check_writable,
+    models_on_disk,
+    open_suite,
+    print_models,
+    problem_line,
+    sentences,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from core.golden.plan import Plan
 
 
 def lint(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
@@ -42,10 +54,12 @@ def accepted(
 
 
 def import_cases(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="promptfoo's .yaml, or samples of Inspect as .jsonl.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="promptfoo's .yaml; Inspect's .jsonl, .json or .eval.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The suite to be made.")],
 ) -> None:
-    """Make a suite of a promptfoo project or of Inspect's samples; what has no counterpart here is named."""
+    """Make a suite of a promptfoo project, or of Inspect's samples or eval logs; what has no counterpart is named."""
     with sentences():
         raise typer.Exit(import_suite(source, folder))
 
@@ -62,29 +76,39 @@ def init(
         print(shown_line(f"Next: say in the sidecars what is expected, then assay golden run {folder}."))  # noqa: T201
 
 
-def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None) -> None:
+def list_cases(suite: SuiteFolder = None, suite_option: SuiteOption = None, json_file: JsonFile = None) -> None:
     """List a suite's cases, what they expect, and the models that would answer."""
-    from rich.table import Table
-    from rich.text import Text
-
     from core.catalog import Catalog
-    from core.golden.expressions import describe
+    from core.golden.listing import listing
     from core.golden.models import from_disk
     from core.golden.plan import RunOptions, make_plan
     from core.settings import load_settings
+
+    with sentences():
+        check_writable(json_file)
+        settings = load_settings()
+        plan = make_plan(open_suite(one_of(suite, suite_option)), from_disk(Catalog(settings), settings), RunOptions())
+        if json_file is not None:
+            write_json(json_file, json.dumps(listing(plan), indent=2) + "\n")
+        else:
+            _print_cases(plan)
+
+
+def _print_cases(plan: Plan) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from core.golden.expressions import describe
     from core.tiers import Tier
     from tui.cli.console import new_console
 
-    with sentences():
-        settings = load_settings()
-        plan = make_plan(open_suite(one_of(suite, suite_option)), from_disk(Catalog(settings), settings), RunOptions())
-        table = Table(expand=True, show_lines=True)
-        for column in ("case", "images", *Tier):
-            table.add_column(column, overflow="fold")
-        for one in plan.suite.cases:
-            images = ", ".join(image.path.name for image in one.all_images)
-            expects = (describe(one.expected(tier)) for tier in Tier)
-            table.add_row(*(Text(shown_line(cell)) for cell in (one.id, images, *expects)))
-        console = new_console()
-        console.print(table)
-        print_models(console, plan)
+    table = Table(expand=True, show_lines=True)
+    for column in ("case", "images", *Tier):
+        table.add_column(column, overflow="fold")
+    for one in plan.suite.cases:
+        images = ", ".join(image.path.name for image in one.all_images)
+        expects = (describe(one.expected(tier)) for tier in Tier)
+        table.add_row(*(Text(shown_line(cell)) for cell in (one.id, images, *expects)))
+    console = new_console()
+    console.print(table)
+    print_models(console, plan)

@@ -11,8 +11,9 @@ from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_duel import duel_run, print_results
 from tui.cli.golden_explain import explain_case
-from tui.cli.golden_options import CaseGlobs, JsonFile, KeptRun, OneTier, OtherSuite, RunOption
-from tui.cli.golden_report import export_inspect, write_reports
+from tui.cli.golden_options import CaseGlobs, JsonFile, KeptRun, OneTier, OtherSuite, Program, RunOption
+from tui.cli.golden_report import export as export_for
+from tui.cli.golden_report import write_reports
 from tui.cli.golden_review import accept_answers, review_answers
 from tui.cli.golden_runs import list_runs
 from tui.cli.golden_suite import check_writable, sentences
@@ -126,19 +127,35 @@ def report(
         list[Path], typer.Argument(metavar="FILE...", help="By its ending: .html, .md, .csv, or .xml for JUnit.")
     ],
     run: RunOption = "last",
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Show what changed since this run, as compare names it: previous, :quick, …"),
+    ] = None,
 ) -> None:
-    """Write a kept run as one HTML page, Markdown, CSV or JUnit XML, beside the answers that its suite keeps."""
+    """Write a kept run as one HTML page, Markdown, CSV or JUnit XML, beside the answers that its suite keeps.
+
+    With --base, it stands beside another run in place of those: what regressed, improved, or has another answer.
+    """
     with sentences():
-        raise typer.Exit(write_reports(run, files))
+        raise typer.Exit(write_reports(run, base, files))
 
 
-def export_inspect_logs(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the logs go; made where it is not there.")],
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it goes; made where it is not there.")],
+    to: Annotated[Program, typer.Option("--to", help="Which program is to read it.")],
     run: RunOption = "last",
+    suite: Annotated[
+        Path | None, typer.Option("--suite", metavar="FOLDER", help="A suite in place of a run; for promptfoo.")
+    ] = None,
 ) -> None:
-    """Write a kept run as eval logs of Inspect, one for each tier and model: inspect view --log-dir FOLDER."""
+    """Write a kept run for another program that evaluates: eval logs of Inspect, or a project of promptfoo.
+
+    Inspect gets a log for each tier and model: inspect view --log-dir FOLDER. promptfoo gets a test for each case with
+    its images, whose answers are those of the run; with --suite, it asks the models itself, by way of assay serve. What
+    has no counterpart there is named.
+    """
     with sentences():
-        raise typer.Exit(export_inspect(run, folder))
+        raise typer.Exit(export_for(to.value, folder, run, suite))
 
 
 def explain(

@@ -28,6 +28,13 @@ class TierName(StrEnum):
     FULL = "full"
 
 
+class Program(StrEnum):
+    """What --to takes."""
+
+    INSPECT = "inspect"
+    PROMPTFOO = "promptfoo"
+
+
 SuiteFolder = Annotated[
     Path | None, typer.Argument(metavar="[SUITE]", help="A folder of prompts; the built-in suite when left out.")
 ]
@@ -41,6 +48,20 @@ CaseGlobs = Annotated[
 ]
 OneTier = Annotated[TierName | None, typer.Option(help="Only what this tier answered.")]
 SuiteOption = Annotated[Path | None, typer.Option("--suite", metavar="FOLDER", help="The same as SUITE.")]
+Quick = Annotated[str | None, typer.Option(metavar="ID", help="The quick tier's model.")]
+Full = Annotated[str | None, typer.Option(metavar="ID", help="The full tier's model.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ID", help="Ask this model every case, by the full tier's measure; may be repeated."),
+]
+Tiers = Annotated[list[TierName] | None, typer.Option(help="Only this tier; with --model, whose measure holds.")]
+Controls = Annotated[
+    bool, typer.Option("--controls/--no-controls", help="Ask the controls that the suite declares: they must fail.")
+]
+AllowPython = Annotated[
+    bool, typer.Option("--allow-python", help="Let the suite's own Python functions run: they can do what you can.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in full.")]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
 ]

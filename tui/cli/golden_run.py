@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tui.cli.golden_suite import open_suite, print_models, write_json
+from tui.cli.golden_suite import fail, open_suite, print_models, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,6 +50,7 @@ def run_suite(
     from core.golden.outcome import outcome
     from core.golden.parity import compare_routes
     from core.golden.provenance import header, left_out
+    from core.golden.reports.cases import case_results
     from core.golden.results import RunFolder, document, several_models
     from core.golden.run import GoldenRun
     from core.settings import load_settings
@@ -65,12 +67,15 @@ def run_suite(
         folder.take()
         asked = as_it_was(folder)
     suite = open_suite(Path(asked["suite"]) if asked["suite"] else None)
+    if asked["ids"] is not None and folder is None:
+        check_ids(asked["ids"], suite)
     if asked["failed"] and folder is None:
-        asked |= {"ids": failed_before(runs, suite.path)}
+        failed = failed_before(runs, suite.path)
+        asked |= {"ids": [one for one in failed if asked["ids"] is None or one in asked["ids"]]}
     console = new_console(stderr=str(json_file) == "-")
     with ExitStack() as stack:
         engine, routes, choose, fingerprint_of = open_routes(stack, asked, key, settings)
-        plan = _plan(suite, choose, asked, engine, fingerprint_of)
+        plan = plan_run(suite, choose, asked, engine, fingerprint_of)
         status = engine.status() if engine else None
         if folder is None:
             folder = _create(runs, {**header(plan, status), "asked": asked}, console)
@@ -80,7 +85,7 @@ def run_suite(
         small = small_images(console, {one.case.id: _paths(one.case) for one in plan.attempts}, images)
         started = time.monotonic()
         done = folder.attempts() if folder and resume else []
-        with _progress(console, plan) as listener:
+        with show_progress(console, plan) as listener:
             python = asked["python"] or may_run(suite.path, settings)
             result = GoldenRun(plan, routes, engine, listener, folder, done, python).run()
         elapsed_s = time.monotonic() - started
@@ -105,7 +110,8 @@ def run_suite(
         _close(folder, weighed.to_json(), console)
     if json_file is not None:
         head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
-        write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
+        breaks = [found.to_json() for found in parity.breaks]
+        write_json(json_file, document(head, result.attempts, breaks, case_results(plan.suite, result.attempts)))
     return int(weighed.code)
 
 
@@ -126,6 +132,34 @@ def as_it_was(folder: RunFolder) -> dict[str, Any]:
     return LATER | asked
 
 
+def read_ids(file: Path | None) -> list[str] | None:
+    """The ids of cases in a file, one a line; - is standard input. None without a file. Ends the command where it
+    cannot be read, or has none."""
+    from core.golden.reading import suite_text
+
+    if file is None:
+        return None
+    try:
+        text = sys.stdin.read() if str(file) == "-" else suite_text(file)
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.")
+    found = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not found:
+        fail(f"{file} names no case: --ids takes ids, one a line, as assay golden list shows them.")
+    return found
+
+
+def check_ids(ids: list[str], suite: Suite) -> None:
+    """Raises SuiteError for an id that no case of the suite has."""
+    from core.golden.nearest import did_you_mean
+    from core.golden.suite import SuiteError
+
+    known = [case.id for case in suite.cases]
+    if unknown := [one for one in ids if one not in known]:
+        more = f", nor {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise SuiteError(f"{suite.path} has no case {unknown[0]}{did_you_mean(unknown[0], known)}{more}.")
+
+
 def failed_before(runs: Path, suite: Path) -> list[str]:
     """The ids of the cases that failed or did not come about when they were last run. Ends the command where there is
     none, and raises NoSuchRun where the suite was not run."""
@@ -143,13 +177,14 @@ def failed_before(runs: Path, suite: Path) -> list[str]:
     return found
 
 
-def _plan(
+def plan_run(
     suite: Suite,
     choose: Chooser,
     asked: dict[str, Any],
     engine: Engine | None,
     fingerprint_of: Callable[[ModelInfo], str],
 ) -> Plan:
+    """The attempts that the command line asked for. Raises SuiteError."""
     from core.golden.plan import RunOptions, make_plan
     from core.tiers import Tier
     from tui.cli.golden_routes import route_names
@@ -207,7 +242,7 @@ def _close(folder: RunFolder, weighed: dict[str, Any], console: Console) -> None
 
 
 @contextmanager
-def _progress(console: Console, plan: Plan) -> Iterator[Any]:
+def show_progress(console: Console, plan: Plan) -> Iterator[Any]:
     """A listener that shows how the run goes on: a bar on a terminal, a line for each attempt in a pipe."""
     from rich.cells import split_text
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
