@@ -32,8 +32,8 @@ NAMED = 5
 def watch_suite(asked: dict[str, Any], *, verbose: bool) -> int:
     """Run what has changed until ctrl+c; returns the exit code. `asked` is what the command line said. Raises
     EngineError."""
-    from core.golden.reading import require_suite
     from core.golden.history.joined import joined
+    from core.golden.reading import require_suite
     from core.golden.results import latest_of
     from core.settings import load_settings
     from tui.cli.console import new_console
