@@ -80,7 +80,7 @@ class OpeningSuite(WatchedSuite):
         from tui.golden.matrix_screen import MatrixScreen
 
         attempts = list(self._board.attempts.values())
-        case = await self.app.push_screen_wait(MatrixScreen(attempts))
+        case = await self.app.push_screen_wait(MatrixScreen(attempts, self._board.cases))
         if case is not None:
             self._go_to(case)
 
