@@ -141,6 +141,8 @@ def require_own(suite: Suite) -> None:
 def write_accepted(suite: Suite, accepted: Accepted) -> None:
     """Put the file into the suite. Raises BaselineError, and SuiteError for the built-in suite."""
     require_own(suite)
+    if not suite.path.is_dir():  # nothing is left of it, or it is called otherwise now
+        raise BaselineError(f"{suite.path} is not there any more: no answer is written. Put the suite back first.")
     try:
         accepted.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(accepted.path, accepted.to_text().encode(errors="backslashreplace"))
