@@ -28,7 +28,7 @@ from tui.widgets.footer import KeyFooter
 from tui.widgets.row_table import Column, RowTable
 
 COLUMNS = (
-    Column("run", "run", 20),
+    Column("run", "run", 21),
     Column("asked", "cases", 7, right=True),
     Column("quick", "quick", 7, right=True),
     Column("full", "full", 7, right=True),
@@ -82,13 +82,14 @@ class RunsScreen(ModalScreen[str | None]):
         self.refresh_bindings()
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
+        base = "▸ " if key == self._base else "  "
         if key == ACCEPTED:
-            words = {"run": "accepted answers", "models": "what is in the suite's accepted/"}.get(column.key, "")
+            words = {"run": f"{base}accepted answers", "models": "what is in the suite's accepted/"}.get(column.key, "")
             return Content.styled(words if len(words) <= cells else "", "$secondary")
         line = self._lines[key]
         match column.key:
             case "run":
-                return plain(f"{'▸ ' if key == self._base else ''}{when(line)}", "bold" if key == self._base else "")
+                return plain(f"{base}{when(line)}", "bold" if key == self._base else "")
             case "exit":
                 code = line.exit_code
                 told = ENDED.get(code, f"exit {code}")
