@@ -72,10 +72,20 @@ async def test_runs_are_compared_and_opened_by_keyboard(
         assert "▸ accepted answers" in screen_text(workbench)
         await pilot.press("home", "enter")
         await until(pilot, lambda: "accepted →" in screen_text(workbench), "the accepted answers as the base")
+        workbench.golden._board.marked = {"capital"}
+        await until(pilot, lambda: workbench.golden._board.problems["shape"], "the linter's message")
         await pilot.press("escape", "down", "o")
         await until(pilot, lambda: len(workbench.screen_stack) == 1)
         await until(pilot, lambda: workbench.golden._board.cells["capital", Tier.FULL].held)
         assert workbench.golden.last_run == first
+        assert workbench.golden._board.marked == {"capital"}
+        assert workbench.golden._board.problems["shape"]
+
+        workbench.golden.table.select("shape")
+        await pilot.press("r")
+        await until(pilot, lambda: workbench.golden.last_run != first, "a run of one case")
+        await until(pilot, lambda: workbench.golden._board.cells["capital", Tier.FULL].held is False)
+        assert workbench.golden._board.cells["shape", Tier.FULL].held, "it stands on top of the last whole run"
 
 
 async def test_both_answers_have_room_below_many_cases(
