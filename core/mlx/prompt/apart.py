@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.lexicon import Lexicon
 from core.mlx.models.templates import aside
 
 APART = frozenset({"gemma3", "gemma4", "llava", "mistral3", "pixtral"})
@@ -70,13 +70,13 @@ class _StandIn:
         return getattr(self._processor, name)
 
 
-def asked(loaded: LoadedWeights, process: Callable[[], Any]) -> Apart | None:
+def asked(lexicon: Lexicon, process: Callable[[], Any]) -> Apart | None:
     """How a model's processor asks for the images when it is run by `process`; None where they cannot be told apart."""
     from mlx_vlm.models.base import BaseImageProcessor
 
     found: list[Apart] = []
-    original = getattr(loaded.processor, "image_processor", None)
-    if original is None or isinstance(original, BaseImageProcessor) or loaded.model.config.model_type not in APART:
+    original = getattr(lexicon.processor, "image_processor", None)
+    if original is None or isinstance(original, BaseImageProcessor) or lexicon.config.model_type not in APART:
         return None
 
     def answer(images: Any, options: dict[str, Any]) -> Any:
@@ -87,7 +87,7 @@ def asked(loaded: LoadedWeights, process: Callable[[], Any]) -> Apart | None:
         raise RuntimeError("the processor is not to go on")
 
     try:
-        with _instead(loaded.processor, _StandIn(original, answer)):
+        with _instead(lexicon.processor, _StandIn(original, answer)):
             process()
     except Exception:
         if not found:
@@ -96,9 +96,9 @@ def asked(loaded: LoadedWeights, process: Callable[[], Any]) -> Apart | None:
 
 
 @contextmanager
-def given(loaded: LoadedWeights, apart: Apart) -> Iterator[None]:
+def given(lexicon: Lexicon, apart: Apart) -> Iterator[None]:
     """Have a model's processor be told what its image processor makes of the images."""
-    with _instead(loaded.processor, _StandIn(loaded.processor.image_processor, lambda images, options: apart.all())):
+    with _instead(lexicon.processor, _StandIn(lexicon.processor.image_processor, lambda images, options: apart.all())):
         yield
 
 

@@ -37,7 +37,7 @@ def refuse_vast(request: GenerationRequest, lexicon: Lexicon) -> None:
 
 
 def count_tokens(prompt: Prompt, tokenizer: Any, still: Callable[[], None]) -> int:
-    """The tokens of a prompt, those of its images left out, as `tokenizer` (mlx-lm's) makes them for an answer.
+    """The tokens of a prompt without images, as `tokenizer` (mlx-lm's) makes them for an answer.
 
     `still` is called between two pieces of a long one; what it raises ends the counting. Raises InvalidRequest for an
     empty prompt.
@@ -98,12 +98,11 @@ def empty() -> InvalidRequest:
     return InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
 
 
-def check_fit(lexicon: Lexicon, tokens: int, *, exact: bool = True) -> None:
-    """Raise ContextOverflow with both numbers when so many tokens leave no room for an answer; there are more of them
-    where the count is not `exact`."""
+def check_fit(lexicon: Lexicon, tokens: int) -> None:
+    """Raise ContextOverflow with both numbers when so many tokens leave no room for an answer."""
     window = lexicon.context_length
     if tokens >= window:
-        raise overflow(lexicon.info.id, str(tokens) if exact else f"more than {tokens}", tokens, window)
+        raise overflow(lexicon.info.id, str(tokens), tokens, window)
 
 
 def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:
