@@ -15,7 +15,7 @@ import tomli_w
 
 from core.atomic import write_atomically
 from core.calls.events import FinishReason, GenerationResult
-from core.calls.requests import GenerationRequest, Role
+from core.calls.requests import GenerationRequest, Role, ToolChoice
 from core.golden.checks import Answer, check
 from core.golden.expressions import ExpressionError, parse_expression
 from core.golden.lint import lint_folder
@@ -69,7 +69,7 @@ def digest(request: GenerationRequest) -> str:
     Raises NoCase for what is no single question.
     """
     prompt, system = _question(request)
-    told = [prompt, _sidecar(request, system), request.json_schema, [image.sha256 for image in request.images]]
+    told = [prompt, _sidecar(request, system), None, [image.sha256 for image in request.images]]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -161,6 +161,9 @@ def _question(request: GenerationRequest) -> tuple[str, str | None]:
     prompt = turns[0].plain_text.strip()
     if not prompt:
         raise NoCase("A golden prompt has words; this request has none.", "without words")
+    if _has_null(request.json_schema):
+        told = "A golden prompt is kept as TOML, which has no null; the JSON schema of this request has one."
+        raise NoCase(told, "bound to a JSON schema with null")
     systems = [message.plain_text for message in request.messages if message.role is Role.SYSTEM]
     return prompt, "\n\n".join(systems) if systems else None
 
@@ -181,8 +184,23 @@ def _sidecar(request: GenerationRequest, system: str | None) -> dict[str, Any]:
         "thinking": request.thinking,
         "seed": sampling.seed if sampling.seed is not None and 0 <= sampling.seed < SEEDS else None,
         "tools": tools or None,
+        "tool_choice": _choice(request),
+        "json_schema": None if request.json_schema is None else dict(request.json_schema),
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _choice(request: GenerationRequest) -> str | None:
+    choice = request.tool_choice
+    if not request.tools or choice == ToolChoice():
+        return None
+    return choice.name or choice.mode.value
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return isinstance(value, list | tuple) and any(one is None or _has_null(one) for one in value)
 
 
 def _without_null(value: Any) -> Any:
