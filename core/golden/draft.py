@@ -78,10 +78,10 @@ def _write_case(suite: Path, request: GenerationRequest, result: GenerationResul
     sidecar = _sidecar(request, system) | _as_answered(request, result) | {"expect": expect}
     folder = suite / FOLDER
     head = f"{HEAD}{DIGEST}{digest(request)}\n"
+    stem, names = "", []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stem = _free_stem(folder, prompt)
-        names = []
         for number, image in enumerate(request.images, 1):
             name = f"{stem}.{number}{_ENDINGS.get(image.media_type, '.png')}"
             write_atomically(folder / name, image.data)
@@ -91,6 +91,9 @@ def _write_case(suite: Path, request: GenerationRequest, result: GenerationResul
         write_atomically(folder / f"{stem}.toml", (head + tomli_w.dumps(_without_null(sidecar))).encode())
         write_atomically(folder / f"{stem}.txt", (prompt + "\n").encode())
     except OSError as error:
+        if stem:  # half a case would have the whole suite refused
+            for name in (*names, f"{stem}.toml", f"{stem}.txt"):
+                (folder / name).unlink(missing_ok=True)
         raise SuiteError(f"The case cannot be written into {folder}: {error.strerror or error}.") from error
     return f"{FOLDER}/{stem}"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from core.calls.events import Finished, FinishReason, Timing, ToolCall, Usage
 from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolChoice, ToolMode
 from core.calls.witness import Witness
+from core.golden import draft
 from core.golden.lint import lint_folder
 from core.golden.recorder import Became, Recorder
 from core.golden.secrets import secret_in
@@ -175,3 +178,24 @@ def test_secrets_are_known_by_their_forms(text: str) -> None:
 )
 def test_talk_of_secrets_is_none(text: str) -> None:
     assert secret_in(text) is None
+
+
+@pytest.mark.parametrize("last", ["the.1.png", "the.toml", "the.txt"])
+def test_a_case_that_the_disk_does_not_hold_leaves_nothing_behind(
+    last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, write = Recorder(tmp_path), draft.write_atomically
+    recorder.add(asked("Whole?"), answered("Entirely."))
+
+    def full(path: Path, data: bytes) -> None:
+        if path.parent.parent == tmp_path and path.name == last:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    monkeypatch.setattr(draft, "write_atomically", full)
+    with pytest.raises(SuiteError, match="No space left on device"):
+        recorder.add(asked("the", png("red")), answered("A circle."))
+    suite, problems = lint_folder(tmp_path)
+    assert suite is not None
+    assert [case.id for case in suite.cases] == ["wire/whole"]
+    assert problems == []
