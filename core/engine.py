@@ -154,10 +154,11 @@ class Engine(EngineLife):
         return future
 
     def tokenize(self, request: GenerationRequest) -> Future[PromptTokens]:
-        """A prompt without images as its model reads it; its weights are not needed. Raises as `generate` does."""
+        """A prompt as its model reads it, of images the tokens that stand for them; the model's weights are not needed.
+
+        Raises as `generate` does. `cancel` the future to stop.
+        """
         check_request(request, self.catalog)
-        if request.images:
-            raise UnsupportedInput("Images have no tokens that could be told: leave them out.")
         future: Future[PromptTokens] = self._track(Future())
         self._check_open()
         self._counter.read(request, partial(settle, future), lambda: not future.done())

@@ -20,6 +20,7 @@ from core.status import EngineStatus, ModelState
 if TYPE_CHECKING:
     from core.mlx.models.lexicon import Lexicon
     from core.mlx.prompt.chat_template import Prompt
+    from core.mlx.prompt.image_inputs import Seen
 
 T = TypeVar("T")
 
@@ -95,7 +96,7 @@ class Counter:
         done: Callable[[PromptTokens | EngineError], None],
         wanted: Callable[[], bool],
     ) -> None:
-        """Tokenize a prompt without images; `done` is given the tokens, or what is wrong."""
+        """Tokenize a prompt; `done` is given the tokens, or what is wrong."""
         self._answer(
             request.model, done, lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request, wanted))
         )
@@ -187,8 +188,10 @@ class Counter:
             with lexicon.changing if lexicon.processor is not None else nullcontext():
                 still()
                 if request.images:
-                    return _with_images(prompt, request, lexicon, still, fitting)
-                tokens = count_tokens(prompt, lexicon.tokenizer, still)
+                    prompt, seen = _with_images(prompt, request, lexicon, still, fitting)
+                    tokens = len(seen.tokens)
+                else:
+                    tokens = count_tokens(prompt, lexicon.tokenizer, still)
             if fitting:
                 check_fit(lexicon, tokens)
             return PromptCount(tokens, prompt.notes)
@@ -213,27 +216,23 @@ class Counter:
 
 def _with_images(
     prompt: Prompt, request: GenerationRequest, lexicon: Lexicon, still: Callable[[], None], fitting: bool
-) -> PromptCount:
-    """Count a prompt with images, of which no pixel is looked at."""
+) -> tuple[Prompt, Seen]:
+    """The tokens of a prompt with images, of which no pixel is looked at."""
     import mlx.core as mx
 
-    from core.mlx.prompt.image_counts import count_with_images
-    from core.mlx.prompt.token_counts import check_fit
+    from core.mlx.prompt.image_counts import tokens_with_images
 
-    steps = count_with_images(prompt, request, lexicon, fitting)
+    steps = tokens_with_images(prompt, request, lexicon, fitting)
     try:
         while True:
             try:
                 next(steps)
             except StopIteration as end:
-                prompt, tokens = end.value
-                break
+                found: tuple[Prompt, Seen] = end.value
+                return found
             still()
     finally:
         mx.clear_streams()  # processors compute with MLX; a thread that ends with live streams would abort the process
-    if fitting:
-        check_fit(lexicon, tokens)
-    return PromptCount(tokens, prompt.notes)
 
 
 def _still(wanted: Callable[[], bool]) -> None:
@@ -256,16 +255,22 @@ def _told(work: Callable[[], T]) -> T | EngineError:
 def _tokens(request: GenerationRequest, wanted: Callable[[], bool], lexicon: Lexicon) -> PromptTokens:
     from core.mlx.models.spelling import find_spelling
     from core.mlx.prompt.chat_template import rendering
-    from core.mlx.prompt.token_counts import tokens_told
+    from core.mlx.prompt.token_counts import check_told, tokens_told
 
     prompt = rendering(request, lexicon)()
     tokenizer: Any = lexicon.tokenizer
     with lexicon.changing if lexicon.processor is not None else nullcontext():
-        tokens = tuple(tokens_told(prompt, lexicon, partial(_still, wanted)))
-    spell, marks = cache(find_spelling(tokenizer)), set(tokenizer.all_special_ids)
-    return PromptTokens(
-        tokens, tuple(map(spell, tokens)), tuple(token in marks for token in tokens), lexicon.context_length
-    )
+        still = partial(_still, wanted)
+        if request.images:
+            _, seen = _with_images(prompt, request, lexicon, still, False)
+            tokens, marks = tuple(seen.tokens), {seen.tokens[place] for place in seen.places}
+            check_told(len(tokens), lexicon)
+        else:
+            tokens, marks = tuple(tokens_told(prompt, lexicon, still)), set()
+    spell, marks = cache(find_spelling(tokenizer)), marks.union(tokenizer.all_special_ids)
+    # A processor may number its images -1, -2, ... instead of giving them a token.
+    pieces = tuple(f"<image {-token}>".encode() if token < 0 else spell(token) for token in tokens)
+    return PromptTokens(tokens, pieces, tuple(token in marks for token in tokens), lexicon.context_length)
 
 
 def _text(tokens: Sequence[int], lexicon: Lexicon) -> str:

@@ -12,7 +12,7 @@ from core.media.images import ImageData, together
 from core.mlx.models.lexicon import Lexicon
 from core.mlx.models.templates import aside
 from core.mlx.prompt.chat_template import Prompt, rendering
-from core.mlx.prompt.image_inputs import see
+from core.mlx.prompt.image_inputs import Seen, see
 from core.mlx.prompt.token_counts import overflow
 
 REMEMBERED = 4096
@@ -27,10 +27,10 @@ PLACEHOLDER = 8
 """Tokens of a rendered prompt that may stand for an image and are replaced by its own; few have more than three."""
 
 
-def count_with_images(
+def tokens_with_images(
     prompt: Prompt, request: GenerationRequest, lexicon: Lexicon, fitting: bool
-) -> Generator[None, None, tuple[Prompt, int]]:
-    """How many tokens a rendered prompt with images has, with the prompt, which may have got another note.
+) -> Generator[None, None, tuple[Prompt, Seen]]:
+    """The tokens of a rendered prompt with images, and the prompt, which may have got another note.
 
     The processor is shown grey images of their sizes. With `fitting`, what is plainly too long is not counted to its
     end: that is a ContextOverflow. Raises InvalidImage for images that the processor refuses, UnsupportedInput where
@@ -49,7 +49,7 @@ def count_with_images(
         plain = lexicon.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
         if len(seen.tokens) <= len(plain):
             raise left_out(lexicon)
-    return prompt, len(seen.tokens)
+    return prompt, seen
 
 
 def made_smaller(prompt: Prompt, images: Sequence[ImageData]) -> tuple[Prompt, Sequence[ImageData]]:

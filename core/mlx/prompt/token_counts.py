@@ -56,15 +56,17 @@ def count_tokens(prompt: Prompt, tokenizer: Any, still: Callable[[], None]) -> i
 def tokens_told(prompt: Prompt, lexicon: Lexicon, still: Callable[[], None]) -> Sequence[int]:
     """The tokens of a prompt, to be told to whoever asks for them. Raises ContextOverflow for one with more of them
     than the window holds, and than TOLD. `still` is as in `count_tokens`."""
-    tokenizer, most = lexicon.tokenizer, max(lexicon.context_length, TOLD)
+    tokenizer = lexicon.tokenizer
     if not _is_short(prompt, tokenizer):
-        _pieces_counted(prompt, tokenizer, still, lambda counted: _check_told(counted, most, lexicon))
+        _pieces_counted(prompt, tokenizer, still, lambda counted: check_told(counted, lexicon))
     tokens = _encoded(prompt, tokenizer)
-    _check_told(len(tokens), most, lexicon)
+    check_told(len(tokens), lexicon)
     return tokens
 
 
-def _check_told(counted: int, most: int, lexicon: Lexicon) -> None:
+def check_told(counted: int, lexicon: Lexicon) -> None:
+    """Raise ContextOverflow for so many tokens if they are more than are told."""
+    most = max(lexicon.context_length, TOLD)
     if counted > most:
         raise overflow(lexicon.info.id, f"more than {most}", counted, lexicon.context_length)
 

@@ -14,7 +14,7 @@ from core.mlx.models.lexicon import lexicon_steps
 from core.mlx.models.templates import aside, finished
 from core.mlx.prompt import inputs
 from core.mlx.prompt.chat_template import rendering
-from core.mlx.prompt.image_counts import count_image, count_with_images
+from core.mlx.prompt.image_counts import count_image, tokens_with_images
 from core.mlx.prompt.inputs import prepare_inputs
 from core.settings import Settings
 from tests.core.mlx.loaded import load
@@ -42,7 +42,7 @@ def test_what_is_told_from_sizes_is_what_the_processor_makes(shape: str, setting
         pytest.skip(f"it takes no more than one image: {error}")
     lexicon = finished(lexicon_steps(loaded.info, loaded.info.path, allow_code=False))
     rendered = finished(aside(rendering(request, lexicon)))
-    assert finished(count_with_images(rendered, request, lexicon, fitting=False))[1] == made.length
+    assert finished(tokens_with_images(rendered, request, lexicon, fitting=False))[1].tokens == made.tokens
     told = [finished(count_image(image, loaded)) for image in images]
     assert sum(told) == made.image_tokens or not made.runs
 
