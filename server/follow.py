@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from core.calls.events import Event, Finished, FinishReason, ToolCallStart
+from core.calls.events import Event, Finished, FinishReason, TextDelta, ThinkingDelta, ToolCallDelta, ToolCallStart
 from core.calls.generation import Generation
 from core.calls.mailbox import Bell
 from core.errors import RequestCancelled
@@ -21,6 +21,9 @@ Item = tuple[Event, int]
 
 AT_ONCE = 16
 """Events that are passed on together: of a reader that is slow thousands may wait, and others wait for the loop."""
+
+FLOWING = (TextDelta, ThinkingDelta, ToolCallDelta)
+"""Events of which many follow one another: once there is one, all are passed on at the bell's pace."""
 
 Result = TypeVar("Result")
 
@@ -103,11 +106,12 @@ async def follow(
                         )
                         continue
                     came.append((event, choice))
+            bell.flows = bell.flows or any(isinstance(event, FLOWING) for event, _ in came)
             for first in range(0, len(came), AT_ONCE):
                 yield came[first : first + AT_ONCE]
             if failed is not None:
                 raise failed
-            if running and not came and not await bell.rung():
+            if running and not await bell.rung():
                 yield []
 
 

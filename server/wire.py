@@ -159,14 +159,13 @@ class WireCall:
                 progress.prompt_tokens, progress.cached_tokens = event.total, event.cached
                 self._enter(WireState.PREFILL)
             case TextDelta() | ThinkingDelta() | ToolCallDelta():
-                now = time.monotonic()
                 if progress.first_at is None:
-                    progress.first_at = now
+                    progress.first_at = event.at
                 one = progress.choices.setdefault(choice, _Choice())
                 one.deltas += 1
                 if one.last_at is not None:
-                    self._record._token(self._entry.model, now - one.last_at)
-                one.last_at = now
+                    self._record._token(self._entry.model, event.at - one.last_at)
+                one.last_at = event.at
                 self._enter(WireState.STREAMING)
             case AudioDelta() | Listened():
                 if progress.first_at is None:

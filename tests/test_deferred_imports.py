@@ -48,6 +48,7 @@ def imported(statement: str) -> set[str]:
         (FIRST_FRAME, MLX | WEB | AT_LEISURE),
         ("import tui.panes", MLX | WEB | {"numpy", "textual_image", "huggingface_hub"}),
         ("import tui.cli.main, tui.cli.chat, tui.cli.golden, tui.cli.models", MLX | WEB | {"textual"}),
+        ("import pytest_assay.plugin", MLX | WEB | {"textual", "core", "server", "tui", "pydantic"}),
         ("from core.settings import load_settings; from core.engine import Engine; Engine()", MLX | WEB),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 
 from tests import ROOT
 
-PACKAGES = ("core", "server", "tui")
+PACKAGES = ("core", "pytest_assay", "server", "tui")
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
 

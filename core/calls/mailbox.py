@@ -18,29 +18,49 @@ Item = TypeVar("Item")
 _Wakers = list[Callable[[], None]]
 
 
+PACE_S = 1 / 60
+"""What flows comes as often as a screen shows anything new: to wake a loop costs the sender and the loop more than an
+item does, and to send each token by itself more than half of what a stream costs."""
+
+
 class _Courier:
-    """Has calls made on an event loop. Those that come before it gets to them wake it once, together: to wake a loop
-    costs the sender and the loop more than an item does."""
+    """Has calls made on an event loop. Those that come before it gets to them wake it once, together.
+
+    A call that flows is one of many: after one that was made, the next wait until PACE_S have passed.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = ref(loop)  # by which it is kept
         self._lock = threading.Lock()
         self._calls: list[Callable[[], None]] = []
+        self._awake = False
+        """Whether the loop has been woken for what is in `_calls`."""
+        self._flowing = False
+        """Whether one of `_calls` flows."""
+        self._resting = False
 
-    def take(self, call: Callable[[], None]) -> None:
+    def take(self, call: Callable[[], None], flows: bool = False) -> None:
         """Have it made soon. From any thread."""
         with self._lock:
             self._calls.append(call)
-            if len(self._calls) > 1:
+            self._flowing = self._flowing or flows
+            if self._awake or (flows and self._resting):
                 return
+            self._awake = True
         loop = self._loop()
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to wake
             if loop is not None:
                 loop.call_soon_threadsafe(self._deliver)
 
-    def _deliver(self) -> None:
+    def _deliver(self, rested: bool = False) -> None:
         with self._lock:
             calls, self._calls = self._calls, []
+            self._awake = False
+            rests = self._flowing and (rested or not self._resting)
+            self._resting = rests or (self._resting and not rested)
+            self._flowing = False
+        if rests:
+            asyncio.get_running_loop().call_later(PACE_S, self._deliver, True)
         for call in calls:
             call()
 
@@ -59,7 +79,8 @@ def _courier() -> _Courier:
 class Bell:
     """Tells a coroutine that one of several mailboxes has something new: rung by them, awaited where it was made.
 
-    A mailbox rings it as long as it is in its `bells`. After `patience_s` seconds of silence it tells of that.
+    A mailbox rings it as long as it is in its `bells`. After `patience_s` seconds of silence it tells of that. While
+    it `flows`, it is heard at most each PACE_S, but for the end of a mailbox, which is heard at once.
     """
 
     def __init__(self, patience_s: float) -> None:
@@ -67,36 +88,42 @@ class Bell:
         self._loop = asyncio.get_running_loop()
         self._courier = _courier()
         self._rung = False
+        self._heard = False
         self._waiter: asyncio.Future[bool] | None = None
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self.flows = False
 
-    def ring(self) -> None:
+    def ring(self, end: bool = False) -> None:
         """From any thread."""
-        if not self._rung:
+        if end or not self._rung:
             self._rung = True
-            self._courier.take(self._wake)
+            self._courier.take(self._hear, flows=self.flows and not end)
 
     async def rung(self) -> bool:
         """Wait until it is rung, or has been since the last time; False where silence came instead.
 
         Who has looked into the mailboxes after the last time has missed nothing.
         """
-        if not self._rung:
+        if not self._heard:
             self._until = self._loop.time() + self._patience_s
             if self._timer is None:  # one goes on from wait to wait: to set one costs as much as all else here
                 self._timer = self._loop.call_at(self._until, self._look)
             self._waiter = self._loop.create_future()
             if not await self._waiter:
                 return False
-        self._rung = False
+        self._rung = self._heard = False
         return True
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _wake(self, rung: bool = True) -> None:
+    def _hear(self) -> None:
+        self._heard = True
+        self._wake(True)
+
+    def _wake(self, rung: bool) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(rung)
 
@@ -155,7 +182,7 @@ class Mailbox(Generic[Item]):
         for waker in wakers:
             waker()
         for bell in self.bells:
-            bell.ring()
+            bell.ring(self.over)
 
     def _woken(self) -> _Wakers:
         """Wake the threads that wait. Returns whom to call of the coroutines: those that wait for an item, and at the

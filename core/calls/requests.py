@@ -120,6 +120,11 @@ class ToolChoice:
         """Whether there must be a call."""
         return self.mode is ToolMode.REQUIRED or self.name is not None
 
+    @property
+    def word(self) -> str | None:
+        """It as a golden case says it: the tool's name, or the mode; None for AUTO."""
+        return self.name or (None if self.mode is ToolMode.AUTO else self.mode.value)
+
     def demands(self, tool: str) -> bool:
         """Whether a call is demanded that may be one of this tool."""
         return self.demanding and self.name in (None, tool)

@@ -12,6 +12,8 @@ from core.media.images import read_image
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".mpo", ".webp", ".gif")
 """In any case: cameras write .JPG."""
+ENDING_OF = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
+"""How an image that came without a name is called."""
 NOT_SHOWN = (".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".svg", ".jxl", ".jp2", ".ico", ".pdf", ".psd")
 """Pictures that are not read."""
 

@@ -15,7 +15,8 @@ import tomli_w
 
 from core.atomic import write_atomically
 from core.calls.events import FinishReason, GenerationResult
-from core.calls.requests import GenerationRequest, Role, ToolChoice
+from core.calls.requests import GenerationRequest, Role
+from core.golden.case_images import ENDING_OF
 from core.golden.checks import Answer, check
 from core.golden.expressions import ExpressionError, parse_expression
 from core.golden.lint import lint_folder
@@ -35,7 +36,6 @@ SMOKE = {"not_empty": True}
 """What is proposed of an answer that nothing can be told from."""
 USUAL_TOKENS = 256
 """What a suite gives an answer that says nothing of it."""
-_ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 
 
@@ -83,7 +83,7 @@ def _write_case(suite: Path, request: GenerationRequest, result: GenerationResul
         folder.mkdir(parents=True, exist_ok=True)
         stem = _free_stem(folder, prompt)
         for number, image in enumerate(request.images, 1):
-            name = f"{stem}.{number}{_ENDINGS.get(image.media_type, '.png')}"
+            name = f"{stem}.{number}{ENDING_OF.get(image.media_type, '.png')}"
             write_atomically(folder / name, image.data)
             names.append(name)
         if names:
@@ -187,17 +187,10 @@ def _sidecar(request: GenerationRequest, system: str | None) -> dict[str, Any]:
         "thinking": request.thinking,
         "seed": sampling.seed if sampling.seed is not None and 0 <= sampling.seed < SEEDS else None,
         "tools": tools or None,
-        "tool_choice": _choice(request),
+        "tool_choice": request.tool_choice.word if request.tools else None,
         "json_schema": None if request.json_schema is None else dict(request.json_schema),
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _choice(request: GenerationRequest) -> str | None:
-    choice = request.tool_choice
-    if not request.tools or choice == ToolChoice():
-        return None
-    return choice.name or choice.mode.value
 
 
 def _has_null(value: Any) -> bool:

@@ -348,9 +348,15 @@ def run_names(runs: Path) -> list[str]:
     return sorted(path.parent.name for path in runs.glob("*/run.json"))
 
 
-def document(header: Mapping[str, Any], attempts: Iterable[Attempt], parity: Sequence[Mapping[str, Any]]) -> str:
-    """The whole run as one JSON document."""
-    whole = {"run": dict(header), "attempts": [attempt.to_json() for attempt in attempts], "parity": list(parity)}
+def document(
+    header: Mapping[str, Any],
+    attempts: Iterable[Attempt],
+    parity: Sequence[Mapping[str, Any]],
+    cases: Sequence[Mapping[str, Any]],
+) -> str:
+    """The whole run as one JSON document. `cases` is what it came to case by case."""
+    told = [attempt.to_json() for attempt in attempts]
+    whole = {"run": dict(header), "cases": list(cases), "attempts": told, "parity": list(parity)}
     return json.dumps(whole, indent=2) + "\n"
 
 

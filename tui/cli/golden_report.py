@@ -1,4 +1,4 @@
-"""What goes out and comes in: `assay golden report`, `export-inspect` and `import`."""
+"""What goes out and comes in: `assay golden report`, `export` and `import`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tui.cli.encoding import shown_line
-from tui.cli.golden_suite import check_writable, fail, write_json
+from tui.cli.golden_suite import check_writable, fail, open_suite, write_json
 
 
 def check_reports(files: Sequence[Path]) -> None:
@@ -21,37 +21,97 @@ def check_reports(files: Sequence[Path]) -> None:
         check_writable(file)
 
 
-def write_reports(run: str, files: Sequence[Path]) -> int:
-    """Write a kept run into each file, by its ending; returns the exit code. Raises EngineError."""
+def write_reports(run: str, base: str | None, files: Sequence[Path]) -> int:
+    """Write a kept run into each file, by its ending, beside another one where a `base` is named; returns the exit
+    code. Raises EngineError."""
+    from core.golden.compare.sides import open_sides
     from core.golden.reports.report import report_of
     from core.golden.reports.write import writer_for
     from core.golden.results import RunFolder
     from core.settings import load_settings
 
     check_reports(files)
-    report = report_of(RunFolder.open(load_settings().data_dir / "runs", run))
+    runs = load_settings().data_dir / "runs"
+    kept = RunFolder.open(runs, run)
+    report = report_of(kept, open_sides(runs, base, kept.id)[0] if base else None)
     for file in files:
         write_json(file, writer_for(file)(report))
         print(shown_line(f"{file}: {len(report.cases)} cases of {report.run}."))  # noqa: T201
     return 0
 
 
-def export_inspect(run: str, folder: Path) -> int:
-    """Write a kept run as Inspect's eval logs into a folder; returns the exit code. Raises EngineError."""
+def export(to: str, folder: Path, run: str, suite: Path | None) -> int:
+    """Write a kept run, or a suite, as `to`, another program, reads it, into a folder; returns the exit code. Raises
+    EngineError."""
+    if to == "inspect":
+        if suite is not None:
+            fail("Inspect's logs are of a run: leave out --suite, or export --to promptfoo.")
+        return _export_inspect(run, folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        fail(f"{folder} is there already: name a folder that is not, or is empty.")
+    return _export_promptfoo(run, suite, folder)
+
+
+def _export_inspect(run: str, folder: Path) -> int:
     from core.golden.neighbours.inspect_log import inspect_logs
     from core.golden.reports.report import report_of
     from core.golden.results import RunFolder
     from core.settings import load_settings
 
     logs = inspect_logs(report_of(RunFolder.open(load_settings().data_dir / "runs", run)))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fail(f"{folder} cannot be made: {error.strerror}.", code=4)
+    _make(folder)
     for name, text in logs.items():
         write_json(folder / name, text)
         print(shown_line(str(folder / name)))  # noqa: T201
     return 0
+
+
+def _export_promptfoo(run: str, suite: Path | None, folder: Path) -> int:
+    from core.catalog import Catalog
+    from core.golden.models import from_disk
+    from core.golden.neighbours.promptfoo_project import CONFIG, project_of_run, project_of_suite
+    from core.golden.plan import answering
+    from core.golden.reports.report import report_of
+    from core.golden.results import RunFolder
+    from core.settings import load_settings
+
+    settings = load_settings()
+    url = f"http://{settings.host}:{settings.port}/v1"
+    if suite is None:
+        project = project_of_run(report_of(RunFolder.open(settings.data_dir / "runs", run)), url)
+    else:
+        opened = open_suite(suite)
+        project = project_of_suite(opened, answering(opened, from_disk(Catalog(settings), settings)), url)
+    if not project.tests:
+        fail("There is no case that promptfoo could test.")
+    for name, content in project.files.items():
+        _make((folder / name).parent)
+        if isinstance(content, str):
+            write_json(folder / name, content)
+        else:
+            _copy(content, folder / name)
+    for note in project.notes:
+        print(shown_line(f"note: {note}"))  # noqa: T201
+    how = "ASSAY_KEY=$(assay key) " if suite is not None else ""
+    tests = f"{project.tests} test{'' if project.tests == 1 else 's'}"
+    print(shown_line(f"{tests}: {how}promptfoo eval --no-cache -c {folder / CONFIG}"))  # noqa: T201
+    return 0
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{folder} cannot be made: {error.strerror}.", code=4)
+
+
+def _copy(source: Path, file: Path) -> None:
+    import shutil
+
+    try:
+        shutil.copyfile(source, file)
+    except OSError as error:
+        fail(f"{source} cannot be copied to {file}: {error.strerror}.", code=4)
 
 
 def import_suite(source: Path, folder: Path) -> int:

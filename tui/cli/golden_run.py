@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tui.cli.golden_suite import open_suite, print_models, write_json
+from tui.cli.golden_suite import fail, open_suite, print_models, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from core.golden.plan import Plan
     from core.golden.progress import RunEvent
     from core.golden.results import RunFolder
-    from core.golden.suite import Suite
+    from core.golden.suite import Case, Suite
 
 LATER = {"python": False, "model": [], "tier": [], "failed": False, "ids": None}
 """What is said of a run since later than its record's version: as it was before."""
@@ -30,17 +31,26 @@ READY_S = 120.0
 
 
 def run_suite(
-    asked: dict[str, Any], resume: str | None, json_file: Path | None, key: str, *, strict: bool, verbose: bool
+    asked: dict[str, Any],
+    resume: str | None,
+    json_file: Path | None,
+    key: str,
+    *,
+    strict: bool,
+    verbose: bool,
+    images: bool | None,
 ) -> int:
     """Plan, run, show and record; returns the exit code.
 
-    `asked` is what the command line said, and `key` the key to its url.
+    `asked` is what the command line said, and `key` the key to its url. `images` None shows them where the terminal has
+    graphics.
     """
     from core.golden.baselines.standing import against_baseline
     from core.golden.graded.program import may_run
     from core.golden.outcome import outcome
     from core.golden.parity import compare_routes
     from core.golden.provenance import header, left_out
+    from core.golden.reports.cases import case_results
     from core.golden.results import RunFolder, document, several_models
     from core.golden.run import GoldenRun
     from core.settings import load_settings
@@ -48,6 +58,7 @@ def run_suite(
     from tui.cli.golden_matrix import failure_lines, matrix_table
     from tui.cli.golden_routes import open_routes
     from tui.cli.golden_table import print_outcome, results_table
+    from tui.cli.inline_images import small_images
 
     settings = load_settings()
     runs = settings.data_dir / "runs"
@@ -56,21 +67,25 @@ def run_suite(
         folder.take()
         asked = as_it_was(folder)
     suite = open_suite(Path(asked["suite"]) if asked["suite"] else None)
+    if asked["ids"] is not None and folder is None:
+        check_ids(asked["ids"], suite)
     if asked["failed"] and folder is None:
-        asked |= {"ids": failed_before(runs, suite.path)}
+        failed = failed_before(runs, suite.path)
+        asked |= {"ids": [one for one in failed if asked["ids"] is None or one in asked["ids"]]}
     console = new_console(stderr=str(json_file) == "-")
     with ExitStack() as stack:
         engine, routes, choose, fingerprint_of = open_routes(stack, asked, key, settings)
-        plan = _plan(suite, choose, asked, engine, fingerprint_of)
+        plan = plan_run(suite, choose, asked, engine, fingerprint_of)
         status = engine.status() if engine else None
         if folder is None:
             folder = _create(runs, {**header(plan, status), "asked": asked}, console)
         else:
             folder.plan_anew({**header(plan, status), "asked": asked})
         print_models(console, plan)
+        small = small_images(console, {one.case.id: _paths(one.case) for one in plan.attempts}, images)
         started = time.monotonic()
         done = folder.attempts() if folder and resume else []
-        with _progress(console, plan) as listener:
+        with show_progress(console, plan) as listener:
             python = asked["python"] or may_run(suite.path, settings)
             result = GoldenRun(plan, routes, engine, listener, folder, done, python).run()
         elapsed_s = time.monotonic() - started
@@ -89,14 +104,19 @@ def run_suite(
         for line in failure_lines(result.attempts):
             console.print(line, soft_wrap=True)
     else:
-        console.print(results_table(result.attempts, verbose=verbose))
+        console.print(results_table(result.attempts, verbose=verbose, images=small))
     print_outcome(console, weighed, parity, plan.options.routes, elapsed_s)
     if folder is not None:
         _close(folder, weighed.to_json(), console)
     if json_file is not None:
         head = {**(folder.header if folder else header(plan, status)), "outcome": weighed.to_json()}
-        write_json(json_file, document(head, result.attempts, [found.to_json() for found in parity.breaks]))
+        breaks = [found.to_json() for found in parity.breaks]
+        write_json(json_file, document(head, result.attempts, breaks, case_results(plan.suite, result.attempts)))
     return int(weighed.code)
+
+
+def _paths(case: Case) -> list[Path]:
+    return [image.path for image in case.all_images]
 
 
 def as_it_was(folder: RunFolder) -> dict[str, Any]:
@@ -110,6 +130,34 @@ def as_it_was(folder: RunFolder) -> dict[str, Any]:
             f"{RECORD_VERSION}: it cannot be taken up. Start it anew."
         )
     return LATER | asked
+
+
+def read_ids(file: Path | None) -> list[str] | None:
+    """The ids of cases in a file, one a line; - is standard input. None without a file. Ends the command where it
+    cannot be read, or has none."""
+    from core.golden.reading import suite_text
+
+    if file is None:
+        return None
+    try:
+        text = sys.stdin.read() if str(file) == "-" else suite_text(file)
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.")
+    found = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not found:
+        fail(f"{file} names no case: --ids takes ids, one a line, as assay golden list shows them.")
+    return found
+
+
+def check_ids(ids: list[str], suite: Suite) -> None:
+    """Raises SuiteError for an id that no case of the suite has."""
+    from core.golden.nearest import did_you_mean
+    from core.golden.suite import SuiteError
+
+    known = [case.id for case in suite.cases]
+    if unknown := [one for one in ids if one not in known]:
+        more = f", nor {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise SuiteError(f"{suite.path} has no case {unknown[0]}{did_you_mean(unknown[0], known)}{more}.")
 
 
 def failed_before(runs: Path, suite: Path) -> list[str]:
@@ -128,13 +176,14 @@ def failed_before(runs: Path, suite: Path) -> list[str]:
     return found
 
 
-def _plan(
+def plan_run(
     suite: Suite,
     choose: Chooser,
     asked: dict[str, Any],
     engine: Engine | None,
     fingerprint_of: Callable[[ModelInfo], str],
 ) -> Plan:
+    """The attempts that the command line asked for. Raises SuiteError."""
     from core.golden.plan import RunOptions, make_plan
     from core.tiers import Tier
     from tui.cli.golden_routes import route_names
@@ -192,7 +241,7 @@ def _close(folder: RunFolder, weighed: dict[str, Any], console: Console) -> None
 
 
 @contextmanager
-def _progress(console: Console, plan: Plan) -> Iterator[Any]:
+def show_progress(console: Console, plan: Plan) -> Iterator[Any]:
     """A listener that shows how the run goes on: a bar on a terminal, a line for each attempt in a pipe."""
     from rich.cells import split_text
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -30,9 +31,14 @@ def verdict_line(verdict: Verdict, *, graded: bool = False) -> Text:
     return Text(f"{SIGNS[verdict]} {verdict.value}{' (graded)' if graded else ''}", STYLES[verdict])
 
 
-def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Table:
+def results_table(
+    attempts: Sequence[Attempt],
+    *,
+    verbose: bool = False,
+    images: Mapping[str, Sequence[RenderableType]] = MappingProxyType({}),
+) -> Table:
     """A row for each case, repeat and control, with a column for each tier, or for each model where several answer a
-    case; routes that agree share a row."""
+    case; routes that agree share a row. `images` are shown below the name of a case, once."""
     table = Table(show_lines=True, expand=True)
     table.add_column("case", max_width=26, overflow="fold")
     matrix = several_models(attempts)
@@ -41,6 +47,7 @@ def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Tabl
         table.add_column(heading, ratio=1, overflow="fold")
     several_routes = len({attempt.route for attempt in attempts}) > 1
     repeated = {attempt.case for attempt in attempts if attempt.repeat > 0}
+    pictured: set[str] = set()
     for row in _rows(attempts):
         first = row[0][0]
         label = [
@@ -51,7 +58,9 @@ def results_table(attempts: Sequence[Attempt], *, verbose: bool = False) -> Tabl
         ]
         cells = {column(cell[0], by_model=matrix): cell for cell in row}
         name = Text("\n".join(map(shown_line, filter(None, label))))
-        table.add_row(name, *(_cell(cells.get(at, []), verbose) for at, _ in places))
+        below = images.get(first.case, ()) if first.case not in pictured else ()
+        pictured.add(first.case)
+        table.add_row(Group(name, *below), *(_cell(cells.get(at, []), verbose) for at, _ in places))
     return table
 
 

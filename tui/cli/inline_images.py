@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,38 @@ from tui.cli.encoding import shown_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+
+SMALL_ROWS, SMALL_CELLS = 4, 22
+"""Cells that an image in a table is high and wide at most."""
+
+
+def small_images(
+    console: Console, images: Mapping[str, Sequence[Path]], wanted: bool | None
+) -> dict[str, list[RenderableType]]:
+    """Images by name, small enough for a table: where the terminal has graphics, if `wanted` in half cells too. None at
+    all in a pipe, or where they are not `wanted`."""
+    if wanted is False or not console.is_terminal or not any(images.values()):
+        return {}
+    from tui.graphics import HALF_CELLS
+
+    draw = ask_terminal()
+    if not wanted and not HALF_CELLS and draw.__module__.rpartition(".")[2] not in ("sixel", "tgp"):
+        return {}
+    return {name: [_small(draw, path) for path in paths] for name, paths in images.items()}
+
+
+def _small(draw: Callable[..., RenderableType], path: Path) -> RenderableType:
+    from core.errors import InvalidImage
+    from core.media.images import decode, read_image
+
+    try:
+        picture = decode(read_image(path))
+    except (OSError, InvalidImage):
+        return ""
+    width, height = picture.size
+    cells = max(1, min(SMALL_CELLS, round(2 * SMALL_ROWS * width / height)))
+    return draw(picture, cells, max(1, min(SMALL_ROWS, round(cells * height / width / 2))))
 
 
 def print_image(console: Console, path: Path, rows: int) -> None:

@@ -1,33 +1,14 @@
-"""A suite's files as they are on disk: when they changed, and what the linter says of which case."""
+"""What is wrong with a suite's files: what the linter says of which case."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from core.golden.reading import NOT_PROMPTS
 from core.golden.suite import Case, Problem, SuiteError
 
-Stamps = Mapping[str, tuple[int, int]]
-"""By a file's path, when it was written in nanoseconds, and its size in bytes."""
 NAMED = 3
 """Cases that a line names before it says how many more there are."""
-
-
-def stamps(folder: Path) -> Stamps:
-    """What tells that a file of a suite has changed; accepted answers, which say nothing of a case, are left out."""
-    found: dict[str, tuple[int, int]] = {}
-    for above, folders, files in os.walk(folder.expanduser()):
-        folders[:] = [name for name in folders if name[0] not in "._" and name != NOT_PROMPTS]
-        for name in files:
-            path = os.path.join(above, name)
-            try:
-                about = os.stat(path)
-            except OSError:
-                continue
-            found[path] = (about.st_mtime_ns, about.st_size)
-    return found
 
 
 def linted(folder: Path, models: Callable[[], Sequence[str]]) -> tuple[Problem, ...]:

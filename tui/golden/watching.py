@@ -14,11 +14,12 @@ from textual.widgets import Static
 from core.errors import EngineError
 from core.golden.reading import load_suite
 from core.golden.suite import BUILTIN, Suite, SuiteError
+from core.golden.watching import Stamps, stamps
 from tui.background import off_loop
 from tui.foreign import one_line, plain
 from tui.golden.board import Board
 from tui.golden.choosing import ChosenCases
-from tui.golden.watched import Stamps, by_case, faults, line, linted, stamps
+from tui.golden.watched import by_case, faults, line, linted
 
 log = logging.getLogger(__name__)
 

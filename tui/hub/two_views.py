@@ -58,6 +58,7 @@ class TwoViews(DeletingPane):
             self.call_after_refresh(self.hub.downloads.look)
         else:
             self.call_after_refresh(self.disk_shows)
+            self.list_anew()  # other programs download and delete models too
 
     def disk_shows(self) -> None:
         """The disk's view is on the screen again: what depends on its width may be another."""

@@ -10,14 +10,16 @@ from typing import Any
 
 from core.errors import InvalidImage
 from core.golden.compare.change import HELD
-from core.golden.expressions import describe
+from core.golden.expressions import describe, to_json
 from core.golden.reports.report import CaseReport, Entry, Report
 from core.golden.results import Attempt, Status
-from core.golden.suite import SuiteImage
+from core.golden.suite import Case, SuiteImage
 from core.media.images import read_image
 from core.tiers import Tier
 
 SCORER = "golden"
+OURS = "assay"
+"""The key under a sample's metadata that keeps what makes a case of it again."""
 STOPS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls", "content_filter": "content_filter"}
 """Inspect's names of why an answer ended; "unknown" for any other reason."""
 
@@ -108,6 +110,9 @@ def _sample(case: CaseReport, entry: Entry, one: Attempt, name: str) -> dict[str
         "seed": one.sent.get("seed"),
     }
     told["graded"] = one.by_grades
+    if case.case and not one.control:
+        expected = to_json(case.case.expected(Tier(entry.tier)))
+        told[OURS] = {"case": one.case, "expect": expected, "asked": _asked(case.case)}
     sample: dict[str, Any] = {"id": name, "epoch": one.repeat + 1, "input": sent, "target": target, "metadata": told}
     if one.status is Status.ERROR:
         return sample | {
@@ -143,6 +148,28 @@ def _sample(case: CaseReport, entry: Entry, one: Attempt, name: str) -> dict[str
         "scores": {SCORER: {"value": "C" if passed else "I", "answer": one.said, "explanation": one.why or None}},
         "model_usage": {entry.model: usage},
     }
+
+
+def _asked(case: Case) -> dict[str, Any]:
+    """How it was asked, as a sidecar says it."""
+    sampling = case.sampling
+    told = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "max_tokens": sampling.max_tokens,
+        "stop": list(sampling.stop) or None,
+        "seed": case.seed,
+        "thinking": case.thinking,
+        "repeats": case.repeats,
+        "tools": [
+            {"name": one.name, "description": one.description, "parameters": dict(one.parameters)} for one in case.tools
+        ]
+        or None,
+        "tool_choice": case.tool_choice.word,
+        "json_schema": case.json_schema,
+    }
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _messages(case: CaseReport, one: Attempt) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def _testcase(report: Report, case: CaseReport, entry: Entry) -> ElementTree.Ele
         "verdict": entry.verdict.value,
         "graded": "yes" if entry.graded else "",
         "tries": f"{entry.tries.passes} of {entry.tries.tries}" if entry.tries.tries else "",
-        "since accepted": entry.change.value if entry.change else "",
+        f"since {report.since}": entry.change.value if entry.change else "",
     }
     properties = ElementTree.SubElement(found, "properties")
     for key, value in told.items():

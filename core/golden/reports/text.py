@@ -46,7 +46,11 @@ def markdown(report: Report) -> str:
     counts = ", ".join(f"{count} {verdict.value}" for verdict, count in report.counts.items())
     lines = [f"## Golden prompts: {_inline(report.suite)}", "", f"{counts or 'Nothing was answered'}."]
     lines += [f"- {_inline(sentence)}" for sentence in report.sentences]
-    lines += ["", "| case | tier | model | verdict | tries | since accepted |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += [
+        "",
+        f"| case | tier | model | verdict | tries | since {report.since} |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for entry in report.entries:
         control = f" (control: {entry.control})" if entry.control else ""
         cells = (
@@ -58,6 +62,8 @@ def markdown(report: Report) -> str:
             entry.change.value if entry.change else "",
         )
         lines.append(f"| {' | '.join(cells)} |")
+    if report.gone:
+        lines += ["", f"Answered in {_inline(report.since)} alone: {_inline(', '.join(report.gone))}."]
     for entry in report.entries:
         if not held(entry):
             lines += ["", f"<details><summary>{_html(entry.label)}: {_html(entry.why)}</summary>", ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -150,4 +151,48 @@ async def test_a_bell_s_silence_begins_with_each_wait() -> None:
     began = loop.time()
     assert not await bell.rung()
     assert loop.time() - began >= 0.05
+    bell.close()
+
+
+async def test_what_flows_is_heard_at_its_pace_and_the_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.calls.mailbox.PACE_S", 3600)
+    box, other = Mailbox[int](), Mailbox[int]()
+    bell, others = Bell(60), Bell(60)
+    box.bells, other.bells = (bell,), (others,)
+    box.put(1)
+    assert await bell.rung()
+    bell.flows = True
+    box.put(2)
+    assert await bell.rung()
+    waiting = asyncio.create_task(bell.rung())
+    for number in (3, 4):
+        box.put(number)
+    other.put(1)
+    assert await others.rung(), "what does not flow waits for nobody"
+    assert await waiting, "and takes along what waits, since the loop is awake"
+    assert box.drain() == [1, 2, 3, 4]
+    waiting = asyncio.create_task(bell.rung())
+    box.put(5)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    box.put(6, last=True)
+    assert await waiting
+    assert box.drain() == [5, 6]
+    for one in (bell, others):
+        one.close()
+
+
+async def test_what_flows_comes_when_its_time_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.calls.mailbox.PACE_S", 0.02)
+    box: Mailbox[int] = Mailbox()
+    bell = Bell(60)
+    box.bells, bell.flows = (bell,), True
+    loop, heard = asyncio.get_running_loop(), []
+    for number in range(3):
+        box.put(number)
+        assert await bell.rung()
+        heard.append((box.drain(), loop.time()))
+    assert [items for items, _ in heard] == [[0], [1], [2]]
+    assert all(later - earlier >= 0.019 for (_, earlier), (_, later) in pairwise(heard))
     bell.close()

@@ -100,7 +100,7 @@ def test_a_run_s_files_are_read_if_they_are_files(tmp_path: Path, file: str) -> 
 
 
 def test_the_document_is_one_json_value() -> None:
-    parsed = json.loads(document({"id": "run"}, [attempt()], []))
+    parsed = json.loads(document({"id": "run"}, [attempt()], [], []))
     assert parsed["run"] == {"id": "run"}
     assert parsed["attempts"][0]["v"] == 2
     assert parsed["parity"] == []

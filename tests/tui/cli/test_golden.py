@@ -182,7 +182,7 @@ def test_a_check_misses_what_the_run_did_not_answer(golden: Any, api: Api, clean
     file.write_text("".join(lines))
     whole = golden("check")
     assert whole.exit_code == 0
-    assert "note: 10 cases of the suite were not asked (--case or --failed)." in whole.stdout
+    assert "note: 10 cases of the suite were not asked (--case, --ids or --failed)." in whole.stdout
 
 
 def test_a_check_knows_what_the_run_left_out_and_by_what_it_weighed(golden: Any, api: Api, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_isolated_times_need_an_engine_of_their_own(golden: Any, api: Api) -> No
 
 
 def test_a_fault_of_the_program_is_no_failed_golden(golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.cli.golden.check_run", lambda *arguments, **more: 1 / 0)
+    monkeypatch.setattr("tui.cli.golden_kept.check_run", lambda *arguments, **more: 1 / 0)
     broken = golden("check")
     assert broken.exit_code == 4
     assert "This is a fault of assay: ZeroDivisionError" in broken.stderr

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
+from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
+from textual_image import renderable
 
 from core.golden.results import Attempt, Status, Verdict
+from core.golden.suite import BUILTIN
 from tui.cli.golden_table import results_table
+from tui.cli.inline_images import SMALL_ROWS, small_images
 from tui.golden.verdicts import SIGNS
 
 
@@ -74,3 +80,40 @@ def test_the_table_names_the_model_of_each_answer() -> None:
 
 def test_the_table_fits_a_narrow_terminal() -> None:
     assert max(map(len, rendered(attempt("red " * 50), width=60).splitlines())) <= 60
+
+
+def terminal(screen: io.StringIO) -> Console:
+    """It has no graphics."""
+    return Console(width=100, force_terminal=True, color_system="truecolor", file=screen)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "half_cells", "seen"), [(None, True, True), (True, False, True), (False, True, False)]
+)
+def test_a_case_s_images_stand_below_its_name_once(
+    monkeypatch: pytest.MonkeyPatch, wanted: bool | None, half_cells: bool, seen: bool
+) -> None:
+    monkeypatch.setattr("tui.graphics.HALF_CELLS", half_cells)
+    monkeypatch.setattr(renderable, "Image", renderable.HalfcellImage)
+    screen = io.StringIO()
+    console = terminal(screen)
+    found = small_images(console, {"p": [BUILTIN / "images" / "red_square.png"], "other": []}, wanted)
+    console.print(results_table([attempt("red"), attempt("blue", repeat=1)], images=found))
+    rows = screen.getvalue().splitlines()
+    red = [row for row in rows if "48;2;255;0;0" in row or "38;2;255;0;0" in row]
+    assert (0 < len(red) <= SMALL_ROWS) is seen
+
+
+def test_without_graphics_half_cells_are_drawn_only_when_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.graphics.HALF_CELLS", False)
+    monkeypatch.setattr(renderable, "Image", renderable.HalfcellImage)
+    images = {"p": [BUILTIN / "images" / "red_square.png"]}
+    assert small_images(terminal(io.StringIO()), images, None) == {}
+    assert small_images(Console(file=io.StringIO()), images, True) == {}, "nor can a pipe draw"
+
+
+def test_an_image_that_cannot_be_read_leaves_its_place_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.graphics.HALF_CELLS", True)
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG")
+    images = {"p": [tmp_path / "torn.png", tmp_path / "gone.png"]}
+    assert small_images(terminal(io.StringIO()), images, True) == {"p": ["", ""]}

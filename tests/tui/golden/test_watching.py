@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from core.golden.suite import Case, Problem
+from core.golden.watching import stamps
 from core.tiers import Tier
 from tests.tui.conftest import screen_text, until
 from tests.tui.golden.own_suite import opened, run_all, write_suite
 from tests.tui.golden.test_pane import notices
 from tests.tui.scripted import ScriptedEngine
 from tui.app import AssayApp
-from tui.golden.watched import by_case, stamps
+from tui.golden.watched import by_case
 
 
 def test_a_message_belongs_to_the_case_before_its_line(tmp_path: Path) -> None:

@@ -63,6 +63,17 @@ async def test_h_goes_between_the_views_and_the_line_says_which_shows(workbench:
         await until(pilot, lambda: workbench.models.hub.table.rows.has_focus)
 
 
+async def test_back_on_the_disk_what_another_program_did_there_is_seen(
+    workbench: AssayApp, hub: Hub, hub_settings: Settings
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await at_the_hub(pilot, workbench)
+        with downloading(hub_settings) as others:
+            assert others.wait(others.add(MODEL), 30).stage is Stage.DONE
+        await pilot.press("h")
+        await until(pilot, lambda: MODEL in screen_text(workbench))
+
+
 async def test_a_new_search_takes_the_place_of_the_old_one(workbench: AssayApp, hub: Hub) -> None:
     hub.add(pocket_repository("gemma3"))
     async with workbench.run_test(size=(120, 40)) as pilot:

@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from core.golden.baselines.files import Accepted, path_of, write_accepted
+from core.golden.compare.change import Change
+from core.golden.compare.sides import part_of
 from core.golden.reading import load_suite
 from core.golden.reports.junit import junit
 from core.golden.reports.page import page
@@ -124,3 +126,46 @@ def test_a_pass_by_graded_checks_is_marked_everywhere(tmp_path: Path) -> None:
     assert "pass (graded)" in page(report)
     assert '<property name="graded" value="yes" />' in junit(report)
     assert next(csv.DictReader(io.StringIO(table(report))))["graded"] == "yes"
+
+
+def test_a_run_stands_beside_another_one_with_the_swapped_image(write_suite: WriteSuite, tmp_path: Path) -> None:
+    names = ("better", "worse", "other", "same")
+    files = {f"{name}.txt": f"Say {name}." for name in names}
+    cat = {"cat.txt": "?", "cat.png": "red_square.png", "cat.toml": 'expect = "red"\ncontrols.swap = "swapped.png"\n'}
+    folder = write_suite({**files, **cat, "swapped.png": "blue_circle.png"})
+    asked = {one.id: one.ask_sha for one in load_suite(folder).cases}
+
+    def kept(*told: tuple[str, str, Verdict], control: str | None = None) -> list[Attempt]:
+        return [
+            attempt(text, verdict, case=name, ask_sha=asked.get(name, ""), key=f"{name}{control}", control=control)
+            for name, text, verdict in told
+        ]
+
+    good, bad = Verdict.PASS, Verdict.FAIL
+    before = kept(
+        ("better", "no", bad), ("worse", "a b", good), ("other", "x y", good), ("same", "s", good), ("away", "?", good)
+    )
+    after = kept(("better", "yes", good), ("worse", "a c", bad), ("other", "x z", good), ("same", "s", good))
+    after += kept(("cat", "blue", good), control="swap")
+    base = keep_run(tmp_path / "data", folder, *before)
+    run = keep_run(tmp_path / "data", folder, *after)
+    report = report_of(run, part_of(base, ()))
+    changes = {entry.case: entry.change for entry in report.entries if entry.change}
+    assert changes == {
+        "better": Change.IMPROVED,
+        "worse": Change.REGRESSED,
+        "other": Change.CHANGED,
+        "same": Change.SAME,
+    }
+    assert report.gone == ("away",)
+    text = page(report)
+    assert f"Held against the run {base.id}: 1 regressed, 1 improved, 1 changed, 1 same" in text
+    assert "answered there alone: away" in text
+    for button in ('data-change="*" aria-pressed="false">any change 3', 'data-change="regressed"', '"improved"'):
+        assert button in text
+    assert "<del>b</del><ins>c</ins>" in text
+    assert "shown instead: swapped.png, 256×256" in text
+    assert text.count("data:image/webp") == 2
+    assert f"| since {base.id} |" in markdown(report)
+    assert "alone: away" in markdown(report)
+    assert f'name="since {base.id}" value="regressed"' in junit(report)
