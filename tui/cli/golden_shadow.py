@@ -183,7 +183,8 @@ class Shadow:
             await asyncio.sleep(LOOK_S)
 
     async def _look_at_the_model(self) -> None:
-        """Refuse a model that the server lacks, or that writes nothing; put it off where it has no room beside those that are in memory."""
+        """Refuse a model that the server lacks, or that writes nothing; put it off where it has no room beside those
+        that are in memory."""
         import httpx
 
         from core.catalog import ModelKind
