@@ -7,6 +7,7 @@ write the clipboard or clear the screen, and bidi controls must not be able to s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # C0 but tab and newline, DEL, C1; bidi marks, embeddings, overrides, isolates; surrogates, which no encoder can write.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -27,3 +28,8 @@ def escaped(text: str, newlines: bool = False) -> str:
     """
     spelled = _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
     return spelled.replace("\n", "\\n") if newlines else spelled
+
+
+def alternatives(names: Iterable[str]) -> str:
+    """Names that files or clients made up as they stand in a sentence: on one line, joined by "or"."""
+    return " or ".join(escaped(name, newlines=True) for name in names)

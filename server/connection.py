@@ -170,11 +170,14 @@ class Connection(H11Protocol):
         if self._lost or self._closing or not unread:
             return False
         if not self._lingers:
+            try:
+                self._line.write_eof()
+            except OSError:  # the client has torn the connection down, and nothing more comes
+                return False
             self._lingers = True
             self._since = time.monotonic()
             self._unset_keepalive_if_required()
             self._crowd.waits(self)
-            self._line.write_eof()
             self.flow.resume_reading()
         return True
 

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.status import EngineStatus, Notice, NoticeKind
+from core.text_safety import escaped
 from server.wire import WireEntry, WireRecord, WireState
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Metrics:
         self._unloads = Counter("assay_model_unloads", "Models freed, not by eviction.", ("model",), registry=own)
         self._evictions = Counter("assay_model_evictions", "Models freed for others.", ("model",), registry=own)
         own.register(_Now(engine))
-        between = lru_cache(self._between.labels)  # it is asked for each token
+        between = lru_cache(lambda model: self._between.labels(_label(model)))  # it is asked for each token
         record.on_token = lambda model, seconds: between(model).observe(seconds)
         self._ends = (record.listen(self._reported), engine.listen(self._noticed))
 
@@ -84,7 +85,7 @@ class Metrics:
         """Fold an entry in when it has ended. A model's name is the client's until it is generated with."""
         if not entry.state.over:
             return
-        model = entry.model
+        model = _label(entry.model)
         outcome = "ok" if entry.state is WireState.DONE else entry.state.value
         self._requests.labels(entry.protocol, model, outcome, str(entry.status or "")).inc()
         if not model:
@@ -104,7 +105,7 @@ class Metrics:
             NoticeKind.MODEL_UNLOADED: self._evictions if notice.evicted else self._unloads,
         }.get(notice.kind)
         if counter is not None and notice.model:
-            counter.labels(notice.model).inc()
+            counter.labels(_label(notice.model)).inc()
 
 
 class _Now(Collector):
@@ -127,11 +128,17 @@ class _Now(Collector):
         held = GaugeMetricFamily("assay_model_memory_bytes", "What a model takes.", labels=("model", "state"))
         requests = GaugeMetricFamily("assay_model_requests", "A model's requests.", labels=("model", "state"))
         for model in status.models:
-            held.add_metric((model.id, model.state.value), model.memory_bytes)
-            requests.add_metric((model.id, "running"), model.running)
-            requests.add_metric((model.id, "waiting"), model.waiting)
+            name = _label(model.id)
+            held.add_metric((name, model.state.value), model.memory_bytes)
+            requests.add_metric((name, "running"), model.running)
+            requests.add_metric((name, "waiting"), model.waiting)
         yield held
         yield requests
+
+
+def _label(model: str) -> str:
+    """A model's id as it is printed: a folder's name may steer the terminal of whoever looks at the figures."""
+    return escaped(model, newlines=True)
 
 
 def _memory(status: EngineStatus) -> dict[str, int]:

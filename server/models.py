@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.catalog import ModelInfo, ModelKind
 from core.errors import ModelBroken, ModelNotFound
 from core.status import ModelState
+from core.text_safety import alternatives
 from core.tiers import Tier, resolve_tier
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def named_model(engine: Engine, name: str, special: Sequence[str] = ()) -> Model
         near = [name.lower()] if name.lower() in special else error.near
     told = f"There is no model {name!r} on this machine."
     if near:
-        raise ModelNotFound(f"{told} Did you mean {' or '.join(near)}? GET /v1/models lists what is there.", near)
+        raise ModelNotFound(
+            f"{told} Did you mean {alternatives(near)}? GET /v1/models lists what is there.",
+            near,
+        )
     others = [info.id for info in catalog.list() if info.problem is None]
     loaded = loaded_ids(engine)
     shown = sorted(others, key=lambda id: id not in loaded)[:NAMED]

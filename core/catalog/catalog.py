@@ -17,6 +17,7 @@ from core.catalog.places import Found, cache_folder, cached_models, folder_model
 from core.compute import on_linux_cpu
 from core.errors import ModelNotFound
 from core.settings import Settings
+from core.text_safety import alternatives
 
 SCAN_SHARE = 9
 """Times as long as a scan of everything takes that nobody's wrong name can bring about the next one."""
@@ -184,7 +185,7 @@ def _nearest(model_id: str, known: builtins.list[str]) -> builtins.list[str]:
 
 def _not_found(model_id: str, known: int, near: builtins.list[str]) -> str:
     if near:
-        return f"There is no model {model_id!r} on this machine. Did you mean {' or '.join(near)}?"
+        return f"There is no model {model_id!r} on this machine. Did you mean {alternatives(near)}?"
     return (
         f"There is no model {model_id!r} on this machine. It has {known} others: `assay models list` names them. "
         f"To fetch one from the Hugging Face Hub: `assay models download ORGANISATION/MODEL`."

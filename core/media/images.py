@@ -61,6 +61,9 @@ MAX_PIXELS = {"PNG": 30_000_000, "GIF": 30_000_000, "JPEG": 50_000_000, "WEBP": 
 MAX_PROGRESSIVE_PIXELS = 25_000_000
 MAX_PROGRESSIVE_INKS = 20_000_000
 """Pixels of a progressive JPEG in CMYK, which adds 8 bytes for its coefficients."""
+MAX_SCANNED = 1_000_000_000
+"""Pixels of all scans of a progressive JPEG: each takes as long as the whole, and 100 kB may hold thousands. Programs
+make about ten."""
 HALVED_ABOVE = 16_000_000
 """Pixels above which `decode` halves both sides; no vision model here looks at as many."""
 LARGE = 4_000_000
@@ -77,6 +80,7 @@ of one pixel take ten times the memory of their pixels."""
 
 _STRIP = 512  # rows that are converted together, about
 _ORIENTATION = 0x0112
+_SCAN = b"\xff\xda"  # a marker, which JPEG's own data never hold
 _BASE64, _SPACE = bytes.maketrans(b"-_", b"+/"), string.whitespace.encode()
 _DATA_URI = re.compile(r"data:([\w.+/-]*)((?:;[\w.+=-]+)*?)(;base64)?,", re.IGNORECASE)
 
@@ -135,13 +139,18 @@ def check_image(data: bytes, name: str = "") -> ImageData:
             fits = 0 < width * height <= limit
             turned = fits and _orientation(picture) >= 5
             frames = int(getattr(picture, "n_frames", 1)) if fits else 1
-    except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; all of them mean the same here
-        raise InvalidImage(_unreadable(label, data)) from error
+    except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; all but one mean the same here
+        raise InvalidImage(_bomb(label, error) or _unreadable(label, data)) from error
     if not fits:
         what = f"a {'progressive ' if progressive else ''}{inks}{kind} image may have"
         raise InvalidImage(
             f"{label} has {width}x{height} = {width * height / 1e6:.0f} million pixels; "
             f"{what} {limit / 1e6:.0f} million. Shrink it first."
+        )
+    if progressive and (scans := data.count(_SCAN)) * width * height > MAX_SCANNED:
+        raise InvalidImage(
+            f"{label} is a progressive JPEG of {width} x {height} pixels in {scans:,} scans, and at most "
+            f"{max(MAX_SCANNED // (width * height), 1):,} of so many pixels are read. Save it again as a usual JPEG."
         )
     longest, shortest = max(width, height), min(width, height)
     if longest > LONG and (ratio := longest / shortest) > MAX_RATIO:
@@ -250,6 +259,20 @@ def _decoded(image: ImageData) -> PillowImage.Image:
 def _kind(picture: PillowImage.Image) -> str:
     """The format by MEDIA_TYPES: what Pillow calls MPO is a JPEG with more pictures behind it (CIPA DC-007)."""
     return "JPEG" if picture.format == "MPO" else picture.format or ""
+
+
+def _bomb(label: str, error: Exception) -> str | None:
+    """That an image has too many pixels, where Pillow itself says so and nothing else of it; else None."""
+    from PIL.Image import DecompressionBombError
+
+    found = re.search(r"\((\d+) pixels\)", str(error)) if isinstance(error, DecompressionBombError) else None
+    if found is None:
+        return None
+    most = max(MAX_PIXELS.values())
+    return (
+        f"{label} has {int(found[1]) / 1e6:,.0f} million pixels; an image may have at most {most / 1e6:.0f} million, "
+        "and less in most formats. Shrink it first."
+    )
 
 
 def _unreadable(label: str, data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.calls.events import Prefill
 from core.engine import Engine
 from core.keys import add_key, revoke_key
+from core.pocket import MODELS_DIR
 from core.settings import Settings
+from core.text_safety import escaped
 from server.lifecycle import ApiServer
 from tests.conftest import Api, served
 from tests.core.test_engine_pool import held
@@ -110,6 +113,25 @@ def test_metrics_count_what_was_done(http: httpx.Client) -> None:
     assert after["assay_memory_bytes", "active"] > 0
     assert after["assay_model_memory_bytes", name, "ready"] > 0
     assert not any("made-up" in part for key in after for part in key)
+
+
+def test_a_name_that_steers_terminals_is_spelled_in_the_figures(settings: Settings, tmp_path: Path) -> None:
+    name = "odd\x1b]0;title\x07\u202e\nassay_up 7"
+    shutil.copytree(MODELS_DIR / "qwen3", tmp_path / "models" / name)
+    with Engine(settings.model_copy(update={"model_folders": [tmp_path / "models"], "data_dir": tmp_path})) as engine:
+        for api in served(engine, settings.model_copy(update={"data_dir": tmp_path})):
+            with httpx.Client(base_url=api.url, headers={"x-api-key": api.key}, timeout=60) as http:
+                body = {"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+                answer = http.post("/v1/chat/completions", json=body | {"model": f"models/{name}"})
+                assert answer.status_code == 200, answer.text
+                text = http.get("/metrics").text
+                assert text == escaped(text)
+                assert {part for key in figures(http) for part in key if "odd" in part} == {
+                    "models/odd\\x1b]0;title\\x07\\u202e\\nassay_up 7"
+                }
+                nearly = http.post("/v1/chat/completions", json=body | {"model": "models/od"}).json()
+                assert "Did you mean models/odd\\x1b]0;title" in nearly["error"]["message"]
+                assert "\n" not in nearly["error"]["message"]
 
 
 def test_counters_outlive_the_switch(engine: Engine, settings: Settings) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+
 import anthropic
 import openai
 import pytest
 
 from core.calls.events import Prefill, TextDelta
+from server.connection import _Line
 from server.http11 import MAX_FIELDS, MAX_HEAD, MAX_TARGET
 from server.intake import MAX_BODY
 from tests.server.conftest import Staged
@@ -185,6 +188,20 @@ def test_a_tls_handshake_is_in_the_log_once(stage: Staged, caplog: pytest.LogCap
         "https://. (This is said once in 60 s.)"
     ]
     assert len(caplog.records) == 1
+
+
+def test_who_tears_the_connection_down_while_being_refused_is_no_error(
+    stage: Staged, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system says then is "not connected": when it does is its own affair, so that it is said here."""
+
+    def gone(line: _Line) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(_Line, "write_eof", gone, raising=False)
+    one = stage()
+    assert said(one.url, head("wrong", "content-length: 99999") + b"{")[0] == 401
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_official_clients_hear_of_all_this_what_they_know(stage: Staged, monkeypatch: pytest.MonkeyPatch) -> None:

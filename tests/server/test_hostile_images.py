@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.server.serving import Server, chat, serving
+from tests.tiny.visions import make_vision_model
 
 SEES, READS = "pocket/qwen2-vl", "pocket/qwen3"
 MOST = 200e6
@@ -90,3 +93,29 @@ def test_images_that_fit_are_looked_at_one_after_the_other(server: Server, image
     assert answer.status_code == 200
     assert growth < MOST
     assert gap < LONGEST_S
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "told"),
+    [
+        ("mllama", 400, "each of which attends to all of them: that takes 29"),
+        ("llama4", 400, "sees all images of a request in one step, and 1,000 of such sizes take more than the 120 MB"),
+        ("internvl", 200, ""),
+    ],
+)
+def test_no_architecture_grows_beyond_what_is_promised(tmp_path: Path, name: str, status: int, told: str) -> None:
+    """A thousand small images made an mllama grow by 1.3 GB, and InternVL's processor cut their tokens off."""
+    widen(make_vision_model(name, tmp_path / "models" / "tiny"))
+    body = chat(f"tiny/{name}", "What is this?", *[png("RGB", (64, 64), colour) for colour in range(1_000)])
+    with serving(tmp_path, READS, f"tiny/{name}", ASSAY_MODEL_FOLDERS=json.dumps([str(tmp_path / "models")])) as server:
+        answer, growth, _ = measured(server, body)
+    assert answer.status_code == status, answer.text
+    assert told in answer.text
+    assert growth < MOST
+
+
+def widen(folder: Path) -> None:
+    """Give a tiny model a window that holds them."""
+    config = json.loads((folder / "config.json").read_text())
+    next(config[part] for part in ("text_config", "llm_config") if part in config)["max_position_embeddings"] = 65_536
+    (folder / "config.json").write_text(json.dumps(config))

@@ -240,10 +240,16 @@ def _close(folder: RunFolder, weighed: dict[str, Any], console: Console) -> None
         console.print(f"{folder.path} cannot be written ({error.strerror}).", style="yellow")
 
 
+def _cut(text: str, cells: int) -> str:
+    """`text` as far as so many cells reach. Rich's own raises IndexError for a shorter one with wide characters."""
+    from rich.cells import cell_len, split_text
+
+    return text if cell_len(text) <= cells else split_text(text, cells)[0]
+
+
 @contextmanager
 def show_progress(console: Console, plan: Plan) -> Iterator[Any]:
     """A listener that shows how the run goes on: a bar on a terminal, a line for each attempt in a pipe."""
-    from rich.cells import split_text
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, ModelLoading, RunWarning
@@ -275,7 +281,7 @@ def show_progress(console: Console, plan: Plan) -> Iterator[Any]:
             case AnswerDelta(planned, text):
                 said[planned.index] = (said[planned.index] + text)[-200:]
                 label = shown_line(f"{planned.case.id} {planned.tier}: {said[planned.index]}")
-                bar.update(task, description=split_text(label, max(console.width - 40, 20))[0])
+                bar.update(task, description=_cut(label, max(console.width - 40, 20)))
             case AttemptFinished(_, attempt):
                 done += 1
                 bar.update(task, completed=done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from mlx_lm.models.cache import trim_prompt_cache
 from core.calls.events import FinishReason, Prefill
 from core.calls.generation import Generation
 from core.errors import EngineError
+from core.mlx.decoding.apart_trial import sees_usual_images
 from core.mlx.decoding.batch import Batch
 from core.mlx.decoding.prefill_task import PrefillTask, next_alone, next_group
 from core.mlx.decoding.prefix_reuse import PrefixReuse
@@ -24,8 +26,11 @@ from core.mlx.decoding.vision_prefill import VisionPrefill
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.vision_decoder import RopeOffset, VisionDecoder
+from core.mlx.prompt.image_inputs import unseen
 from core.mlx.prompt.token_counts import check_fit
 from core.mlx.token_budget import TokenBudget
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 3
 """Steps for which a prompt of many chunks makes way: a short one that joins takes as many to its first token."""
@@ -142,7 +147,16 @@ class PrefillStage:
             yield
         except Exception as error:
             self.tasks.remove(task)
-            task.row.generation.fail(error if isinstance(error, EngineError) else self._failure(error))
+            task.row.generation.fail(error if isinstance(error, EngineError) else self._told(error, task))
+
+    def _told(self, error: Exception, task: PrefillTask) -> EngineError:
+        """Whose fault it is: some vision towers raise at images of odd sizes, which a client sent."""
+        images = task.row.generation.request.images
+        at_images = isinstance(task.work, VisionPrefill) and task.work.encoding
+        if at_images and images and sees_usual_images(self._loaded):
+            log.warning("%s failed at images: %s: %s", self._loaded.info.id, type(error).__name__, error)
+            return unseen(self._loaded.info.id, images)
+        return self._failure(error)
 
     def _begin(self, task: PrefillTask) -> None:
         """Give a prompt what is known of it already, unless another row is still at that."""

@@ -13,6 +13,7 @@ from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Role
 from core.calls.witness import SeenImage, Witness, message_sha256, tools_sha256
 from core.errors import EngineError
+from core.mlx.decoding.apart_trial import find_out
 from core.mlx.decoding.constraint import JsonConstraint, grammar_tokenizer
 from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_task import PrefillTask
@@ -124,6 +125,7 @@ class RequestReader:
         return (yield from steps)
 
     def _inputs(self, request: GenerationRequest) -> Generator[None, None, Inputs]:
+        yield from find_out(request, self._loaded)
         inputs = yield from prepare_inputs(request, self._loaded)
         check_fit(self._loaded, inputs.length)
         return inputs

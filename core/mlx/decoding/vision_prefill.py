@@ -18,8 +18,11 @@ from core.mlx.prompt.inputs import Inputs, as_array
 
 ASSEMBLED = frozenset({"inputs_embeds", "position_ids", "rope_deltas", "attention_mask_4d", "per_layer_inputs"})
 """What `get_input_embeddings` may return of a model whose images' embeddings can be put into those of the text."""
-CROSSING = frozenset({"cross_attention_states", "cross_attention_mask", "full_text_row_masked_out_mask"})
+STATES = "cross_attention_states"
+CROSSING = frozenset({STATES, "cross_attention_mask", "full_text_row_masked_out_mask"})
 """What layers that attend to the images need with every token."""
+MOST_STATES = 180_000_000
+"""Bytes of that of all images of a prompt: they have no tokens that the window would count."""
 LEFT_BEHIND = {"_position_ids": "position_ids", "_rope_deltas": "rope_deltas"}
 """Attributes of language models in which `get_input_embeddings` may leave what others return."""
 
@@ -55,6 +58,17 @@ class VisionPrefill:
         self._more: dict[str, Any] = {}
         self._encoding: Generator[None, None, None] | None = self._encode()
         self._undivided = False  # the last token is prefilled with them, because every token sees every other one
+
+    @property
+    def encoding(self) -> bool:
+        """Whether images are still to be looked at."""
+        return self._encoding is not None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the language model is given beside tokens, once the images have been looked at."""
+        beside = self.cache[-1]
+        return {**self._more, "inputs_embeds": self._embeddings, "rope_deltas": beside.values, **(beside.beside or {})}
 
     def step(self, chunk: int, boundary: int = 0) -> bool:
         """Encode the images on the first calls, process `chunk` tokens on each later one; True when nothing is left.
@@ -97,7 +111,11 @@ class VisionPrefill:
                 extra = self._through_the_tower(mx.zeros((1,)), mask, features)
             self._keep_rows(extra, features, mask)
         elif self.inputs.apart is not None:
-            extra = self._assemble((yield from self._rows_of_each(self.inputs.apart)), features, mask)
+            if self._decoder.crosses:
+                states = yield from self._states_of_each(self.inputs.apart)
+                extra = {STATES: states, **self._through_the_tower(None, mask, features)}
+            else:
+                extra = self._assemble((yield from self._rows_of_each(self.inputs.apart)), features, mask)
         else:
             extra = self._through_the_tower(pixels, mask, features)
             if pixels is not None:
@@ -183,27 +201,65 @@ class VisionPrefill:
             if own[-1][1] <= self.done:
                 continue
             keys = [self.inputs.key[start] for start, _ in own]
-            rows = [self._rows.get(self._name, key) for key in keys]
-            if any(row is None for row in rows):
-                rows = yield from self._rows_alone(apart, place, own)
+            known = [self._rows.get(self._name, key) for key in keys]
+            rows = [row for row in known if row is not None]
+            if self._decoder.colours_text or len(rows) < len(own):
+                first, around = yield from self._rows_alone(apart, place, own)
+                rows = [mx.contiguous(around[start - first : end - first]) for start, end in own]
                 for key, made in zip(keys, rows, strict=True):
                     self._rows.put(self._name, key, made)
+                if self._decoder.colours_text:
+                    found.append((first, around))
                 yield
-            found += [(start, row) for (start, _), row in zip(own, rows, strict=True) if row is not None]
+            found += [(start, row) for (start, _), row in zip(own, rows, strict=True)]
         return found
 
-    def _rows_alone(self, apart: Apart, place: int, runs: list[tuple[int, int]]) -> Generator[None, None, Any]:
-        """The embeddings of one image in `runs`, made in a prompt of nothing else."""
-        features = yield from apart.of(place)
-        first, last = runs[0][0], runs[-1][1]
+    def _rows_alone(
+        self, apart: Apart, place: int, runs: list[tuple[int, int]]
+    ) -> Generator[None, None, tuple[int, mx.array]]:
+        """The embeddings of one image and the text about and between its `runs`, and where they begin; made in a prompt
+        of nothing else. Gemma 3n embeds some of that text otherwise where there are images."""
+        key, first, last = self.inputs.key, runs[0][0], runs[-1][1]
+        first -= first > 0 and key[first - 1] >= 0
+        last += last < len(key) and key[last] >= 0
         tokens = self._tokens[:, first:last]
-        pixels = features.pop(PIXELS)
-        extra = self._through_the_tower(pixels, mx.ones(tokens.shape, mx.int32), features, tokens)
-        made = [extra["inputs_embeds"][0, mx.arange(start - first, end - first)] for start, end in runs]
+        extra = yield from self._alone(apart, place, tokens)
+        made = extra["inputs_embeds"][0]
+        if not self._decoder.colours_text:
+            images = {index for start, end in runs for index in range(start, end)}
+            text = [index - first for index in range(first, last) if index not in images]
+            plain = self._through_the_tower(None, None, {}, tokens)["inputs_embeds"][0] if text else made
+            self._decoder.colours_text = bool(text) and not _same(made[mx.array(text)], plain[mx.array(text)])
         mx.eval(made)
-        del features, pixels, extra
+        del extra
         mx.clear_cache()
-        return made
+        return first, made
+
+    def _states_of_each(self, apart: Apart) -> Generator[None, None, mx.array]:
+        """What layers attend to of all images, of shape (1, tokens, hidden); it yields after each."""
+        found: list[mx.array] = []
+        for place, (start, end) in enumerate(self.inputs.runs):
+            extra = yield from self._alone(apart, place, self._tokens[:, start:end])
+            found.append(extra[STATES])
+            mx.eval(found[-1])
+            each = found[0].nbytes + 4 * found[0].shape[1] * self.inputs.length  # a number for each token of the text
+            if (taken := each * len(self.inputs.runs)) > MOST_STATES:
+                raise UnsupportedInput(
+                    f"{self._name} cannot be shown {len(self.inputs.runs):,} images with {self.inputs.length:,} "
+                    f"tokens, each of which attends to all of them: that takes {taken / 1e6:,.0f} MB, and at most "
+                    f"{MOST_STATES / 1e6:,.0f} MB are possible. Show it {max(MOST_STATES // each, 1):,} at most."
+                )
+            del extra
+            mx.clear_cache()
+            yield
+        return mx.concatenate(found, axis=1)
+
+    def _alone(self, apart: Apart, place: int, tokens: mx.array) -> Generator[None, None, dict[str, Any]]:
+        """What is made of one image in a prompt of nothing but its `tokens`."""
+        plain = {name: value for name, value in (self.inputs.features or {}).items() if isinstance(value, int | str)}
+        features = plain | (yield from apart.of(place))
+        pixels = features.pop(PIXELS)
+        return self._through_the_tower(pixels, mx.ones(tokens.shape, mx.int32), features, tokens)
 
     def _keep_rows(self, extra: dict[str, Any], features: dict[str, Any], mask: Any) -> None:
         """Keep the embeddings of each image, if they and the text's make up all that the model was given.

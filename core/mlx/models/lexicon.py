@@ -52,6 +52,12 @@ class Lexicon:
     """How many tokens an image has beside others, by its size in pixels, as far as that had to be found out."""
     images_shown: int = 0
     """How many images are shown to the processor to find that out; 0 as long as that is not known."""
+    apart: bool | None = None
+    """Whether images can be prompted with one at a time; None as long as that was not tried."""
+    image_samples: tuple[Any, Any] | None = None
+    """What its image processor says of one image and of twice the same, beside pixels, once that was asked."""
+    image_bytes: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Bytes of what its processor makes of an image, by its size in pixels, where images are seen in one step."""
     changing: threading.Lock = field(default_factory=threading.Lock)
     """Held by whoever uses processor or tokenizer where several threads may: the processor changes both for a
     moment."""

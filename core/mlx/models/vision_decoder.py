@@ -130,6 +130,8 @@ class VisionDecoder:
         self.assembles: dict[bool, bool] = {}
         """Whether an image's embeddings can be taken from another prompt: for one with a single image, and for one with
         several. What is not known yet is left out."""
+        self.colours_text = False
+        """Whether text beside an image was seen to be embedded otherwise than text alone."""
 
     @cached_property
     def text_scale(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 from core.errors import InvalidImage, ended
 from core.media.images import ImageData
 from core.mlx.models.lexicon import Lexicon
-from core.mlx.prompt.apart import PIXELS, Apart, asked, given
+from core.mlx.prompt.apart import Apart, asked, given
 from core.mlx.prompt.pixels import Pixels, one_by_one, pixels_later
 
 MARKERS = ("image_token_index", "image_token_id", "media_placeholder_token_id", "image_patch_id")
@@ -63,7 +64,7 @@ def see(
             yield from apart.look()
             with given(lexicon, apart):
                 features = process()
-            features.pop(PIXELS, None)
+            features = {name: value for name, value in features.items() if name not in apart.heavy}
         with pixels_later(lexicon) as measure:
             if apart is None:
                 features = process()
@@ -96,13 +97,25 @@ def _refusal(model: str, images: Sequence[ImageData], said: str) -> str:
             f"{model} cannot take an image of {longest.width} x {longest.height} pixels: one side is {ratio:,.0f} "
             f"times the other, {possible}. Crop the image, or pad it on its short side."
         )
-    different = list(dict.fromkeys(f"{image.width} x {image.height}" for image in images))
-    sizes = ", ".join(different[:SIZES]) + (", …" if len(different) > SIZES else "")
     reason = said.removeprefix("Failed to process inputs with error: ")
     return (
-        f"{model} could not take the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels; its "
-        f"image processor says: {ended(reason)} Send fewer images, or other sizes."
+        f"{model} could not take {_sized(images)}; its image processor says: {ended(reason)} Send fewer images, or "
+        "other sizes."
     )
+
+
+def unseen(model: str, images: Sequence[ImageData]) -> InvalidImage:
+    """The refusal of images at which a vision tower fails that sees others."""
+    return InvalidImage(
+        f"{model} could not see {_sized(images)}, though it sees others: its vision tower failed there. Send other "
+        "sizes: crop what is long and narrow, and enlarge what is tiny."
+    )
+
+
+def _sized(images: Sequence[ImageData]) -> str:
+    different = list(dict.fromkeys(f"{image.width} x {image.height}" for image in images))
+    sizes = ", ".join(different[:SIZES]) + (", …" if len(different) > SIZES else "")
+    return f"the {'image' if len(images) == 1 else f'{len(images)} images'} of {sizes} pixels"
 
 
 def name_images(
@@ -153,7 +166,7 @@ def _processed(text: str, pictures: list[Any], lexicon: Lexicon, special: bool) 
     processor = lexicon.processor
     arguments = {"images": pictures, "prompts": text, "add_special_tokens": special}
     arguments["image_token_index"] = next(iter(_markers(lexicon)), None)
-    with _special_tokens(processor, special):
+    with _special_tokens(processor, special), _whole(processor):
         try:
             found = prepare_inputs(processor, **arguments)
         except ValueError as error:
@@ -182,6 +195,21 @@ class Unpadded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._processor, name)
+
+
+@contextmanager
+def _whole(processor: Any) -> Iterator[None]:
+    """Keep a processor from having prompts cut off, as InternVL's does: whether they fit the window is told later."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    before = getattr(tokenizer, "model_max_length", None)
+    if before is None:
+        yield
+        return
+    tokenizer.model_max_length = sys.maxsize
+    try:
+        yield
+    finally:
+        tokenizer.model_max_length = before
 
 
 @contextmanager

@@ -12,15 +12,15 @@ from rapidfuzz.distance import Prefix
 
 from core.calls.generation_checks import check_images
 from core.calls.requests import GenerationRequest, Message, Role
-from core.errors import EngineError
+from core.errors import EngineError, UnsupportedInput
 from core.media.images import ImageData, decode
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import aside
 from core.mlx.models.vision_decoder import crossing_layers
 from core.mlx.prompt.apart import Apart
 from core.mlx.prompt.chat_template import Prompt, rendering
-from core.mlx.prompt.image_counts import FEW, count_image, left_out, made_smaller, refuse_too_many
-from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see
+from core.mlx.prompt.image_counts import FEW, count_image, left_out, made_smaller, refuse_at_once, refuse_too_many
+from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see, unseen
 from core.mlx.prompt.pixels import Pixels
 from core.mlx.prompt.token_counts import empty
 
@@ -29,6 +29,8 @@ NEIGHBOURHOOD = 200
 
 LONG = 65_536
 """Characters of a text from which it is tokenized while the others go on."""
+MOST_WHOLE = 6_144
+"""Tokens of a prompt that is read in one piece: what each sees of the others is a number for each pair of them."""
 
 
 @dataclass
@@ -76,6 +78,7 @@ def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generat
         raise empty()
     if _cut_anywhere(loaded):
         return Inputs(prompt, tokens, key=list(tokens))
+    _refuse_whole(len(tokens), loaded)
     return Inputs(prompt, tokens, {}, key=_as_a_whole(tokens, ()))
 
 
@@ -90,28 +93,44 @@ def _tokenized(prompt: Prompt, loaded: LoadedWeights) -> Generator[None, None, l
 def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
     prompt, images = made_smaller(prompt, request.images)
     yield from refuse_too_many(prompt, images, loaded)
+    yield from refuse_at_once(images, loaded)
     pictures: list[Any] = []
     for image in images:
         pictures.append((yield from aside(partial(decode, image))))
-    looked = partial(see, prompt.text, images, pictures, loaded, special=prompt.add_special_tokens)
-    seen = yield from looked()
+    return (yield from with_pictures(prompt, images, pictures, loaded, together=not loaded.apart))
+
+
+def with_pictures(
+    prompt: Prompt, images: Sequence[ImageData], pictures: list[Any], loaded: LoadedWeights, *, together: bool
+) -> Generator[None, None, Inputs]:
+    """A rendered prompt with what its images were decoded to, prompted with `together` or, where it can be told what
+    belongs to which, one at a time. `pictures` is empty afterwards, that nothing keeps them longer than it must.
+
+    Raises UnsupportedInput where the template has left the images out, and what `see` raises.
+    """
+    looked = partial(see, prompt.text, images, list(pictures), loaded, special=prompt.add_special_tokens)
+    pictures.clear()
+    seen = yield from looked(together=together)
     if len(images) > FEW:
         yield
     counts = (yield from _counts(seen.places, images, loaded)) if seen.places else None
+    if counts is not None and 0 in counts:  # too small for a single token
+        raise unseen(loaded.info.id, [image for image, count in zip(images, counts, strict=True) if not count])
     if counts is None and seen.apart is not None:
         seen = yield from looked(together=True)
-    del looked, pictures
+    del looked
     count = len(seen.places)
     if not count:
         plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
         count = max(len(seen.tokens) - len(plain), 0)
         if not count:
-            raise left_out(loaded)
+            raise (yield from left_out(images, loaded))
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
         key = _as_a_whole(seen.tokens, images)
         return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, key, pixels=seen.pixels)
     key, runs = name_images(seen, images, counts)
     if not _cut_anywhere(loaded):
+        _refuse_whole(len(seen.tokens), loaded)
         key = _as_a_whole(key, images)
     elif crossing_layers(loaded.model.language_model):  # tokens before an image attend to it as well, to all alike
         key = [_as_a_whole([], images)[0], *key[1:]]
@@ -152,6 +171,15 @@ def _cut_anywhere(loaded: LoadedWeights) -> bool:
     from mlx_vlm.generate.common import _chunked_prefill_enabled
 
     return bool(_chunked_prefill_enabled(loaded.model, prefill_kwargs={}))
+
+
+def _refuse_whole(tokens: int, loaded: LoadedWeights) -> None:
+    """Raise UnsupportedInput for a prompt that cannot be read in pieces and takes too much memory in one."""
+    if tokens > MOST_WHOLE:
+        raise UnsupportedInput(
+            f"The prompt has {tokens:,} tokens and {loaded.info.id} reads prompts in one piece, since each token sees "
+            f"every other one; at most {MOST_WHOLE:,} can be read so. Shorten it, or send fewer images."
+        )
 
 
 def _as_a_whole(key: list[int], images: Sequence[ImageData]) -> list[int]:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ONE_BY_ONE = frozenset(
     {
-        "glm4v",
-        "glm_ocr",
         "qwen2_5_vl",
         "qwen2_vl",
         "qwen3_5",

@@ -100,8 +100,7 @@ def test_rows_side_by_side_are_told_apart_from_answers_alone(engine: Engine) -> 
 def test_two_models_at_once_say_nothing_of_either(engine: Engine) -> None:
     for model in (TEXT, VISION):
         engine.load(model).result()
-    both = [engine.generate(request(model, "Write a long story.", 200)) for model in (TEXT, VISION)]
-    for generation in both:
+    for generation in engine.generate_all([request(model, "Write a long story.", 200) for model in (TEXT, VISION)]):
         generation.result()
     assert [one.figure.use for one in written(engine)] == [Use.LOAD, Use.LOAD]
 

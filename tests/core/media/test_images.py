@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +21,10 @@ from core.errors import InvalidImage
 from core.media.images import (
     HALVED_ABOVE,
     MAX_BYTES,
-    MAX_TOGETHER,
-    TOGETHER,
-    ImageData,
     check_image,
     decode,
     image_from_data_uri,
     read_image,
-    together,
 )
 
 
@@ -90,7 +85,7 @@ def png_bomb(width: int, height: int) -> bytes:
 def test_a_bomb_is_refused_by_its_header_without_growth(size):
     data = png_bomb(*size)
     tracemalloc.start()
-    with pytest.raises(InvalidImage, match=r"million pixels|decompression bomb|not a readable"):
+    with pytest.raises(InvalidImage, match=r"million pixels"):
         check_image(data)
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()
@@ -399,42 +394,3 @@ def test_comments_without_an_end_are_passed_quickly() -> None:
     data = 400 * b"<!-- -->" + b"<html>"
     with pytest.raises(InvalidImage, match="is not a readable PNG"):
         check_image(data, "page")
-
-
-def sized(width: int, height: int) -> ImageData:
-    return ImageData(b"", "image/png", width, height, "")
-
-
-def test_images_of_one_request_share_the_pixels_that_are_decoded() -> None:
-    alone, small, pair = sized(5_000, 5_000), sized(64, 64), [sized(2_000, 2_000)] * 2
-    assert together([alone]) == (alone,)
-    assert together([*pair, small]) == (*pair, small)
-    photos = [sized(4_000, 3_000)] * 9
-    *shared, kept = together([*photos, small])
-    assert kept == small
-    assert {image.shrunk for image in shared} == {3}
-    assert len({image.seen_size for image in shared}) == 1
-    for many in ([*photos, small], [alone] * 60, [small] * 9_000):
-        assert sum(width * height for width, height in (image.seen_size for image in together(many))) <= TOGETHER
-    assert shared[0].name_in_keys != photos[0].name_in_keys
-    with pytest.raises(InvalidImage, match=r"The 90 images of the request have 2,250 million pixels together"):
-        together([alone] * (MAX_TOGETHER // 25_000_000 + 10))
-
-
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-@pytest.mark.parametrize("shrunk", [2, 3, 6, 8, 12, 700])
-def test_an_image_is_decoded_at_the_size_that_was_told(kind: str, shrunk: int) -> None:
-    picture = Image.linear_gradient("L").resize((1_001, 1_203)).convert("RGB")
-    image = replace(check_image(encoded(picture, kind)), shrunk=shrunk)
-    seen = decode(image)
-    assert seen.size == image.seen_size == (-(-1_001 // shrunk), -(-1_203 // shrunk))
-    last = seen.getpixel((0, seen.height - 1))
-    assert isinstance(last, tuple)
-    if shrunk < 100:
-        assert seen.getpixel((0, 0))[0] < 20 < 230 < last[0]  # type: ignore[index]
-
-
-def test_a_line_is_refused_by_its_header() -> None:
-    with pytest.raises(InvalidImage, match=r"one side is 9,000 times the other, and at most 200 times is possible"):
-        check_image(encoded(Image.new("L", (1, 9_000))))
-    assert check_image(encoded(Image.new("L", (1, 2_000)))).height == 2_000

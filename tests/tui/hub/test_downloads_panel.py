@@ -58,7 +58,7 @@ async def test_two_at_once_one_broken_off_and_gone_on_with(
         await until(pilot, lambda: "1 download," in screen_text(workbench), "told of beside the disk, too")
         fault.pace = None
         await until(pilot, lambda: MODEL in workbench.models._models)
-        assert f"{MODEL} is on disk" in notices(workbench)
+        await until(pilot, lambda: f"{MODEL} is on disk" in notices(workbench))
         await until(pilot, lambda: "↓ 1 download paused" in screen_text(workbench))
         await until(
             pilot, lambda: "5 models, " in screen_text(workbench), "what they add up to, as long as there is room"
@@ -108,7 +108,7 @@ async def test_leaving_asks_and_the_next_start_goes_on(
     again = new_workbench(scripted, server, hub_settings)
     async with again.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: MODEL in again.models._models and not again.models._models[MODEL].problem)
-        assert f"{MODEL} is on disk" in notices(again)
+        await until(pilot, lambda: f"{MODEL} is on disk" in notices(again))
     size = hub.repositories[MODEL].commits[0]["model.safetensors"].size
     assert 0 < before < size
     assert hub.served[WEIGHTS] <= size + 1_500_000

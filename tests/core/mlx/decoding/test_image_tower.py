@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten
+from PIL import Image
 
 from core.calls.requests import GenerationRequest, Message, Role
 from core.catalog import Catalog
-from core.media.images import ImageData
+from core.errors import InvalidImage, UnsupportedInput
+from core.media.images import ImageData, check_image
+from core.mlx.decoding.apart_trial import KNOWN, find_out, parted
 from core.mlx.decoding.vision_prefill import VisionPrefill
 from core.mlx.kv.image_embeddings import ImageEmbeddings
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import finished
 from core.mlx.models.vision_decoder import VisionDecoder
-from core.mlx.prompt.apart import APART
 from core.mlx.prompt.inputs import Inputs, prepare_inputs
-from core.mlx.prompt.pixels import ONE_BY_ONE, Pixels
+from core.mlx.prompt.pixels import ONE_BY_ONE, Pixels, one_by_one
 from core.settings import Settings
 from tests import pictures
 from tests.core.mlx.loaded import load
-from tests.tiny.visions import SHAPES, make_vision_model
+from tests.tiny.visions import SHAPES, make_vision_model, thin_towers
 
 CLOSE = 5e-4
 """Rounding of float32 in sums of another order, relative to the largest number, some of it deep. An image in the place
@@ -37,19 +41,25 @@ BESIDE = [(WIDE, BLUE), (RED, WIDE, RED)]
 POCKET, GEMMA = "pocket/qwen2-vl", "pocket/gemma3"
 
 
-@pytest.fixture(scope="module", params=[POCKET, GEMMA, *sorted((ONE_BY_ONE | APART) & SHAPES.keys())])
+@pytest.fixture(scope="module", params=[POCKET, GEMMA, *sorted((ONE_BY_ONE | KNOWN) & SHAPES.keys())])
 def loaded(
     request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> LoadedWeights:
     if request.param in (POCKET, GEMMA):
         return load(Catalog(settings), request.param)
-    folder = tmp_path_factory.mktemp("models")
-    make_vision_model(request.param, folder / "tiny")
-    return load(Catalog(settings.model_copy(update={"model_folders": [folder]})), f"tiny/{request.param}")
+    return made(request.param, settings, tmp_path_factory.mktemp("models"))
+
+
+def made(name: str, settings: Settings, folder: Path) -> LoadedWeights:
+    """A model with random weights."""
+    with thin_towers():
+        make_vision_model(name, folder / "tiny")
+        return load(Catalog(settings.model_copy(update={"model_folders": [folder]})), f"tiny/{name}")
 
 
 def prompt(loaded: LoadedWeights, *images: ImageData) -> Inputs:
     request = GenerationRequest(loaded.info.id, (Message.text(Role.USER, "What is this?", *images),))
+    finished(find_out(request, loaded))
     return finished(prepare_inputs(request, loaded))
 
 
@@ -57,7 +67,7 @@ def together(loaded: LoadedWeights, monkeypatch: pytest.MonkeyPatch, *images: Im
     """As every model is prompted that is not known to see images one by one."""
     with monkeypatch.context() as patch:
         patch.setattr("core.mlx.prompt.pixels.ONE_BY_ONE", frozenset())
-        patch.setattr("core.mlx.prompt.apart.APART", frozenset())
+        patch.setattr(loaded, "apart", False)
         return prompt(loaded, *images)
 
 
@@ -75,7 +85,26 @@ def prefilled(
 
 def test_every_model_of_the_list_is_tried() -> None:
     assert {"qwen2_vl"} | (ONE_BY_ONE & SHAPES.keys()) == ONE_BY_ONE
-    assert {"gemma3"} | (APART & SHAPES.keys()) == APART
+    assert {"gemma3"} | (KNOWN & SHAPES.keys()) == KNOWN
+
+
+def test_who_is_known_to_see_images_one_by_one_passes_the_trial(loaded: LoadedWeights) -> None:
+    if not one_by_one(loaded.config):
+        assert finished(parted(loaded)) is None
+
+
+@pytest.mark.parametrize("name", ["paligemma", "llama4", "llava_next"])
+def test_who_makes_something_else_of_images_beside_others_does_not(
+    name: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = made(name, settings, tmp_path)
+    inputs = prompt(loaded, RED, RED)
+    assert loaded.apart is False
+    assert inputs.apart is None
+    monkeypatch.setattr(loaded, "context_length", 10**6)
+    too_many = "tiny/.* sees all images of a request in one step, and 4,000 of such sizes take more than the 120 MB"
+    with pytest.raises(InvalidImage, match=too_many):
+        prompt(loaded, *[RED] * 4_000)
 
 
 @pytest.mark.parametrize("images", BESIDE, ids=["two", "one of them twice"])
@@ -83,7 +112,7 @@ def test_one_by_one_is_as_together(
     loaded: LoadedWeights, images: tuple[ImageData, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs, whole = prompt(loaded, *images), together(loaded, monkeypatch, *images)
-    apart = inputs.apart is not None
+    apart, heavy = inputs.apart is not None, inputs.apart.heavy if inputs.apart else set()
     assert apart == (inputs.pixels is None)
     assert (whole.pixels, whole.apart) == (None, None)
     assert (inputs.tokens, inputs.key, inputs.runs) == (whole.tokens, whole.key, whole.runs)
@@ -96,6 +125,8 @@ def test_one_by_one_is_as_together(
     same([layer.state for layer in mine.cache], [layer.state for layer in theirs.cache])
     mask = theirs._more.pop("attention_mask_4d", None) if apart else None
     assert mask is None or mx.all(mask == 1)  # it hides nothing
+    for name in heavy:
+        theirs._more.pop(name, None)
     assert mine._more.keys() == theirs._more.keys()
     if mine._more:
         same(mine._more, theirs._more)
@@ -151,6 +182,9 @@ def test_an_image_is_processed_when_it_is_seen(catalog: Catalog, monkeypatch: py
 
     monkeypatch.setattr(processor, "__call__", watched)
     decoder, rows = VisionDecoder(loaded.model), ImageEmbeddings(10**8)
+    prompt(loaded, RED, RED)
+    assert made == [(1, "assay-aside")] * 2 + [(2, "assay-aside")], "a look, and how two are told of beside one"
+    made.clear()
     inputs = prompt(loaded, RED, BLUE, RED, BLUE)
     assert inputs.features is not None
     assert "pixel_values" not in inputs.features
@@ -185,3 +219,50 @@ def same(mine: Any, theirs: Any) -> None:
             assert ours.shape == wanted.shape, name
             a, b = (np.array(array.astype(mx.float32)) for array in (ours, wanted))
             assert np.abs(a - b).max(initial=0) <= CLOSE * max(np.abs(b).max(initial=0), 1), name
+
+
+def test_a_prompt_that_is_read_in_one_piece_is_no_longer_than_memory_allows(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = made("paligemma", settings, tmp_path)
+    monkeypatch.setattr(loaded, "context_length", 10**6)
+    told = "6,400 tokens|reads prompts in one piece.* at most 6,144"
+    with pytest.raises(UnsupportedInput, match=told):
+        prompt(loaded, *[RED] * 400)
+    text = GenerationRequest(loaded.info.id, (Message.text(Role.USER, "word " * 7_000),))
+    with pytest.raises(UnsupportedInput, match=told):
+        finished(prepare_inputs(text, loaded))
+
+
+def test_what_every_token_attends_to_of_all_images_is_bounded(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = made("mllama", settings, tmp_path)
+    monkeypatch.setattr("core.mlx.decoding.vision_prefill.MOST_STATES", 45_000)
+    with pytest.raises(UnsupportedInput, match="cannot be shown 3 images with .* Show it 2 at most"):
+        prefilled(loaded, prompt(loaded, RED, BLUE, RED))
+
+
+def test_long_prompts_with_images_are_not_cut_off(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """InternVL's processor cuts them at what the tokenizer says, 4,096 here, so that images lose their tokens."""
+    loaded = made("internvl", settings, tmp_path)
+    monkeypatch.setattr(loaded, "context_length", 10**6)
+    assert len(prompt(loaded, *[RED] * 1_100).tokens) > 4_400
+
+
+def test_what_is_not_seen_of_an_image_is_told(catalog: Catalog) -> None:
+    frames, file = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")], io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    moving = check_image(file.getvalue())
+    notes = prompt(load(catalog, POCKET), moving, RED, moving).prompt.notes
+    assert notes == ("The image is animated; only its first frame is looked at.",)
+
+
+def test_an_image_too_small_for_a_token_is_told_as_that(settings: Settings, tmp_path: Path) -> None:
+    loaded = made("kimi_vl", settings, tmp_path)
+    tiny = pictures.png("red", (3, 3))
+    for images in ((tiny,), (RED, tiny)):
+        with pytest.raises(InvalidImage, match="could not see the image of 3 x 3 pixels, though it sees others"):
+            prompt(loaded, *images)

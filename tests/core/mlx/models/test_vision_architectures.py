@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from core.calls.scoring import Conditions, ScoreRequest
 from core.calls.witness import tokens_sha256
 from core.catalog import ModelKind
 from core.engine import Engine
+from core.errors import InvalidImage, UnsupportedInput
 from core.media.images import ImageData, decode
 from core.mlx.prompt.image_inputs import Unpadded
 from core.settings import Settings
@@ -244,3 +246,13 @@ def test_a_second_turn_reuses_the_first(pair: Pair, images: tuple[ImageData, ...
         assert cached > 0
     else:
         assert cached >= result.finished.usage.image_tokens // (1 + len(images))
+
+
+@pytest.mark.parametrize("size", [(3_000, 20), (1, 1)], ids=["narrow", "tiny"])
+def test_images_of_odd_sizes_are_seen_or_refused(pair: Pair, size: tuple[int, int]) -> None:
+    """Beside another and alone; what a tower raises at them is no fault of the server's."""
+    odd = pictures.png("red", size)
+    for images in ((odd,), (GREEN, odd)):
+        request = GenerationRequest(pair.id, asked("What is this?", *images), sampling=Sampling(max_tokens=1))
+        with contextlib.suppress(InvalidImage, UnsupportedInput):
+            pair.engine.generate(request).result()
