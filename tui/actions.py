@@ -35,13 +35,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("app.jump", "ctrl+o", "jump", "Jump", "Jump to any part of the screen by a letter", priority=True),
         Action("app.api", "ctrl+t", "toggle_api", "API", "Start or stop the local API", priority=True),
         Action("app.api_panel", "f6", "api_panel", "API panel", "Show URL, key and client snippets", priority=True),
-        Action(
-            "app.maximise",
-            "f10,f",
-            "maximise_face",
-            "Maximise",
-            "Give the pane the whole width, or give it back",
-        ),
+        Action("app.maximise", "f10,f", "maximise_face", "Maximise", "Give the pane the whole width, or give it back"),
         Action(
             "app.stop_answer",
             "f12",
@@ -130,14 +124,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action(
             "chat.paste", "ctrl+v,alt+v", "paste_image", "Paste image", "Attach the clipboard's image", priority=True
         ),
-        Action(
-            "chat.unedit",
-            "escape",
-            "leave_edit",
-            "Leave edit",
-            "Give the edit up; the draft comes back",
-            True,
-        ),
+        Action("chat.unedit", "escape", "leave_edit", "Leave edit", "Give the edit up; the draft comes back", True),
         Action("chat.detach", "alt+x", "detach", "Detach", "Take the last image off (⌫ or ^d in an empty box)"),
     ),
     "message": (
@@ -168,24 +155,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "chat": (
         Action("chat.new", "ctrl+n", "new_chat", "New", "Begin a new chat; the old one stays saved", True, True),
-        Action(
-            "chat.regenerate",
-            "ctrl+r",
-            "regenerate",
-            "Again",
-            "Answer again, beside the answer",
-            True,
-            True,
-        ),
-        Action(
-            "chat.settings",
-            "ctrl+s",
-            "settings",
-            "Settings",
-            "This chat's system prompt and sampling",
-            True,
-            True,
-        ),
+        Action("chat.regenerate", "ctrl+r", "regenerate", "Again", "Answer again, beside the answer", True, True),
+        Action("chat.settings", "ctrl+s", "settings", "Settings", "This chat's system prompt and sampling", True, True),
         Action("chat.saved", "ctrl+l", "saved_chats", "Chats", "Open a saved chat", True, True),
         Action("chat.model", "f7", "choose_model", "Model", "Choose the model that answers", priority=True),
         Action("chat.thinking", "f8", "toggle_thinking", "Thinking", "Show or fold what models think", priority=True),
@@ -250,6 +221,9 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "golden": (
         Action("golden.run", "r", "run_case", "Run", "Run the row's prompts on both tiers", True),
         Action("golden.run_all", "R", "run_suite", "Run all", "Run the whole suite on both tiers", True, display="R"),
+        Action(
+            "golden.open", "enter", "open", "Open", "The row's prompt in full, with every answer", True, display="⏎"
+        ),
         Action("golden.review", "a", "review", "Review", "Accept or reject what differs", True),
         Action("golden.runs", "h", "runs", "Runs", "Earlier runs of the suite, and how they compare", True),
         Action("golden.matrix", "t", "matrix", "Matrix", "Cases by tiers or models, disagreements first", True),
@@ -265,6 +239,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("golden.why", "d", "why", "Why ≠", "Where both answers part, how likely they are", True),
         Action("golden.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
         Action("golden.duel", "b", "duel", "Judge", "Judge answers, not told whose", True),
+        Action("golden.export", "e", "export", "Export", "Write the run as a page, Markdown, CSV or JUnit", True),
         Action("golden.stop", "escape", "app.stop_pane('golden')", "Stop golden run", "Stop the run", True),
     ),
     "review": (
@@ -279,7 +254,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "runs": (
         Action(
-            "runs.compare", "enter", "compare", "Compare", "Compare with the base, or the run before", True, display="⏎"
+            "runs.compare", "enter", "compare", "Compare", "Compare with the base, or run before", True, display="⏎"
         ),
         Action("runs.base", "b,space", "base", "Base", "Make the row the base of comparisons", True, display="b"),
         Action("runs.open", "o", "open", "Open", "Show the run's answers in the pane", True),
@@ -296,6 +271,19 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "explanation": (
         Action("explanation.close", "escape,q,enter", "close", "Close", "Close; no model is asked on", True),
+    ),
+    "case": (
+        Action("case.next", "n", "turn(1)", "Next", "The next prompt", True),
+        Action("case.previous", "p", "turn(-1)", "Before", "The prompt before", True),
+        Action("case.why", "d", "why", "Why ≠", "Where both answers part, how likely they are", True),
+        Action("case.picture", "v", "view_picture", "View", "Show the prompt's images in full size", True),
+        Action("case.close", "escape,q,enter", "close", "Close", "Back to the suite", True),
+    ),
+    "report": (
+        Action("report.write", "enter", "write", "Write", "Write the file", True, True, "⏎"),
+        Action("report.next", "down", "turn(1)", "Format", "The next kind of file", True, True, "↓"),
+        Action("report.previous", "up", "turn(-1)", "Before", "The kind of file before", False, True, "↑"),
+        Action("report.close", "escape", "close", "Leave", "Write nothing", True),
     ),
     "duel": (
         Action("duel.first", "1", "vote('left')", "First", "The first answer is better", True),
@@ -374,6 +362,8 @@ PLACES = {
     "comparison": "Two runs compared",
     "matrix": "Prompts by tiers or models",
     "explanation": "Why two answers differ",
+    "case": "A golden prompt in full",
+    "report": "Export of a golden run",
     "duel": "Two answers to judge",
     "wire": "Wire",
     "text": "In text fields",
@@ -406,6 +396,8 @@ DIALOGUES = (
     "comparison",
     "matrix",
     "explanation",
+    "case",
+    "report",
     "keys",
     "jump",
 )

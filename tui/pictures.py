@@ -3,8 +3,9 @@
 Nothing in them is made up: the engine is real, and so are the answers, the verdicts and the requests over the API.
 
 `python -m tui.pictures FOLDER --faces --size 80x24 --theme assay-light` draws every face of the workbench instead, for
-somebody who wants to look at them all; --size and --theme may be repeated. One of the chats is written for that, and
-the Hub is that of the tests, with pocket models (so it needs the repository, not only the package).
+somebody who wants to look at them all, and --golden every state of the golden pane; --size and --theme may be repeated.
+One of the chats is written for that, and the Hub is that of the tests, with pocket models (so it needs the repository,
+not only the package).
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import asyncio
 import hashlib
 import os
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ["ASSAY_HALF_CELLS"] = "1"  # an SVG has no Kitty graphics; set before anything imports textual-image
+
+from tui.camera import Camera, keep, until
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 WIDE, MIDDLE, NARROW = (160, 45), (120, 36), (80, 24)
 EVERY_SIZE = (NARROW, (120, 40), WIDE, (220, 60))
-DEADLINE_S = 120.0
 
 CACHED = "someone/qwen3"
 """A model that the pictures of every face show in the cache."""
@@ -56,15 +56,6 @@ draw.polygon([(60, 210), (130, 70), (200, 210)], fill="green")
 """
 
 
-async def _until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    give_up = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > give_up:
-            raise TimeoutError("A screen that the pictures need has not come.")
-        await pilot.pause(0.05)
-    await pilot.pause(0.3)
-
-
 def _draw(file: Path) -> None:
     """A picture that no model was trained on: a green triangle, off the middle."""
     from PIL import Image, ImageDraw
@@ -84,19 +75,13 @@ def _new_app(folder: Path) -> AssayApp:
     return AssayApp(lambda: load_settings(**own, port=0))
 
 
-def _keep(app: AssayApp, target: Path, name: str) -> None:
-    app.clear_notifications()
-    (target / f"{name}.svg").write_text(app.export_screenshot(title="assay"), encoding="utf-8")
-    print(target / f"{name}.svg")  # noqa: T201
-
-
 async def _chat_about(pilot: Pilot[None], app: AssayApp, image: Path) -> None:
     await pilot.press("f3")
     app.chat.input.attach_files([image])
-    await _until(pilot, lambda: app.chat.input.attachments.images)
+    await until(pilot, lambda: app.chat.input.attachments.images)
     app.chat.input.composer.insert("What shape do you see and what color is it?")
     await pilot.press("enter")
-    await _until(pilot, lambda: len(app.chat.conversation.turns) == 2)
+    await until(pilot, lambda: len(app.chat.conversation.turns) == 2)
 
 
 async def _ask_over_the_api(pilot: Pilot[None], app: AssayApp) -> None:
@@ -111,7 +96,7 @@ async def _ask_over_the_api(pilot: Pilot[None], app: AssayApp) -> None:
         requests = (("chat/completions", body), ("responses", other), ("messages", body))
         for path, asked in requests:
             (await client.post(f"/v1/{path}", json=asked)).raise_for_status()
-    await _until(pilot, lambda: app.wire.table.rows.row_count == len(requests))
+    await until(pilot, lambda: app.wire.table.rows.row_count == len(requests))
 
 
 async def take(target: Path) -> None:
@@ -122,60 +107,30 @@ async def take(target: Path) -> None:
         await asyncio.to_thread(_draw, image)
         app = _new_app(folder)
         async with app.run_test(size=WIDE) as pilot:
-            await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
+            await until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
             await _chat_about(pilot, app, image)
             await pilot.press("f4", "R")
-            await _until(pilot, lambda: all(cell.attempt for cell in app.golden._board.cells.values()))
+            await until(pilot, lambda: all(cell.attempt for cell in app.golden._board.cells.values()))
             app.golden.table.select("vision/compare_images")
-            await _until(pilot, lambda: len(app.golden.query("HalfcellImage")) == 2)
+            await until(pilot, lambda: len(app.golden.query("HalfcellImage")) == 2)
             await pilot.press("f3", "ctrl+t")
-            await _until(pilot, lambda: app.state.api == "on")
-            _keep(app, target, "workbench")
+            await until(pilot, lambda: app.state.api == "on")
+            keep(app, target, "workbench")
             await pilot.resize_terminal(*MIDDLE)
-            await _until(pilot, lambda: app.chat.region.width > 90)
-            _keep(app, target, "chat")
+            await until(pilot, lambda: app.chat.region.width > 90)
+            keep(app, target, "chat")
             await pilot.press("f4")
-            await _until(pilot, lambda: app.face == "golden")
-            _keep(app, target, "golden")
+            await until(pilot, lambda: app.face == "golden")
+            keep(app, target, "golden")
             await pilot.press("f5")
             await _ask_over_the_api(pilot, app)
-            _keep(app, target, "wire")
+            keep(app, target, "wire")
             await pilot.resize_terminal(*NARROW)
             await pilot.press("f2")
-            await _until(pilot, lambda: app.models.region.width == NARROW[0])
-            _keep(app, target, "models")
+            await until(pilot, lambda: app.models.region.width == NARROW[0])
+            keep(app, target, "models")
             await pilot.press("ctrl+q")
-            await _until(pilot, lambda: app._exit)
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Takes the picture of what is on the screen, once in each theme."""
-
-    app: AssayApp
-    pilot: Pilot[None]
-    target: Path
-    themes: Sequence[str]
-
-    async def keep(self, name: str) -> None:
-        for theme in self.themes:
-            await self._keep_in(theme, name)
-
-    async def keep_opened(self, name: str, key: str, until: Callable[[], object] = lambda: True) -> None:
-        """What a key opens over the panes, and escape closes again."""
-        for theme in self.themes:
-            self.app.theme = theme
-            await self.pilot.press(key)
-            await _until(self.pilot, lambda: len(self.app.screen_stack) == 2 and until())
-            await self._keep_in(theme, name)
-            await self.pilot.press("escape")
-            await _until(self.pilot, lambda: len(self.app.screen_stack) == 1)
-
-    async def _keep_in(self, theme: str, name: str) -> None:
-        self.app.theme = theme
-        await self.pilot.pause(0.2)
-        width, height = self.app.size
-        _keep(self.app, self.target, f"{name}-{width}x{height}-{theme.removeprefix('assay-')}")
+            await until(pilot, lambda: app._exit)
 
 
 def _save_a_chat(data_dir: Path, image: Path) -> None:
@@ -220,16 +175,16 @@ async def _faces(camera: Camera, image: Path) -> None:
     await camera.keep("chat-empty")
     await camera.keep_opened("saved-chats", "ctrl+l", lambda: app.screen.query_one(Rows).row_count)
     await pilot.press("ctrl+l")
-    await _until(pilot, lambda: len(app.screen_stack) == 2 and app.screen.query_one(Rows).row_count)
+    await until(pilot, lambda: len(app.screen_stack) == 2 and app.screen.query_one(Rows).row_count)
     await pilot.press("enter")
-    await _until(pilot, lambda: len(app.chat.conversation.turns) == 2)
+    await until(pilot, lambda: len(app.chat.conversation.turns) == 2)
     await camera.keep("chat")
     app.chat.input.attach_files([image])
-    await _until(pilot, lambda: app.chat.input.query("HalfcellImage"))
+    await until(pilot, lambda: app.chat.input.query("HalfcellImage"))
     app.chat.input.composer.insert("What shape do you see and what color is it?")
     await camera.keep("chat-attached")
     await pilot.press("enter")
-    await _until(pilot, lambda: len(app.chat.conversation.turns) == 4)
+    await until(pilot, lambda: len(app.chat.conversation.turns) == 4)
     await camera.keep("chat-answered")
     await camera.keep_opened("settings", "ctrl+s")
     await camera.keep_opened("keys", "f1")
@@ -247,11 +202,11 @@ async def _faces(camera: Camera, image: Path) -> None:
     await pilot.press("f4")
     await camera.keep("golden-before")
     await pilot.press("R")
-    await _until(pilot, lambda: board.ended()[0] > 3)
+    await until(pilot, lambda: board.ended()[0] > 3)
     await camera.keep("golden-while")
-    await _until(pilot, lambda: not app.golden.busy)
+    await until(pilot, lambda: not app.golden.busy)
     app.golden.table.select("vision/compare_images")
-    await _until(pilot, lambda: len(app.golden.query("HalfcellImage")) == 2)
+    await until(pilot, lambda: len(app.golden.query("HalfcellImage")) == 2)
     await camera.keep("golden-after")
     await pilot.press("f")
     await camera.keep("golden-maximised")
@@ -261,7 +216,7 @@ async def _faces(camera: Camera, image: Path) -> None:
     await pilot.press("f5")
     await camera.keep("wire-off")
     await pilot.press("ctrl+t")
-    await _until(pilot, lambda: app.state.api == "on")
+    await until(pilot, lambda: app.state.api == "on")
     await _ask_over_the_api(pilot, app)
     await camera.keep("wire")
     await camera.keep_opened("api", "f6")
@@ -306,10 +261,10 @@ async def _hub_faces(camera: Camera, hub: Hub) -> None:
     await pilot.press("h")
     await camera.keep("hub-before")
     await pilot.press("slash", *"nothing like it", "enter")
-    await _until(pilot, lambda: view._search is not None and view._search.complete)
+    await until(pilot, lambda: view._search is not None and view._search.complete)
     await camera.keep("hub-nothing")
     await pilot.press("slash", "ctrl+u", "enter")
-    await _until(pilot, looked_at)
+    await until(pilot, looked_at)
     await camera.keep("hub-found")
     await camera.keep_opened("hub-card", "enter", lambda: app.screen.query_one(CardView).virtual_size.height > 20)
     view.table.select("mlx-community/Far-Too-Large-8bit")
@@ -320,19 +275,19 @@ async def _hub_faces(camera: Camera, hub: Hub) -> None:
     await pilot.press("d")
     view.table.select("mlx-community/qwen2-vl")
     await pilot.press("d")
-    await _until(pilot, lambda: sum(one.done > 200_000 for one in view.downloads.all) == 2)
+    await until(pilot, lambda: sum(one.done > 200_000 for one in view.downloads.all) == 2)
     await camera.keep("hub-downloads")
     await camera.keep_opened("hub-leaving", "ctrl+q")
     await camera.keep_opened("hub-keys", "f1")
     await pilot.press("p")
     view.table.select("mlx-community/gemma3")
     await pilot.press("d")
-    await _until(pilot, lambda: {one.stage for one in view.downloads.all} >= {"paused", "failed"})
+    await until(pilot, lambda: {one.stage for one in view.downloads.all} >= {"paused", "failed"})
     await camera.keep("hub-stopped")
     await pilot.press("h")
     await camera.keep("models-with-downloads")
     await pilot.press("h", "t", "t")
-    await _until(pilot, looked_at)
+    await until(pilot, looked_at)
     await camera.keep("hub-filtered")
     await pilot.press("escape", "h")
     slow.pace = None
@@ -348,17 +303,17 @@ async def take_faces(target: Path, size: tuple[int, int], themes: Sequence[str],
         app = _new_app(folder)
         async with app.run_test(size=size) as pilot:
             camera = Camera(app, pilot, target, themes)
-            await _until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
+            await until(pilot, lambda: app.state.phase == "ready" and app.models.table.selected)
             await pilot.press("f2")
             await camera.keep("models-first-run")
             await asyncio.to_thread(_put_into_cache, folder / "cache")
             await pilot.press("r")
-            await _until(pilot, lambda: CACHED in app.models.table.keys)
+            await until(pilot, lambda: CACHED in app.models.table.keys)
             await _hub_faces(camera, hub)
             await pilot.press("f3")
             await _faces(camera, image)
             await pilot.press("ctrl+q", "ctrl+q")
-            await _until(pilot, lambda: app._exit)
+            await until(pilot, lambda: app._exit)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -371,8 +326,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tui.pictures", description="Take pictures of the workbench.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/images"))
     parser.add_argument("--faces", action="store_true", help="every face, instead of the documentation's pictures")
-    parser.add_argument("--size", type=_size, action="append", metavar="WxH", help="of --faces; may be repeated")
-    parser.add_argument("--theme", action="append", metavar="NAME", help="of --faces; may be repeated")
+    parser.add_argument("--golden", action="store_true", help="every state of the golden pane instead")
+    parser.add_argument("--size", type=_size, action="append", metavar="WxH", help="of these two; may be repeated")
+    parser.add_argument("--theme", action="append", metavar="NAME", help="of these two; may be repeated")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     if asked.faces:
@@ -382,6 +338,12 @@ def main() -> None:
             os.environ["HF_ENDPOINT"] = hub.url  # read when huggingface_hub is imported
             for size in asked.size or EVERY_SIZE:
                 asyncio.run(take_faces(asked.folder, size, asked.theme or (DARK.name, LIGHT.name), hub))
+    elif asked.golden:
+        from tui.pictures_golden import take_golden
+        from tui.theme import DARK, LIGHT
+
+        for size in asked.size or EVERY_SIZE:
+            asyncio.run(take_golden(asked.folder, size, asked.theme or (DARK.name, LIGHT.name)))
     else:
         asyncio.run(take(asked.folder))
 

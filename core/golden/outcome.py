@@ -144,7 +144,7 @@ def outcome(
     stopped = ["The run was stopped; this is what was done."] if interrupted else []
     notes = [*([] if strict else missing), *_notes(attempts, rates, parity)]
     if left_out and left_out.cases:
-        notes.append(f"{_count(left_out.cases, 'case')} of the suite were not asked (--case, --ids or --failed).")
+        notes.append(f"{_count(left_out.cases, 'case')} of the suite were not asked: the run is a part of it.")
     notes += baseline.notes if baseline else ()
     graded = tuple(dict.fromkeys(f"{item.case} ({item.tier})" for item in attempts if item.by_grades))
     if graded:

@@ -83,6 +83,11 @@ class Planned:
             (self.case.id, self.case.ask_sha, self.tier, model, self.route, count, str(self.seed), control, shown)
         )
 
+    @staticmethod
+    def cases_of(keys: Iterable[str]) -> frozenset[str]:
+        """The ids of the cases in keys of attempts."""
+        return frozenset(key.rsplit("|", 8)[0] for key in keys)
+
     @property
     def images(self) -> tuple[SuiteImage, ...]:
         """What the model is shown: the case's images, others, or none."""

@@ -40,6 +40,22 @@ class AnswerDelta:
 
 
 @dataclass(frozen=True)
+class AnswerWaits:
+    """An answer has come that is judged when it has been graded."""
+
+    planned: Planned
+
+
+@dataclass(frozen=True)
+class Grading:
+    """Every model has answered, and `done` of `total` graded checks are graded. `model` grades now, "" is a program."""
+
+    done: int
+    total: int
+    model: str
+
+
+@dataclass(frozen=True)
 class AttemptFinished:
     """Also for attempts that were skipped, failed to come about, or are taken over from the run that is resumed."""
 
@@ -54,4 +70,14 @@ class RunWarning:
     message: str
 
 
-RunEvent = RunStarted | ModelLoading | ModelReady | AttemptStarted | AnswerDelta | AttemptFinished | RunWarning
+RunEvent = (
+    RunStarted
+    | ModelLoading
+    | ModelReady
+    | AttemptStarted
+    | AnswerDelta
+    | AnswerWaits
+    | Grading
+    | AttemptFinished
+    | RunWarning
+)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.golden.plan import Planned
-from core.golden.results import Attempt, Status
+from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Case, Control, Suite
 from core.golden.verdict import weigh
 from core.tiers import Tier
@@ -52,6 +52,19 @@ def rejudge(suite: Suite, planned: Collection[str], kept: Sequence[Attempt]) -> 
     flips = [Flip(one, now[one.key]) for one in judged if one.verdict is not now[one.key].verdict]
     attempts = tuple(now[one.key] for one in judged)
     return Rejudged(attempts, tuple(flips), tuple(other), len(wanted - {one.key for one in mine}))
+
+
+def judged_now(suite: Suite, kept: Sequence[Attempt]) -> tuple[list[Attempt], dict[str, Verdict]]:
+    """The answers to what a suite asks now, those judged anew of which it expects something else than when they came;
+    and by their keys, the verdicts that these had."""
+    cases = {case.id: case for case in suite.cases}
+    mine = [one for one in kept if one.case in cases and cases[one.case].ask_sha == one.ask_sha]
+    stale = [one for one in mine if cases[one.case].sha != one.case_sha]
+    judged = rejudge(suite, [one.key for one in stale], stale).attempts
+    now = {one.key: replace(one, case_sha=cases[one.case].sha) for one in judged}
+    left = {one.key for one in stale} - now.keys()
+    shown = [now.get(one.key, one) for one in mine if one.key not in left]
+    return shown, {one.key: one.verdict for one in stale if one.key in now and one.status is Status.OK}
 
 
 def _same(one: Attempt, other: Attempt) -> bool:

@@ -267,6 +267,15 @@ class RunFolder:
         return sorted((one for one in self.attempts() if one.key in places), key=lambda one: places[one.key])
 
     @property
+    def left_out(self) -> int:
+        """How many cases of its suite it was not to ask."""
+        return int((self.header.get("left_out") or {}).get("cases", 0))
+
+    def is_whole(self, ended: Iterable[Attempt]) -> bool:
+        """Whether it asked every case of its suite, and all of it is among these attempts."""
+        return not self.left_out and {one.key for one in ended}.issuperset(self.header.get("planned", ()))
+
+    @property
     def suite(self) -> Path | None:
         """The folder of the suite that was asked, which may have moved since; None where the record names none."""
         path = (self.header.get("suite") or {}).get("path")
@@ -334,11 +343,12 @@ def several_models(attempts: Iterable[Attempt]) -> bool:
     return any(len(models) > 1 for models in found.values())
 
 
-def latest_of(runs: Path, suite: Path | None, before: str = "") -> RunFolder | None:
-    """The latest run of a suite that answered anything, before the one of a name; None where there is none."""
+def latest_of(runs: Path, suite: Path | None, before: str = "", *, whole: bool = False) -> RunFolder | None:
+    """The latest run of a suite that answered anything, before the one of a name; with `whole`, that asked all of it
+    and was not stopped. None where there is none."""
     for name in reversed([name for name in run_names(runs) if not before or name < before]):
         run = RunFolder.open(runs, name)
-        if run.suite == suite and run.attempts():
+        if run.suite == suite and (ended := run.attempts()) and (not whole or run.is_whole(ended)):
             return run
     return None
 

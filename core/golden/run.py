@@ -21,6 +21,7 @@ from core.golden.graded.program import may_run
 from core.golden.plan import Plan, Planned, Stage
 from core.golden.progress import (
     AnswerDelta,
+    AnswerWaits,
     AttemptFinished,
     AttemptStarted,
     ModelLoading,
@@ -145,6 +146,7 @@ class GoldenRun:
                 record = adopt(before[planned.key], planned, self._run_id)
                 if self._needs_grades(planned):
                     self._ungraded[planned.index] = planned, record
+                    self._waits(planned)
                 else:
                     self._conclude(planned, record, before)
 
@@ -153,6 +155,11 @@ class GoldenRun:
         self._ungraded[planned.index] = planned, record
         for one in self._with_twins(planned):
             self._write(weigh(one, record if one is planned else adopt(record, one, self._run_id)))
+        self._waits(planned)
+
+    def _waits(self, planned: Planned) -> None:
+        for one in self._with_twins(planned):
+            self.listener(AnswerWaits(one))
 
     async def _grade(self) -> None:
         """Have graded what waits for it, and judge it: controls after the attempts that they are held against."""
@@ -161,7 +168,7 @@ class GoldenRun:
         waiting = sorted(self._ungraded.values(), key=lambda one: one[0].control is not None)
         suite = self.plan.suite
         allowed = self.python or (self.engine is not None and may_run(suite.path, self.engine.settings))
-        grader = Grader(suite, self.engine, python=allowed)
+        grader = Grader(suite, self.engine, python=allowed, listener=self.listener)
         told = await grader.grade([(self._with_twins(planned), record) for planned, record in waiting])
         for (planned, _), record in zip(waiting, told, strict=True):
             self._conclude(planned, record)

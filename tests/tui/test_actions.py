@@ -14,9 +14,11 @@ from tui.chat.composer import Composer
 from tui.chat.export_screen import ExportScreen
 from tui.chat.saved_chats import SavedChats
 from tui.chat.settings_screen import ChatSettingsScreen
+from tui.golden.case_screen import CaseScreen
 from tui.golden.comparison_screen import ComparisonScreen
 from tui.golden.duel_screen import DuelScreen
 from tui.golden.explain_screen import ExplainScreen
+from tui.golden.export_screen import ReportScreen
 from tui.golden.matrix_screen import MatrixScreen
 from tui.golden.review_screen import ReviewScreen
 from tui.golden.runs_screen import RunsScreen
@@ -81,6 +83,8 @@ OPENED: dict[str, type] = {
     "comparison": ComparisonScreen,
     "matrix": MatrixScreen,
     "explanation": ExplainScreen,
+    "case": CaseScreen,
+    "report": ReportScreen,
     "duel": DuelScreen,
     "keys": KeysScreen,
     "jump": JumpOverlay,
@@ -129,6 +133,7 @@ _AS_THE_GUIDE_WRITES = {
     "left": "←",
     "right": "→",
     "down": "↓",
+    "up": "↑",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
 }

@@ -84,6 +84,8 @@ def _print(console: Console, found: Comparison, verbose: bool) -> None:
     from tui.golden.earlier import balance_line
 
     console.print(shown_line(f"{found.base} → {found.run}"), style="bold", soft_wrap=True)
+    for note in found.notes:
+        console.print(shown_line(f"note: {note}"), style="yellow", soft_wrap=True)
     for one in found.cases:
         if verbose or one.change is not Change.SAME:
             for line in _case_lines(one, verbose):

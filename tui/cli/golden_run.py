@@ -161,15 +161,16 @@ def check_ids(ids: list[str], suite: Suite) -> None:
 
 
 def failed_before(runs: Path, suite: Path) -> list[str]:
-    """The ids of the cases that failed or did not come about when the suite was last run. Ends the command where there
-    is none, and raises NoSuchRun where it was not run."""
+    """The ids of the cases that failed or did not come about when they were last run. Ends the command where there is
+    none, and raises NoSuchRun where the suite was not run."""
+    from core.golden.history.joined import joined
     from core.golden.results import NoSuchRun, Verdict, latest_of
 
     last = latest_of(runs, suite.resolve())
     if last is None:
         raise NoSuchRun(f"{suite} has not been run: --failed takes up what failed in its last run.")
     bad = (Verdict.FAIL, Verdict.ERROR)
-    found = list(dict.fromkeys(one.case for one in last.as_planned() if one.verdict in bad))
+    found = list(dict.fromkeys(one.case for one in joined(runs, last.id).as_planned() if one.verdict in bad))
     if not found:
         print(f"Nothing failed in {last.id}, the last run of {suite}.")  # noqa: T201
         raise typer.Exit(0)
@@ -252,7 +253,7 @@ def show_progress(console: Console, plan: Plan) -> Iterator[Any]:
     """A listener that shows how the run goes on: a bar on a terminal, a line for each attempt in a pipe."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-    from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, ModelLoading, RunWarning
+    from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, Grading, ModelLoading, RunWarning
     from tui.cli.encoding import shown_line
     from tui.cli.golden_table import progress_line
 
@@ -282,6 +283,8 @@ def show_progress(console: Console, plan: Plan) -> Iterator[Any]:
                 said[planned.index] = (said[planned.index] + text)[-200:]
                 label = shown_line(f"{planned.case.id} {planned.tier}: {said[planned.index]}")
                 bar.update(task, description=_cut(label, max(console.width - 40, 20)))
+            case Grading(graded, checks):
+                bar.update(task, description=f"grading {graded} of {checks}")
             case AttemptFinished(_, attempt):
                 done += 1
                 bar.update(task, completed=done)

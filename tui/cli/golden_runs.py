@@ -44,10 +44,14 @@ def list_runs(suite: Path | None, cases: Sequence[str], limit: int, json_file: P
 
 
 def _run_line(run: RunLine) -> str:
-    """`20261129-093000-000000  mine  quick 3/4 · full 4/4  exit 1  pocket/qwen3`."""
+    """`20261129-093000-000000  mine  quick 3/4 · full 4/4  exit 1  pocket/qwen3`; `4 of 9 cases` behind the name
+    of a suite for a part of it."""
     held = " · ".join(f"{tier} {of}/{answered}" for tier, (of, answered) in run.held.items()) or "nothing answered"
     code = "unfinished" if run.exit_code is None else f"exit {run.exit_code}"
-    return shown_line(f"{run.id}  {run.suite}  {held}  {code}") + f"  {shown_line(', '.join(run.models))}".rstrip()
+    part = f"{run.part}  " if run.part else ""
+    return (
+        shown_line(f"{run.id}  {run.suite}  {part}{held}  {code}") + f"  {shown_line(', '.join(run.models))}".rstrip()
+    )
 
 
 def _trend_line(trend: Trend, runs: Sequence[str]) -> str:

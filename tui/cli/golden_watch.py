@@ -32,6 +32,7 @@ NAMED = 5
 def watch_suite(asked: dict[str, Any], *, verbose: bool) -> int:
     """Run what has changed until ctrl+c; returns the exit code. `asked` is what the command line said. Raises
     EngineError."""
+    from core.golden.history.joined import joined
     from core.golden.reading import require_suite
     from core.golden.results import latest_of
     from core.settings import load_settings
@@ -47,7 +48,7 @@ def watch_suite(asked: dict[str, Any], *, verbose: bool) -> int:
         watch = _Watch(folder, asked, routed, new_console(), verbose)
         if last is not None:
             watch.console.print(f"Answers of the run {last.id} are taken over where nothing has changed since.")
-            watch.done = {one.key: one for one in last.attempts()}
+            watch.done = {one.key: one for one in joined(settings.data_dir / "runs", last.id).attempts()}
         try:
             while not watch.turn():
                 watch.wait()

@@ -58,9 +58,10 @@ def answer_content(
         now = {
             Progress.IDLE: Content.styled("not run yet", dim),
             Progress.WAITING: Content.styled("waiting…", dim),
+            Progress.GRADING: Content.assemble(plain(cell.answer), "\n", ("to be graded when all have answered", dim)),
         }.get(cell.progress, Content.assemble(plain(cell.answer), ("▌", "$primary")))
         return Content.assemble(now, "\n\n", expected)
-    lines: list[Content] = []
+    lines = [plain(f"{number}. {turn['answer']}", dim) for number, turn in enumerate(attempt.turns, 1)]
     if attempt.answer:
         lines.append(marked_answer(attempt))
     for call in attempt.tool_calls:
@@ -68,11 +69,13 @@ def answer_content(
         if isinstance(arguments, dict):
             arguments = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         lines.append(plain(f"⚒ {call.get('name')}({arguments})", "$secondary"))
-    lines.append(Content(""))
+    lines += [Content("")] if lines else []
     if attempt.why:
         lines.append(plain(attempt.why, STYLES[attempt.verdict]))
     if cell.control is not None:
         lines.append(plain(f"control {cell.control.control}: {cell.control.why}", "$error"))
+    if cell.was is not None:
+        lines.append(plain(f"↻ judged anew, before: {SIGNS[cell.was]} {WORDS[cell.was]}", "$secondary"))
     if cell.same:
         lines.append(Content.styled("asked once: this model stands for both tiers", dim))
     lines.append(expected)

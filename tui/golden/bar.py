@@ -63,10 +63,17 @@ def _parts(board: Board, suite: str, running: str | None) -> list[Part]:
     passed, told = board.controls()
     if told:
         parts.append(_same(5, Content.styled(f"controls {passed}/{told}", "$dim" if passed == told else "$error")))
+    if graded := board.graded:
+        short = Content.styled(f"{graded} graded", "$dim")
+        parts.append(Part(4, Content.styled(f"{graded} by graded checks", "$dim"), short))
+    if anew := board.judged_anew:
+        parts.append(
+            Part(4, Content.styled(f"{anew} judged anew", "$secondary"), Content.styled(f"{anew} ↻", "$secondary"))
+        )
     if one_model := board.one_model:
         short = Content.styled(f"{one_model} by one model", "$dim")
         parts.append(Part(6, Content.styled(f"{one_model} answered by one model", "$dim"), short))
-    if running is None and not any(cell.attempt for cell in board.cells.values()):
+    if running is None and board.cases and not any(cell.attempt for cell in board.cells.values()):
         parts.append(_same(4, Content.assemble(("R", "$primary"), (" runs them all", "$dim"))))
     return parts
 

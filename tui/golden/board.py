@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from core.golden.baselines.standing import Candidate
 from core.golden.compare.change import Change
-from core.golden.progress import AnswerDelta, AttemptFinished, AttemptStarted, RunEvent
+from core.golden.progress import AnswerDelta, AnswerWaits, AttemptFinished, AttemptStarted, RunEvent
 from core.golden.results import Attempt, Status, Verdict
 from core.golden.suite import Case, Problem
 from core.tiers import Tier
@@ -23,6 +24,8 @@ class Progress(StrEnum):
     IDLE = "idle"
     WAITING = "waiting"
     RUNNING = "running"
+    GRADING = "grading"
+    """It has its answer, which is judged once it is graded."""
     DONE = "done"
 
 
@@ -45,6 +48,13 @@ class Cell:
     passes: int = 0
     tries: int = 0
     same: bool = False
+    was: Verdict | None = None
+    """The verdict that the kept answer had, where something else is expected now."""
+
+    @property
+    def graded(self) -> bool:
+        """Whether it holds only because a model or a program said so."""
+        return self.attempt is not None and self.attempt.by_grades
 
     @property
     def held(self) -> bool | None:
@@ -58,8 +68,8 @@ class Cell:
         """Tokens per second of decoding; "" for an answer too short to tell, and where there is none."""
         return golden_rate(self.attempt) if self.attempt and self.attempt.status is Status.OK else ""
 
-    def take(self, attempt: Attempt, model: str) -> None:
-        """An attempt of this cell has ended, or one of its controls."""
+    def take(self, attempt: Attempt, model: str, was: Verdict | None = None) -> None:
+        """An attempt of this cell has ended, or one of its controls; `was` is what it was before it was judged anew."""
         if attempt.control is not None:
             passed, told = self.controls
             if attempt.verdict in (Verdict.PASS, Verdict.FAIL):
@@ -73,7 +83,7 @@ class Cell:
         self.passes += attempt.verdict in HELD
         self.model = model
         if self.attempt is None or self.held:
-            self.attempt = attempt
+            self.attempt, self.was = attempt, was
 
 
 @dataclass
@@ -86,6 +96,8 @@ class Board:
     """What the run before said, where one goes on."""
     attempts: dict[str, Attempt] = field(default_factory=dict)
     """The latest attempts by their keys, repeats and controls among them."""
+    judged: dict[str, Verdict] = field(default_factory=dict)
+    """By the keys of attempts that have been judged anew, what they were before."""
     put_aside: dict[str, Attempt] = field(default_factory=dict)
     """Those of the run before, where one goes on."""
     changes: dict[str, Change] = field(default_factory=dict)
@@ -122,33 +134,42 @@ class Board:
     def add(self, event: RunEvent) -> None:
         """Fold one event of a run in."""
         match event:
-            case AttemptStarted(planned) | AnswerDelta(planned, _) if planned.control is not None:
+            case AttemptStarted(planned) | AnswerDelta(planned, _) | AnswerWaits(planned) if (
+                planned.control is not None
+            ):
                 pass
             case AttemptStarted(planned):
                 cell = self.cells[planned.case.id, planned.tier]
                 cell.progress = Progress.RUNNING
                 cell.model = planned.model.id if planned.model else ""
+            case AnswerWaits(planned):
+                self.cells[planned.case.id, planned.tier].progress = Progress.GRADING
             case AnswerDelta(planned, text) if planned.repeat == 0:
                 self.cells[planned.case.id, planned.tier].answer += text
             case AttemptFinished(planned, attempt):
                 self.attempts[attempt.key] = attempt
+                self.judged.pop(attempt.key, None)
                 self.cells[planned.case.id, planned.tier].take(attempt, planned.model.id if planned.model else "")
             case _:
                 pass
 
-    def recall(self, attempts: Iterable[Attempt]) -> None:
-        """Take over what an earlier run found, for the cases that are as they were then."""
+    def recall(self, attempts: Iterable[Attempt], was: Mapping[str, Verdict] = MappingProxyType({})) -> None:
+        """Take over what an earlier run found, for the cases that are as they were then. `was` has by their keys what
+        those were that have been judged anew."""
         for attempt in attempts:
             case = self.cases.get(attempt.case)
             if case is None or case.sha != attempt.case_sha or attempt.tier not in tuple(Tier):
                 continue
             self.attempts[attempt.key] = attempt
-            self.cells[attempt.case, Tier(attempt.tier)].take(attempt, str(attempt.model.get("id", "")))
+            if attempt.key in was:
+                self.judged[attempt.key] = was[attempt.key]
+            cell = self.cells[attempt.case, Tier(attempt.tier)]
+            cell.take(attempt, str(attempt.model.get("id", "")), was.get(attempt.key))
 
     def give_up(self) -> None:
         """No run goes on: what has not ended says what it said before."""
         for key, cell in self.cells.items():
-            if cell.progress in (Progress.WAITING, Progress.RUNNING):
+            if cell.progress in (Progress.WAITING, Progress.RUNNING, Progress.GRADING):
                 before = self.before.get(key)
                 self.cells[key] = before if before is not None and before.attempt else Cell(model=cell.model)
                 old = {place: one for place, one in self.put_aside.items() if (one.case, one.tier) == key}
@@ -173,6 +194,16 @@ class Board:
     def differs(self, case_id: str) -> bool:
         """Whether one tier holds and the other does not."""
         return self.difference(case_id) not in ("", "=", ONE)
+
+    @property
+    def graded(self) -> int:
+        """How many cases hold on a tier only because a model or a program said so."""
+        return sum(any(self.cells[case_id, tier].graded for tier in Tier) for case_id in self.cases)
+
+    @property
+    def judged_anew(self) -> int:
+        """How many cases show kept answers that are judged by what is expected now."""
+        return sum(any(self.cells[case_id, tier].was for tier in Tier) for case_id in self.cases)
 
     @property
     def one_model(self) -> int:

@@ -24,11 +24,14 @@ COLUMNS = (
     Column("full", "full", 6, roomy=Column("full", "full", 19, ROOMY)),
     Column("difference", "better", 9, roomy=Column("difference", "which is better", 15, ROOMY)),
 )
+GRADED, ANEW = " (graded)", "↻"
+"""Behind a verdict that rests on a grade, and behind one on a kept answer that is judged by what is expected now."""
 DIFFERENCES = {"=": "same", "quick": "quick is better", "full": "full is better", ONE: "one model"}
 PROGRESS = {
     Progress.IDLE: ("·", "not run yet", "$dim"),
     Progress.WAITING: ("…", "waiting", "$dim"),
     Progress.RUNNING: ("▸", "running", "$warning"),
+    Progress.GRADING: ("∴", "to be graded", "$warning"),
 }
 
 
@@ -96,7 +99,10 @@ def verdict_content(cell: Cell, cells: int) -> Content:
             (f"{SIGNS[Verdict.PASS]} ", "$success"), (words if len(words) + 2 <= cells else "ctl✗", "$error")
         )
     sign, words = SIGNS[attempt.verdict], WORDS[attempt.verdict]
-    told = f"{sign} {words}" if len(words) + 2 <= cells else sign
-    rate = f"{cell.rate:>3}" if told == sign else f"{cell.rate} tok/s"
+    anew = ANEW if cell.was else ""
+    in_words = [f"{sign} {words}{graded}{anew and ' '}{anew}" for graded in ((GRADED, " g") if cell.graded else ("",))]
+    short = f"{sign}{'g' * cell.graded}{anew}"
+    told = next((one for one in in_words if len(one) <= cells), short)
+    rate = f"{cell.rate:>{max(0, 4 - len(told))}}" if told == short else f"{cell.rate} tok/s"
     fits = cell.rate and len(told) + 1 + len(rate) <= cells
     return Content.assemble((told, STYLES[attempt.verdict]), (f" {rate}" if fits else "", "$dim"))

@@ -59,7 +59,8 @@ class ComparisonScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         counts = ", ".join(f"{count} {change.value}" for change, count in self._found.counts.items())
         total = len(self._found.cases)
-        lines = [plain(balance_line(balance)) for balance in self._found.balances]
+        lines = [plain(note, "$warning") for note in self._found.notes]
+        lines += [plain(balance_line(balance)) for balance in self._found.balances]
         lines.append(Content.styled(f"{total} case{'s' * (total != 1)}: {counts or 'nothing was answered'}.", "bold"))
         self.query_one("#comparison-balances", Static).update(Content("\n").join(lines))
         self.table.widest = max((len(label) for label in self._cases), default=0)

@@ -9,6 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
 from core.errors import EngineError
@@ -21,6 +22,36 @@ from tui.golden.answer import GoldenAnswer
 from tui.golden.board import Board
 from tui.widgets.picture import Picture
 from tui.widgets.redraw import redraw
+
+
+def told(problem: Problem, case: Case) -> str:
+    """A message on a case that is shown: `echo.toml:1: an echo of the prompt would pass`."""
+    line = f":{problem.line}" if problem.line else ""
+    return f"{problem.file.name}{line}: {problem.message.removeprefix(f'{case.id}: ')}"
+
+
+def question_content(case: Case, problems: Sequence[Problem]) -> Content:
+    """What is asked, and what the linter says of it."""
+    parts = [plain(case.prompt)]
+    if case.system:
+        parts.append(Content.assemble(("system  ", "$dim"), plain(case.system, "$foreground 80%")))
+    if case.tools:
+        names = ", ".join(tool.name for tool in case.tools)
+        parts.append(Content.assemble(("tools   ", "$dim"), plain(names, "$secondary")))
+    parts += [Content.assemble(("then    ", "$dim"), plain(turn.text)) for turn in case.turns]
+    parts += [plain(f"lint    {told(one, case)}", "$warning" if one.warning else "$error") for one in problems]
+    return Content("\n").join(parts)
+
+
+async def images_of(widget: Widget, case: Case) -> list[ImageData]:
+    """The images of a case, read off the event loop; one that cannot be read is a notice."""
+    found = []
+    for image in case.all_images:
+        try:
+            found.append(await off_loop(partial(read_image, image.path), "read-image"))
+        except EngineError as error:
+            widget.notify(error.message, severity="error")
+    return found
 
 
 class GoldenDetail(Vertical):
@@ -52,15 +83,7 @@ class GoldenDetail(Vertical):
             return
         anew = self._shown is None or self._shown[0] != case
         self._shown = case, problems
-        parts = [plain(case.prompt)]
-        if case.system:
-            parts.append(Content.assemble(("system  ", "$dim"), plain(case.system, "$foreground 80%")))
-        if case.tools:
-            names = ", ".join(tool.name for tool in case.tools)
-            parts.append(Content.assemble(("tools   ", "$dim"), plain(names, "$secondary")))
-        parts += [Content.assemble(("then    ", "$dim"), plain(turn.text)) for turn in case.turns]
-        parts += [plain(f"lint    {one}", "$warning" if one.warning else "$error") for one in problems]
-        redraw(self.query_one("#golden-prompt", Static), Content("\n").join(parts))
+        redraw(self.query_one("#golden-prompt", Static), question_content(case, problems))
         if anew:
             self._show_images(case)
 
@@ -70,12 +93,7 @@ class GoldenDetail(Vertical):
     @work(exclusive=True)
     async def _show_images(self, case: Case) -> None:
         holder = self.query_one("#golden-images", Horizontal)
-        self.images = []
-        for image in case.all_images:
-            try:
-                self.images.append(await off_loop(partial(read_image, image.path), "read-image"))
-            except EngineError as error:
-                self.notify(error.message, severity="error")
+        self.images = await images_of(self, case)
         await holder.remove_children()
         holder.display = bool(self.images)
         rows = 4 if self.app.size.height < 30 or len(self.images) > 1 else 6

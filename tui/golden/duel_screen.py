@@ -19,8 +19,8 @@ from core.errors import EngineError
 from core.golden.duel.pairs import Pair
 from core.golden.duel.standings import standings
 from core.golden.duel.votes import Choice, Duel
+from core.golden.history.joined import joined
 from core.golden.reading import load_suite
-from core.golden.results import RunFolder
 from core.golden.suite import BUILTIN, Case
 from core.media.images import ImageData, read_image
 from tui.actions import bindings
@@ -75,7 +75,7 @@ class DuelScreen(ModalScreen[None]):
     @work(exclusive=True, group="duel")
     async def _open(self) -> None:
         def read() -> tuple[Duel, dict[str, Case]]:
-            run = RunFolder.open(self._runs, self._run)
+            run = joined(self._runs, self._run)
             suite = load_suite(run.suite or BUILTIN)
             return Duel.of(run, suite), {case.id: case for case in suite.cases}
 

@@ -37,6 +37,7 @@ class Place:
     passes: int
     tries: int
     rate: str
+    graded: bool
 
 
 class Matrix:
@@ -70,7 +71,7 @@ def _place(attempts: Sequence[Attempt]) -> Place:
     tries = Tries.of(attempts)
     worst = min((one.verdict for one in attempts), key=WORST.index)
     rate = next((rate for one in attempts if (rate := golden_rate(one))), "")
-    return Place(worst, tries.passes, tries.tries, rate)
+    return Place(worst, tries.passes, tries.tries, rate, any(one.by_grades for one in attempts))
 
 
 class MatrixScreen(ModalScreen[str | None]):
@@ -114,7 +115,8 @@ class MatrixScreen(ModalScreen[str | None]):
             return Content.styled("·", "$dim")
         count = f" {place.passes} of {place.tries}" if place.tries > 1 else ""
         rate = f" {place.rate} tok/s" if place.rate and cells >= ROOMY_CELLS else ""
-        return Content.assemble((f"{SIGNS[place.verdict]}{count}", STYLES[place.verdict]), (rate, "$dim"))
+        sign = f"{SIGNS[place.verdict]}{'g' * place.graded}"
+        return Content.assemble((f"{sign}{count}", STYLES[place.verdict]), (rate, "$dim"))
 
     def action_open(self) -> None:
         self.dismiss(self.table.selected)

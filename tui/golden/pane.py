@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,20 +19,15 @@ from core.calls.requests import GenerationRequest
 from core.errors import EngineError
 from core.golden.draft import save_case
 from core.golden.plan import answering
-from core.golden.results import RunFolder
-from core.golden.suite import BUILTIN, Suite
+from core.golden.suite import BUILTIN
 from core.tiers import Tier
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.golden.bar import bar_content
-from tui.golden.board import Board, Progress
 from tui.golden.cells import COLUMNS, cell_content
 from tui.golden.detail import GoldenDetail
-from tui.golden.earlier import traces
-from tui.golden.record import runs_folder
+from tui.golden.opening import OpeningSuite
 from tui.golden.tree import failed, folder_of
-from tui.golden.watching import WatchedSuite
-from tui.hub.progress_text import left as in_words
 from tui.screens.jump import Target
 from tui.services import Services
 from tui.state import WorkbenchState
@@ -45,7 +39,18 @@ from tui.widgets.text_fields import LineField
 log = logging.getLogger(__name__)
 
 SOMETIMES = frozenset(
-    ("next_disagreement", "previous_disagreement", "view_picture", "why", "fold", "unfold", "run_marked", "run_failed")
+    (
+        "next_disagreement",
+        "previous_disagreement",
+        "view_picture",
+        "why",
+        "open",
+        "fold",
+        "unfold",
+        "run_marked",
+        "run_failed",
+        "export",
+    )
 )
 """Actions that are there only where they do something."""
 FILTER = "a name, words of the prompt, quick fails, pending, marked, disagreement"
@@ -53,7 +58,7 @@ BESIDE, SIDE_BY_SIDE = 150, 190
 """Widths of the pane from which on the answers stand beside the table, and there beside each other."""
 
 
-class GoldenPane(WatchedSuite):
+class GoldenPane(OpeningSuite):
     """One suite and its last results. A run goes on while the person works in other panes."""
 
     BINDINGS: ClassVar = bindings("golden")
@@ -99,22 +104,6 @@ class GoldenPane(WatchedSuite):
             self.open_suite(folder)
             await self._suite_read.wait()
             self.table.select(name)
-
-    @work(exclusive=True, group="recall")
-    async def show_run(self, data_dir: Path, name: str) -> None:
-        """Show what a run that is kept in the data folder found about this suite, where nothing has run since."""
-        self.last_run = name
-        try:
-            kept = await off_loop(lambda: RunFolder.open(runs_folder(data_dir), name).attempts(), "golden-recall")
-        except EngineError as error:
-            log.info("The last run is not shown: %s", error)
-            self.last_run = self.last_run if self.last_run != name else ""
-            return
-        await self._suite_read.wait()
-        if not self.busy and not any(cell.progress is not Progress.IDLE for cell in self._board.cells.values()):
-            self._board.recall(kept)
-            self._redraw()
-            self._stand()
 
     def _was_read(self) -> None:
         self._name_models()
@@ -177,6 +166,8 @@ class GoldenPane(WatchedSuite):
             yield "view_picture"
         if case is not None and any(self._board.cells[case.id, tier].attempt for tier in Tier):
             yield "why"
+        if case is not None:
+            yield "open"
         if folder_of(row) and not self._words:
             yield "fold"
         if row in self._folded:
@@ -185,18 +176,18 @@ class GoldenPane(WatchedSuite):
             yield "run_marked"
         if failed(self._board):
             yield "run_failed"
+        if self.last_run:
+            yield "export"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
         return action not in SOMETIMES or action in self._offered
 
     def _redraw_bar(self) -> None:
-        if self._suite is None:
+        if self._suite is None and not self._faults:
             return
-        name = "built-in" if self._folder == BUILTIN else self._suite.name
-        done, all_of_them = self._board.ended()
-        left = f" · {words} left" if (words := in_words(self._left_s)) else ""
-        running = (self._waits_for() or f"running {done}/{all_of_them}{left}") if self.busy else None
+        name = "built-in" if self._folder == BUILTIN else self._folder.resolve().name
+        running = self._goes_on if self.busy else None
         bar = self.query_one("#golden-bar", Static)
         redraw(bar, bar_content(self._board, name, running, bar.size.width))
 
@@ -216,47 +207,6 @@ class GoldenPane(WatchedSuite):
         event.stop()
         self.detail.show(self._board, self._row)
         self._refresh_keys()
-
-    # -- running ------------------------------------------------------------------------------------------------------
-
-    def action_runs(self) -> None:
-        if self._services is not None and self._suite is not None:
-            self._earlier_runs(self._services, self._suite)
-
-    @work(exclusive=True, group="golden-runs")
-    async def _earlier_runs(self, services: Services, suite: Suite) -> None:
-        from tui.golden.runs_screen import RunsScreen
-
-        data_dir = services.settings.data_dir
-        run = await self.app.push_screen_wait(RunsScreen(runs_folder(data_dir), suite, services.engine))
-        if run and self.busy:
-            self.notify("The run goes on: earlier answers can be shown when it has ended.")
-        elif run and suite is self._suite:
-            self._board = Board.of(suite.cases)
-            self.show_run(data_dir, run)
-            self._name_models()
-
-    @work(exclusive=True, group="golden-matrix")
-    async def action_matrix(self) -> None:
-        """Show the answers as cases by tiers or models, and go to the case that is chosen there."""
-        from tui.golden.matrix_screen import MatrixScreen
-
-        attempts = list(self._board.attempts.values())
-        case = await self.app.push_screen_wait(MatrixScreen(attempts))
-        if case is not None:
-            self._go_to(case)
-
-    def action_why(self) -> None:
-        """Explain the row's answers of both tiers."""
-        from tui.golden.explain_screen import ExplainScreen
-
-        services, suite, case = self._services, self._suite, self._row
-        if services is None or suite is None or case is None:
-            return
-        answers = list(self._board.attempts.values())
-        quick, full = ([one for one in answers if one.tier == tier] for tier in Tier)
-        find = services.engine.catalog.on_disk
-        self.app.push_screen(ExplainScreen(services.engine, case, partial(traces, suite, case, quick, full, find)))
 
     # -- moving about -------------------------------------------------------------------------------------------------
 
@@ -284,11 +234,3 @@ class GoldenPane(WatchedSuite):
     def action_view_picture(self) -> None:
         if self.detail.images:
             self.post_message(Picture.Wanted(self.detail.images[0], self.detail.images))
-
-    def action_duel(self) -> None:
-        if self._services is None or not self.last_run:
-            self.notify("There is no run to judge yet: R runs the suite, and its answers are kept.")
-            return
-        from tui.golden.duel_screen import DuelScreen
-
-        self.app.push_screen(DuelScreen(runs_folder(self._services.settings.data_dir), self.last_run))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.golden.baselines.standing import against_baseline
-from core.golden.outcome import outcome
-from core.golden.parity import compare_routes
+from core.golden.history.joined import weighed
 from core.golden.plan import Plan
 from core.golden.provenance import header, left_out
 from core.golden.results import RunFolder
@@ -30,6 +28,7 @@ def new_folder(data_dir: Path, plan: Plan, status: EngineStatus, state: Workbenc
         "full": state.full if "full" in state.chosen else None,
         "route": list(plan.options.routes),
         "case": list(plan.options.cases),
+        "ids": None if plan.options.ids is None else list(plan.options.ids),
         "controls": plan.options.controls,
         "repeats": plan.options.repeats,
         "seed": plan.options.seed,
@@ -43,14 +42,5 @@ def new_folder(data_dir: Path, plan: Plan, status: EngineStatus, state: Workbenc
 
 def close_folder(folder: RunFolder, plan: Plan, result: RunResult) -> None:
     """Write down how the run went. Raises OSError."""
-    gates = plan.suite.gates
-    parity = compare_routes(result.attempts, gates, own=True)
-    weighed = outcome(
-        result.attempts,
-        parity,
-        gates,
-        left_out=left_out(plan),
-        interrupted=result.interrupted,
-        baseline=against_baseline(plan.suite, result.attempts),
-    )
-    folder.finish(weighed.to_json())
+    told = weighed(plan.suite, result.attempts, left_out(plan), interrupted=result.interrupted)
+    folder.finish(told.to_json())

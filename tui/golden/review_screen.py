@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar
 
 from textual import work
@@ -19,12 +18,13 @@ from core.golden.baselines.review import Review
 from core.golden.baselines.standing import Candidate
 from core.golden.baselines.word_diff import word_diff
 from core.golden.suite import Case
-from core.media.images import ImageData, read_image
+from core.media.images import ImageData
 from tui.actions import bindings
 from tui.background import off_loop
 from tui.foreign import one_line, plain, shorten
 from tui.golden.answer import STYLES
 from tui.golden.changes import COLOURS, SIGNS
+from tui.golden.detail import images_of
 from tui.golden.pending import ASKED_OTHERWISE, label, marked_words, verdicts
 from tui.widgets.footer import KeyFooter
 from tui.widgets.picture import Picture
@@ -111,12 +111,7 @@ class ReviewScreen(ModalScreen[None]):
     @work(exclusive=True)
     async def _show_images(self, case: Case) -> None:
         holder = self.query_one("#review-images", Horizontal)
-        found = []
-        for image in case.all_images:
-            try:
-                found.append(await off_loop(partial(read_image, image.path), "read-image"))
-            except EngineError as error:
-                self.notify(error.message, severity="error")
+        found = await images_of(self, case)
         if found == self._images and len(holder.children) == len(found):
             return
         self._images = found

@@ -11,6 +11,7 @@ from core.errors import EngineError
 from core.golden.baselines.files import read_accepted, require_own
 from core.golden.baselines.review import Review
 from core.golden.baselines.standing import Candidate, candidates, pending, rejected
+from core.golden.history.joined import joined
 from core.golden.reading import NOT_PROMPTS
 from core.golden.results import Attempt, NoSuchRun, RunFolder
 from core.golden.suite import Suite
@@ -106,6 +107,6 @@ def _waiting(suite: Suite, attempts: list[Attempt], folder: RunFolder | None) ->
 def _folder(runs: Path | None, name: str) -> RunFolder | None:
     """The run that keeps what is rejected; None where none is kept."""
     try:
-        return RunFolder.open(runs, name) if runs and name else None
+        return joined(runs, name) if runs and name else None
     except NoSuchRun:
         return None

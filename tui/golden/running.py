@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 import time
 from collections import deque
@@ -14,10 +13,13 @@ from textual.containers import Vertical
 from textual.reactive import reactive
 
 from core.errors import EngineError
+from core.golden.graded.grader import is_graded
 from core.golden.plan import RunOptions, make_plan
 from core.golden.progress import (
+    AnswerWaits,
     AttemptFinished,
     AttemptStarted,
+    Grading,
     ModelLoading,
     ModelReady,
     RunEvent,
@@ -31,6 +33,7 @@ from tui.background import off_loop
 from tui.foreign import one_line, short_name
 from tui.golden.board import Board
 from tui.golden.record import close_folder, new_folder
+from tui.hub.progress_text import left as in_words
 from tui.services import Services
 from tui.state import WorkbenchState
 from tui.waiting import load_ahead
@@ -57,9 +60,17 @@ class RunningSuite(Vertical):
         self._loading: list[str] = []
         """The models that the run waits for, in the order in which it asked for them."""
         self.last_run = ""
-        """The name of the last run that is kept on disk whole; where there is none, of one that has an answer."""
-        self._asked = self._answered = 0
-        """Attempts of the run that models are asked for, and those that have ended."""
+        """The name of the last run that is kept on disk and has an answer: what it did not ask, earlier ones said."""
+        self._asked = 0
+        """Attempts of the run that models are asked for."""
+        self._answered: set[int] = set()
+        """Those of them that have their answer, by index."""
+        self._grades = False
+        """Whether answers of the run are graded before they are judged."""
+        self._grading: Grading | None = None
+        """How far that is; None before it has begun."""
+        self._grading_since = 0.0
+        """When it began, by the monotonic clock."""
         self._asking_since: float | None = None
         """When the first of them was asked, by the monotonic clock."""
         self._keeps = ""
@@ -89,27 +100,53 @@ class RunningSuite(Vertical):
                     self.notify(message, severity="warning")
                 case RunStarted(plan):
                     self._asked = sum(one.model is not None for one in plan.attempts)
-                    self._answered, self._asking_since = 0, None
+                    self._grades = any(is_graded(one) for one in plan.attempts if one.model is not None)
+                    self._answered, self._asking_since, self._grading = set(), None, None
                 case AttemptStarted():  # whatever could not be loaded is not waited for any more
                     self._loading.clear()
                     self._asking_since = self._asking_since or time.monotonic()
+                case AnswerWaits(planned):
+                    self._answered.add(planned.index)
+                case Grading():
+                    self._grading_since = self._grading_since if self._grading else time.monotonic()
+                    self._grading = event
                 case AttemptFinished(planned):
-                    self._answered += planned.model is not None
-                    self.last_run = self.last_run or self._keeps
+                    if planned.model is not None:
+                        self._answered.add(planned.index)
+                        self.last_run = self._keeps or self.last_run
 
     @property
     def _left_s(self) -> float | None:
         """Seconds until the run has ended, at the pace that it had so far; None while that is not known."""
-        if self._asking_since is None or not self._answered or not self.busy:
+        if self._grading is not None:
+            done, total, since = self._grading.done, self._grading.total, self._grading_since
+        else:
+            done, total, since = len(self._answered), self._asked, self._asking_since or 0.0
+        if not since or not done or not self.busy:
             return None
-        took = time.monotonic() - self._asking_since
-        return took / self._answered * (self._asked - self._answered)
+        return (time.monotonic() - since) / done * (total - done)
+
+    @property
+    def _goes_on(self) -> str:
+        """What the run is at, and how long that takes."""
+        left = f" · {words} left" if (words := in_words(self._left_s)) else ""
+        if load := self._waits_for():
+            return load
+        if self._grading is not None:
+            return f"grading {self._grading.done} of {self._grading.total}{left}"
+        done, all_of_them = self._board.ended()
+        return f"running {done}/{all_of_them}{left}{', then grading' if self._grades else ''}"
 
     def _waits_for(self) -> str:
         """The load that the run waits for, in the chat's words: of several the one that is read now."""
-        if not self._loading or self._services is None:
+        if self._services is None:
             return ""
         status = self._services.engine.status()
+        judge = self._grading.model if self._grading is not None else ""
+        if judge and any(load.id == judge for load in status.loads):
+            return load_ahead(status, judge)
+        if not self._loading:
+            return ""
         first = next((load.id for load in status.loads if load.id in self._loading), self._loading[0])
         return load_ahead(status, first) or f"loading {one_line(short_name(first))}"
 
@@ -150,9 +187,9 @@ class RunningSuite(Vertical):
         self._stand()
 
     async def _carry_out(self, services: Services, suite: Suite, case_ids: Sequence[str]) -> RunResult:
-        """Plan and run. A run of the whole suite is kept on disk; one without a disk goes on all the same."""
+        """Plan and run. The run is kept on disk; one without a disk goes on all the same."""
         whole = len(case_ids) == len(suite.cases)
-        options = RunOptions(cases=() if whole else tuple(glob.escape(case_id) for case_id in case_ids))
+        options = RunOptions(ids=None if whole else tuple(case_ids))
         state, engine = self.state, services.engine
         plan = await off_loop(
             lambda: make_plan(suite, services.chooser(state), options, engine.status().memory_budget), "golden-plan"
@@ -160,8 +197,7 @@ class RunningSuite(Vertical):
         folder: RunFolder | None = None
         data_dir = services.settings.data_dir
         try:
-            if whole:
-                folder = await off_loop(lambda: new_folder(data_dir, plan, engine.status(), state), "golden-folder")
+            folder = await off_loop(lambda: new_folder(data_dir, plan, engine.status(), state), "golden-folder")
         except OSError as error:
             self.notify(f"{data_dir} cannot be written ({error.strerror}): the run is not kept.", severity="warning")
         self._keeps = folder.id if folder is not None else ""
@@ -176,8 +212,6 @@ class RunningSuite(Vertical):
             timer.stop()
             self._redraw()
         if folder is not None:
-            if run.folder is not None and not result.interrupted:  # else it is not there, or not all of it
-                self.last_run = folder.id
             try:
                 await off_loop(partial(close_folder, folder, plan, result), "golden-folder")
             except OSError as error:

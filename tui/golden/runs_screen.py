@@ -29,6 +29,7 @@ from tui.widgets.row_table import Column, RowTable
 
 COLUMNS = (
     Column("run", "run", 20),
+    Column("asked", "cases", 7, right=True),
     Column("quick", "quick", 7, right=True),
     Column("full", "full", 7, right=True),
     Column("exit", "ended", 10),
@@ -36,6 +37,8 @@ COLUMNS = (
 )
 MOST = 200
 """Runs that are listed."""
+ENDED = {None: "unfinished", 0: "all hold", 130: "stopped"}
+"""By exit code, how a run ended; the others are told as they are."""
 NONE = "No run of this suite is kept yet: R runs it."
 
 
@@ -88,8 +91,13 @@ class RunsScreen(ModalScreen[str | None]):
                 return plain(f"{'▸ ' if key == self._base else ''}{when(line)}", "bold" if key == self._base else "")
             case "exit":
                 code = line.exit_code
-                told = "unfinished" if code is None else "all hold" if code == 0 else f"exit {code}"
+                told = ENDED.get(code, f"exit {code}")
                 return Content.styled(told, "$success" if code == 0 else "$dim" if code is None else "$warning")
+            case "asked":
+                total = line.asked + line.left_out
+                return Content.styled(
+                    f"{line.asked}/{total}" if line.part else str(total), "$warning" * bool(line.part)
+                )
             case "models":
                 return plain(shorten(", ".join(map(short_name, line.models)), cells), "$dim")
             case tier:

@@ -45,6 +45,8 @@ def matches(board: Board, case_id: str, words: Iterable[str]) -> bool:
         told.append(f"pending {change}")
     if board.differs(case_id):
         told.append("disagreement")
+    cells = [board.cells[case_id, tier] for tier in Tier]
+    told += ["graded"] * any(cell.graded for cell in cells) + ["judged anew"] * any(cell.was for cell in cells)
     text = " ".join(told).lower()
     return all(word in text for word in words)
 

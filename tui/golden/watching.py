@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from textual.widgets import Static
 
 from core.errors import EngineError
 from core.golden.reading import load_suite
+from core.golden.rejudge import judged_now
 from core.golden.suite import BUILTIN, Suite, SuiteError
 from core.golden.watching import Stamps, stamps
 from tui.background import off_loop
@@ -53,6 +55,7 @@ class WatchedSuite(ChosenCases):
 
     def open_suite(self, folder: Path) -> None:
         """Show another suite."""
+        self.last_run = self.last_run if folder == self._folder else ""
         self._folder = folder
         self._suite_read.clear()
         self._read()
@@ -63,6 +66,8 @@ class WatchedSuite(ChosenCases):
         try:
             self._stamps = await off_loop(lambda: stamps(folder), "suite-stamps")
             suite = await off_loop(lambda: load_suite(folder), "suite")
+            kept = list(self._board.attempts.values())
+            shown, was = await off_loop(lambda: judged_now(suite, kept), "golden-recall")
         except EngineError as error:
             self._say_why_not(folder, error)
             return
@@ -70,7 +75,7 @@ class WatchedSuite(ChosenCases):
         before, self._suite = self._board, suite
         self._board = Board.of(suite.cases)
         if before.cases and self._suite_read.is_set():  # the same suite, once more
-            self._board.recall(before.attempts.values())
+            self._board.recall(shown, was | before.judged)
             self._board.marked = before.marked & self._board.cases.keys()
         self._redraw()
         self._suite_read.set()
@@ -80,11 +85,15 @@ class WatchedSuite(ChosenCases):
 
     def _say_why_not(self, folder: Path, error: EngineError) -> None:
         """Below the line of the suite where one is shown, which stays; else in place of the rows."""
-        self._faults = faults(error) if isinstance(error, SuiteError) else error.message
+        told = faults(error) if isinstance(error, SuiteError) else error.message
+        self._faults = told.replace(f"{folder.resolve()}{os.sep}", "").replace(f"{folder}{os.sep}", "")
         if self._suite is not None and self._suite.path == folder:
             self._say(plain(f"Not read anew, the rows are as before: {self._faults}", "$error"))
         else:
+            self._suite, self._board = None, Board()
             self.table.say(self._faults)
+            self._say(Content(""))
+            self._redraw()
 
     def _say(self, content: Content) -> None:
         below = self.query_one("#golden-faults", Static)

@@ -197,7 +197,7 @@ class RowTable(Vertical):
         first = self._newest_first and self.rows.highlighted == 0
         self._keys = list(keys)
         if self._snug:
-            self.styles.height = len(self._keys) + 1 or "auto"
+            self.styles.height = len(self._keys) + 1 if self._keys else "auto"
         self.set_class(not self._keys, "-empty")
         self.rows.show(len(self._keys), 0 if first else self._nearest())
         if self._wanted is None or first:

@@ -94,12 +94,14 @@ class Balance:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`cases` has those that flipped first. `balances` has an entry for each tier, or model, of the cases."""
+    """`cases` has those that flipped first. `balances` has an entry for each tier, or model, of the cases. `notes` say
+    in sentences which side is a part of the suite, or was stopped."""
 
     base: str
     run: str
     cases: tuple[CaseChange, ...]
     balances: tuple[Balance, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[Change, int]:
@@ -119,6 +121,7 @@ class Comparison:
         return {
             "base": self.base,
             "run": self.run,
+            "notes": list(self.notes),
             "counts": {change.value: count for change, count in self.counts.items()},
             "balances": [balance.to_json() for balance in self.balances],
             "cases": [one.to_json() for one in self.cases],
@@ -126,7 +129,8 @@ class Comparison:
 
 
 def compare(base: Side, run: Side) -> Comparison:
-    """Hold one side's answers against the other's, case by case. Controls are left out."""
+    """Hold one side's answers against the other's, case by case. Controls are left out, and so are cases that one side
+    was not to ask."""
     tiers = base.tiers & run.tiers
     several = base.several_models or run.several_models
 
@@ -134,13 +138,17 @@ def compare(base: Side, run: Side) -> Comparison:
         model = attempt.model_id if several else ""
         return attempt.case, attempt.tier if tiers else "", model
 
-    before, after = _grouped(base.attempts, place), _grouped(run.attempts, place)
+    before, after = (
+        _grouped([one for one in side.attempts if other.asked is None or one.case in other.asked], place)
+        for side, other in ((base, run), (run, base))
+    )
     cases = list(_changes(before, after))
     order = list(Change)
     ranked = sorted(cases, key=lambda one: order.index(one.change))
     groups = dict.fromkeys((one.tier, one.model) for one in cases)
     balances = (_balance(group, [one for one in cases if (one.tier, one.model) == group]) for group in groups)
-    return Comparison(base.label, run.label, tuple(ranked), tuple(filter(None, balances)))
+    notes = dict.fromkeys(side.note for side in (base, run) if side.note)
+    return Comparison(base.label, run.label, tuple(ranked), tuple(filter(None, balances)), tuple(notes))
 
 
 def breaches(found: Comparison, most: Mapping[Tier, int]) -> list[str]:

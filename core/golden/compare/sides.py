@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.golden.nearest import did_you_mean
+from core.golden.plan import Planned
 from core.golden.results import Attempt, NoSuchRun, RunFolder, latest_of, several_models
 
 PREVIOUS = "previous"
@@ -19,6 +20,10 @@ class Side:
 
     label: str
     attempts: tuple[Attempt, ...]
+    asked: frozenset[str] | None = None
+    """The cases that were asked, where it was not the whole suite."""
+    note: str = ""
+    """What makes it less than a whole run, as a sentence; "" for one that is whole."""
 
     @property
     def tiers(self) -> frozenset[str]:
@@ -47,9 +52,11 @@ def open_sides(runs: Path, base: str, run: str) -> tuple[Side, Side, RunFolder]:
 
 
 def previous(runs: Path, run: RunFolder) -> RunFolder:
-    """The latest run of the same suite that began before this one. Raises NoSuchRun where there is none."""
-    if earlier := latest_of(runs, run.suite, run.id):
-        return earlier
+    """The latest whole run of the same suite that began before this one; where there is none, the latest that answered
+    anything. Raises NoSuchRun where there is none of these either."""
+    for whole in (True, False):
+        if earlier := latest_of(runs, run.suite, run.id, whole=whole):
+            return earlier
     raise NoSuchRun(
         f"There is no run before {run.id} of {run.suite}: name another as BASE, or run the suite once more. "
         "assay golden runs lists what there is."
@@ -58,7 +65,7 @@ def previous(runs: Path, run: RunFolder) -> RunFolder:
 
 def part_of(folder: RunFolder, parts: Sequence[str]) -> Side:
     """What tiers, routes and models answered of a run; all without any. Raises NoSuchRun for what did not answer."""
-    attempts = folder.as_planned()
+    attempts = every = folder.as_planned()
     for part in parts:
         found = [one for one in attempts if part in _names(one)]
         if not found:
@@ -68,7 +75,17 @@ def part_of(folder: RunFolder, parts: Sequence[str]) -> Side:
                 f"It has {', '.join(known) or 'no answers'}."
             )
         attempts = found
-    return Side(":".join((folder.id, *parts)), tuple(attempts))
+    asked = Planned.cases_of(folder.header.get("planned", ())) if folder.left_out else None
+    return Side(":".join((folder.id, *parts)), tuple(attempts), asked, _note(folder, every, asked))
+
+
+def _note(folder: RunFolder, ended: Sequence[Attempt], asked: Collection[str] | None) -> str:
+    if asked is not None:
+        return f"{folder.id} asked {len(asked)} of {len(asked) + folder.left_out} cases: no others are compared."
+    if not folder.is_whole(ended):
+        planned = len(folder.header.get("planned", ()))
+        return f"{folder.id} was stopped, or goes on: {len(ended)} of {planned} attempts have ended."
+    return ""
 
 
 def _names(attempt: Attempt) -> tuple[str, str, str]:

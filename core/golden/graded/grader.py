@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from core.golden.graded.judge import ask_judge
 from core.golden.graded.leaves import Graded, Program, Similar, answer_mark, graded_json
 from core.golden.graded.program import ask_program, not_allowed
 from core.golden.plan import Planned
+from core.golden.progress import Grading
 from core.golden.results import Attempt
 from core.golden.suite import Suite
 from core.golden.verdict import as_answer
@@ -51,12 +52,21 @@ def is_graded(planned: Planned) -> bool:
 
 class Grader:
     """`engine` None, as where servers elsewhere answer, leaves what a model grades open. `python` says whether the
-    suite's functions may run."""
+    suite's functions may run. `listener` hears how far it is."""
 
-    def __init__(self, suite: Suite, engine: Engine | None, *, python: bool) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        engine: Engine | None,
+        *,
+        python: bool,
+        listener: Callable[[Grading], None] = lambda event: None,
+    ) -> None:
         self._suite = suite
         self._engine = engine
         self._python = python
+        self._listener = listener
+        self._done = self._total = 0
 
     async def grade(self, answers: Sequence[tuple[Sequence[Planned], Attempt]]) -> list[Attempt]:
         """The records with what was said of each check, also by earlier runs of the suite where that is known. Each is
@@ -66,7 +76,9 @@ class Grader:
             [dict(one) for one in record.graded if one.get("held") is not None] for _, record in answers
         ]
         gate = asyncio.Semaphore(AT_ONCE)
+        self._done, self._total = 0, len(tasks)
         for model in dict.fromkeys(task.model for task in tasks):
+            self._listener(Grading(self._done, self._total, model))
             mine = [task for task in tasks if task.model == model]
             for task, said in zip(mine, await asyncio.gather(*(self._said(task, gate) for task in mine)), strict=True):
                 about = {"expr": graded_json(task.leaf), "answer": _mark(task.answer)}
@@ -76,11 +88,14 @@ class Grader:
     async def _said(self, task: _Task, gate: asyncio.Semaphore) -> dict[str, Any]:
         async with gate:
             try:
-                return await self._ask(task)
+                said = await self._ask(task)
             except EngineError as error:
-                return {"held": None, "why": error.message}
+                said = {"held": None, "why": error.message}
             except OSError as error:
-                return {"held": None, "why": f"it could not be asked ({error})"}
+                said = {"held": None, "why": f"it could not be asked ({error})"}
+        self._done += 1
+        self._listener(Grading(self._done, self._total, task.model))
+        return said
 
     async def _ask(self, task: _Task) -> dict[str, Any]:
         leaf, text = task.leaf, task.answer.text

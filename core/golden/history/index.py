@@ -14,7 +14,7 @@ from typing import Any, Self
 from core.database import Database, Kind
 from core.errors import EngineError
 from core.golden.compare.change import Tries
-from core.golden.plan import matches
+from core.golden.plan import Planned, matches
 from core.golden.results import Attempt, NoSuchRun, RunFolder, run_names
 
 FILE = "index.sqlite"
@@ -48,13 +48,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (run, "case", tier, model)) WITHOUT ROWID""",
         'CREATE INDEX answers_by_case ON answers ("case", tier, model, run)',
     ),
+    (
+        "ALTER TABLE runs ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE runs ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0",
+        "UPDATE runs SET mark = ''",  # they are read anew
+    ),
 )
 
 
 @dataclass(frozen=True)
 class RunLine:
     """A run in a few words. `held` is by tier how many cases held in every try, of how many that were answered; times
-    are ISO 8601. `ended` and `exit_code` are None for a run that goes on or was killed."""
+    are ISO 8601. `ended` and `exit_code` are None for a run that goes on or was killed. `asked` cases were to be asked,
+    `left_out` others of the suite were not."""
 
     id: str
     started: str
@@ -64,6 +70,13 @@ class RunLine:
     exit_code: int | None
     models: tuple[str, ...]
     held: Mapping[str, tuple[int, int]]
+    asked: int = 0
+    left_out: int = 0
+
+    @property
+    def part(self) -> str:
+        """`3 of 40 cases`; "" for a run of the whole suite."""
+        return f"{self.asked} of {self.asked + self.left_out} cases" if self.left_out else ""
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "models": list(self.models), "held": {tier: list(of) for tier, of in self.held.items()}}
@@ -126,13 +139,13 @@ class RunIndex:
         """The latest runs, of one suite or of all, the latest first."""
         with self._db.read() as db:
             rows = db.execute(
-                "SELECT id, started, ended, suite, path, exit_code, models FROM runs WHERE ?1 IS NULL OR path = ?1 "
-                "ORDER BY id DESC LIMIT ?2",
+                "SELECT id, started, ended, suite, path, exit_code, models, asked, left_out FROM runs "
+                "WHERE ?1 IS NULL OR path = ?1 ORDER BY id DESC LIMIT ?2",
                 (str(suite) if suite else None, limit),
             ).fetchall()
             return [
-                RunLine(run, started, ended, name, path, code, tuple(json.loads(models)), _held(db, run))
-                for run, started, ended, name, path, code, models in rows
+                RunLine(run, started, ended, name, path, code, tuple(json.loads(models)), _held(db, run), *asked)
+                for run, started, ended, name, path, code, models, *asked in rows
             ]
 
     def trends(self, suite: Path | None, globs: Sequence[str] = (), limit: int = LATEST) -> list[Trend]:
@@ -199,8 +212,16 @@ def _add(db: sqlite3.Connection, run: RunFolder, mark: str) -> None:
     about = (str(head.get("started", "")), head.get("ended"), str(suite.get("name", "")), str(suite.get("path", "")))
     db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
     db.execute(
-        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (run.id, mark, *about, outcome.get("exit_code"), json.dumps(models)),
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run.id,
+            mark,
+            *about,
+            outcome.get("exit_code"),
+            json.dumps(models),
+            len(Planned.cases_of(head.get("planned", ()))),
+            run.left_out,
+        ),
     )
     told = ((place, at, Tries.of(group)) for place, (at, group) in enumerate(groups.items()))
     rows = ((run.id, place, *at, tries.passes, tries.tries) for place, at, tries in told)

@@ -182,7 +182,7 @@ def test_a_check_misses_what_the_run_did_not_answer(golden: Any, api: Api, clean
     file.write_text("".join(lines))
     whole = golden("check")
     assert whole.exit_code == 0
-    assert "note: 10 cases of the suite were not asked (--case, --ids or --failed)." in whole.stdout
+    assert "note: 10 cases of the suite were not asked: the run is a part of it." in whole.stdout
 
 
 def test_a_check_knows_what_the_run_left_out_and_by_what_it_weighed(golden: Any, api: Api, tmp_path: Path) -> None:

@@ -35,3 +35,7 @@ async def test_where_quick_and_full_part(engine: Engine, settings: Settings, tmp
         assert "pocket/gemma3" in screen_text(app)
         await pilot.press("escape")
         await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app.screen_stack) == 2, "the case in full")
+        await pilot.press("d")
+        await until(pilot, lambda: "How likely is" in screen_text(app), "the explanation over it")
