@@ -25,7 +25,7 @@ from core.catalog import Catalog
 from core.engine_life import EngineLife
 from core.errors import EngineClosed, EngineError, InvalidRequest, ModelUnloaded, QueueFull, UnsupportedInput
 from core.launch import launched_rank
-from core.mlx.commands import Cancel, Count, GiveUpLoad, Load, Submit, Unload, Unpin
+from core.mlx.commands import Cancel, GiveUpLoad, Load, Submit, Unload, Unpin
 from core.mlx.counter import counts_first
 from core.settings import Settings
 from core.status import LoadedModel, Notice, NoticeKind
@@ -144,24 +144,21 @@ class Engine(EngineLife):
     def count_tokens(self, request: GenerationRequest) -> Future[PromptCount]:
         """Prompt tokens that `request` would take, however many; images, tools and template are counted with it.
 
-        Without images neither the model nor the MLX thread is needed; with some, the model is loaded if need be.
+        Neither the model's weights nor the MLX thread are needed: of images the sizes tell.
         Raises as `generate` does. `cancel` the future to stop.
         """
         check_request(request, self.catalog)
         future: Future[PromptCount] = self._track(Future())
-        if request.images:
-            self._post(Count(request, future))
-            return future
         self._check_open()
-
         self._counter.count(request, partial(settle, future), lambda: not future.done())
         return future
 
     def tokenize(self, request: GenerationRequest) -> Future[PromptTokens]:
-        """A prompt without images as its model reads it; its weights are not needed. Raises as `generate` does."""
+        """A prompt as its model reads it, of images the tokens that stand for them; the model's weights are not needed.
+
+        Raises as `generate` does. `cancel` the future to stop.
+        """
         check_request(request, self.catalog)
-        if request.images:
-            raise UnsupportedInput("Images have no tokens that could be told: leave them out.")
         future: Future[PromptTokens] = self._track(Future())
         self._check_open()
         self._counter.read(request, partial(settle, future), lambda: not future.done())

@@ -103,6 +103,7 @@ def _capabilities(info: ModelInfo) -> list[str]:
         ("tools", info.tools),
         ("thinking", info.thinking),
         ("embeddings", info.kind is ModelKind.EMBEDDINGS),
+        ("reranking", info.kind is ModelKind.RERANKER),
         ("speech", task is AudioTask.SPEAK),
         ("transcription", task is AudioTask.TRANSCRIBE),
     )

@@ -1,13 +1,14 @@
-"""POST /v1/rerank: which of some texts answer a query best, told by an embeddings model.
+"""POST /v1/rerank: which of some texts answer a query best.
 
-The shape is that of Jina, Cohere and vLLM. A score is the cosine of the angle between the vectors of the query and the
-text, -1 to 1, the greatest first.
+The shape is that of Jina, Cohere and vLLM. A reranker tells 0 to 1 of each text; of an embeddings model it is the
+cosine of the angle between the vectors of the query and the text, -1 to 1.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -16,11 +17,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.calls.embedding import EmbeddingResult
+from core.calls.embedding_audio_checks import check_reranks, reranking_models
 from core.calls.requests import EmbeddingRequest
+from core.catalog import Catalog, ModelKind
+from core.errors import InvalidRequest
 from server.body import Body, Items, Name, to_json_by_pieces, unknown_fields, warning_header
 from server.decoded import ineffective
 from server.openai.embeddings import embedded
 from server.reading import JsonRoute
+from server.rerank_judged import judged, judging_model
 
 router = APIRouter(route_class=JsonRoute)
 
@@ -30,31 +35,59 @@ class Document(Body):
 
 
 class RerankBody(Body):
-    """`documents` are texts, or objects with a `text`; `top_n` of them are told of, all without it."""
+    """`documents` are texts, or objects with a `text`; `top_n` of them are told of, all without it.
+
+    `instruction` says what a text has to do with the query, for models that read such.
+    """
 
     model: Name
     query: str
     documents: Annotated[Items[str | Document], Field(min_length=1)]
     top_n: Annotated[int | None, Field(ge=1)] = None
     return_documents: bool | None = None
+    instruction: str | None = None
 
 
 @router.post("/v1/rerank", response_model=None)
 async def rerank(request: Request, body: RerankBody) -> Response:
-    """Order texts by how near they are to a query."""
+    """Order texts by how well they answer a query."""
     texts = [document if isinstance(document, str) else document.text for document in body.documents]
-    model, result = await embedded(
-        request, body.model, lambda model: EmbeddingRequest(model, (body.query, *texts), source="openai")
-    )
-    data = await asyncio.to_thread(lambda: to_json_by_pieces(_encoded(body, texts, model, result)))
+    catalog: Catalog = request.app.state.engine.catalog
+    judge = await asyncio.to_thread(judging_model, request, body.model)
+    if judge is not None:
+        model, (scores, tokens) = judge.id, await judged(request, judge, body.query, texts, body.instruction)
+    else:
+        asked = partial(_asked, body, texts, catalog)
+        model, result = await embedded(request, body.model, asked, reranking_models, "reranker")
+        scores, tokens = await asyncio.to_thread(_scores, result, len(texts)), result.prompt_tokens
+    data = await asyncio.to_thread(lambda: to_json_by_pieces(_encoded(body, texts, model, scores, tokens)))
     headers = warning_header(ineffective(unknown_fields(body)))
     return Response(data, headers=headers, media_type="application/json")
 
 
-def _encoded(body: RerankBody, texts: list[str], model: str, result: EmbeddingResult) -> dict[str, Any]:
+def _asked(body: RerankBody, texts: list[str], catalog: Catalog, model: str) -> EmbeddingRequest:
+    info = catalog.get(model)
+    check_reranks(info, catalog)
+    if body.instruction is not None:
+        raise InvalidRequest(
+            f"{info.id} reads no instruction beside a query: leave it out, or name a Qwen3-Reranker.", "instruction"
+        )
+    labels = tuple(f"documents[{place}]" for place in range(len(texts)))
+    if info.kind is ModelKind.RERANKER:
+        return EmbeddingRequest(info.id, tuple(texts), query=body.query, labels=labels, source="openai")
+    return EmbeddingRequest(info.id, (body.query, *texts), labels=("query", *labels), source="openai")
+
+
+def _scores(result: EmbeddingResult, texts: int) -> list[float]:
+    """A reranker's own scores, or the cosines of the texts' vectors and the first one, the query's."""
+    if len(result.vectors) == texts:
+        return [vector[0] for vector in result.vectors]
     query, *vectors = result.vectors
     # The vectors have the length 1: their product is the cosine.
-    scores = [sum(a * b for a, b in zip(query, vector, strict=True)) for vector in vectors]
+    return [sum(a * b for a, b in zip(query, vector, strict=True)) for vector in vectors]
+
+
+def _encoded(body: RerankBody, texts: list[str], model: str, scores: list[float], tokens: int) -> dict[str, Any]:
     order = sorted(range(len(texts)), key=lambda place: -scores[place])[: body.top_n]
     return {
         "id": f"rerank-{uuid.uuid4().hex}",
@@ -65,5 +98,5 @@ def _encoded(body: RerankBody, texts: list[str], model: str, result: EmbeddingRe
             | ({"document": {"text": texts[place]}} if body.return_documents else {})
             for place in order
         ],
-        "usage": {"prompt_tokens": result.prompt_tokens, "total_tokens": result.prompt_tokens},
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }

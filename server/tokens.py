@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from starlette.responses import Response
 
 from core.calls.events import PromptTokens
 from core.calls.requests import GenerationRequest
-from core.errors import InvalidRequest, UnsupportedInput
+from core.errors import InvalidRequest
 from core.media.images import ImageData
 from server.answer import read_request
 from server.body import MAX_MESSAGES, Body, Items, Name, to_json_by_pieces, unknown_fields, warning_header
@@ -49,18 +50,12 @@ async def tokenize(request: Request, body: PromptBody) -> Response:
     if bool(body.messages) == (body.prompt is not None):
         raise InvalidRequest("Send either messages, which go through the chat template, or a prompt.", "messages")
 
-    def images() -> tuple[bool, list[str]]:
-        some, addresses = image_urls(body)
-        if some:
-            raise UnsupportedInput("Images have no tokens that could be told: leave them out.")
-        return some, addresses
-
     def decode(fetched: Mapping[str, ImageData]) -> Decoded:
         if body.prompt is None:
             return decode_chat(body, fetched)
         return Decoded(GenerationRequest("", prompt=body.prompt, source="openai"), tuple(_no_effect(body)))
 
-    decoded = await read_request(request, body.model, images, decode)
+    decoded = await read_request(request, body.model, partial(image_urls, body), decode)
     reading = await asyncio.to_thread(request.app.state.engine.tokenize, decoded.request)
     found: PromptTokens = await found_while_connected(request, reading)
     told: dict[str, Any] = {

@@ -230,7 +230,8 @@ class WireCall:
         if rates:
             return sum(rates)
         first = self._progress.first_at
-        return self._completion_tokens() / (now - first) if first is not None and now > first else None
+        written = self._completion_tokens() - len(self._progress.choices)  # each one's first token began the time
+        return written / (now - first) if first is not None and now > first and written > 0 else None
 
 
 class WireRecord:

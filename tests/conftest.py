@@ -59,6 +59,7 @@ def tiny_settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     embedders.make_embedder(folder / "bert", embedders.BERT)
     embedders.make_embedder(folder / "qwen3-embedding", embedders.QWEN3)
+    embedders.make_reranker(folder / "reranker", embedders.RERANKERS["bert"])
     audio.make_whisper(folder / "whisper")
     audio.make_soprano(folder / "soprano")
     return settings.model_copy(update={"model_folders": [folder.parent]})
@@ -83,7 +84,7 @@ def quantised_engine(quantised_settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
-    """An engine over tiny/bert, tiny/qwen3-embedding, tiny/whisper, tiny/soprano and the pocket models."""
+    """An engine over embedding, reranker and audio models of kind tiny/… and the pocket models."""
     with Engine(tiny_settings) as engine:
         yield engine
 

@@ -106,7 +106,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("hub.pause", "p", "pause", "Pause", "Pause the row's download, or go on with it", True),
         Action("hub.cancel", "x", "cancel", "Cancel", "Throw away the row's download, asked first", True),
         Action("hub.disk", "h", "to_disk", "On disk", "Back to the models on disk", True),
-        Action("hub.kind", "t", "turn('kind')", "Kind", "Only text, vision, embedding or audio models"),
+        Action("hub.kind", "t", "turn('kind')", "Kind", "Only models of one kind, such as text or vision"),
         Action("hub.size", "z", "turn('size')", "Size", "Only what fits here, or downloads up to a size"),
         Action("hub.quantisation", "b", "turn('quantisation')", "Quantisation", "Only models packed in one way"),
         Action("hub.licence", "l", "turn('licence')", "Licence", "Only models under one licence"),

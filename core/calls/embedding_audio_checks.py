@@ -25,7 +25,12 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,12}([-_][A-Za-z0-9]{2,8})*")
 def check_embedding(request: EmbeddingRequest, catalog: Catalog) -> None:
     """Raises ModelNotFound, UnsupportedInput or InvalidRequest."""
     info = catalog.get(request.model)
-    if info.kind is not ModelKind.EMBEDDINGS:
+    if request.query is not None:
+        if info.kind is not ModelKind.RERANKER:
+            raise _wrong_kind(info, "puts no texts in order of a query", "a reranker", rerankers(catalog))
+        if not request.query:
+            raise InvalidRequest("query is an empty text, which nothing answers.", "query")
+    elif info.kind is not ModelKind.EMBEDDINGS:
         raise _wrong_kind(info, "makes no embeddings", "an embeddings model", embeddings_models(catalog))
     if not request.inputs:
         raise InvalidRequest("There is nothing to embed: input is empty.", "input")
@@ -35,7 +40,8 @@ def check_embedding(request: EmbeddingRequest, catalog: Catalog) -> None:
         )
     for place, text in enumerate(request.inputs):
         if not text:
-            raise InvalidRequest(f"input[{place}] is an empty text, which has no meaning to embed.", "input")
+            told = f"{request.label(place)} is an empty text, which has no meaning to embed."
+            raise InvalidRequest(told, request.field_of(place))
     if request.dimensions is not None and request.dimensions < 1:
         raise InvalidRequest(f"dimensions is {request.dimensions}; it must be at least 1.", "dimensions")
 
@@ -89,6 +95,23 @@ def check_transcription(request: TranscriptionRequest, catalog: Catalog) -> None
         )
     if request.temperature is not None and not 0 <= request.temperature <= 1:
         raise InvalidRequest(f"temperature is {request.temperature:g}; it must lie between 0 and 1.", "temperature")
+
+
+def check_reranks(info: ModelInfo, catalog: Catalog) -> None:
+    """Raises UnsupportedInput for a model that cannot say which texts answer a query."""
+    if info.kind not in (ModelKind.RERANKER, ModelKind.EMBEDDINGS):
+        there = reranking_models(catalog)
+        raise _wrong_kind(info, "puts no texts in order", "a reranker or an embeddings model", there)
+
+
+def reranking_models(catalog: Catalog) -> list[ModelInfo]:
+    """The models on this machine that say which texts answer a query and can be loaded, those made for it first."""
+    return [*rerankers(catalog), *embeddings_models(catalog)]
+
+
+def rerankers(catalog: Catalog) -> list[ModelInfo]:
+    """The models on this machine that do nothing else and can be loaded."""
+    return [info for info in catalog.list() if info.kind is ModelKind.RERANKER and info.problem is None]
 
 
 def embeddings_models(catalog: Catalog) -> list[ModelInfo]:

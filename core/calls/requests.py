@@ -120,6 +120,11 @@ class ToolChoice:
         """Whether there must be a call."""
         return self.mode is ToolMode.REQUIRED or self.name is not None
 
+    @property
+    def word(self) -> str | None:
+        """It as a golden case says it: the tool's name, or the mode; None for AUTO."""
+        return self.name or (None if self.mode is ToolMode.AUTO else self.mode.value)
+
     def demands(self, tool: str) -> bool:
         """Whether a call is demanded that may be one of this tool."""
         return self.demanding and self.name in (None, tool)
@@ -209,13 +214,26 @@ class EmbeddingRequest:
     """Texts to turn into vectors, one each. `dimensions` keeps that many of each vector's first numbers.
 
     The texts go to the model as they are: a family that wants a prompt before a query gets it from the caller.
+
+    With a `query` they go to a reranker, and what comes of each is a vector of one number: how well it answers the
+    query, 0 to 1. `labels` are what the texts are called where something is wrong with one.
     """
 
     model: str
     inputs: tuple[str, ...]
     dimensions: int | None = None
+    query: str | None = None
+    labels: tuple[str, ...] = ()
     source: str = "api"
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def label(self, place: int) -> str:
+        """What one of the texts is called."""
+        return self.labels[place] if self.labels else f"input[{place}]"
+
+    def field_of(self, place: int) -> str:
+        """The field of a body in which one of the texts stands."""
+        return self.label(place).partition("[")[0]
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,10 @@ def judge(config: Mapping[str, Any], sentence_transformer: bool = False) -> Verd
     names = architectures(config)
     if libraries.is_drafter(config):
         return _no(kind, "a draft model for speculative decoding, of no use alone")
+    if libraries.reranks(config):
+        return Verdict(ModelKind.RERANKER, kind, _quantisation_problem(config))
     if any(name.endswith(("ForSequenceClassification", "ForTokenClassification")) for name in names):
-        return _no(kind, f"a classifier or reranker ({names[0]}), which Assay has no use for yet")
+        return _no(kind, f"a classifier ({names[0]}) that mlx-vlm does not rerank with, which Assay has no use for")
     headless = bool(names) and all(name.endswith(("Model", "ForMaskedLM")) for name in names)
     if libraries.only_embeds(config) or (libraries.embeds(config) and (sentence_transformer or headless)):
         return Verdict(ModelKind.EMBEDDINGS, kind, _quantisation_problem(config))

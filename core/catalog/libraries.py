@@ -163,6 +163,19 @@ def _returns_embeddings(folder: Path) -> bool:
     return folder.is_dir() and any("text_embeds" in _source(file) for file in folder.glob("*.py"))
 
 
+def reranks(config: Mapping[str, Any]) -> bool:
+    """Whether mlx-vlm can load this config as a classifier of query and text (`mlx_vlm.reranker_loader`): its kinds,
+    with one label."""
+    root = package_folder("mlx_vlm")
+    kind = model_type(config).lower().replace("-", "_")
+    labels = config.get("id2label")
+    count = config.get("num_labels") or (len(labels) if isinstance(labels, dict) else 1)
+    classifies = any(name.endswith("ForSequenceClassification") for name in architectures(config))
+    if root is None or count != 1 or not classifies:
+        return False
+    return kind in re.findall(r'"(\w+)": RerankerKind.SEQUENCE_CLASSIFIER', _source(root / "reranker.py"))
+
+
 AUDIO_KINDS = ("stt", "tts", "sts")
 # Backbones whose bare names also exist under mlx_audio; there they are reached through a type of their own.
 _AUDIO_AMBIGUOUS = {"llama", "qwen3", "dense", "glm", "mimo", "longcat", "spark", "breeze"}

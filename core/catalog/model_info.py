@@ -11,6 +11,7 @@ class ModelKind(StrEnum):
     TEXT = "text"
     VISION = "vision"
     EMBEDDINGS = "embeddings"
+    RERANKER = "reranker"
     AUDIO = "audio"
     UNKNOWN = "unknown"
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.calls.requests import Tool
+from core.calls.json_schemas import prepare_schema
+from core.calls.requests import Tool, ToolChoice, ToolMode
+from core.errors import InvalidRequest
 from core.golden.expressions import to_json
 from core.golden.nearest import did_you_mean
 from core.golden.schema import Bounds, ControlsTable, GatesTable, LimitsTable, ToolTable, XfailTable
@@ -91,6 +93,38 @@ def read_tools(tables: Sequence[ToolTable]) -> tuple[tuple[Tool, ...], list[tupl
     return tuple(Tool(table.name, table.description, table.parameters) for table in tables), faults
 
 
+def read_tool_choice(said: str | None, tools: Sequence[Tool]) -> tuple[ToolChoice, str]:
+    """Whether tools may or must be called, and what is wrong with that as a sentence, "" for nothing."""
+    if said is None:
+        return ToolChoice(), ""
+    offered = [tool.name for tool in tools]
+    if not offered:
+        return ToolChoice(), "tool_choice chooses among tools, and the case offers none."
+    if said in offered:
+        return ToolChoice(ToolMode.REQUIRED, said), ""
+    if said in tuple(ToolMode):
+        return ToolChoice(ToolMode(said)), ""
+    known = [*offered, *ToolMode]
+    told = f'tool_choice is auto, none, required, or a tool of the case: "{said}" is none{did_you_mean(said, known)}.'
+    return ToolChoice(), told
+
+
+def schema_fault(schema: Mapping[str, Any] | None) -> str:
+    """Why no answer can be held to a schema, as a sentence; "" if one can."""
+    import jsonschema
+
+    if schema is None:
+        return ""
+    try:
+        jsonschema.validators.validator_for(schema).check_schema(dict(schema))
+        prepare_schema(schema, "json_schema", "json_schema")
+    except jsonschema.SchemaError as error:
+        return f"json_schema is no JSON schema: {error.message}."
+    except InvalidRequest as error:
+        return str(error)
+    return ""
+
+
 def with_sha(case: Case) -> Case:
     """The case with its digests: of what may change an answer, and of what may change its verdict as well."""
     asked: list[Any] = [
@@ -103,6 +137,10 @@ def with_sha(case: Case) -> Case:
         case.thinking,
         case.seed,
     ]
+    if case.tool_choice != ToolChoice():
+        asked.append(["tool_choice", case.tool_choice.mode, case.tool_choice.name])
+    if case.json_schema is not None:
+        asked.append(["json_schema", json.dumps(case.json_schema)])  # the order of its properties is the answer's
     judged: list[Any] = [
         {tier: to_json(expression) for tier, expression in case.expect.items()},
         {tier: vars(limits) for tier, limits in case.limits.items()},

@@ -69,7 +69,7 @@ def digest(request: GenerationRequest) -> str:
     Raises NoCase for what is no single question.
     """
     prompt, system = _question(request)
-    told = [prompt, _sidecar(request, system), request.json_schema, [image.sha256 for image in request.images]]
+    told = [prompt, _sidecar(request, system), None, [image.sha256 for image in request.images]]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -78,10 +78,10 @@ def _write_case(suite: Path, request: GenerationRequest, result: GenerationResul
     sidecar = _sidecar(request, system) | _as_answered(request, result) | {"expect": expect}
     folder = suite / FOLDER
     head = f"{HEAD}{DIGEST}{digest(request)}\n"
+    stem, names = "", []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stem = _free_stem(folder, prompt)
-        names = []
         for number, image in enumerate(request.images, 1):
             name = f"{stem}.{number}{ENDING_OF.get(image.media_type, '.png')}"
             write_atomically(folder / name, image.data)
@@ -91,6 +91,9 @@ def _write_case(suite: Path, request: GenerationRequest, result: GenerationResul
         write_atomically(folder / f"{stem}.toml", (head + tomli_w.dumps(_without_null(sidecar))).encode())
         write_atomically(folder / f"{stem}.txt", (prompt + "\n").encode())
     except OSError as error:
+        if stem:  # half a case would have the whole suite refused
+            for name in (*names, f"{stem}.toml", f"{stem}.txt"):
+                (folder / name).unlink(missing_ok=True)
         raise SuiteError(f"The case cannot be written into {folder}: {error.strerror or error}.") from error
     return f"{FOLDER}/{stem}"
 
@@ -161,6 +164,9 @@ def _question(request: GenerationRequest) -> tuple[str, str | None]:
     prompt = turns[0].plain_text.strip()
     if not prompt:
         raise NoCase("A golden prompt has words; this request has none.", "without words")
+    if _has_null(request.json_schema):
+        told = "A golden prompt is kept as TOML, which has no null; the JSON schema of this request has one."
+        raise NoCase(told, "bound to a JSON schema with null")
     systems = [message.plain_text for message in request.messages if message.role is Role.SYSTEM]
     return prompt, "\n\n".join(systems) if systems else None
 
@@ -181,8 +187,16 @@ def _sidecar(request: GenerationRequest, system: str | None) -> dict[str, Any]:
         "thinking": request.thinking,
         "seed": sampling.seed if sampling.seed is not None and 0 <= sampling.seed < SEEDS else None,
         "tools": tools or None,
+        "tool_choice": request.tool_choice.word if request.tools else None,
+        "json_schema": None if request.json_schema is None else dict(request.json_schema),
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return isinstance(value, list | tuple) and any(one is None or _has_null(one) for one in value)
 
 
 def _without_null(value: Any) -> Any:

@@ -21,7 +21,9 @@ from core.golden.case_parts import (
     gates,
     known_failures,
     limits,
+    read_tool_choice,
     read_tools,
+    schema_fault,
     turn_faults,
     with_sha,
 )
@@ -304,6 +306,10 @@ class _Reader:
         tools, problems = read_tools(said("tools") or [])
         for (index, key), message in problems:
             self._fault(message, document.file, document.lines.line((*place("tools"), index, key)))
+        choice, fault = read_tool_choice(said("tool_choice"), tools)
+        for key, wrong in (("tool_choice", fault), ("json_schema", schema_fault(said("json_schema")))):
+            if wrong:
+                self._fault(wrong, document.file, document.lines.line(place(key)))
         for index, message in turn_faults(turns, tools, controls):
             self._fault(message, document.file, document.lines.line((*place("turns"), index)))
         xfail = said("xfail")
@@ -316,6 +322,8 @@ class _Reader:
             images=images,
             turns=turns,
             tools=tools,
+            tool_choice=choice,
+            json_schema=said("json_schema"),
             sampling=Sampling(
                 temperature=said("temperature"),
                 top_p=said("top_p"),

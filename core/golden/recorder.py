@@ -15,7 +15,7 @@ import tomli_w
 
 from core.atomic import write_atomically
 from core.calls.events import GenerationResult
-from core.calls.requests import GenerationRequest, ToolMode
+from core.calls.requests import GenerationRequest
 from core.golden.checks import Answer, check
 from core.golden.draft import DIGEST, FOLDER, NoCase, digest, propose, save_case
 from core.golden.expressions import parse_expression
@@ -119,10 +119,6 @@ class Recorder:
 def _unsaid(request: GenerationRequest) -> str:
     """What of a request no case can say, so that asked again it would be another one; "" for nothing."""
     sampling = request.sampling
-    if request.json_schema is not None:
-        return "bound to a JSON schema"
-    if request.tools and (request.tool_choice.demanding or request.tool_choice.mode is ToolMode.NONE):
-        return "with a tool choice"
     odd = (sampling.min_p, sampling.logit_bias, sampling.presence_penalty, sampling.frequency_penalty)
     if any(odd) or sampling.repetition_penalty not in (None, 1.0):
         return "with penalties, biases or min_p"
@@ -133,6 +129,7 @@ def _texts(request: GenerationRequest, result: GenerationResult) -> Iterator[str
     """All that a case writes down."""
     yield from (message.plain_text for message in request.messages)
     yield json.dumps([[tool.name, tool.description, tool.parameters] for tool in request.tools], ensure_ascii=False)
+    yield json.dumps(request.json_schema, ensure_ascii=False)
     yield from request.sampling.stop
     yield result.text
     yield from (call.arguments for call in result.tool_calls)

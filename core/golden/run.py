@@ -324,6 +324,8 @@ def request_for(planned: Planned, messages: tuple[Message, ...]) -> GenerationRe
         model=planned.model.id,
         messages=messages,
         tools=case.tools,
+        tool_choice=case.tool_choice,
+        json_schema=case.json_schema,
         sampling=replace(case.sampling, seed=planned.seed),
         thinking=case.thinking,
         source="golden",

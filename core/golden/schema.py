@@ -141,6 +141,8 @@ class CaseKeys(Knobs):
     images: Texts | None = None
     turns: list[TurnTable] | None = None
     tools: list[ToolTable] | None = None
+    tool_choice: str | None = Field(default=None, min_length=1)
+    json_schema: dict[str, Any] | None = None
     expect: Any = None
     limits: LimitsTable | None = None
     xfail: Annotated[XfailTable | None, BeforeValidator(_everywhere)] = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from core.calls.requests import Sampling, Tool
+from core.calls.requests import Sampling, Tool, ToolChoice
 from core.errors import EngineError
 from core.golden.expressions import SMOKE, AllOf, CallsTool, Expression
 from core.golden.rates import Metric
@@ -126,6 +126,9 @@ class Case:
     images: tuple[SuiteImage, ...] = ()
     turns: tuple[Turn, ...] = ()
     tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
+    json_schema: Mapping[str, object] | None = None
+    """What the answer is held to while it is written."""
     sampling: Sampling = field(default_factory=Sampling)
     thinking: bool | None = None
     seed: int = 0

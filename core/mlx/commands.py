@@ -6,8 +6,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.calls.events import PromptCount
-from core.calls.requests import GenerationRequest
 from core.calls.stream import Work, waited_for
 from core.errors import EngineError
 from core.status import LoadedModel
@@ -133,20 +131,6 @@ class Save:
 
     def refuse(self, error: EngineError) -> None:
         """Nobody waits for it."""
-
-
-@dataclass(frozen=True)
-class Count:
-    """Count a request's prompt tokens."""
-
-    request: GenerationRequest
-    future: Future[PromptCount]
-
-    def run(self, scheduler: Scheduler) -> None:
-        scheduler.count(self.request, self.future)
-
-    def refuse(self, error: EngineError) -> None:
-        _refuse(self.future, error)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from enum import Enum, auto
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +19,8 @@ from core.status import EngineStatus, ModelState
 
 if TYPE_CHECKING:
     from core.mlx.models.lexicon import Lexicon
+    from core.mlx.prompt.chat_template import Prompt
+    from core.mlx.prompt.image_inputs import Seen
 
 T = TypeVar("T")
 
@@ -83,7 +85,7 @@ class Counter:
         done: Callable[[PromptCount | EngineError], None],
         wanted: Callable[[], bool],
     ) -> None:
-        """Count the tokens of a prompt without images; `done` is given them, or what is wrong, unless it is not
+        """Count the tokens of a prompt; `done` is given them, or what is wrong, unless it is not
         `wanted` any more."""
 
         self._answer(request.model, done, lambda: self._count(request, wanted, False))
@@ -94,7 +96,7 @@ class Counter:
         done: Callable[[PromptTokens | EngineError], None],
         wanted: Callable[[], bool],
     ) -> None:
-        """Tokenize a prompt without images; `done` is given the tokens, or what is wrong."""
+        """Tokenize a prompt; `done` is given the tokens, or what is wrong."""
         self._answer(
             request.model, done, lambda: self._with_lexicon(request.model, wanted, partial(_tokens, request, wanted))
         )
@@ -117,7 +119,7 @@ class Counter:
         needed: Callable[[], bool],
     ) -> None:
         """Count a prompt if that is still `needed` when its turn has come; `done` is given what is wrong with it, as
-        `count` does. A prompt that leaves no room for an answer is a ContextOverflow. Images are left out.
+        `count` does. A prompt that leaves no room for an answer is a ContextOverflow.
 
         They come out in the order of coming in, but for those that hardly fit.
         """
@@ -179,12 +181,19 @@ class Counter:
             from core.mlx.prompt.chat_template import rendering
             from core.mlx.prompt.token_counts import check_fit, count_tokens, refuse_vast
 
+            still = partial(_still, wanted)
             if fitting:
                 refuse_vast(request, lexicon)
             prompt = rendering(request, lexicon)()
-            tokens = count_tokens(prompt, lexicon.tokenizer, partial(_still, wanted))
+            with lexicon.changing if lexicon.processor is not None else nullcontext():
+                still()
+                if request.images:
+                    prompt, seen = _with_images(prompt, request, lexicon, still, fitting)
+                    tokens = len(seen.tokens)
+                else:
+                    tokens = count_tokens(prompt, lexicon.tokenizer, still)
             if fitting:
-                check_fit(lexicon, tokens, exact=not request.images)
+                check_fit(lexicon, tokens)
             return PromptCount(tokens, prompt.notes)
 
         return self._with_lexicon(request.model, wanted, counted)
@@ -203,6 +212,27 @@ class Counter:
         with lexicons.using(info, info.id in self._allow_code) as lexicon:
             _still(wanted)
             return work(lexicon)
+
+
+def _with_images(
+    prompt: Prompt, request: GenerationRequest, lexicon: Lexicon, still: Callable[[], None], fitting: bool
+) -> tuple[Prompt, Seen]:
+    """The tokens of a prompt with images, of which no pixel is looked at."""
+    import mlx.core as mx
+
+    from core.mlx.prompt.image_counts import tokens_with_images
+
+    steps = tokens_with_images(prompt, request, lexicon, fitting)
+    try:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: tuple[Prompt, Seen] = end.value
+                return found
+            still()
+    finally:
+        mx.clear_streams()  # processors compute with MLX; a thread that ends with live streams would abort the process
 
 
 def _still(wanted: Callable[[], bool]) -> None:
@@ -225,15 +255,22 @@ def _told(work: Callable[[], T]) -> T | EngineError:
 def _tokens(request: GenerationRequest, wanted: Callable[[], bool], lexicon: Lexicon) -> PromptTokens:
     from core.mlx.models.spelling import find_spelling
     from core.mlx.prompt.chat_template import rendering
-    from core.mlx.prompt.token_counts import tokens_told
+    from core.mlx.prompt.token_counts import check_told, tokens_told
 
     prompt = rendering(request, lexicon)()
     tokenizer: Any = lexicon.tokenizer
-    tokens = tuple(tokens_told(prompt, lexicon, partial(_still, wanted)))
-    spell, marks = cache(find_spelling(tokenizer)), set(tokenizer.all_special_ids)
-    return PromptTokens(
-        tokens, tuple(map(spell, tokens)), tuple(token in marks for token in tokens), lexicon.context_length
-    )
+    with lexicon.changing if lexicon.processor is not None else nullcontext():
+        still = partial(_still, wanted)
+        if request.images:
+            _, seen = _with_images(prompt, request, lexicon, still, False)
+            tokens, marks = tuple(seen.tokens), {seen.tokens[place] for place in seen.places}
+            check_told(len(tokens), lexicon)
+        else:
+            tokens, marks = tuple(tokens_told(prompt, lexicon, still)), set()
+    spell, marks = cache(find_spelling(tokenizer)), marks.union(tokenizer.all_special_ids)
+    # A processor may number its images -1, -2, ... instead of giving them a token.
+    pieces = tuple(f"<image {-token}>".encode() if token < 0 else spell(token) for token in tokens)
+    return PromptTokens(tokens, pieces, tuple(token in marks for token in tokens), lexicon.context_length)
 
 
 def _text(tokens: Sequence[int], lexicon: Lexicon) -> str:

@@ -57,7 +57,7 @@ def load_steps(
     UnsupportedInput for a model of which Assay has no use, as for any but a text model when several ranks are to hold
     it.
     """
-    if ranks.size > 1 and info.kind in (ModelKind.VISION, ModelKind.EMBEDDINGS, ModelKind.AUDIO):
+    if ranks.size > 1 and info.kind in (ModelKind.VISION, ModelKind.EMBEDDINGS, ModelKind.RERANKER, ModelKind.AUDIO):
         raise UnsupportedInput(
             f"{info.id} is a model of kind {info.kind.value}, and only text models can be split over the {ranks.size} "
             "ranks of mlx.launch. Run it on one machine, without mlx.launch."
@@ -69,6 +69,10 @@ def load_steps(
             from core.mlx.embeddings.loading import load_steps as load_embedder
 
             return (yield from load_embedder(info, allow_code, way))
+        case ModelKind.RERANKER:
+            from core.mlx.embeddings.reranking import load_steps as load_reranker
+
+            return (yield from load_reranker(info, allow_code, way))
         case ModelKind.AUDIO:
             from core.mlx.audio.loading import load_steps as load_audio
 
@@ -85,6 +89,10 @@ def runtime_steps(
             from core.mlx.embeddings.runtime import EmbeddingRuntime
 
             return EmbeddingRuntime(loaded, settings, stream)
+        case ModelKind.RERANKER:
+            from core.mlx.embeddings.reranking import RerankRuntime
+
+            return RerankRuntime(loaded, settings, stream)
         case ModelKind.AUDIO:
             from core.mlx.audio.runtime import AudioRuntime
 

@@ -14,8 +14,7 @@ import mlx.core as mx
 
 from core import blas
 from core.calls.clock import Clock
-from core.calls.events import Finished, FinishReason, Loading, PromptCount, Timing, Usage
-from core.calls.requests import GenerationRequest
+from core.calls.events import Finished, FinishReason, Loading, Timing, Usage
 from core.calls.stream import Work, waited_for
 from core.catalog import Catalog
 from core.compute import on_linux_cpu
@@ -133,18 +132,6 @@ class Scheduler:
         self._pool.pinned.discard(model_id)
         self.publish()
         _done(future)
-
-    def count(self, request: GenerationRequest, future: Future[PromptCount]) -> None:
-        """Count a request's prompt tokens with its model's tokenizer."""
-
-        def ready(found: Resident | EngineError) -> None:
-            if not isinstance(found, EngineError):
-                runtime: Any = found.runtime  # of a model that chats: the engine has checked that
-                runtime.count_tokens(request, future)
-            elif waited_for(future):
-                future.set_exception(found.detached())
-
-        self._with_model(request.model, ready)
 
     def unload(self, model_id: str, cancel: bool, future: Future[None]) -> None:
         """Free a model once it is idle, or at once."""

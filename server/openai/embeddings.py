@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from sys import byteorder
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter
 from pydantic import BeforeValidator
@@ -20,6 +20,7 @@ from core.calls.embedding import EmbeddingResult
 from core.calls.embedding_audio_checks import embeddings_models
 from core.calls.events import Finished, FinishReason, Usage
 from core.calls.requests import EmbeddingRequest
+from core.catalog import Catalog, ModelInfo
 from core.errors import RequestCancelled
 from server.body import Body, Items, Name, to_json_by_pieces, unknown_fields, warning_header
 from server.decoded import ineffective
@@ -45,6 +46,9 @@ def _as_texts(value: Any) -> Any:
             "(in LangChain: check_embedding_ctx_length=False)",
         )
     return value
+
+
+Result = TypeVar("Result")
 
 
 class EmbeddingsBody(Body):
@@ -96,24 +100,28 @@ async def embeddings(request: Request, body: EmbeddingsBody) -> Response:
 
 
 async def embedded(
-    request: Request, name: str, decode: Callable[[str], EmbeddingRequest]
+    request: Request,
+    name: str,
+    decode: Callable[[str], EmbeddingRequest],
+    suitable: Callable[[Catalog], Sequence[ModelInfo]] = embeddings_models,
+    what: str = "embeddings model",
 ) -> tuple[str, EmbeddingResult]:
     """The vectors of what `decode` makes for the model that `name` means, and that model's id.
 
-    Ended when the client leaves. Raises as `find_other_model` and the engine do.
+    "default" is one of those that are `suitable`, which `what` names. Ended when the client leaves. Raises as
+    `find_other_model` and the engine do.
     """
     engine, settings = request.app.state.engine, request.app.state.settings
     call: WireCall = request.state.call
 
     def submit() -> tuple[str, Future[EmbeddingResult]]:
-        suitable = embeddings_models(engine.catalog)
-        model = find_other_model(engine, settings, name, suitable, "embeddings model").id
+        model = find_other_model(engine, settings, name, suitable(engine.catalog), what).id
         return model, engine.embed(decode(model))
 
     model, future = await asyncio.to_thread(submit)
     call.begin(model, False, lambda: _stop(future))
     try:
-        result = await while_connected(request, _answer(future))
+        result = await while_connected(request, answered(future))
     finally:
         future.cancel()
     call.event(Finished(FinishReason.STOP, Usage(prompt_tokens=result.prompt_tokens), result.timing))
@@ -124,7 +132,8 @@ def _stop(future: Future[EmbeddingResult]) -> None:
     future.cancel()
 
 
-async def _answer(future: Future[EmbeddingResult]) -> EmbeddingResult:
+async def answered(future: Future[Result]) -> Result:
+    """What a request comes to. Raises RequestCancelled where it was stopped from elsewhere."""
     try:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:

@@ -205,7 +205,7 @@ def test_a_failing_batch_fails_its_requests_and_the_next_one_works(
 
     with monkeypatch.context() as patch:
         patch.setattr(runtime, "embed", broken)
-        with pytest.raises(GenerationFailed, match=r"tiny/bert failed while embedding: RuntimeError: out of luck"):
+        with pytest.raises(GenerationFailed, match=r"tiny/bert failed on these texts: RuntimeError: out of luck"):
             vectors(tiny_engine, BERT_MODEL, "cat", "dog")
         patch.setattr(runtime, "embed", lambda loaded, rows: np.full((len(rows), 4), np.nan))
         with pytest.raises(GenerationFailed, match="not finite"):

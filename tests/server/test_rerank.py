@@ -1,4 +1,4 @@
-"""POST /v1/rerank, over an embeddings model with random weights: a text is nearest to itself."""
+"""POST /v1/rerank, over models with random weights: to an embeddings model a text is nearest to itself."""
 
 from __future__ import annotations
 
@@ -42,6 +42,19 @@ def test_scores_are_cosines_of_the_embeddings(http: httpx.Client) -> None:
         assert one["relevance_score"] == pytest.approx(cosine, abs=1e-3)
 
 
+def test_a_reranker_tells_0_to_1_and_may_be_the_default(http: httpx.Client) -> None:
+    told = http.post("/v1/rerank", json=BODY | {"model": "tiny/reranker"}).json()
+    scores = [one["relevance_score"] for one in told["results"]]
+    assert told["model"] == "tiny/reranker"
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 < score < 1 for score in scores)
+    assert told["usage"]["total_tokens"] > 0
+    default = http.post("/v1/rerank", json=BODY | {"model": "default"}).json()["model"]
+    assert default in ("tiny/bert", "tiny/qwen3-embedding", "tiny/reranker")  # whichever is loaded
+    kinds = {one["id"]: one["kind"] for one in http.get("/v1/models").json()["data"]}
+    assert kinds["tiny/reranker"] == "reranker"
+
+
 def test_only_so_many_are_told_with_their_texts(http: httpx.Client) -> None:
     told = http.post("/v1/rerank", json=BODY | {"top_n": 1, "return_documents": True}).json()
     assert [(one["index"], one["document"]) for one in told["results"]] == [(1, {"text": "green"})]
@@ -55,7 +68,14 @@ def test_only_so_many_are_told_with_their_texts(http: httpx.Client) -> None:
         ({"top_n": 0}, 400, "top_n"),
         ({"query": None}, 400, "query"),
         ({"model": "pocket/qwen3"}, 400, "tiny/bert"),
+        ({"model": "pocket/gemma3"}, 400, "tiny/reranker"),
         ({"model": "none"}, 404, "none"),
+        ({"documents": ["green", ""]}, 400, "documents[1] is an empty text"),
+        ({"query": ""}, 400, "query is an empty text"),
+        ({"model": "tiny/reranker", "query": ""}, 400, "query is an empty text"),
+        ({"model": "tiny/reranker", "documents": ["green", "x " * 70]}, 400, "documents[1] with the query has"),
+        ({"documents": ["green", "x " * 70]}, 400, "documents[1] has"),
+        ({"instruction": "Find shapes."}, 400, "leave it out"),
     ],
 )
 def test_what_cannot_be_ordered_is_said(http: httpx.Client, change: dict[str, object], status: int, says: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from core.engine import Engine
+from core.golden.routes.openai import data_uri
 from core.pocket import POCKET_MODELS
 from tests.conftest import Api
+from tests.pictures import png
 
 TEXT = "Ça va, 世界? <|im_end|> 42"
 CHAT = [{"role": "user", "content": "What is the capital of France?"}]
@@ -67,13 +70,17 @@ def test_what_cannot_be_read_is_said(
     assert says in answer.json()["error"]["message"]
 
 
-def test_images_are_refused_with_what_to_do(http: httpx.Client) -> None:
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    answer = http.post(
-        "/tokenize", json={"model": "pocket/qwen2-vl", "messages": [{"role": "user", "content": [image]}]}
-    )
-    assert answer.status_code == 400
-    assert "leave them out" in answer.json()["error"]["message"]
+@pytest.mark.parametrize("model", ["pocket/qwen2-vl", "pocket/gemma3"])
+def test_an_image_is_told_as_the_token_that_stands_for_it(http: httpx.Client, model: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": data_uri(png("red", (200, 90)))}}
+    asked = {"model": model, "messages": [{"role": "user", "content": [{"type": "text", "text": "What?"}, image]}]}
+    told = http.post("/tokenize", json=asked | {"return_token_strs": True}).json()
+    assert told["count"] == len(told["tokens"]) == len(told["token_strs"])
+    mark, often = Counter(told["token_strs"]).most_common(1)[0]
+    assert often > 10
+    assert "image" in mark
+    answer = http.post("/v1/chat/completions", json=asked | {"max_tokens": 1}).json()
+    assert answer["usage"]["prompt_tokens"] == told["count"]
 
 
 def test_no_tokens_are_no_text(http: httpx.Client) -> None:

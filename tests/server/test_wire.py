@@ -44,6 +44,16 @@ def test_choices_that_run_side_by_side_add_up_and_never_step_back() -> None:
     assert (call.entry.prompt_tokens, call.entry.completion_tokens, call.entry.tps) == (3, 8, 20.0)
 
 
+def test_a_pace_is_told_from_the_second_token_on() -> None:
+    call = opened(WireRecord())
+    call.event(TextDelta("a"))
+    call._report()
+    assert call.entry.tps is None
+    call.event(TextDelta("b"))
+    call._report()
+    assert call.entry.tps is not None
+
+
 def test_the_record_is_bounded_and_running_requests_can_still_be_stopped() -> None:
     record = WireRecord(limit=3)
     stopped: list[str] = []

@@ -266,7 +266,7 @@ async def test_ctrl_q_stops_answers_the_api_and_the_engine(
 async def test_an_engine_that_does_not_end_is_left_behind(
     workbench: AssayApp, scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.app.CLOSE_WITHIN_S", 0.05)
+    monkeypatch.setattr("tui.lifecycle.CLOSE_WITHIN_S", 0.05)
     never = threading.Event()
     scripted.close = lambda drain_s=0.0: never.wait(20)  # type: ignore[assignment, method-assign]
     async with workbench.run_test(size=(120, 40)) as pilot:

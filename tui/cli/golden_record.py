@@ -40,6 +40,7 @@ def record(
 
 def _record(folder: Path, for_s: float | None, requests: int | None, held: bool, url: str | None, key: str) -> int:
     from core.golden.recorder import Recorder
+    from core.golden.suite import SuiteError
     from core.settings import load_settings
     from tui.cli.console import new_console
 
@@ -53,6 +54,9 @@ def _record(folder: Path, for_s: float | None, requests: int | None, held: bool,
         asyncio.run(_follow(traffic, recorder, console, for_s, requests, held))
     except NoServer as error:
         fail(str(error), code=4)
+    except SuiteError:  # what was recorded before is kept
+        _tell(console, recorder, traffic)
+        raise
     except KeyboardInterrupt:
         stopped = for_s is not None or requests is not None
     _tell(console, recorder, traffic)

@@ -183,14 +183,20 @@ class Shadow:
             await asyncio.sleep(LOOK_S)
 
     async def _look_at_the_model(self) -> None:
-        """Refuse a model that the server lacks; put it off where it has no room beside those that are in memory."""
+        """Refuse a model that the server lacks, or that writes nothing; put it off where it has no room beside those
+        that are in memory."""
         import httpx
+
+        from core.catalog import ModelKind
 
         ids = await asyncio.to_thread(_models, self.traffic)
         if self.model not in ids:
             fail(f"The server has no model {self.model}. It has {', '.join(sorted(ids)) or 'none'}.")
         try:
             async with self.traffic.client() as http:
+                kind = (await http.get(f"/v1/models/{self.model}")).json().get("kind", ModelKind.TEXT)
+                if kind not in (ModelKind.TEXT, ModelKind.VISION):
+                    fail(f"{self.model} is a model of kind {kind}, which answers nothing. Name a text or vision model.")
                 told = (await http.get("/admin/models")).json()
             if self.model not in [one["id"] for one in told["data"]] and (why := _no_room(self.model, told)):
                 self.later = True

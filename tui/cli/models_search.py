@@ -32,7 +32,7 @@ COLUMNS = (
 LEAST_DEAR_FIRST = (
     *("date", "likes", "context", "family", "downloads", "memory", "params", "here", "quant", "kind", "fit", "size"),
 )
-KINDS = ("text", "vision", "embeddings", "audio")
+KINDS = ("text", "vision", "embeddings", "reranker", "audio")
 SORTS = {"downloads": "DOWNLOADS", "likes": "LIKES", "date": "DATE"}
 
 

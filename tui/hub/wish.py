@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.hub.look import Remote
 
 SORTS = ("downloads", "likes", "date")
-KINDS = ("", "text", "vision", "embeddings", "audio")
+KINDS = ("", "text", "vision", "embeddings", "reranker", "audio")
 FITS = "fits here"
 SIZES = ("", FITS, *(f"≤ {gigabytes} GB" for gigabytes in (1, 2, 4, 8, 16, 32, 64, 128)))
 QUANTISATIONS = ("", "3bit", "4bit", "5bit", "6bit", "8bit", "mxfp4", "bf16")

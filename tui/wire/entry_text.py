@@ -23,6 +23,8 @@ STYLES = {
     WireState.DONE: "$foreground 80%",
 }
 """The colours of states."""
+OFTEN = 4
+"""How often a mark comes on end that is written once."""
 _PHASES = {
     WireState.QUEUED: ("waited", "waits", "$dim"),
     WireState.LOADING: ("loaded", "loads", "$secondary"),
@@ -128,11 +130,19 @@ def _sha(digest: str) -> str:
     return digest[:16]
 
 
+def _joined(pieces: Sequence[bytes], special: bool) -> str:
+    """Tokens as one text. A mark that comes often, as that of an image does, is written once, with how often."""
+    if not special:
+        return b"".join(pieces).decode("utf-8", "replace")
+    runs = ((piece.decode("utf-8", "replace"), len(list(run))) for piece, run in groupby(pieces))
+    return "".join(mark * count if count < OFTEN else f"{mark} × {count:,} " for mark, count in runs)
+
+
 def prompt_content(prompt: PromptTokens) -> Content:
     """A prompt as its model reads it, the model's own markup set apart, with the number of tokens above."""
     parts: list[Content] = []
     for special, run in groupby(zip(prompt.special, prompt.pieces, strict=True), key=lambda pair: pair[0]):
-        text = b"".join(piece for _, piece in run).decode("utf-8", "replace")
+        text = _joined([piece for _, piece in run], special)
         parts.append(plain(text, "bold $secondary" if special else ""))
     marks = sum(prompt.special)
     head = f"{len(prompt.tokens):,} tokens of {prompt.window:,}, {marks:,} of them the model's own marks\n\n"

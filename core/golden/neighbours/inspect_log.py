@@ -166,6 +166,8 @@ def _asked(case: Case) -> dict[str, Any]:
             {"name": one.name, "description": one.description, "parameters": dict(one.parameters)} for one in case.tools
         ]
         or None,
+        "tool_choice": case.tool_choice.word,
+        "json_schema": case.json_schema,
     }
     return {key: value for key, value in told.items() if value is not None}
 

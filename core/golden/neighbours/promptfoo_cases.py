@@ -181,6 +181,8 @@ def _table(found: Incoming, home: Path, name: str, tests: Sequence[Mapping[str, 
         "thinking": (passed.get("chat_template_kwargs") or {}).get("enable_thinking"),
         "repeats": options.get("repeat"),
         "tools": [one["function"] for one in options.get("tools") or ()],
+        "tool_choice": kept.get("tool_choice"),
+        "json_schema": kept.get("json_schema"),
         "xfail": kept.get("xfail"),
     }
     table |= {key: value for key, value in told.items() if value not in (None, [], {})}

@@ -13,6 +13,7 @@ from core.golden.expressions import to_json
 from core.golden.neighbours.promptfoo_checks import assertions, provider
 from core.golden.reports.report import Report
 from core.golden.results import Attempt, Status
+from core.golden.routes.openai import response_format, tool_choice
 from core.golden.suite import Case, Limits, Suite, SuiteImage
 from core.tiers import Tier
 
@@ -202,6 +203,8 @@ def _options(case: Case) -> dict[str, Any]:
         "stop": list(sampling.stop) or None,
         "seed": case.seed,
         "tools": tools or None,
+        "tool_choice": tool_choice(case.tool_choice),
+        "response_format": response_format(case.json_schema),
         "passthrough": {key: value for key, value in more.items() if value is not None} or None,
         "repeat": case.repeats if case.repeats > 1 else None,
     }
@@ -219,6 +222,8 @@ def _rest(case: Case, limits: Limits, project: Project) -> dict[str, Any]:
         for where, one in case.xfail.items()
     }
     told = {
+        "tool_choice": case.tool_choice.word,
+        "json_schema": case.json_schema,
         "limits": {name: value for name, value in bounds.items() if value is not None},
         "controls": controls,
         "xfail": known,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from core.calls.events import (
@@ -17,7 +18,17 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, ImagePart, Message, Role, TextPart, ToolCallPart, ToolResultPart
+from core.calls.requests import (
+    GenerationRequest,
+    ImagePart,
+    Message,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolChoice,
+    ToolMode,
+    ToolResultPart,
+)
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame
 from core.golden.routes.openai import result_text
@@ -57,6 +68,8 @@ class Anthropic:
                 for tool in request.tools
             ]
             or None,
+            "tool_choice": _choice(request.tool_choice),
+            "output_config": _format(request.json_schema),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "top_k": sampling.top_k,
@@ -138,6 +151,17 @@ def _usage(usage: dict[str, Any]) -> Usage:
         cached_tokens=cached,
         thinking_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens", 0),
     )
+
+
+def _choice(choice: ToolChoice) -> dict[str, Any] | None:
+    if choice.name is not None:
+        return {"type": "tool", "name": choice.name}
+    modes = {ToolMode.AUTO: None, ToolMode.NONE: {"type": "none"}, ToolMode.REQUIRED: {"type": "any"}}
+    return modes[choice.mode]
+
+
+def _format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if schema is None else {"format": {"type": "json_schema", "schema": schema}}
 
 
 def _thinking(asked: bool | None, max_tokens: int) -> dict[str, Any]:

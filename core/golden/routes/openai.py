@@ -66,8 +66,8 @@ class OpenAI:
                 for tool in request.tools
             ]
             or None,
-            "tool_choice": _choice(request.tool_choice),
-            "response_format": _format(request.json_schema),
+            "tool_choice": tool_choice(request.tool_choice),
+            "response_format": response_format(request.json_schema),
             "max_tokens": request.sampling.max_tokens,
             **sampling_fields(request),
             "min_p": request.sampling.min_p,
@@ -177,13 +177,15 @@ def result_text(result: ToolResultPart) -> str:
     return "".join(part.text for part in result.content if isinstance(part, TextPart))
 
 
-def _choice(choice: ToolChoice) -> str | dict[str, Any] | None:
+def tool_choice(choice: ToolChoice) -> str | dict[str, Any] | None:
+    """A choice among tools as the protocol has it; None for what goes without saying."""
     if choice.name is not None:
         return {"type": "function", "function": {"name": choice.name}}
     return None if choice.mode is ToolMode.AUTO else choice.mode.value
 
 
-def _format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A schema for the answer as the protocol has it."""
     return None if schema is None else {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 

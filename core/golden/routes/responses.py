@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.calls.events import (
@@ -17,7 +17,17 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, ImagePart, Message, Role, TextPart, ToolCallPart, ToolResultPart
+from core.calls.requests import (
+    GenerationRequest,
+    ImagePart,
+    Message,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolChoice,
+    ToolMode,
+    ToolResultPart,
+)
 from core.golden.conversation import call_arguments
 from core.golden.routes import RouteError
 from core.golden.routes.http import Frame, bearer
@@ -47,6 +57,8 @@ class Responses:
                 for tool in request.tools
             ]
             or None,
+            "tool_choice": _choice(request.tool_choice),
+            "text": _format(request.json_schema),
             "max_output_tokens": request.sampling.max_tokens,
             **sampling_fields(request),
             "store": False,
@@ -132,3 +144,13 @@ def _item(message: Message) -> dict[str, Any]:
         elif isinstance(part, ImagePart):
             parts.append({"type": "input_image", "image_url": data_uri(part.image)})
     return {"type": "message", "role": message.role.value, "content": parts}
+
+
+def _choice(choice: ToolChoice) -> str | dict[str, Any] | None:
+    if choice.name is not None:
+        return {"type": "function", "name": choice.name}
+    return None if choice.mode is ToolMode.AUTO else choice.mode.value
+
+
+def _format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if schema is None else {"format": {"type": "json_schema", "name": "answer", "schema": schema}}

@@ -55,7 +55,7 @@ order, in half precision a hundredth; an image that is seen through another, or 
 
 def find_out(request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, None]:
     """Set `loaded.apart` where the request has images that it concerns, and it is not known."""
-    if len(request.images) < 2 or loaded.apart is not None or one_by_one(loaded.model):
+    if len(request.images) < 2 or loaded.apart is not None or one_by_one(loaded.config):
         return
     if loaded.model.config.model_type in KNOWN:
         loaded.apart = True

@@ -5,21 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
-from concurrent.futures import Future
 from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
 from core.calls.clock import Clock
-from core.calls.events import FinishReason, PromptCount
+from core.calls.events import FinishReason
 from core.calls.generation import Generation
-from core.calls.requests import GenerationRequest
 from core.calls.scoring import Scoring
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.decoding.batch import Batch
 from core.mlx.decoding.batch_support import Batching, find_batching, known_batching
-from core.mlx.decoding.counting import Counting
 from core.mlx.decoding.output import OutputParser
 from core.mlx.decoding.prefill_stage import PrefillStage
 from core.mlx.decoding.prefix_reuse import PrefixReuse
@@ -80,7 +77,6 @@ class Runtime:
         )
         reader = RequestReader(loaded, store.prefixes, reuse.snapshots, store.meter, self._failure)
         self._queue = AdmissionQueue(loaded, reader, store, rows, self._failure)
-        self._counting = Counting(loaded)
 
     @property
     def running(self) -> int:
@@ -92,16 +88,12 @@ class Runtime:
 
     @property
     def busy(self) -> bool:
-        return bool(self.running or self.waiting or len(self._counting))
+        return bool(self.running or self.waiting)
 
     def submit(self, work: Generation | Scoring, clock: Clock) -> None:
         """Queue a request; it joins the batch when there is room."""
         generation = self._scorer.ask(work) if isinstance(work, Scoring) else work
         self._queue.add(generation, clock, self.running)
-
-    def count_tokens(self, request: GenerationRequest, future: Future[PromptCount]) -> None:
-        """Count the prompt tokens of a request, images included, for whoever waits for the future."""
-        self._counting.add(request, future)
 
     def step(self) -> None:
         """Admit, prefill a chunk, score one, decode a token for every row. A failing step fails its rows, never the
@@ -109,7 +101,6 @@ class Runtime:
         self.last_used = time.monotonic()
         for over in self._scorer.forgotten():
             self._end(over)
-        self._counting.step()
         self._prefill.enter(self._queue.admit([*self._batch.rows, *self._scorer.rows], self._prefill.tasks))
         self._prefill.step()
         self._scorer.step(self._failure)
@@ -148,11 +139,10 @@ class Runtime:
         self._prefill.fail(running)
         unbegun = error or ModelUnloaded(f"{name} was unloaded before the request began.")
         self._queue.fail(unbegun)
-        self._counting.fail(unbegun)
         self._scorer.fail(running)
         self._batch.close()
         self._store.forget(name)
-        del self._batch, self._prefill, self._scorer, self._queue, self._counting, self.loaded
+        del self._batch, self._prefill, self._scorer, self._queue, self.loaded
 
     def _failure(self, error: Exception) -> GenerationFailed:
         log.info("%s failed", self.loaded.info.id, exc_info=error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,10 @@ from core.mlx.models.precision import arrange
 
 @dataclass
 class LoadedEmbedder:
-    """A model that turns texts into vectors of `size` numbers; `context_length` is in tokens, special ones included."""
+    """A model that turns texts into vectors of `size` numbers; `context_length` is in tokens, special ones included.
+
+    A reranker makes a vector of one number of a query and a text.
+    """
 
     info: ModelInfo
     model: Any
@@ -47,13 +50,13 @@ def load_steps(info: ModelInfo, allow_code: bool, way: Float32 | None = None) ->
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=allow_code)
         pad_id = tokenizer.pad_token_id
         loaded = LoadedEmbedder(
-            info, model, tokenizer, _context(info, model, tokenizer), 0 if pad_id is None else pad_id
+            info, model, tokenizer, context_length(info, model, tokenizer), 0 if pad_id is None else pad_id
         )
         loaded.size = embed(loaded, [tokenizer.encode("a") or [0]]).shape[1]
     return loaded
 
 
-def embed(loaded: LoadedEmbedder, rows: list[list[int]]) -> np.ndarray[Any, Any]:
+def embed(loaded: LoadedEmbedder, rows: Sequence[list[int]]) -> np.ndarray[Any, Any]:
     """Vectors of length 1, float32, shape (rows, size). Rows are padded on the right to the longest and masked."""
     longest = max(len(row) for row in rows)
     tokens = np.full((len(rows), longest), loaded.pad_id, dtype=np.int32)
@@ -77,7 +80,7 @@ def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return scaled
 
 
-def _context(info: ModelInfo, model: Any, tokenizer: Any) -> int:
+def context_length(info: ModelInfo, model: Any, tokenizer: Any) -> int:
     """The longest text in tokens. MLX reads past the end of a position table without a word, so this must be exact."""
     length = info.context_length or 512
     if info.family.replace("_", "-") in ("xlm-roberta", "roberta"):  # positions start after the padding token's id

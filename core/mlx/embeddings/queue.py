@@ -6,10 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from core.calls.clock import Clock
 from core.calls.embedding import Embedding, EmbeddingResult
+from core.calls.requests import EmbeddingRequest
 from core.errors import ContextOverflow, EngineError, InvalidRequest
 from core.mlx.embeddings.loading import LoadedEmbedder
 from core.mlx.models.too_long import maximum, tokens_beyond
@@ -20,6 +22,13 @@ CHARACTERS_AT_ONCE = 131_072
 """Of those texts: the others' steps wait meanwhile."""
 
 
+class Row(list[int]):
+    """The tokens of a text. Of a text with a query, `segments` say which of both each token belongs to, where the model
+    wants to know that."""
+
+    segments: list[int] | None = None
+
+
 @dataclass(eq=False)
 class Job:
     """A request with the places of its texts that are still to do, shortest text first: it pads least."""
@@ -27,7 +36,7 @@ class Job:
     embedding: Embedding
     clock: Clock
     todo: deque[int] = field(default_factory=deque)
-    tokens: dict[int, list[int]] = field(default_factory=dict)
+    tokens: dict[int, Row] = field(default_factory=dict)
     vectors: dict[int, list[float]] = field(default_factory=dict)
     prompt_tokens: int = 0
 
@@ -100,17 +109,18 @@ class TextQueue:
                 self.fail([job], error if isinstance(error, EngineError) else self._failure(error))
         return batch
 
-    def _tokens(self, job: Job, place: int) -> list[int]:
+    def _tokens(self, job: Job, place: int) -> Row:
         """The tokens of one text; the next few of the same request are tokenized with it."""
         if place not in job.tokens:
             self._admit(job)
             inputs = job.embedding.request.inputs
             places = _first(job.todo, inputs)
             for other in places:
-                self._refuse_hopeless(other, inputs[other])
-            for other, row in zip(places, self._rows([inputs[other] for other in places]), strict=True):
-                self._check(other, row)
-                job.tokens[other] = list(row)
+                self._refuse_hopeless(job.embedding.request, other)
+            request = job.embedding.request
+            for other, row in zip(places, self._rows(request, [inputs[other] for other in places]), strict=True):
+                self._check(request, other, row)
+                job.tokens[other] = row
         return job.tokens[place]
 
     def _admit(self, job: Job) -> None:
@@ -124,28 +134,32 @@ class TextQueue:
                 f"dimensions is {size}; the vectors of {info.id} have {self._loaded.size} numbers.", "dimensions"
             )
 
-    def _rows(self, texts: list[str]) -> list[list[int]]:
-        rows: list[list[int]] = self._loaded.tokenizer(texts, padding=False, truncation=False)["input_ids"]
-        return rows
+    def _rows(self, request: EmbeddingRequest, texts: list[str]) -> list[Row]:
+        """What the model reads of each text."""
+        return [Row(ids) for ids in self._loaded.tokenizer(texts, padding=False, truncation=False)["input_ids"]]
 
-    def _refuse_hopeless(self, place: int, text: str) -> None:
-        counted = tokens_beyond([text], self._loaded.context_length, lambda piece: self._rows([piece])[0])
+    def _refuse_hopeless(self, request: EmbeddingRequest, place: int) -> None:
+        texts = [request.query or "", request.inputs[place]]
+        encode = partial(self._loaded.tokenizer, padding=False, truncation=False)
+        counted = tokens_beyond(texts, self._loaded.context_length, lambda piece: encode([piece])["input_ids"][0])
         if counted is not None:
-            raise self._overflow(place, f"more than {counted}", counted)
+            raise self._overflow(request, place, f"more than {counted}", counted)
 
-    def _check(self, place: int, row: list[int]) -> None:
+    def _check(self, request: EmbeddingRequest, place: int, row: Row) -> None:
         if not row:
-            raise InvalidRequest(f"input[{place}] comes to no tokens, which have no meaning to embed.", "input")
+            told = f"{request.label(place)} comes to no tokens, which have no meaning to embed."
+            raise InvalidRequest(told, request.field_of(place))
         if len(row) > self._loaded.context_length:
-            raise self._overflow(place, str(len(row)), len(row))
+            raise self._overflow(request, place, str(len(row)), len(row))
 
-    def _overflow(self, place: int, tokens: str, counted: int) -> ContextOverflow:
+    def _overflow(self, request: EmbeddingRequest, place: int, tokens: str, counted: int) -> ContextOverflow:
         limit = self._loaded.context_length
+        whole = request.label(place) + (" with the query" if request.query else "")
         told = (
-            f"input[{place}] has {tokens} tokens and {self._loaded.info.id} reads at most {limit}. {maximum(limit)} "
+            f"{whole} has {tokens} tokens and {self._loaded.info.id} reads at most {limit}. {maximum(limit)} "
             "Split the text."
         )
-        return ContextOverflow(told, counted, limit, "input")
+        return ContextOverflow(told, counted, limit, request.field_of(place))
 
 
 def _first(places: Iterable[int], inputs: Sequence[str]) -> list[int]:

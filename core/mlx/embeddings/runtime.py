@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -11,7 +13,7 @@ from core.calls.clock import Clock
 from core.calls.embedding import Embedding
 from core.errors import EngineError, GenerationFailed, ModelUnloaded
 from core.mlx.embeddings.loading import LoadedEmbedder, embed, unit
-from core.mlx.embeddings.queue import TextQueue
+from core.mlx.embeddings.queue import Row, TextQueue
 from core.mlx.token_budget import TokenBudget
 from core.settings import Settings
 
@@ -34,7 +36,7 @@ class EmbeddingRuntime:
         self.last_used = time.monotonic()
         self.budget = TokenBudget(settings.prefill_chunk, SMALLEST_BATCH, 8 * settings.prefill_chunk, STEP_S)
         self._stream = stream
-        self._queue = TextQueue(loaded, self._failure)
+        self._queue = self._make_queue(loaded)
 
     @property
     def running(self) -> int:
@@ -76,7 +78,7 @@ class EmbeddingRuntime:
         began = time.monotonic()
         try:
             with mx.stream(self._stream):
-                vectors = embed(self.loaded, rows)
+                vectors = self._compute(rows)
             if not np.isfinite(vectors).all():
                 raise ValueError("a vector holds numbers that are not finite")
         except Exception as error:  # the library's failures are many; the thread outlives all of them
@@ -91,7 +93,14 @@ class EmbeddingRuntime:
             job.take(place, vector.tolist())
         self._queue.finish()
 
+    def _make_queue(self, loaded: LoadedEmbedder) -> TextQueue:
+        return TextQueue(loaded, self._failure)
+
+    def _compute(self, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
+        """A vector for each row."""
+        return embed(self.loaded, rows)
+
     def _failure(self, error: Exception) -> EngineError:
         if isinstance(error, EngineError):
             return error
-        return GenerationFailed(f"{self.loaded.info.id} failed while embedding: {type(error).__name__}: {error}")
+        return GenerationFailed(f"{self.loaded.info.id} failed on these texts: {type(error).__name__}: {error}")

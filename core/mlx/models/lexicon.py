@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ UNREAD = (".safetensors", ".gguf", ".bin", ".npz", ".pt", ".pth")
 
 @dataclass
 class Lexicon:
-    """`processor` is None for text models; `context_length` is in tokens."""
+    """`processor` and `config`, the library's, are None for text models; `context_length` is in tokens."""
 
     info: ModelInfo
     processor: Any
@@ -47,6 +47,20 @@ class Lexicon:
     image_text: str | None
     """What stands for an image in a turn's text, where the chat template takes nothing but text."""
     context_length: int
+    config: Any = None
+    image_tokens: dict[tuple[int, int], int] = field(default_factory=dict)
+    """How many tokens an image has beside others, by its size in pixels, as far as that had to be found out."""
+    images_shown: int = 0
+    """How many images are shown to the processor to find that out; 0 as long as that is not known."""
+    apart: bool | None = None
+    """Whether images can be prompted with one at a time; None as long as that was not tried."""
+    image_samples: tuple[Any, Any] | None = None
+    """What its image processor says of one image and of twice the same, beside pixels, once that was asked."""
+    image_bytes: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Bytes of what its processor makes of an image, by its size in pixels, where images are seen in one step."""
+    changing: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever uses processor or tokenizer where several threads may: the processor changes both for a
+    moment."""
 
 
 def lexicon_steps(
@@ -57,13 +71,12 @@ def lexicon_steps(
     stopped: Stopped = {}
     config = read_json(folder / "config.json") or {}
     extra: dict[str, Any] = {"trust_remote_code": True} if allow_code else {}
-    processor = defaults = None
+    processor = defaults = vision = None
     if info.kind is ModelKind.VISION:
-        from mlx_vlm.utils import get_model_and_args, load_image_processor, load_processor
-        from mlx_vlm.utils import load_config as load_vision_config
+        from mlx_vlm.utils import load_image_processor, load_processor
 
         _refuse_images(info.id, told_too_much(folder))
-        get_model_and_args(load_vision_config(folder), folder)  # brings the processor that belongs to it
+        vision = _vision_config(folder)
         processor = load_processor(folder, add_detokenizer=False, trust_remote_code=allow_code)
         image_processor = load_image_processor(folder)
         if image_processor is not None:
@@ -85,7 +98,20 @@ def lexicon_steps(
         image_text = yield from _aside(ranks, stopped, find_text)
     markup = yield from _aside(ranks, stopped, partial(find_markup, tokenizer, processor, image_text, markers))
     length = info.context_length or int(text_config(config).get("max_position_embeddings") or 4096)
-    return Lexicon(info, processor, tokenizer, markers, markup, image_text, length)
+    return Lexicon(info, processor, tokenizer, markers, markup, image_text, length, vision)
+
+
+def _vision_config(folder: Path) -> Any:
+    """A vision model's configuration as mlx-vlm gives it to the model. Brings the processor that belongs to it."""
+    from mlx_vlm.utils import get_model_and_args, load_config, update_module_configs
+
+    config = load_config(folder)
+    model_class, _ = get_model_and_args(config, folder)
+    config.setdefault("text_config", config.pop("llm_config", {}))
+    for part in ("vision_config", "audio_config"):
+        config.setdefault(part, {})
+    parts = ["text", "vision", "perceiver", "projector", "audio"]
+    return update_module_configs(model_class.ModelConfig.from_dict(config), model_class, config, parts)
 
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:

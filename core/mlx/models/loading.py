@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import mlx.core as mx
@@ -29,7 +29,7 @@ def quiet_transformers() -> None:
     transformers_logging.set_verbosity_error()
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LoadedWeights(Lexicon):
     """A model with what is needed to talk to it."""
 
@@ -49,18 +49,8 @@ class LoadedWeights(Lexicon):
     """Who else holds a part of the model."""
     pipeline_parallel: bool = False
     """Whether this rank's part is some of the layers, instead of a part of every layer."""
-    image_tokens: dict[tuple[int, int], int] = field(default_factory=dict)
-    """How many tokens an image has beside others, by its size in pixels, as far as that had to be found out."""
     vocabulary_sha256: str = ""
     """A digest of all tokens with their ids, once somebody has asked for it."""
-    apart: bool | None = None
-    """Whether images can be prompted with one at a time; None as long as that was not tried."""
-    image_samples: tuple[Any, Any] | None = None
-    """What its image processor says of one image and of twice the same, beside pixels, once that was asked."""
-    image_bytes: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Bytes of what its processor makes of an image, by its size in pixels, where images are seen in one step."""
-    images_shown: int = 0
-    """How many images are shown to its processor to find that out; 0 as long as that is not known."""
 
 
 def load_steps(

@@ -12,7 +12,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.lexicon import Lexicon
 from core.mlx.models.templates import aside
 
 PIXELS = "pixel_values"
@@ -27,8 +27,8 @@ class Apart:
     `shape` is how the model's processor asks for them.
     """
 
-    def __init__(self, loaded: LoadedWeights, processor: Any, pictures: list[Any], shape: _Shape) -> None:
-        self._loaded = loaded
+    def __init__(self, lexicon: Lexicon, processor: Any, pictures: list[Any], shape: _Shape) -> None:
+        self._lexicon = lexicon
         self._processor = processor
         self._pictures = pictures
         self._shape = shape
@@ -53,11 +53,11 @@ class Apart:
 
     def _samples(self) -> Generator[None, None, tuple[Any, Any]]:
         """What is said of one image beside its pixels, and of twice the same."""
-        if self._loaded.image_samples is None:
+        if self._lexicon.image_samples is None:
             smallest = min(self._pictures, key=lambda picture: picture.width * picture.height)
             one, two = (yield from self._made([smallest])), (yield from self._made([smallest] * 2))
-            self._loaded.image_samples = _without(one, {PIXELS}), _without(two, {PIXELS})
-        return self._loaded.image_samples
+            self._lexicon.image_samples = _without(one, {PIXELS}), _without(two, {PIXELS})
+        return self._lexicon.image_samples
 
     def of(self, place: int) -> Generator[None, None, dict[str, Any]]:
         """The pixels of one image and what goes with them; whoever waits for them may let others go on."""
@@ -111,12 +111,12 @@ def _stand_in(processor: Any, answer: Callable[[Any, str, dict[str, Any]], Any])
     return kind(processor, answer)
 
 
-def asked(loaded: LoadedWeights, process: Callable[[], Any]) -> Apart | None:
+def asked(lexicon: Lexicon, process: Callable[[], Any]) -> Apart | None:
     """How a model's processor asks for the images when it is run by `process`; None where they cannot be told apart."""
     from mlx_vlm.models.base import BaseImageProcessor
 
     found: list[Apart] = []
-    original = getattr(loaded.processor, "image_processor", None)
+    original = getattr(lexicon.processor, "image_processor", None)
     if original is None or isinstance(original, BaseImageProcessor):
         return None
 
@@ -124,11 +124,11 @@ def asked(loaded: LoadedWeights, process: Callable[[], Any]) -> Apart | None:
         nested = bool(images) and isinstance(images[0], list | tuple)
         pictures = [picture for row in images for picture in row] if nested else list(images)
         options = {name: value for name, value in options.items() if name not in ("padding", "return_tensors")}
-        found.append(Apart(loaded, original, pictures, _Shape(nested, method, options)))
+        found.append(Apart(lexicon, original, pictures, _Shape(nested, method, options)))
         raise RuntimeError("the processor is not to go on")
 
     try:
-        with _instead(loaded.processor, _stand_in(original, answer)):
+        with _instead(lexicon.processor, _stand_in(original, answer)):
             process()
     except Exception:
         if not found:
@@ -137,9 +137,9 @@ def asked(loaded: LoadedWeights, process: Callable[[], Any]) -> Apart | None:
 
 
 @contextmanager
-def given(loaded: LoadedWeights, apart: Apart) -> Iterator[None]:
+def given(lexicon: Lexicon, apart: Apart) -> Iterator[None]:
     """Have a model's processor be told what its image processor makes of the images."""
-    with _instead(loaded.processor, _stand_in(loaded.processor.image_processor, lambda *_: apart.all())):
+    with _instead(lexicon.processor, _stand_in(lexicon.processor.image_processor, lambda *_: apart.all())):
         yield
 
 

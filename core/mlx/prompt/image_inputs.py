@@ -14,7 +14,7 @@ from typing import Any
 
 from core.errors import InvalidImage, ended
 from core.media.images import ImageData
-from core.mlx.models.loading import LoadedWeights
+from core.mlx.models.lexicon import Lexicon
 from core.mlx.prompt.apart import Apart, asked, given
 from core.mlx.prompt.pixels import Pixels, one_by_one, pixels_later
 
@@ -45,7 +45,7 @@ def see(
     text: str,
     images: Sequence[ImageData],
     pictures: list[Any],
-    loaded: LoadedWeights,
+    lexicon: Lexicon,
     *,
     special: bool,
     together: bool = False,
@@ -57,29 +57,29 @@ def see(
 
     Raises InvalidImage for images that it refuses.
     """
-    process = partial(_processed, text, pictures, loaded, special)
+    process = partial(_processed, text, pictures, lexicon, special)
     apart: Apart | None = None
     try:
-        if len(pictures) > 1 and not together and (apart := asked(loaded, process)) is not None:
+        if len(pictures) > 1 and not together and (apart := asked(lexicon, process)) is not None:
             yield from apart.look()
-            with given(loaded, apart):
+            with given(lexicon, apart):
                 features = process()
             features = {name: value for name, value in features.items() if name not in apart.heavy}
-        with pixels_later(loaded) as measure:
+        with pixels_later(lexicon) as measure:
             if apart is None:
                 features = process()
     except InvalidImage:
         raise
     except MemoryError as error:  # numpy would name its arrays
-        raise InvalidImage(_refusal(loaded.info.id, images, "not enough memory for them")) from error
+        raise InvalidImage(_refusal(lexicon.info.id, images, "not enough memory for them")) from error
     except Exception as error:  # processors raise what they like on images or counts they cannot place
-        raise InvalidImage(_refusal(loaded.info.id, images, str(error) or type(error).__name__)) from error
+        raise InvalidImage(_refusal(lexicon.info.id, images, str(error) or type(error).__name__)) from error
     tokens = [int(token) for token in features.pop("input_ids").reshape(-1).tolist()]
     features = {name: value for name, value in features.items() if value is not None}
     pixels = measure.pixels if measure is not None else None
-    if pixels is None and one_by_one(loaded.model) and {"pixel_values", "image_grid_thw"} <= features.keys():
+    if pixels is None and one_by_one(lexicon.config) and {"pixel_values", "image_grid_thw"} <= features.keys():
         pixels = Pixels.made(features.pop("pixel_values"), features["image_grid_thw"])
-    markers = [features["image_token_index"]] if "image_token_index" in features else _markers(loaded)
+    markers = [features["image_token_index"]] if "image_token_index" in features else _markers(lexicon)
     marker = next((marker for marker in markers if marker in tokens), None)
     # Phi-3.5-vision's processor numbers its images -1, -2, ... instead of giving them a token.
     places = [place for place, token in enumerate(tokens) if token == marker or token < 0]
@@ -154,18 +154,18 @@ def run_count(places: Sequence[int]) -> int:
     return sum(1 for index, place in enumerate(places) if index == 0 or places[index - 1] != place - 1)
 
 
-def _markers(loaded: LoadedWeights) -> list[int]:
+def _markers(lexicon: Lexicon) -> list[int]:
     """Which tokens may stand for images; configurations have defaults for names that a checkpoint does not use."""
-    values = (getattr(loaded.model.config, name, None) for name in MARKERS)
+    values = (getattr(lexicon.config, name, None) for name in MARKERS)
     return [int(value) for value in values if value is not None]
 
 
-def _processed(text: str, pictures: list[Any], loaded: LoadedWeights, special: bool) -> dict[str, Any]:
+def _processed(text: str, pictures: list[Any], lexicon: Lexicon, special: bool) -> dict[str, Any]:
     from mlx_vlm.utils import prepare_inputs
 
-    processor = loaded.processor
+    processor = lexicon.processor
     arguments = {"images": pictures, "prompts": text, "add_special_tokens": special}
-    arguments["image_token_index"] = next(iter(_markers(loaded)), None)
+    arguments["image_token_index"] = next(iter(_markers(lexicon)), None)
     with _special_tokens(processor, special), _whole(processor):
         try:
             found = prepare_inputs(processor, **arguments)

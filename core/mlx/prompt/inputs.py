@@ -14,30 +14,23 @@ from core.calls.generation_checks import check_images
 from core.calls.requests import GenerationRequest, Message, Role
 from core.errors import EngineError, UnsupportedInput
 from core.media.images import ImageData, decode
-from core.media.images import together as fitted_together
 from core.mlx.models.loading import LoadedWeights
 from core.mlx.models.templates import aside
 from core.mlx.models.vision_decoder import crossing_layers
 from core.mlx.prompt.apart import Apart
 from core.mlx.prompt.chat_template import Prompt, rendering
-from core.mlx.prompt.image_counts import count_image, refuse_at_once, usual_tokens
+from core.mlx.prompt.image_counts import FEW, count_image, left_out, made_smaller, refuse_at_once, refuse_too_many
 from core.mlx.prompt.image_inputs import image_number, name_images, run_count, see, unseen
 from core.mlx.prompt.pixels import Pixels
-from core.mlx.prompt.token_counts import empty, overflow
+from core.mlx.prompt.token_counts import empty
 
 NEIGHBOURHOOD = 200
 """Characters of shared text before the place where two prompts part: more than any token spans."""
 
 LONG = 65_536
 """Characters of a text from which it is tokenized while the others go on."""
-FEW = 4
-"""Images that are decoded without a look at their sizes first."""
-TOLD = 4
-"""Notes on images that are passed on."""
 MOST_WHOLE = 6_144
 """Tokens of a prompt that is read in one piece: what each sees of the others is a number for each pair of them."""
-PLACEHOLDER = 8
-"""Tokens of a rendered prompt that may stand for an image and are replaced by its own; few have more than three."""
 
 
 @dataclass
@@ -69,12 +62,8 @@ class Inputs:
         return len(self.tokens)
 
 
-def prepare_inputs(
-    request: GenerationRequest, loaded: LoadedWeights, *, fitting: bool = True
-) -> Generator[None, None, Inputs]:
+def prepare_inputs(request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
     """Render and tokenize a request for a loaded model, yielding wherever others may go on meanwhile.
-
-    With `fitting`, what is plainly too long for the window is not read to its end.
 
     Raises UnsupportedInput for images to a text model, InvalidImage for images the processor refuses, ContextOverflow
     for a prompt that is plainly too long, InvalidRequest for an empty one, and what `rendered` raises.
@@ -83,7 +72,7 @@ def prepare_inputs(
     check_images(request, loaded.info)
     prompt = yield from aside(rendering(request, loaded))
     if images:
-        return (yield from _with_images(prompt, request, loaded, fitting))
+        return (yield from _with_images(prompt, request, loaded))
     tokens = yield from _tokenized(prompt, loaded)
     if not tokens:
         raise empty()
@@ -101,19 +90,10 @@ def _tokenized(prompt: Prompt, loaded: LoadedWeights) -> Generator[None, None, l
     return list((yield from aside(encode)))
 
 
-def _with_images(
-    prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights, fitting: bool
-) -> Generator[None, None, Inputs]:
-    images = fitted_together(request.images)
-    if fitting:
-        yield from _refuse_too_many(prompt, images, loaded)
+def _with_images(prompt: Prompt, request: GenerationRequest, loaded: LoadedWeights) -> Generator[None, None, Inputs]:
+    prompt, images = made_smaller(prompt, request.images)
+    yield from refuse_too_many(prompt, images, loaded)
     yield from refuse_at_once(images, loaded)
-    smaller = sum(1 for image in images if image.shrunk > 1)
-    if smaller:
-        note = f"{smaller} of {len(images)} images are looked at smaller: together they have too many pixels"
-        prompt = replace(prompt, notes=(*prompt.notes, note))
-    told = tuple(dict.fromkeys(image.note for image in images if image.note))[:TOLD]
-    prompt = replace(prompt, notes=(*prompt.notes, *told)) if told else prompt
     pictures: list[Any] = []
     for image in images:
         pictures.append((yield from aside(partial(decode, image))))
@@ -144,11 +124,7 @@ def with_pictures(
         plain = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
         count = max(len(seen.tokens) - len(plain), 0)
         if not count:
-            if (yield from usual_tokens(loaded)):
-                raise unseen(loaded.info.id, images)
-            raise UnsupportedInput(
-                f"The chat template of {loaded.info.id} left out the image: it takes images in the user's turns alone."
-            )
+            raise (yield from left_out(images, loaded))
         # Its image tokens are not known, so that the prompt can only be named after all of its images.
         key = _as_a_whole(seen.tokens, images)
         return Inputs(prompt, seen.tokens, seen.features, _named(images, None), count, key, pixels=seen.pixels)
@@ -160,21 +136,6 @@ def with_pictures(
         key = [_as_a_whole([], images)[0], *key[1:]]
     named = _named(images, counts)
     return Inputs(prompt, seen.tokens, seen.features, named, count, key, runs, seen.pixels, seen.apart)
-
-
-def _refuse_too_many(prompt: Prompt, images: Sequence[ImageData], loaded: LoadedWeights) -> Generator[None, None, None]:
-    """Refuse images that do not fit the window by their sizes: decoding many that are then refused is a burden."""
-    if len(images) <= FEW:
-        return
-    text = loaded.tokenizer.encode(prompt.text, add_special_tokens=prompt.add_special_tokens)
-    counted, window = max(len(text) - PLACEHOLDER * len(images), 0), loaded.context_length
-    for image in images:
-        try:
-            counted += yield from count_image(image, loaded)
-        except EngineError:  # it says so of all of them
-            return
-        if counted >= window:
-            raise overflow(loaded.info.id, f"at least {counted}", counted, window)
 
 
 def _named(images: Sequence[ImageData], counts: Sequence[int] | None) -> tuple[tuple[str, int | None], ...]:

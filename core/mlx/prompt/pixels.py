@@ -13,7 +13,7 @@ import numpy as np
 from core.mlx.models.templates import aside
 
 if TYPE_CHECKING:
-    from core.mlx.models.loading import LoadedWeights
+    from core.mlx.models.lexicon import Lexicon
 
 ONE_BY_ONE = frozenset(
     {
@@ -30,9 +30,9 @@ its grid. tests/core/mlx/decoding/test_image_tower.py shows it of each; the othe
 one step."""
 
 
-def one_by_one(model: Any) -> bool:
+def one_by_one(config: Any) -> bool:
     """Whether a model's vision tower may see the images of a prompt one after the other."""
-    return getattr(model.config, "model_type", "") in ONE_BY_ONE
+    return getattr(config, "model_type", "") in ONE_BY_ONE
 
 
 class Pixels:
@@ -89,13 +89,13 @@ class _Measure:
 
 
 @contextmanager
-def pixels_later(loaded: LoadedWeights) -> Iterator[_Measure | None]:
+def pixels_later(lexicon: Lexicon) -> Iterator[_Measure | None]:
     """Keep a model's processor from making pixels, where they can be made later; else None."""
     from mlx_vlm.models.qwen3_vl.processing_qwen3_vl import Qwen3VLImageProcessor
 
-    processor = loaded.processor
+    processor = lexicon.processor
     original = getattr(processor, "image_processor", None)
-    if type(original) is not Qwen3VLImageProcessor or not one_by_one(loaded.model):
+    if type(original) is not Qwen3VLImageProcessor or not one_by_one(lexicon.config):
         yield None
         return
     measure = _Measure(original)

@@ -37,7 +37,7 @@ def refuse_vast(request: GenerationRequest, lexicon: Lexicon) -> None:
 
 
 def count_tokens(prompt: Prompt, tokenizer: Any, still: Callable[[], None]) -> int:
-    """The tokens of a prompt, those of its images left out, as `tokenizer` (mlx-lm's) makes them for an answer.
+    """The tokens of a prompt without images, as `tokenizer` (mlx-lm's) makes them for an answer.
 
     `still` is called between two pieces of a long one; what it raises ends the counting. Raises InvalidRequest for an
     empty prompt.
@@ -56,15 +56,17 @@ def count_tokens(prompt: Prompt, tokenizer: Any, still: Callable[[], None]) -> i
 def tokens_told(prompt: Prompt, lexicon: Lexicon, still: Callable[[], None]) -> Sequence[int]:
     """The tokens of a prompt, to be told to whoever asks for them. Raises ContextOverflow for one with more of them
     than the window holds, and than TOLD. `still` is as in `count_tokens`."""
-    tokenizer, most = lexicon.tokenizer, max(lexicon.context_length, TOLD)
+    tokenizer = lexicon.tokenizer
     if not _is_short(prompt, tokenizer):
-        _pieces_counted(prompt, tokenizer, still, lambda counted: _check_told(counted, most, lexicon))
+        _pieces_counted(prompt, tokenizer, still, lambda counted: check_told(counted, lexicon))
     tokens = _encoded(prompt, tokenizer)
-    _check_told(len(tokens), most, lexicon)
+    check_told(len(tokens), lexicon)
     return tokens
 
 
-def _check_told(counted: int, most: int, lexicon: Lexicon) -> None:
+def check_told(counted: int, lexicon: Lexicon) -> None:
+    """Raise ContextOverflow for so many tokens if they are more than are told."""
+    most = max(lexicon.context_length, TOLD)
     if counted > most:
         raise overflow(lexicon.info.id, f"more than {most}", counted, lexicon.context_length)
 
@@ -98,12 +100,11 @@ def empty() -> InvalidRequest:
     return InvalidRequest("The prompt is empty: there is nothing to go on from.", "prompt")
 
 
-def check_fit(lexicon: Lexicon, tokens: int, *, exact: bool = True) -> None:
-    """Raise ContextOverflow with both numbers when so many tokens leave no room for an answer; there are more of them
-    where the count is not `exact`."""
+def check_fit(lexicon: Lexicon, tokens: int) -> None:
+    """Raise ContextOverflow with both numbers when so many tokens leave no room for an answer."""
     window = lexicon.context_length
     if tokens >= window:
-        raise overflow(lexicon.info.id, str(tokens) if exact else f"more than {tokens}", tokens, window)
+        raise overflow(lexicon.info.id, str(tokens), tokens, window)
 
 
 def overflow(model_id: str, tokens: str, counted: int, window: int) -> ContextOverflow:

@@ -285,6 +285,22 @@ def test_every_fault_is_named_with_file_line_and_nearest_key(write_suite: WriteS
         ({"p.txt": "?", "p.toml": 'expect.quick = "a"\nexpect.any = ["b"]'}, "Beside a tier stand only tiers"),
         ({"p.txt": "?", "p.toml": "[controls]\nswap = 3"}, "p.toml:2: controls.swap cannot be 3"),
         (
+            {"p.txt": "?", "p.toml": 'tool_choice = "g"\n[[tools]]\nname = "f"'},
+            'tool_choice is auto, none, required, or a tool of the case: "g" is none',
+        ),
+        (
+            {"p.txt": "?", "p.toml": 'tool_choice = "required"'},
+            "p.toml:1: tool_choice chooses among tools, and the case offers none",
+        ),
+        (
+            {"p.txt": "?", "p.toml": 'json_schema = { type = "objekt" }'},
+            "p.toml:1: json_schema is no JSON schema",
+        ),
+        (
+            {"p.txt": "?", "p.toml": "json_schema = { not = {} }"},
+            "cannot be held while an answer is written",
+        ),
+        (
             {"p.txt": "?", "p.toml": '[[tools]]\nname = "f"\nparameters = { type = "objekt" }'},
             "p.toml:3: The parameters of f are no JSON schema",
         ),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.calls.events import Finished, FinishReason, Timing, ToolCall, Usage
-from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolChoice
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolChoice, ToolMode
 from core.calls.witness import Witness
+from core.golden import draft
 from core.golden.lint import lint_folder
 from core.golden.recorder import Became, Recorder
 from core.golden.secrets import secret_in
@@ -84,8 +88,8 @@ def test_what_was_drawn_and_how_long_it_was_is_asked_for_again(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("request_", "why"),
     [
-        (asked("a", json_schema={"type": "object"}), "bound to a JSON schema"),
-        (asked("a", tools=(WEATHER,), tool_choice=ToolChoice(name="get_weather")), "with a tool choice"),
+        (asked("a", json_schema={"enum": ["a", None]}), "bound to a JSON schema with null"),
+        (asked("a", json_schema={"not": {}}), "refused by the linter"),
         (asked("a", sampling=Sampling(logit_bias={1: 2.0})), "with penalties, biases or min_p"),
         (GenerationRequest("m", prompt="Once"), "plain completions"),
         (
@@ -101,6 +105,33 @@ def test_what_cannot_be_a_case_is_left_out_and_counted(request_: GenerationReque
     assert recorder.add(request_, answered("x")).why == why
     assert recorder.left_out == {why: 1}
     assert not (tmp_path / "suite").exists()
+
+
+@pytest.mark.parametrize(
+    "choice", [ToolChoice(ToolMode.NONE), ToolChoice(ToolMode.REQUIRED), ToolChoice(ToolMode.REQUIRED, "weather")]
+)
+def test_a_case_demands_what_the_request_did(choice: ToolChoice, tmp_path: Path) -> None:
+    tool = replace(WEATHER, name="weather")
+    recorder = Recorder(tmp_path)
+    assert recorder.add(asked("Hot?", tools=(tool,), tool_choice=choice), answered("Very hot")).became is Became.CASE
+    assert recorder.add(asked("Hot?", tools=(tool,)), answered("Very hot")).became is Became.CASE, "another question"
+    suite, problems = lint_folder(tmp_path)
+    assert suite is not None
+    assert not [problem for problem in problems if not problem.warning]
+    assert {case.tool_choice for case in suite.cases} == {choice, ToolChoice()}
+    assert len({case.ask_sha for case in suite.cases}) == 2
+
+
+def test_a_case_is_held_to_the_schema_of_its_request(tmp_path: Path) -> None:
+    fields = {"zip": {"type": "string"}, "age": {"type": "integer"}}
+    shape = {"type": "object", "properties": fields, "required": ["zip"]}
+    assert Recorder(tmp_path).add(asked("Who?", json_schema=shape), answered('{"zip": "1"}')).became is Became.CASE
+    suite, problems = lint_folder(tmp_path)
+    assert suite is not None
+    assert problems == []
+    (case,) = suite.cases
+    assert case.json_schema == shape
+    assert '"properties": {"zip"' in json.dumps(case.json_schema), "an answer has its fields in this order"
 
 
 def test_what_failed_or_tells_a_secret_is_left_out(tmp_path: Path) -> None:
@@ -147,3 +178,24 @@ def test_secrets_are_known_by_their_forms(text: str) -> None:
 )
 def test_talk_of_secrets_is_none(text: str) -> None:
     assert secret_in(text) is None
+
+
+@pytest.mark.parametrize("last", ["the.1.png", "the.toml", "the.txt"])
+def test_a_case_that_the_disk_does_not_hold_leaves_nothing_behind(
+    last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, write = Recorder(tmp_path), draft.write_atomically
+    recorder.add(asked("Whole?"), answered("Entirely."))
+
+    def full(path: Path, data: bytes) -> None:
+        if path.parent.parent == tmp_path and path.name == last:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    monkeypatch.setattr(draft, "write_atomically", full)
+    with pytest.raises(SuiteError, match="No space left on device"):
+        recorder.add(asked("the", png("red")), answered("A circle."))
+    suite, problems = lint_folder(tmp_path)
+    assert suite is not None
+    assert [case.id for case in suite.cases] == ["wire/whole"]
+    assert problems == []

@@ -47,7 +47,11 @@ from core.golden.routes.openai import OpenAI
 from core.golden.routes.responses import Responses
 from core.golden.suite import BUILTIN
 from core.media.images import read_image
+from server.anthropic.decode import decode_messages
+from server.anthropic.schema import MessagesRequest
 from server.openai.decode import decode_chat
+from server.openai.responses.decode import decode_response
+from server.openai.responses.schema import ResponsesRequest
 from server.openai.schema import ChatRequest
 
 PICTURE = read_image(BUILTIN / "images" / "red_square.png")
@@ -185,6 +189,20 @@ def test_a_responses_body_holds_all_that_was_asked() -> None:
         "stream": True,
     }
     assert Responses().headers("k") == {"authorization": "Bearer k"}
+
+
+@pytest.mark.parametrize(
+    "choice", [ToolChoice(), ToolChoice(ToolMode.NONE), ToolChoice(ToolMode.REQUIRED, "get_weather")]
+)
+def test_a_choice_of_tools_and_a_schema_are_what_the_servers_make_of_their_bodies(choice: ToolChoice) -> None:
+    schema = {"type": "object", "properties": {"b": {}, "a": {}}}
+    asked = replace(REQUEST, tool_choice=choice, json_schema=schema)
+    found = (
+        decode_chat(ChatRequest.model_validate(OpenAI().encode(asked)), {}).request,
+        decode_response(ResponsesRequest.model_validate(Responses().encode(asked)), [], {}).request,
+        decode_messages(MessagesRequest.model_validate(Anthropic().encode(asked)), {}).request,
+    )
+    assert [(one.tool_choice, one.json_schema) for one in found] == [(choice, schema)] * 3
 
 
 def test_how_a_response_ended_is_told_from_its_last_event() -> None:

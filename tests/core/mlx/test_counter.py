@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from core.mlx.models.lexicon import lexicons
 from core.mlx.prompt import token_counts
 from core.settings import Settings
 from core.status import Notice, NoticeKind
+from tests.pictures import png
 
 TEXT, VISION = "pocket/qwen3", "pocket/gemma3"
 
@@ -41,6 +43,29 @@ def test_a_model_on_disk_counts_and_refuses_without_being_loaded(engine: Engine,
         engine.generate(request("word " * 24_001, model)).result()
     assert engine.status().models == ()
     assert not [notice for notice in notices if notice.kind is NoticeKind.MODEL_LOADING]
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_images_are_counted_by_their_sizes_and_without_weights(engine: Engine, images: int) -> None:
+    pictures = [png("red", (300, 40 + 200 * place)) for place in range(images)]
+    asked = GenerationRequest(VISION, (Message.text(Role.USER, "What is this?", *pictures),))
+    counted = engine.count_tokens(asked).result(60).tokens
+    assert engine.status().models == ()
+    answer = engine.generate(replace(asked, sampling=Sampling(temperature=0, max_tokens=1))).result()
+    assert answer.finished is not None
+    assert answer.finished.usage.prompt_tokens == counted
+
+
+def test_images_that_overflow_are_told_with_their_number_before_the_model_is_loaded(engine: Engine) -> None:
+    window = engine.catalog.get(VISION).context_length
+    assert window is not None
+    few = GenerationRequest(VISION, (Message.text(Role.USER, "word " * (window - 99), png("red")),))
+    many = GenerationRequest(VISION, (Message.text(Role.USER, "Hi", *[png("red")] * 1_000),))
+    counted = engine.count_tokens(few).result(60).tokens
+    for asked, told in ((few, f"has {counted} tokens"), (many, "has at least")):
+        with pytest.raises(ContextOverflow, match=told):
+            engine.generate(asked).result()
+    assert engine.status().models == ()
 
 
 def test_what_cannot_be_read_is_told_before_the_model_is_loaded(engine: Engine) -> None:

@@ -195,6 +195,11 @@ def test_who_may_not_and_what_is_not_there(api: Api, golden: Any, tmp_path: Path
     assert (done.exit_code, "is not kept here" in done.output) == (2, True)
 
 
+def test_a_model_that_writes_nothing_is_refused_before_it_is_asked(tiny_api: Api, golden: Any) -> None:
+    done = golden("shadow", "--model", "tiny/reranker", "--for", "1s", *at(tiny_api))
+    assert (done.exit_code, "is a model of kind reranker, which answers nothing" in done.output) == (2, True)
+
+
 def test_spans() -> None:
     assert [span_s(text) for text in ("45", "90s", "10m", "1h", "1h30m", "0.5h", "0s")] == [
         45, 90, 600, 3600, 5400, 1800, 0,

@@ -234,3 +234,9 @@ def test_a_prompt_with_its_marks() -> None:
         PromptTokens((1, 2, 3, 4), (b"<|im_start|>", b"caf", b"\xc3", b"\xa9"), (True, False, False, False), 4096)
     )
     assert told.plain == "4 tokens of 4,096, 1 of them the model's own marks\n\n<|im_start|>café"
+
+
+def test_a_mark_that_stands_for_an_image_is_written_once() -> None:
+    pieces = (b"<start>", b"<image>", b"<image>", b"<image>", b"<image>", b"Hi")
+    told = prompt_content(PromptTokens((1, 2, 2, 2, 2, 3), pieces, (True, True, True, True, True, False), 4096))
+    assert told.plain.endswith("\n<start><image> × 4 Hi")

@@ -76,6 +76,7 @@ expect = { all = ["cat", { not = "dog" }] }
 [[case]]
 id = "b"
 system = "Be brief."
+json_schema = { type = "object" }
 seed = 4
 repeats = 2
 expect = ["cat"]

@@ -58,6 +58,8 @@ expect = { json_schema = { type = "object", properties = { a = { type = "string"
     "red.png": "red_square.png",
     "weather.txt": "What is the weather in Oslo?",
     "weather.toml": """
+tool_choice = "get_weather"
+json_schema = { type = "object", properties = { b = {}, a = {} } }
 expect = { tool = { name = "get_weather", args = { location = "Oslo" } } }
 [[tools]]
 name = "get_weather"

@@ -89,7 +89,7 @@ def test_every_model_of_the_list_is_tried() -> None:
 
 
 def test_who_is_known_to_see_images_one_by_one_passes_the_trial(loaded: LoadedWeights) -> None:
-    if not one_by_one(loaded.model):
+    if not one_by_one(loaded.config):
         assert finished(parted(loaded)) is None
 
 

@@ -17,7 +17,7 @@ from core.calls.requests import EmbeddingRequest
 from core.catalog import ModelInfo, ModelKind
 from core.errors import GenerationFailed
 from core.mlx.embeddings import runtime as embedding_runtime
-from core.mlx.embeddings.loading import LoadedEmbedder, _context
+from core.mlx.embeddings.loading import LoadedEmbedder, context_length
 from core.mlx.embeddings.runtime import STEP_S, EmbeddingRuntime
 from core.mlx.token_budget import TokenBudget
 from core.settings import Settings
@@ -142,6 +142,6 @@ def test_positions_that_start_late_shorten_the_window() -> None:
     """XLM-RoBERTa counts positions from its padding token's id: 514 of them hold 512 tokens."""
     model = SimpleNamespace(config=SimpleNamespace(pad_token_id=1))
     roberta = replace(INFO, family="xlm-roberta", context_length=514)
-    assert _context(roberta, model, SimpleNamespace(model_max_length=10**30)) == 512
-    assert _context(replace(INFO, context_length=512), model, SimpleNamespace(model_max_length=256)) == 256
-    assert _context(replace(INFO, context_length=None), model, SimpleNamespace(model_max_length=None)) == 512
+    assert context_length(roberta, model, SimpleNamespace(model_max_length=10**30)) == 512
+    assert context_length(replace(INFO, context_length=512), model, SimpleNamespace(model_max_length=256)) == 256
+    assert context_length(replace(INFO, context_length=None), model, SimpleNamespace(model_max_length=None)) == 512

@@ -10,9 +10,11 @@ from core.calls.requests import GenerationRequest, Message, Role
 from core.catalog import Catalog
 from core.errors import ContextOverflow, EngineError
 from core.media.images import ImageData
-from core.mlx.models.templates import finished
+from core.mlx.models.lexicon import lexicon_steps
+from core.mlx.models.templates import aside, finished
 from core.mlx.prompt import inputs
-from core.mlx.prompt.image_counts import count_image
+from core.mlx.prompt.chat_template import rendering
+from core.mlx.prompt.image_counts import count_image, tokens_with_images
 from core.mlx.prompt.inputs import prepare_inputs
 from core.settings import Settings
 from tests.core.mlx.loaded import load
@@ -33,10 +35,14 @@ def test_what_is_told_from_sizes_is_what_the_processor_makes(shape: str, setting
         loaded = load(Catalog(settings.model_copy(update={"model_folders": [tmp_path]})), f"tiny/{shape}")
     loaded.context_length = 100_000
     images = [png((20 * place, 0, 0), size) for place, size in enumerate(SIZES)]
+    request = asked(f"tiny/{shape}", images)
     try:
-        made = finished(prepare_inputs(asked(f"tiny/{shape}", images), loaded))
+        made = finished(prepare_inputs(request, loaded))
     except EngineError as error:
         pytest.skip(f"it takes no more than one image: {error}")
+    lexicon = finished(lexicon_steps(loaded.info, loaded.info.path, allow_code=False))
+    rendered = finished(aside(rendering(request, lexicon)))
+    assert finished(tokens_with_images(rendered, request, lexicon, fitting=False))[1].tokens == made.tokens
     told = [finished(count_image(image, loaded)) for image in images]
     assert sum(told) == made.image_tokens or not made.runs
 

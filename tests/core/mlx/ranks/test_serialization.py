@@ -17,7 +17,7 @@ from core.calls.generation import Generation
 from core.calls.requests import GenerationRequest, Message, Role, Sampling
 from core.errors import ContextOverflow, EngineError, InvalidRequest, LoadFailed
 from core.launch import launched_rank
-from core.mlx.commands import Cancel, Close, Count, Load, Submit, UnloadIdle
+from core.mlx.commands import Cancel, Close, Load, Submit, UnloadIdle
 from core.mlx.ranks.distributed import ALONE, Ranks, connect
 from core.mlx.ranks.serialization import Receiver, Sender, read_value, write_value
 from tests.pictures import png
@@ -56,12 +56,9 @@ def test_a_word_about_a_twin_that_has_ended_does_nothing() -> None:
 
 
 def test_futures_stay_at_home() -> None:
-    request = generation().request
     mine: Future[Any] = Future()
-    load, count, idle, close = told(
-        Sender(), Receiver(), Load("m", True, mine, 7), Count(request, mine), UnloadIdle(("a", "b")), Close()
-    )
-    assert (load.model, load.pin, count.request, idle.models, close) == ("m", True, request, ("a", "b"), Close())
+    load, idle, close = told(Sender(), Receiver(), Load("m", True, mine, 7), UnloadIdle(("a", "b")), Close())
+    assert (load.model, load.pin, idle.models, close) == ("m", True, ("a", "b"), Close())
     assert load.future is not mine
     load.future.set_result(None)
     assert not mine.done()
