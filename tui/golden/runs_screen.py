@@ -16,6 +16,7 @@ from textual.widgets import Static
 from core.engine import Engine
 from core.errors import EngineError
 from core.golden.compare.comparison import CaseChange
+from core.golden.compare.sides import NoEarlierRun
 from core.golden.history.index import RunLine
 from core.golden.suite import Suite
 from tui.actions import bindings
@@ -39,6 +40,7 @@ MOST = 200
 """Runs that are listed."""
 ENDED = {None: "unfinished", 0: "all hold", 130: "stopped"}
 """By exit code, how a run ended; the others are told as they are."""
+FIRST = "No run before this one has answers: b on another row has it compared with that."
 NONE = "No run of this suite is kept yet: R runs it."
 
 
@@ -136,6 +138,9 @@ class RunsScreen(ModalScreen[str | None]):
         base = self._base
         try:
             found = await off_loop(lambda: compared(self._runs, self._suite, base, run), "golden-compare")
+        except NoEarlierRun:
+            self.notify(FIRST)
+            return
         except EngineError as error:
             self.notify(error.message, severity="warning", timeout=10)
             return

@@ -11,6 +11,7 @@ from textual.widgets import Static
 from core.tiers import Tier
 from tests.tui.conftest import screen_text, until
 from tests.tui.golden.own_suite import opened, run_all, write_suite
+from tests.tui.golden.test_pane import notices
 from tests.tui.scripted import ScriptedEngine
 from tests.tui.test_stopping import footer
 from tui.app import AssayApp
@@ -36,6 +37,10 @@ async def test_runs_are_compared_and_opened_by_keyboard(
         await pilot.press("escape")
         await run_all(pilot, workbench)
         first = workbench.golden.last_run
+        await runs(pilot, workbench, 2)
+        await pilot.press("enter")
+        await until(pilot, lambda: "No run before this one has answers: b on another row" in notices(workbench))
+        await pilot.press("escape")
         sayings.said["capital"] = "It is Rome."
         await run_all(pilot, workbench)
 
