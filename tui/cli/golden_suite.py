@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from core.golden.plan import Plan
+    from core.golden.results import RunFolder
     from core.golden.suite import Problem, Suite
 
 
@@ -35,6 +36,21 @@ def open_suite(folder: Path | None) -> Suite:
     if errors or suite is None:
         fail(f"The suite cannot be run: {errors} error{'s' * (errors != 1)}.")
     return suite
+
+
+def open_kept(run: str) -> RunFolder:
+    """A kept run by its name, or for "last" what was said last of every case, and a line on standard error where that is
+    of several runs. Raises NoSuchRun."""
+    from core.golden.history.joined import JoinedRun, meant
+    from core.settings import load_settings
+
+    kept = meant(load_settings().data_dir / "runs", run)
+    if isinstance(kept, JoinedRun):
+        last = kept.folders[-1]
+        what = "asked a part of the suite" if last.left_out else "was stopped"
+        line = f"note: {last.id} {what} and lies on top of {kept.folders[0].id}; by its name it stands alone."
+        print(shown_line(line), file=sys.stderr)  # noqa: T201
+    return kept
 
 
 def problem_line(problem: Problem) -> str:
