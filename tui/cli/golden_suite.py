@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from tui.cli.encoding import clean, shown_line
+from tui.cli.encoding import OutputFailed, clean, forget_output, shown_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,8 +39,8 @@ def open_suite(folder: Path | None) -> Suite:
 
 
 def open_kept(run: str) -> RunFolder:
-    """A kept run by its name, or for "last" what was said last of every case, and a line on standard error where that is
-    of several runs. Raises NoSuchRun."""
+    """A kept run by its name, or for "last" what was said last of every case, with a line on standard error where
+    that is of several runs. Raises NoSuchRun."""
     from core.golden.history.joined import JoinedRun, meant
     from core.settings import load_settings
 
@@ -116,7 +116,10 @@ def sentences() -> Iterator[None]:
         fail(str(error), code=4)
     except KeyboardInterrupt:
         fail("Stopped.", code=130)
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except BrokenPipeError:  # whoever read our output has left; 1 would say that a golden failed
+        forget_output()
+        raise typer.Exit(4) from None
+    except (OutputFailed, typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except Exception as error:  # a fault of ours must not look like a golden that failed
         traceback.print_exc()
