@@ -174,6 +174,9 @@ def _print(console: Console, runs: Sequence[RunFolder], json_file: Path | None) 
         return
     same = f"; {alike} more say the same to the letter" if alike else ""
     which = runs[0].id if len(runs) == 1 else f"{len(runs)} runs"
+    if len(runs) == 1 and not shown_pairs and not votes:
+        console.print(shown_line(nothing_to_judge(which, pairs[0])), soft_wrap=True)
+        return
     console.print(f"{found.votes} of {count_pairs(shown_pairs)} of {which} judged{same}.", style="bold", soft_wrap=True)
     if not votes:
         console.print("assay golden duel shows them, one after the other.", soft_wrap=True)
