@@ -232,7 +232,7 @@ def _judge(expression: Expression, answer: Answer) -> _Verdict:
 
 
 def _parts(of: Sequence[Expression], answer: Answer) -> tuple[list[_Verdict], list[CannotJudge]]:
-    """What can be said of the parts, and why it cannot be of the others: these decide only where those leave it open."""
+    """What can be said of the parts, and why nothing can of the others, which decide only where those leave it open."""
     parts: list[_Verdict] = []
     open_ones: list[CannotJudge] = []
     for part in of:
