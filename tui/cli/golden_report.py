@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +93,9 @@ def _export_promptfoo(run: str, suite: Path | None, folder: Path) -> int:
         project = project_of_run(_report(run), url)
     else:
         opened = open_suite(suite)
-        project = project_of_suite(opened, answering(opened, from_disk(Catalog(settings), settings)), url)
+        catalog = Catalog(settings)
+        here = [info.id for info in catalog.list()]
+        project = project_of_suite(opened, answering(opened, from_disk(catalog, settings)), url, here)
     if not project.tests:
         fail("There is no case that promptfoo could test.")
     for name, content in project.files.items():
@@ -103,9 +106,11 @@ def _export_promptfoo(run: str, suite: Path | None, folder: Path) -> int:
             _copy(content, folder / name)
     for note in project.notes:
         print(shown_line(f"note: {note}"))  # noqa: T201
-    how = "ASSAY_KEY=$(assay key) " if suite is not None else ""
+    how = "ASSAY_KEY=$(assay key) " if project.asks else ""
+    when = ", while assay serve runs" if project.asks else ""
     tests = f"{project.tests} test{'' if project.tests == 1 else 's'}"
-    print(shown_line(f"{tests}: {how}promptfoo eval --no-cache -c {folder / CONFIG}"))  # noqa: T201
+    command = f"{how}promptfoo eval --no-cache -c {shlex.quote(str(folder / CONFIG))}"
+    print(shown_line(f"{tests}{when}: {command}"))  # noqa: T201
     return 0
 
 
