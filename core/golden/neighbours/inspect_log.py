@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
 from typing import Any
 
 from core.errors import InvalidImage
@@ -59,10 +60,8 @@ def _log(report: Report, tier: str, model: str) -> dict[str, Any]:
         if (entry.tier, entry.model) == (tier, model)
         for sample in _samples(case, entry)
     ]
-    told = [one for one in samples if "scores" in one and not one["metadata"]["control"]]
-    scored = [one["scores"][SCORER]["value"] == "C" for one in told]
-    accuracy: dict[str, Any] = {"name": "accuracy", "value": sum(scored) / len(scored) if scored else 0.0, "params": {}}
-    score = {"name": SCORER, "scorer": SCORER, "params": {}, "metrics": {"accuracy": accuracy}}
+    accuracy: dict[str, Any] = {"name": "accuracy", "value": _accuracy(samples), "params": {}}
+    score = {"name": SCORER, "scorer": SCORER, "reducer": "mean", "params": {}, "metrics": {"accuracy": accuracy}}
     created = _iso(report.started)
     ids = list(dict.fromkeys(sample["id"] for sample in samples))
     return {
@@ -88,6 +87,15 @@ def _log(report: Report, tier: str, model: str) -> dict[str, Any]:
         "stats": {"started_at": created, "completed_at": created, "model_usage": {}},
         "samples": samples,
     }
+
+
+def _accuracy(samples: Iterable[Mapping[str, Any]]) -> float:
+    """As Inspect reckons it: the mean over samples of the mean over epochs, so that a case counts once."""
+    held: dict[str, list[bool]] = {}
+    for one in samples:
+        if "scores" in one and not one["metadata"]["control"]:
+            held.setdefault(one["id"], []).append(one["scores"][SCORER]["value"] == "C")
+    return fmean(map(fmean, held.values())) if held else 0.0
 
 
 def _samples(case: CaseReport, entry: Entry) -> Iterator[dict[str, Any]]:

@@ -66,3 +66,12 @@ def test_inspect_reads_it(logs: dict[str, str], tmp_path: Path) -> None:
     assert log.samples[0].messages[-1].tool_calls[0].function == "look"
     assert log.samples[2].error.message == "the server broke off"
     assert [one.name for one in reading.list_eval_logs(str(tmp_path))]
+
+
+def test_a_case_counts_once_in_the_accuracy(write_suite: WriteSuite, tmp_path: Path) -> None:
+    folder = write_suite({"a.txt": "A?", "b.txt": "B?"})
+    asked = {case.id: case.ask_sha for case in load_suite(folder).cases}
+    tries = [attempt("red", case="a", key=f"a{number}", ask_sha=asked["a"], repeat=number) for number in range(3)]
+    failed = attempt("blue", Verdict.FAIL, case="b", key="b", ask_sha=asked["b"])
+    ((_, text),) = inspect_logs(report_of(keep_run(tmp_path / "data", folder, *tries, failed))).items()
+    assert json.loads(text)["results"]["scores"][0]["metrics"]["accuracy"]["value"] == 0.5
