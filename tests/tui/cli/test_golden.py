@@ -215,6 +215,17 @@ def test_a_fault_of_the_program_is_no_failed_golden(golden: Any, monkeypatch: py
     assert "This is a fault of assay: ZeroDivisionError" in broken.stderr
 
 
+def test_a_reader_that_leaves_is_no_fault_and_no_failed_golden(clean_env: dict[str, str]) -> None:
+    with subprocess.Popen(
+        command("list"), cwd=ROOT, env=clean_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as listing:
+        assert listing.stdout is not None
+        assert listing.stderr is not None
+        listing.stdout.close()
+        told = listing.stderr.read()
+        assert (listing.wait(timeout=60), told) == (4, "")
+
+
 def test_what_was_left_out_is_said_and_strict_forbids_it(golden: Any, api: Api) -> None:
     asked = ("run", "--case", "secret_word", "--route", "openai", "--url", api.url, "--key", api.key, "--no-controls")
     loose = golden(*asked)
