@@ -113,6 +113,11 @@ class Attempt:
         """The answer, and below it the calls as a program would write them; "" for nothing."""
         return said(self.answer, self.tool_calls)
 
+    @property
+    def earlier(self) -> list[str]:
+        """What was said before it in a case of several turns, each as `said`."""
+        return [said(came["answer"], came["tool_calls"]) for came in self.turns]
+
     def to_json(self) -> dict[str, Any]:
         """The record as one JSON object."""
         checks = [

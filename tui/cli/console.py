@@ -29,4 +29,4 @@ class _CleanConsole(Console):
 def new_console(stderr: bool = False) -> Console:
     """A console that takes nothing in what it prints for markup."""
     stream = sys.stderr if stderr else sys.stdout
-    return _CleanConsole(file=drawn_on(stream), stderr=stderr, markup=False, highlight=False)
+    return _CleanConsole(file=drawn_on(stream), stderr=stderr, markup=False, emoji=False, highlight=False)

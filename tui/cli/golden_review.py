@@ -142,8 +142,8 @@ def _show(console: Console, one: Candidate, place: str) -> None:
     head = Text(f"{SIGNS[one.change]} {one.change.value}  ", STYLES[one.change]).append(shown_line(label(one)), "bold")
     console.print(head.append(f"  {place}", "dim"), soft_wrap=True)
     console.print(Text(shown(one.case.prompt), "dim"))
-    for turn, came in zip(one.case.turns, one.attempt.turns, strict=False):
-        console.print(Text(shown(str(came["answer"])), "italic"))
+    for turn, came in zip(one.case.turns, one.attempt.earlier, strict=False):
+        console.print(Text(shown(came), "italic"))
         console.print(Text(shown(turn.text), "dim"))
     print_images(console, one.case)
     if one.asked_otherwise:

@@ -61,7 +61,7 @@ def answer_content(
             Progress.GRADING: Content.assemble(plain(cell.answer), "\n", ("to be graded when all have answered", dim)),
         }.get(cell.progress, Content.assemble(plain(cell.answer), ("▌", "$primary")))
         return Content.assemble(now, "\n\n", expected)
-    lines = [plain(f"{number}. {turn['answer']}", dim) for number, turn in enumerate(attempt.turns, 1)]
+    lines = [plain(f"{number}. {came}", dim) for number, came in enumerate(attempt.earlier, 1)]
     if attempt.answer:
         lines.append(marked_answer(attempt))
     for call in attempt.tool_calls:

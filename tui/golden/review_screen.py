@@ -176,8 +176,8 @@ class ReviewScreen(ModalScreen[None]):
 def question_content(one: Candidate) -> Content:
     """The prompt, and the turns with the answers that came between."""
     lines = [plain(one.case.prompt)]
-    for turn, came in zip(one.case.turns, one.attempt.turns, strict=False):
-        lines += [plain(str(came["answer"]), "$dim"), plain(turn.text)]
+    for turn, came in zip(one.case.turns, one.attempt.earlier, strict=False):
+        lines += [plain(came, "$dim"), plain(turn.text)]
     return Content("\n").join(lines)
 
 

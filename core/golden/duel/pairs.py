@@ -61,7 +61,7 @@ def pairs_of(attempts: Iterable[Attempt], seed: str, cases: Mapping[str, Case] |
 
 def told(attempt: Attempt) -> str:
     """All that the model said in a case, without thinking: the answers of a conversation, one below the other."""
-    return "\n\n".join(filter(None, (*(str(turn["answer"]).strip() for turn in attempt.turns), attempt.said)))
+    return "\n\n".join(filter(None, (*attempt.earlier, attempt.said)))
 
 
 def _placed(case: str, one: Attempt, other: Attempt, seed: str) -> Pair:

@@ -15,7 +15,7 @@ from core.golden.compare.change import HELD, Change, Tries
 from core.golden.compare.comparison import CaseChange, Place, compare
 from core.golden.compare.sides import Side
 from core.golden.reading import read_suite
-from core.golden.results import Attempt, RunFolder, Verdict, said
+from core.golden.results import Attempt, RunFolder, Verdict
 from core.golden.suite import BUILTIN, Case, Suite, SuiteImage
 
 ACCEPTED = "accepted"
@@ -73,7 +73,7 @@ class Entry:
     @property
     def earlier(self) -> list[str]:
         """The answers before it, of a case of several turns."""
-        return [said(came["answer"], came["tool_calls"]) for came in self.shown.turns]
+        return self.shown.earlier
 
     @property
     def why(self) -> str:

@@ -101,10 +101,12 @@ def test_what_is_drawn_and_what_is_printed_keep_their_order() -> None:
         "console = new_console()\n"
         "for number in range(3):\n"
         "    print(f'printed {number}\\x1b')\n"
-        "    console.print(f'drawn {number}\\x1b')\n"
+        "    console.print(f'drawn {number} [b]:smile:\\x1b')\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
-    assert run.stdout.splitlines() == [f"{how} {number}" for number in range(3) for how in ("printed", "drawn")]
+    assert run.stdout.splitlines() == [
+        line for number in range(3) for line in (f"printed {number}", f"drawn {number} [b]:smile:")
+    ]
 
 
 def test_a_traceback_and_a_warning_pass_the_choke_point() -> None:

@@ -66,8 +66,9 @@ def test_only_first_answers_that_differ_and_are_still_asked_are_shown() -> None:
 
 
 def test_what_was_said_in_a_conversation_is_shown_whole() -> None:
-    turned = attempt("second", turns=({"answer": "first", "tool_calls": ()},))
-    assert told(turned) == "first\n\nsecond"
+    call = {"name": "weather", "arguments": {"city": "Paris"}}
+    turned = attempt("third", turns=({"answer": "first", "tool_calls": ()}, {"answer": "", "tool_calls": (call,)}))
+    assert told(turned) == 'first\n\nweather({"city": "Paris"})\n\nthird'
 
 
 def test_votes_are_kept_by_case_and_run_and_taken_back_by_a_line_more(tmp_path: Path) -> None:
