@@ -181,15 +181,20 @@ class _Verdict:
 def _judge(expression: Expression, answer: Answer) -> _Verdict:
     match expression:
         case AnyOf(of):
-            parts = [_judge(part, answer) for part in of]
+            parts, open_ones = _parts(of, answer)
             held = [part for part in parts if part.passed]
             if held:
                 return _Verdict(True, _merge(held))
+            if open_ones:
+                raise open_ones[0]
             return _Verdict(False, (), tuple(dict.fromkeys(phrase for part in parts for phrase in part.failed)))
         case AllOf(of):
-            parts = [_judge(part, answer) for part in of]
+            parts, open_ones = _parts(of, answer)
             failed = tuple(phrase for part in parts if not part.passed for phrase in part.failed)
-            return _Verdict(all(part.passed for part in parts), _merge(parts), failed)
+            held_all = all(part.passed for part in parts)
+            if held_all and open_ones:
+                raise open_ones[0]
+            return _Verdict(held_all, _merge(parts), failed)
         case Not(of):
             inner = _judge(of, answer)
             where = f" at {inner.hits[0].start}" if inner.hits else ""
@@ -224,6 +229,18 @@ def _judge(expression: Expression, answer: Answer) -> _Verdict:
             return _graded(expression, answer)
         case NoExtraCalls():
             raise AssertionError("it is judged with the whole expectation")
+
+
+def _parts(of: Sequence[Expression], answer: Answer) -> tuple[list[_Verdict], list[CannotJudge]]:
+    """What can be said of the parts, and why nothing can of the others, which decide only where those leave it open."""
+    parts: list[_Verdict] = []
+    open_ones: list[CannotJudge] = []
+    for part in of:
+        try:
+            parts.append(_judge(part, answer))
+        except CannotJudge as reason:
+            open_ones.append(reason)
+    return parts, open_ones
 
 
 def _graded(leaf: Graded, answer: Answer) -> _Verdict:

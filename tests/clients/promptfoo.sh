@@ -14,4 +14,4 @@ promptfoo eval --no-cache --no-table -c "$work/suite/promptfooconfig.yaml"
 # A kept run is judged by its answers, and no model is asked.
 assay golden run "$1"
 assay golden export "$work/run" --to promptfoo
-env -u ASSAY_KEY OPENAI_API_KEY=none promptfoo eval --no-cache --no-table -c "$work/run/promptfooconfig.yaml"
+env -u ASSAY_KEY -u OPENAI_API_KEY promptfoo eval --no-cache --no-table -c "$work/run/promptfooconfig.yaml"

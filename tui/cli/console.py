@@ -18,6 +18,13 @@ class _CleanConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=clean(segment.text))
 
+    def on_broken_pipe(self) -> None:
+        """Whoever read our output has left: the command decides what it ends with. Raises BrokenPipeError."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise BrokenPipeError from None
+
 
 def new_console(stderr: bool = False) -> Console:
     """A console that takes nothing in what it prints for markup."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli.encoding import shown, shown_line
-from tui.cli.golden_suite import fail, open_suite, write_json
+from tui.cli.golden_suite import fail, open_kept, open_suite, write_json
 from tui.golden.duel_words import (
     answer_text,
     count_pairs,
@@ -37,13 +37,11 @@ def duel_run(run: str, folder: Path | None, cases: Sequence[str]) -> int:
     EngineError."""
     from core.golden.duel.votes import Duel
     from core.golden.plan import select
-    from core.golden.results import RunFolder
-    from core.settings import load_settings
     from tui.cli.console import new_console
     from tui.cli.inline_images import ask_terminal
     from tui.cli.keys import single_keys
 
-    kept = RunFolder.open(load_settings().data_dir / "runs", run)
+    kept = open_kept(run)
     suite = open_suite(folder or kept.suite)
     meant = {case.id: case for case in select(suite.cases, cases)}
     duel = Duel.of(kept, suite)
@@ -78,10 +76,10 @@ def print_results(run: str, json_file: Path | None, *, every_run: bool) -> int:
     from core.settings import load_settings
     from tui.cli.console import new_console
 
-    runs = load_settings().data_dir / "runs"
-    kept = RunFolder.open(runs, run)
+    kept = open_kept(run)
     meant = [kept]
     if every_run:
+        runs = load_settings().data_dir / "runs"
         meant = [one for one in (RunFolder.open(runs, name) for name in run_names(runs)) if one.suite == kept.suite]
     _print(new_console(), meant, json_file)
     return 0
@@ -176,6 +174,9 @@ def _print(console: Console, runs: Sequence[RunFolder], json_file: Path | None) 
         return
     same = f"; {alike} more say the same to the letter" if alike else ""
     which = runs[0].id if len(runs) == 1 else f"{len(runs)} runs"
+    if len(runs) == 1 and not shown_pairs and not votes:
+        console.print(shown_line(nothing_to_judge(which, pairs[0])), soft_wrap=True)
+        return
     console.print(f"{found.votes} of {count_pairs(shown_pairs)} of {which} judged{same}.", style="bold", soft_wrap=True)
     if not votes:
         console.print("assay golden duel shows them, one after the other.", soft_wrap=True)

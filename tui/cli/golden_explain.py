@@ -72,11 +72,12 @@ def _prepared(
     from core.golden.explain.asking import trace
     from core.golden.explain.explanation import explain
     from core.golden.explain.picking import pick
+    from core.golden.history.joined import meant as meant_run
     from core.golden.plan import select
     from tui.cli.golden_run import as_it_was
 
     accepted = base == ACCEPTED
-    left, right, later = open_sides(settings.data_dir / "runs", run if accepted else base or run, run)
+    left, right, later = open_sides(settings.data_dir / "runs", run if accepted else base or run, run, meant_run)
     path = as_it_was(later)["suite"]
     suite = open_suite(folder or (Path(path) if path else None))
     meant = select(suite.cases, [case])

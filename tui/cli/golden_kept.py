@@ -11,7 +11,7 @@ from tui.cli.golden_check import check_run
 from tui.cli.golden_compare import compare_runs
 from tui.cli.golden_duel import duel_run, print_results
 from tui.cli.golden_explain import explain_case
-from tui.cli.golden_options import CaseGlobs, JsonFile, KeptRun, OneTier, OtherSuite, Program, RunOption
+from tui.cli.golden_options import CaseGlobs, JsonFile, KeptRun, LastOrNamed, OneTier, OtherSuite, Program, RunOption
 from tui.cli.golden_report import export as export_for
 from tui.cli.golden_report import write_reports
 from tui.cli.golden_review import accept_answers, review_answers
@@ -34,7 +34,7 @@ def check(
 
 
 def accept(
-    run: KeptRun = "last",
+    run: LastOrNamed = "last",
     suite_option: OtherSuite = None,
     case: CaseGlobs = None,
     tier: OneTier = None,
@@ -45,7 +45,7 @@ def accept(
 
 
 def review(
-    run: KeptRun = "last",
+    run: LastOrNamed = "last",
     suite_option: OtherSuite = None,
     case: CaseGlobs = None,
     tier: OneTier = None,
@@ -59,7 +59,7 @@ def review(
 
 
 def duel(
-    run: KeptRun = "last",
+    run: LastOrNamed = "last",
     suite_option: OtherSuite = None,
     case: CaseGlobs = None,
     results: Annotated[bool, typer.Option("--results", help="Show what the votes come to, with names.")] = False,

@@ -39,6 +39,9 @@ SuiteFolder = Annotated[
     Path | None, typer.Argument(metavar="[SUITE]", help="A folder of prompts; the built-in suite when left out.")
 ]
 KeptRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The name of a kept run.")]
+LastOrNamed = Annotated[
+    str, typer.Argument(metavar="[RUN]", help="The name of a kept run; last is what was said last of each case.")
+]
 OtherSuite = Annotated[
     Path | None, typer.Option("--suite", metavar="FOLDER", help="Another suite than the one it was made with.")
 ]
@@ -65,7 +68,10 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show answers in 
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - is standard output.")
 ]
-RunOption = Annotated[str, typer.Option("--run", metavar="RUN", help="The name of a kept run.")]
+RunOption = Annotated[
+    str,
+    typer.Option("--run", metavar="RUN", help="The name of a kept run; last is what was said last of each case."),
+]
 
 
 def one_of(argument: Path | None, option: Path | None) -> Path | None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui.cli.encoding import shown_line
-from tui.cli.golden_suite import check_writable, fail, open_suite, write_json
+from tui.cli.golden_suite import check_writable, fail, open_kept, open_suite, write_json
+
+if TYPE_CHECKING:
+    from core.golden.compare.sides import Side
+    from core.golden.reports.report import Report
 
 
 def check_reports(files: Sequence[Path]) -> None:
@@ -25,19 +31,30 @@ def write_reports(run: str, base: str | None, files: Sequence[Path]) -> int:
     """Write a kept run into each file, by its ending, beside another one where a `base` is named; returns the exit
     code. Raises EngineError."""
     from core.golden.compare.sides import open_sides
-    from core.golden.reports.report import report_of
+    from core.golden.history.joined import meant
     from core.golden.reports.write import writer_for
-    from core.golden.results import RunFolder
     from core.settings import load_settings
 
     check_reports(files)
     runs = load_settings().data_dir / "runs"
-    kept = RunFolder.open(runs, run)
-    report = report_of(kept, open_sides(runs, base, kept.id)[0] if base else None)
+    report = _report(run, open_sides(runs, base, run, meant)[0] if base else None)
     for file in files:
         write_json(file, writer_for(file)(report))
-        print(shown_line(f"{file}: {len(report.cases)} cases of {report.run}."))  # noqa: T201
+        print(shown_line(f"{file}: {_cases(len(report.cases))} of {report.run}."))  # noqa: T201
     return 0
+
+
+def _report(run: str, base: Side | None = None) -> Report:
+    """The report of a kept run, several as one with what they come to together. Raises NoSuchRun."""
+    from core.golden.history.joined import JoinedRun
+    from core.golden.reading import read_suite
+    from core.golden.reports.report import report_of
+    from core.golden.suite import BUILTIN
+
+    kept = open_kept(run)
+    if isinstance(kept, JoinedRun) and (suite := read_suite(kept.suite or BUILTIN)[0]) is not None:
+        kept.weigh(suite)
+    return report_of(kept, base)
 
 
 def export(to: str, folder: Path, run: str, suite: Path | None) -> int:
@@ -54,11 +71,8 @@ def export(to: str, folder: Path, run: str, suite: Path | None) -> int:
 
 def _export_inspect(run: str, folder: Path) -> int:
     from core.golden.neighbours.inspect_log import inspect_logs
-    from core.golden.reports.report import report_of
-    from core.golden.results import RunFolder
-    from core.settings import load_settings
 
-    logs = inspect_logs(report_of(RunFolder.open(load_settings().data_dir / "runs", run)))
+    logs = inspect_logs(_report(run))
     _make(folder)
     for name, text in logs.items():
         write_json(folder / name, text)
@@ -71,17 +85,17 @@ def _export_promptfoo(run: str, suite: Path | None, folder: Path) -> int:
     from core.golden.models import from_disk
     from core.golden.neighbours.promptfoo_project import CONFIG, project_of_run, project_of_suite
     from core.golden.plan import answering
-    from core.golden.reports.report import report_of
-    from core.golden.results import RunFolder
     from core.settings import load_settings
 
     settings = load_settings()
     url = f"http://{settings.host}:{settings.port}/v1"
     if suite is None:
-        project = project_of_run(report_of(RunFolder.open(settings.data_dir / "runs", run)), url)
+        project = project_of_run(_report(run), url)
     else:
         opened = open_suite(suite)
-        project = project_of_suite(opened, answering(opened, from_disk(Catalog(settings), settings)), url)
+        catalog = Catalog(settings)
+        here = [info.id for info in catalog.list()]
+        project = project_of_suite(opened, answering(opened, from_disk(catalog, settings)), url, here)
     if not project.tests:
         fail("There is no case that promptfoo could test.")
     for name, content in project.files.items():
@@ -92,10 +106,16 @@ def _export_promptfoo(run: str, suite: Path | None, folder: Path) -> int:
             _copy(content, folder / name)
     for note in project.notes:
         print(shown_line(f"note: {note}"))  # noqa: T201
-    how = "ASSAY_KEY=$(assay key) " if suite is not None else ""
+    how = "ASSAY_KEY=$(assay key) " if project.asks else ""
+    when = ", while assay serve runs" if project.asks else ""
     tests = f"{project.tests} test{'' if project.tests == 1 else 's'}"
-    print(shown_line(f"{tests}: {how}promptfoo eval --no-cache -c {folder / CONFIG}"))  # noqa: T201
+    command = f"{how}promptfoo eval --no-cache -c {shlex.quote(str(folder / CONFIG))}"
+    print(shown_line(f"{tests}{when}: {command}"))  # noqa: T201
     return 0
+
+
+def _cases(count: int) -> str:
+    return f"{count} case{'' if count == 1 else 's'}"
 
 
 def _make(folder: Path) -> None:

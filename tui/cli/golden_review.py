@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli.encoding import shown, shown_line
-from tui.cli.golden_suite import fail, open_suite, problem_line
+from tui.cli.golden_suite import fail, open_kept, open_suite, problem_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -200,10 +200,8 @@ def _waiting(
     from core.golden.baselines.files import read_accepted, require_own
     from core.golden.baselines.standing import candidates, pending, rejected
     from core.golden.plan import select
-    from core.golden.results import RunFolder
-    from core.settings import load_settings
 
-    kept = RunFolder.open(load_settings().data_dir / "runs", run)
+    kept = open_kept(run)
     suite = open_suite(folder or kept.suite)
     require_own(suite)
     meant = {case.id for case in select(suite.cases, cases)}

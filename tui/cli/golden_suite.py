@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from tui.cli.encoding import clean, shown_line
+from tui.cli.encoding import OutputFailed, clean, forget_output, shown_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from core.golden.plan import Plan
+    from core.golden.results import RunFolder
     from core.golden.suite import Problem, Suite
 
 
@@ -35,6 +36,21 @@ def open_suite(folder: Path | None) -> Suite:
     if errors or suite is None:
         fail(f"The suite cannot be run: {errors} error{'s' * (errors != 1)}.")
     return suite
+
+
+def open_kept(run: str) -> RunFolder:
+    """A kept run by its name, or for "last" what was said last of every case, with a line on standard error where
+    that is of several runs. Raises NoSuchRun."""
+    from core.golden.history.joined import JoinedRun, meant
+    from core.settings import load_settings
+
+    kept = meant(load_settings().data_dir / "runs", run)
+    if isinstance(kept, JoinedRun):
+        last = kept.folders[-1]
+        what = "asked a part of the suite" if last.left_out else "was stopped"
+        line = f"note: {last.id} {what} and lies on top of {kept.folders[0].id}; by its name it stands alone."
+        print(shown_line(line), file=sys.stderr)  # noqa: T201
+    return kept
 
 
 def problem_line(problem: Problem) -> str:
@@ -100,7 +116,10 @@ def sentences() -> Iterator[None]:
         fail(str(error), code=4)
     except KeyboardInterrupt:
         fail("Stopped.", code=130)
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except BrokenPipeError:  # whoever read our output has left; 1 would say that a golden failed
+        forget_output()
+        raise typer.Exit(4) from None
+    except (OutputFailed, typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except Exception as error:  # a fault of ours must not look like a golden that failed
         traceback.print_exc()

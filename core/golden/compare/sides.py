@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,20 +34,22 @@ class Side:
         return several_models(self.attempts)
 
 
-def open_sides(runs: Path, base: str, run: str) -> tuple[Side, Side, RunFolder]:
+def open_sides(
+    runs: Path, base: str, run: str, opened: Callable[[Path, str], RunFolder] = RunFolder.open
+) -> tuple[Side, Side, RunFolder]:
     """Both sides by their names, and the later run. A name is that of a run, `last` or `previous` (of the same suite),
     and behind colons what of it is meant: `last:full`, `last:openai`, `last:pocket/qwen3`; colons alone mean the later
-    run. Raises NoSuchRun.
+    run. `opened` finds a run by its name. Raises NoSuchRun.
     """
     base_name, *base_parts = base.split(":")
     run_name, *run_parts = run.split(":")
-    later = RunFolder.open(runs, run_name or "last")
+    later = opened(runs, run_name or "last")
     if not base_name and base_parts:
         earlier = later
     elif base_name in ("", PREVIOUS):
         earlier = previous(runs, later)
     else:
-        earlier = RunFolder.open(runs, base_name)
+        earlier = opened(runs, base_name)
     return part_of(earlier, base_parts), part_of(later, run_parts), later
 
 

@@ -83,6 +83,11 @@ def joined(runs: Path, name: str) -> RunFolder:
     return JoinedRun(folders, (one for place in dict.fromkeys(order) for one in answers[place]))
 
 
+def meant(runs: Path, name: str) -> RunFolder:
+    """The run of a name by itself, or for "last" what was said last of every case. Raises NoSuchRun."""
+    return joined(runs, name) if name == "last" else RunFolder.open(runs, name)
+
+
 def weighed(
     suite: Suite, attempts: Sequence[Attempt], left_out: LeftOut, *, own: bool = True, interrupted: bool = False
 ) -> Outcome:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
 from typing import Any
 
 from core.errors import InvalidImage
@@ -59,10 +60,8 @@ def _log(report: Report, tier: str, model: str) -> dict[str, Any]:
         if (entry.tier, entry.model) == (tier, model)
         for sample in _samples(case, entry)
     ]
-    told = [one for one in samples if "scores" in one and not one["metadata"]["control"]]
-    scored = [one["scores"][SCORER]["value"] == "C" for one in told]
-    accuracy: dict[str, Any] = {"name": "accuracy", "value": sum(scored) / len(scored) if scored else 0.0, "params": {}}
-    score = {"name": SCORER, "scorer": SCORER, "params": {}, "metrics": {"accuracy": accuracy}}
+    accuracy: dict[str, Any] = {"name": "accuracy", "value": _accuracy(samples), "params": {}}
+    score = {"name": SCORER, "scorer": SCORER, "reducer": "mean", "params": {}, "metrics": {"accuracy": accuracy}}
     created = _iso(report.started)
     ids = list(dict.fromkeys(sample["id"] for sample in samples))
     return {
@@ -88,6 +87,15 @@ def _log(report: Report, tier: str, model: str) -> dict[str, Any]:
         "stats": {"started_at": created, "completed_at": created, "model_usage": {}},
         "samples": samples,
     }
+
+
+def _accuracy(samples: Iterable[Mapping[str, Any]]) -> float:
+    """As Inspect reckons it: the mean over samples of the mean over epochs, so that a case counts once."""
+    held: dict[str, list[bool]] = {}
+    for one in samples:
+        if "scores" in one and not one["metadata"]["control"]:
+            held.setdefault(one["id"], []).append(one["scores"][SCORER]["value"] == "C")
+    return fmean(map(fmean, held.values())) if held else 0.0
 
 
 def _samples(case: CaseReport, entry: Entry) -> Iterator[dict[str, Any]]:
@@ -120,25 +128,13 @@ def _sample(case: CaseReport, entry: Entry, one: Attempt, name: str) -> dict[str
             "output": {"model": entry.model, "choices": []},
             "error": {"message": one.why, "traceback": "", "traceback_ansi": ""},
         }
-    calls = [
-        {
-            "id": f"call_{number}",
-            "function": call["name"],
-            "arguments": call["arguments"] if isinstance(call["arguments"], dict) else {},
-            "type": "function",
-        }
-        for number, call in enumerate(one.tool_calls)
-    ]
-    content: list[dict[str, Any]] = [{"type": "reasoning", "reasoning": one.reasoning}] if one.reasoning else []
-    content.append({"type": "text", "text": one.answer})
-    message: dict[str, Any] = {"role": "assistant", "content": content, "source": "generate", "model": entry.model}
-    if calls:
-        message["tool_calls"] = calls
+    came = {"answer": one.answer, "reasoning": one.reasoning, "tool_calls": one.tool_calls}
+    message = _answer(entry.model, came, len(one.turns))
     prompt, said = one.usage.get("prompt", 0), one.usage.get("completion", 0)
     usage = {"input_tokens": prompt, "output_tokens": said, "total_tokens": prompt + said}
     passed = one.verdict in HELD
     return sample | {
-        "messages": [*sent, message],
+        "messages": [*sent, *_between(case, one, entry.model), message],
         "output": {
             "model": entry.model,
             "choices": [{"message": message, "stop_reason": STOPS.get(one.finish or "", "unknown")}],
@@ -148,6 +144,36 @@ def _sample(case: CaseReport, entry: Entry, one: Attempt, name: str) -> dict[str
         "scores": {SCORER: {"value": "C" if passed else "I", "answer": one.said, "explanation": one.why or None}},
         "model_usage": {entry.model: usage},
     }
+
+
+def _answer(model: str, came: Mapping[str, Any], turn: int) -> dict[str, Any]:
+    """An answer as the model's own message; its calls are numbered within the conversation."""
+    calls = [
+        {
+            "id": f"call_{turn}_{number}",
+            "function": call["name"],
+            "arguments": call["arguments"] if isinstance(call["arguments"], dict) else {},
+            "type": "function",
+        }
+        for number, call in enumerate(came["tool_calls"])
+    ]
+    content = [{"type": "reasoning", "reasoning": came["reasoning"]}] if came["reasoning"] else []
+    content.append({"type": "text", "text": came["answer"]})
+    message = {"role": "assistant", "content": content, "source": "generate", "model": model}
+    return message | {"tool_calls": calls} if calls else message
+
+
+def _between(case: CaseReport, one: Attempt, model: str) -> Iterator[dict[str, Any]]:
+    """The answers before the last, each with the turn that followed it."""
+    for number, (turn, came) in enumerate(zip(case.case.turns if case.case else (), one.turns, strict=False)):
+        own = _answer(model, came, number)
+        yield own
+        if turn.user is not None:
+            yield _question(turn.user, () if one.control == "blind" else turn.images)
+            continue
+        for call in own.get("tool_calls", ()):
+            told = {"content": turn.results.get(call["function"], ""), "function": call["function"]}
+            yield {"role": "tool", "tool_call_id": call["id"], **told}
 
 
 def _asked(case: Case) -> dict[str, Any]:
@@ -178,10 +204,14 @@ def _messages(case: CaseReport, one: Attempt) -> list[dict[str, Any]]:
         return [{"role": "user", "content": "(the suite asks this otherwise now)"}]
     control = one.control or ""
     shown = {"blind": (), "swap": case.case.swap}.get(control, case.case.images)
-    images = [{"type": "image", "image": address} for image in shown if (address := _data_address(image))]
     system = case.case.system if control != "no-system" else None
     said = [{"role": "system", "content": system}] if system else []
-    return [*said, {"role": "user", "content": [*images, {"type": "text", "text": case.case.prompt}]}]
+    return [*said, _question(case.case.prompt, shown)]
+
+
+def _question(text: str, images: Iterable[SuiteImage]) -> dict[str, Any]:
+    shown = [{"type": "image", "image": address} for image in images if (address := _data_address(image))]
+    return {"role": "user", "content": [*shown, {"type": "text", "text": text}]}
 
 
 def _data_address(image: SuiteImage) -> str:

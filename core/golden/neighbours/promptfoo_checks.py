@@ -94,10 +94,10 @@ def _assertion(part: Expression, base_url: str) -> dict[str, Any]:
             return {"type": "javascript", "value": "\n".join([*told, script])}
 
 
-def provider(model: str, base_url: str) -> dict[str, Any]:
-    """A model behind the API, as promptfoo names it."""
+def provider(model: str, base_url: str, *, asked: bool = True) -> dict[str, Any]:
+    """A model behind the API, as promptfoo names it; one that is not `asked` needs no key."""
     config = {"apiBaseUrl": base_url, "apiKeyEnvar": "ASSAY_KEY", "omitDefaults": True, "showThinking": False}
-    return {"id": f"openai:chat:{model}", "config": config}
+    return {"id": f"openai:chat:{model}", "config": config if asked else config | {"apiKeyRequired": False}}
 
 
 def _script(expression: Expression) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,43 +24,53 @@ OURS = "assay"
 
 @dataclass
 class Project:
-    """Files by name: texts, and images where they are now. `notes` name what has no counterpart."""
+    """Files by name: texts, and images where they are now. `notes` name what has no counterpart. `asks` says whether
+    promptfoo asks models here, for answers or for grades."""
 
     files: dict[str, str | Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tests: int = 0
+    asks: bool = False
 
 
 @dataclass(frozen=True)
 class _Test:
     """A case asked of a model by the measure of each of these tiers, which is the same; `said` is the answer that is
-    kept, None where it is to be asked."""
+    kept, None where it is to be asked. `unable` are models that cannot take the case, and are not asked."""
 
     case: Case
     tiers: Mapping[Tier, str]
     said: str | dict[str, Any] | None = None
+    unable: Collection[str] = ()
 
     @property
     def models(self) -> list[str]:
-        return list(dict.fromkeys(self.tiers.values()))
+        return [model for model in dict.fromkeys(self.tiers.values()) if model not in self.unable]
 
 
-def project_of_suite(suite: Suite, answering: Mapping[tuple[str, Tier], str], base_url: str) -> Project:
-    """The suite, asked of the models that would answer here, by case and tier, or else of those that it names first."""
+def project_of_suite(
+    suite: Suite, answering: Mapping[tuple[str, Tier], str], base_url: str, here: Collection[str] = ()
+) -> Project:
+    """The suite, asked of the models that would answer here, by case and tier, or else of those that it names first.
+    Those that are `here` and would not answer are not asked: a run skips them."""
     tests = []
     project = Project()
     for case in suite.cases:
         asked: dict[str, dict[Tier, str]] = {}
+        unable = set()
         for tier in Tier:
             named = suite.tiers.get(tier)
             model = answering.get((case.id, tier)) or next(
                 iter((named.vision if case.all_images else named.text) if named else ()), ""
             )
+            if model in here and (case.id, tier) not in answering:
+                unable.add(model)
+                project.notes.append(f"{case.id}: {model} is here and cannot take it: the {tier} tier is not asked.")
             if model:
                 asked.setdefault(json.dumps(_measure(case, tier)), {})[tier] = model
             else:
                 project.notes.append(f"{case.id}: no model is known for the {tier} tier, which is left out.")
-        tests += [_Test(case, tiers) for tiers in asked.values()]
+        tests += [test for tiers in asked.values() if (test := _Test(case, tiers, unable=unable)).models]
     return _project(project, suite.name, tests, base_url)
 
 
@@ -84,14 +94,14 @@ def project_of_run(report: Report, base_url: str) -> Project:
 
 
 def _project(project: Project, name: str, tests: Sequence[_Test], base_url: str) -> Project:
-    models: dict[str, None] = {}
+    models: dict[str, bool] = {}
     prompts: dict[str, Any] = {}
     told = []
     for test in tests:
         if test.case.turns:
             project.notes.append(f"{test.case.id}: promptfoo has no test of several turns, and it is left out.")
             continue
-        models |= dict.fromkeys(test.models)
+        models |= {model: models.get(model, False) or test.said is None for model in test.models}
         label, messages = _prompt(test.case)
         prompts[label] = messages
         told.append(_test(project, test, label, base_url))
@@ -100,11 +110,12 @@ def _project(project: Project, name: str, tests: Sequence[_Test], base_url: str)
     config = {
         "description": f"Golden prompts: {name}",
         "prompts": [{"id": f"file://prompts/{label}.json", "label": label} for label in prompts],
-        "providers": [provider(model, base_url) | {"label": model} for model in models],
+        "providers": [provider(model, base_url, asked=asked) | {"label": model} for model, asked in models.items()],
         "tests": told,
     }
     project.files[CONFIG] = _yaml(config)
     project.tests = len(told)
+    project.asks = any(models.values()) or any("provider" in check for one in told for check in one["assert"])
     project.notes = list(dict.fromkeys(project.notes))
     return project
 

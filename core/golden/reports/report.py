@@ -15,7 +15,7 @@ from core.golden.compare.change import HELD, Change, Tries
 from core.golden.compare.comparison import CaseChange, Place, compare
 from core.golden.compare.sides import Side
 from core.golden.reading import read_suite
-from core.golden.results import Attempt, RunFolder, Verdict
+from core.golden.results import Attempt, RunFolder, Verdict, said
 from core.golden.suite import BUILTIN, Case, Suite, SuiteImage
 
 ACCEPTED = "accepted"
@@ -69,6 +69,11 @@ class Entry:
     @property
     def answer(self) -> str:
         return self.shown.said
+
+    @property
+    def earlier(self) -> list[str]:
+        """The answers before it, of a case of several turns."""
+        return [said(came["answer"], came["tool_calls"]) for came in self.shown.turns]
 
     @property
     def why(self) -> str:

@@ -391,6 +391,33 @@ def test_what_cannot_be_found_out_fails_and_so_does_its_opposite(
         assert says in failed.failed[0]
 
 
+UNKNOWN = {"judge": {"model": "m", "rubric": "It is polite."}}
+
+
+@pytest.mark.parametrize(
+    ("expectation", "held"),
+    [
+        (["red", UNKNOWN], True),
+        ([UNKNOWN, "red"], True),
+        (["blue", UNKNOWN], False),
+        ({"not": {"all": ["blue", UNKNOWN]}}, True),
+        ({"not": ["blue", UNKNOWN]}, False),
+        ({"all": ["red", UNKNOWN]}, False),
+        ({"all": [["red", UNKNOWN], "red"]}, True),
+    ],
+)
+def test_what_cannot_be_found_out_counts_only_where_the_rest_does_not_decide(expectation: Any, held: bool) -> None:
+    found = check(parse_expression(expectation), Answer("a red square"))[0]
+    assert (found.passed, found.graded) == (held, found.graded and not held)
+    if not held:
+        assert "not graded" in found.failed[0]
+
+
+def test_what_fails_beside_something_that_cannot_be_found_out_is_named() -> None:
+    (found, *_) = check(parse_expression({"all": ["blue", UNKNOWN]}), Answer("a red square"))
+    assert found.failed == ('no word "blue"',)
+
+
 @pytest.mark.parametrize("expectation", [{"equals": "Caf\u00e9"}, {"regex": "^Caf\u00e9$"}, {"regex": "Caf.$"}])
 def test_how_accents_are_encoded_matters_nowhere(expectation: Any) -> None:
     assert passes(expectation, "Cafe\u0301")

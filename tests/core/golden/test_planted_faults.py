@@ -381,15 +381,15 @@ def test_a_planted_fault_is_noticed(
 
 
 def test_runs_without_a_fault_raise_no_alarm(run: Callable[..., Any]) -> None:
-    """One on models that are read anew, and one on models that have answered before. One of everything is run by the
-    command line's tests."""
+    """One on models that are read anew, and one on models that have answered before, images on the quick tier alone.
+    One of everything is run by the command line's tests."""
     for again in range(2):
-        found, parity, attempts = run("prompts/*", "ocr_text", stay=again > 0)
+        found, parity, attempts = run("prompts/*", "ocr_text", stay=again > 0, briefly=True)
         assert (noticed(found, parity), found.code, parity.claimed) == (set(), ExitCode.HOLDS, 0)
-        assert found.controls == {Verdict.PASS: 32}
+        assert found.controls == {Verdict.PASS: 24, Verdict.SKIP: 8}
         assert [str(broken) for broken in parity.breaks] == []
         first = {(one.case, one.tier, one.repeat, one.control): one for one in attempts if one.route == ROUTES[0]}
-        for one in attempts:
+        for one in (one for one in attempts if one.verdict is not Verdict.SKIP):
             same = first[one.case, one.tier, one.repeat, one.control]
             assert one.usage["prompt"] == same.usage["prompt"]
             assert one.usage["completion"] == same.usage["completion"]

@@ -116,3 +116,10 @@ def test_what_cannot_be_judged_is_said(golden: Golden, suite: Path, tmp_path: Pa
     keep(tmp_path, suite, MODELS[:1])
     assert "no case was answered by two models" in golden("duel").output
     assert golden("duel", "nothing").exit_code == 2
+
+
+def test_results_of_a_run_without_pairs_say_why(golden: Golden, suite: Path, tmp_path: Path) -> None:
+    keep(tmp_path, suite, MODELS[:1])
+    told = golden("duel", "--results").output
+    assert "There is nothing to judge in" in told
+    assert "0 of 0" not in told

@@ -133,6 +133,31 @@ def test_a_run_goes_out_with_its_answers(suite: Suite, tmp_path: Path) -> None:
     assert project.notes[0] == "gone: the suite asks it otherwise now, and it is left out."
 
 
+def test_a_run_needs_no_key_and_what_is_graded_does(suite: Suite, tmp_path: Path) -> None:
+    (suite.path / "kind.txt").write_text("Are you well?")
+    (suite.path / "kind.toml").write_text('expect = { judge = { model = "x/y", rubric = "is kind" } }')
+    asked = {case.id: case.ask_sha for case in load_suite(suite.path).cases}
+    run = keep_run(tmp_path / "data", suite.path, attempt("It rains.", case="weather", ask_sha=asked["weather"]))
+    project = project_of_run(report_of(run), URL)
+    (named,) = yaml.safe_load(str(project.files[CONFIG]))["providers"]
+    assert (named["config"]["apiKeyRequired"], project.asks) == (False, False)
+    run = keep_run(tmp_path / "data", suite.path, attempt("Yes.", case="kind", ask_sha=asked["kind"]))
+    assert project_of_run(report_of(run), URL).asks
+    project = project_of_suite(suite, {}, URL)
+    assert project.asks
+    assert not any("apiKeyRequired" in one["config"] for one in yaml.safe_load(str(project.files[CONFIG]))["providers"])
+
+
+def test_a_model_that_cannot_take_a_case_is_not_asked(suite: Suite) -> None:
+    able = {(case.id, tier): f"lab/{tier}" for case in suite.cases for tier in Tier}
+    quick = suite.tiers[Tier.QUICK].text[0]
+    del able["weather", Tier.QUICK]
+    project = project_of_suite(suite, able, URL, [quick])
+    assert f"weather: {quick} is here and cannot take it: the quick tier is not asked." in project.notes
+    tests = yaml.safe_load(str(project.files[CONFIG]))["tests"]
+    assert [test["providers"] for test in tests if test["description"] == "weather"] == [["lab/full"]]
+
+
 @pytest.mark.parametrize(
     ("expected", "kind", "inside"),
     [

@@ -169,3 +169,21 @@ def test_a_run_stands_beside_another_one_with_the_swapped_image(write_suite: Wri
     assert f"| since {base.id} |" in markdown(report)
     assert "alone: away" in markdown(report)
     assert f'name="since {base.id}" value="regressed"' in junit(report)
+
+
+def test_the_page_shows_the_answers_between_the_turns(tmp_path: Path) -> None:
+    turns = (
+        {
+            "answer": "",
+            "reasoning": "",
+            "tool_calls": ({"name": "look", "arguments": {"at": "<b>"}},),
+            "finish": "stop",
+        },
+        {"answer": "A cat.", "reasoning": "", "tool_calls": (), "finish": "stop"},
+    )
+    text = page(report_of(keep_run(tmp_path / "data", tmp_path / "gone", attempt("Yes.", turns=turns))))
+    places = [text.index(said) for said in ("answer 1", "look(", "answer 2", "A cat.", "answer 3", "Yes.")]
+    assert places == sorted(places)
+    assert "<b>" not in text
+    alone = page(report_of(keep_run(tmp_path / "data", tmp_path / "gone", attempt("Yes."))))
+    assert "answer 1" not in alone
