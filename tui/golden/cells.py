@@ -26,6 +26,8 @@ COLUMNS = (
 )
 GRADED, ANEW = " (graded)", "↻"
 """Behind a verdict that rests on a grade, and behind one on a kept answer that is judged by what is expected now."""
+SOME = "◐ "
+"""Before a folder of which some cases are marked."""
 DIFFERENCES = {"=": "same", "quick": "quick is better", "full": "full is better", ONE: "one model"}
 PROGRESS = {
     Progress.IDLE: ("·", "not run yet", "$dim"),
@@ -60,7 +62,11 @@ def _folder_content(board: Board, folder: str, column: str, cells: int) -> Conte
     match column:
         case "case":
             count = f"  {len(held)}"
-            return Content.assemble(plain(shorten(f"▸ {folder}", cells - len(count))), (count, "$dim"))
+            marks = sum(case_id in board.marked for case_id in held)
+            sign = "● " if marks == len(held) else SOME if marks else "  "
+            signs = Content.styled(sign if board.marked else "", "$primary")
+            rest = cells - signs.cell_length - len(count)
+            return Content.assemble(signs, plain(shorten(f"▸ {folder}", rest)), (count, "$dim"))
         case "difference":
             differ = sum(map(board.differs, held))
             return Content.styled(f"{differ} ≠" if differ else "", "$warning")

@@ -43,10 +43,15 @@ class ChosenCases(ReviewedSuite):
         words = self._words
         return [one for one in self._board.cases if not words or matches(self._board, one, words)]
 
+    @property
+    def _no_match(self) -> str:
+        """Why there is no row where the suite has prompts."""
+        return f"No prompt matches {one_line(self.filter_box.value)!r}. Escape clears the filter."
+
     def _show_rows(self) -> None:
         shown = self._shown
         if self._board.cases and not shown:
-            self.table.say(f"No prompt matches {one_line(self.filter_box.value)!r}. Escape clears the filter.")
+            self.table.say(self._no_match)
         self.table.widest = widest_name(self._board)
         self.table.show(rows(shown, () if self._words else self._folded))
 
@@ -92,22 +97,38 @@ class ChosenCases(ReviewedSuite):
     def action_mark(self) -> None:
         """Mark the row, or take its mark off, and go on to the next."""
         meant = set(self._meant)
+        if not meant:
+            self._say_no_row()
+            return
         marked = self._board.marked
         self._board.marked = marked - meant if meant <= marked else marked | meant
-        if self.table.selected != self.table.keys[-1:][0]:
+        if self.table.selected != self.table.keys[-1]:
             self.table.rows.action_cursor(1)
         self._redraw()
 
     def action_mark_all(self) -> None:
         """Mark all that are shown; where they are marked, take all marks off."""
         shown = set(self._shown)
+        if not shown:
+            self._say_no_row()
+            return
         self._board.marked = set() if shown <= self._board.marked else self._board.marked | shown
         self._redraw()
+
+    def _say_no_row(self) -> None:
+        """Why a key that is meant for rows does nothing."""
+        if self._board.cases:
+            self.notify(self._no_match)
+        else:
+            self._start(())  # it says why there are none
 
     # -- running ------------------------------------------------------------------------------------------------------
 
     def action_run_case(self) -> None:
-        self._start(self._meant)
+        if meant := self._meant:
+            self._start(meant)
+        else:
+            self._say_no_row()
 
     def action_run_suite(self) -> None:
         self._start(list(self._board.cases))

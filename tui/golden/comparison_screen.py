@@ -44,24 +44,28 @@ class ComparisonScreen(ModalScreen[None]):
         self._why = why
         self._found = found
         self._cases = {one.label: one for one in found.cases}
-        self._same = not any(one.change is not Change.SAME for one in found.cases)
+        same = sum(one.change is Change.SAME for one in found.cases)
+        self._both = 0 < same < len(found.cases)
+        """Whether there are cases with the same answer among others."""
+        self._same = not self._both
         """Whether cases are listed that gave the same answer."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box comparison-box") as box:
             box.border_title = plain(one_line(f"{self._found.base} → {self._found.run}"))
-            yield Static(id="comparison-balances", markup=False)
+            with VerticalScroll(id="comparison-summary"):
+                yield Static(id="comparison-balances", markup=False)
             yield RowTable(COLUMNS, self._cell, empty="Nothing was answered.", id="comparison-table", snug=True)
-            with VerticalScroll(id="comparison-answers", can_focus=False):
+            with VerticalScroll(id="comparison-answers"):
                 yield Static(id="comparison-words", markup=False)
         yield KeyFooter(show_command_palette=False)
 
     def on_mount(self) -> None:
         counts = ", ".join(f"{count} {change.value}" for change, count in self._found.counts.items())
         total = len(self._found.cases)
-        lines = [plain(note, "$warning") for note in self._found.notes]
+        lines = [Content.styled(f"{total} case{'s' * (total != 1)}: {counts or 'nothing was answered'}.", "bold")]
         lines += [plain(balance_line(balance)) for balance in self._found.balances]
-        lines.append(Content.styled(f"{total} case{'s' * (total != 1)}: {counts or 'nothing was answered'}.", "bold"))
+        lines += [plain(note, "$warning") for note in self._found.notes]
         self.query_one("#comparison-balances", Static).update(Content("\n").join(lines))
         self.table.widest = max((len(label) for label in self._cases), default=0)
         self.table.rows.focus()
@@ -89,6 +93,8 @@ class ComparisonScreen(ModalScreen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys are shown where they do something."""
+        if action == "same":
+            return self._both
         if action != "why":
             return True
         one = self._cases.get(self.table.selected or "") if self.is_mounted else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.console import Group
+from rich.text import Text
 from textual import getters, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -56,7 +57,7 @@ class DuelScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box duel-box") as box:
             box.border_title = ASKED
-            with VerticalScroll(id="duel-question", can_focus=False):
+            with VerticalScroll(id="duel-question"):
                 yield Static(id="duel-prompt", markup=False)
             yield Horizontal(id="duel-images")
             with Horizontal(id="duel-answers") as answers:
@@ -116,6 +117,7 @@ class DuelScreen(ModalScreen[None]):
         parts.append(plain(case.prompt))
         parts += [Content.assemble(("then    ", "$dim"), plain(turn.text)) for turn in case.turns]
         redraw(self.query_one("#duel-prompt", Static), Content("\n").join(parts))
+        self.query_one("#duel-question").scroll_home(animate=False)
         for name, attempt in (("1", pair.left), ("2", pair.right)):
             side = self.query_one(f"#duel-{name}", VerticalScroll)
             redraw(side.query_one(Static), plain(answer_text(attempt)))
@@ -134,8 +136,19 @@ class DuelScreen(ModalScreen[None]):
         holder = self.query_one("#duel-images", Horizontal)
         await holder.remove_children()
         holder.display = bool(self._images)
-        rows = self.app.size.height // 3 if self.app.size.height >= TALL else 5
+        rows = self._image_rows
         await holder.mount_all(Picture(image, 3 * rows, rows) for image in self._images)
+
+    @property
+    def _image_rows(self) -> int:
+        return self.app.size.height // 3 if self.app.size.height >= TALL else 5
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit_images)
+
+    def _fit_images(self) -> None:
+        for picture in self.query(Picture):
+            picture.fit(3 * self._image_rows, self._image_rows)
 
     def _show_results(self, duel: Duel) -> None:
         if not duel.pairs.shown:
@@ -145,7 +158,7 @@ class DuelScreen(ModalScreen[None]):
         tables = [match_table([*found.tiers, *found.matches])]
         if found.ranking:
             tables.append(ranking_table(found.ranking))
-        lines = "\n".join(one_line(line) for line in standing_lines(found))
+        lines = Text("\n".join(one_line(line) for line in standing_lines(found)))
         self._say(Group(*tables, lines))
 
     def _say(self, said: Content | Group) -> None:

@@ -20,9 +20,10 @@ def nothing_to_judge(run: str, pairs: Pairs) -> str:
     """Why a run has no two answers to be judged, and what makes some."""
     why = []
     if pairs.alike:
-        why.append(f"{count_pairs(pairs.alike)} say the same to the letter")
+        why.append(f"{count_pairs(pairs.alike)} say{'s' * (pairs.alike == 1)} the same to the letter")
     if pairs.changed:
-        why.append(f"{count_pairs(pairs.changed)} answer a question that the suite asks otherwise now")
+        s = "s" * (pairs.changed == 1)
+        why.append(f"{count_pairs(pairs.changed)} answer{s} a question that the suite asks otherwise now")
     told = (
         "; ".join(why) or "no case was answered by two models: run the suite on two, by its tiers or with --model twice"
     )

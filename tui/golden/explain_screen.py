@@ -110,6 +110,8 @@ def drawn(found: Explanation, width: int) -> Content:
     from tui.cli.golden_explained import print_explanation
 
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=True, color_system="standard", highlight=False)
+    console = Console(
+        file=out, width=width, force_terminal=True, color_system="standard", highlight=False, markup=False, emoji=False
+    )
     print_explanation(console, found)
     return Content.from_rich_text(Text.from_ansi(out.getvalue().rstrip()))

@@ -41,9 +41,10 @@ class Place:
 
 
 class Matrix:
-    """The attempts as rows of cases and columns of tiers or models; controls are left out."""
+    """The attempts as rows of cases and columns of tiers or models; controls are left out. `order` is that of the
+    suite's cases."""
 
-    def __init__(self, attempts: Iterable[Attempt]) -> None:
+    def __init__(self, attempts: Iterable[Attempt], order: Iterable[str] = ()) -> None:
         own = [one for one in attempts if one.control is None]
         by_model = several_models(own)
         self.columns = [(f"{at[0]} {at[1]}", short_name(name)) for at, name in columns(own, by_model=by_model)]
@@ -52,7 +53,8 @@ class Matrix:
             tier, model = column(one, by_model=by_model)
             groups.setdefault((one.case, f"{tier} {model}"), []).append(one)
         self.places = {key: _place(group) for key, group in groups.items()}
-        cases = dict.fromkeys(one.case for one in own)
+        answered = dict.fromkeys(one.case for one in own)
+        cases = dict.fromkeys([*(case for case in order if case in answered), *answered])
         self.rows = sorted(cases, key=lambda case: (not self.differs(case), self._holds(case)))
 
     def differs(self, case: str) -> bool:
@@ -81,9 +83,9 @@ class MatrixScreen(ModalScreen[str | None]):
 
     table = getters.query_one("#matrix-table", RowTable)
 
-    def __init__(self, attempts: Iterable[Attempt]) -> None:
+    def __init__(self, attempts: Iterable[Attempt], order: Iterable[str]) -> None:
         super().__init__(classes="dialogue")
-        self._matrix = Matrix(attempts)
+        self._matrix = Matrix(attempts, order)
 
     def compose(self) -> ComposeResult:
         told = self._matrix.columns

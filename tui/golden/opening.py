@@ -29,6 +29,9 @@ NOTHING_KEPT = "There is no kept run to export yet: R runs the suite."
 class OpeningSuite(WatchedSuite):
     """What a pane over a suite has of its kept runs and of its screens."""
 
+    _earlier = ""
+    """The name of the run that the person has chosen to see; "" where that is the last one."""
+
     def _go_to(self, case_id: str) -> None:
         """Put the cursor on a case."""
 
@@ -70,9 +73,22 @@ class OpeningSuite(WatchedSuite):
         if run and self.busy:
             self.notify("The run goes on: earlier answers can be shown when it has ended.")
         elif run and suite is self._suite:
-            self._board = Board.of(suite.cases)
-            self.show_run(data_dir, run)
-            self._name_models()
+            self._earlier = run
+            self._show_anew(data_dir, suite, run)
+
+    def _show_anew(self, data_dir: Path, suite: Suite, run: str) -> None:
+        """Show what a run found, and nothing of what is shown now but marks and the linter's messages."""
+        before, self._board = self._board, Board.of(suite.cases)
+        self._board.marked, self._board.problems = before.marked, before.problems
+        self.show_run(data_dir, run)
+        self._name_models()
+
+    def _give_up(self) -> None:
+        """What ran while an earlier run was shown stands on top of the last whole one, as it does after a restart."""
+        super()._give_up()
+        if self._earlier and self.last_run != self._earlier and self._services and self._suite:
+            self._earlier = ""
+            self._show_anew(self._services.settings.data_dir, self._suite, self.last_run)
 
     @work(exclusive=True, group="golden-matrix")
     async def action_matrix(self) -> None:
@@ -80,7 +96,7 @@ class OpeningSuite(WatchedSuite):
         from tui.golden.matrix_screen import MatrixScreen
 
         attempts = list(self._board.attempts.values())
-        case = await self.app.push_screen_wait(MatrixScreen(attempts))
+        case = await self.app.push_screen_wait(MatrixScreen(attempts, self._board.cases))
         if case is not None:
             self._go_to(case)
 

@@ -212,6 +212,8 @@ class GoldenPane(OpeningSuite):
 
     def _step(self, by: int) -> None:
         places = self._board.disagreements()
+        if not places:  # the keys were drawn for the run that was shown before
+            return
         order = list(self._board.cases)
         here = order.index(self._row) if self._row in order else -1
         ahead = [place for place in (places if by > 0 else reversed(places)) if (order.index(place) - here) * by > 0]

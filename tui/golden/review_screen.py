@@ -31,6 +31,8 @@ from tui.widgets.picture import Picture
 
 HEAD_CELLS = 22
 """Of the head's line, what stands beside the case's name."""
+TALL = 30
+"""Rows of the terminal from which on an image is given more of them."""
 
 
 class ReviewScreen(ModalScreen[None]):
@@ -49,7 +51,7 @@ class ReviewScreen(ModalScreen[None]):
         with Vertical(classes="box review-box") as box:
             box.border_title = "Review"
             yield Static(id="review-head", markup=False)
-            with Horizontal(id="review-question"):
+            with VerticalScroll(id="review-question"), Horizontal():
                 yield Horizontal(id="review-images")
                 yield Static(id="review-prompt", markup=False)
             with VerticalScroll(id="review-diff"):
@@ -92,7 +94,8 @@ class ReviewScreen(ModalScreen[None]):
             self.query_one("#review-verdicts", Static).update(Content("\n").join(lines))
             self.query_one("#review-prompt", Static).update(question_content(one))
             self._show_images(one.case)
-        self.query_one("#review-diff").scroll_home(animate=False)
+        for part in ("#review-question", "#review-diff"):
+            self.query_one(part).scroll_home(animate=False)
         self.refresh_bindings()
 
     def _head(self, one: Candidate) -> Content:
@@ -117,9 +120,20 @@ class ReviewScreen(ModalScreen[None]):
         self._images = found
         await holder.remove_children()
         holder.display = bool(found)
-        rows = 4 if self.app.size.height < 30 else 10
+        rows = self._image_rows
         await holder.mount_all(Picture(image, 3 * rows, rows, classes="golden-image") for image in found)
         self.refresh_bindings()
+
+    @property
+    def _image_rows(self) -> int:
+        return 4 if self.app.size.height < TALL else 10
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit_images)
+
+    def _fit_images(self) -> None:
+        for picture in self.query(Picture):
+            picture.fit(3 * self._image_rows, self._image_rows)
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from textual.widgets import Static
 from core.engine import Engine
 from core.errors import EngineError
 from core.golden.compare.comparison import CaseChange
+from core.golden.compare.sides import NoEarlierRun
 from core.golden.history.index import RunLine
 from core.golden.suite import Suite
 from tui.actions import bindings
@@ -28,7 +29,7 @@ from tui.widgets.footer import KeyFooter
 from tui.widgets.row_table import Column, RowTable
 
 COLUMNS = (
-    Column("run", "run", 20),
+    Column("run", "run", 21),
     Column("asked", "cases", 7, right=True),
     Column("quick", "quick", 7, right=True),
     Column("full", "full", 7, right=True),
@@ -39,6 +40,7 @@ MOST = 200
 """Runs that are listed."""
 ENDED = {None: "unfinished", 0: "all hold", 130: "stopped"}
 """By exit code, how a run ended; the others are told as they are."""
+FIRST = "No run before this one has answers: b on another row has it compared with that."
 NONE = "No run of this suite is kept yet: R runs it."
 
 
@@ -82,13 +84,14 @@ class RunsScreen(ModalScreen[str | None]):
         self.refresh_bindings()
 
     def _cell(self, key: str, column: Column, cells: int) -> Content:
+        base = "▸ " if key == self._base else "  "
         if key == ACCEPTED:
-            words = {"run": "accepted answers", "models": "what is in the suite's accepted/"}.get(column.key, "")
+            words = {"run": f"{base}accepted answers", "models": "what is in the suite's accepted/"}.get(column.key, "")
             return Content.styled(words if len(words) <= cells else "", "$secondary")
         line = self._lines[key]
         match column.key:
             case "run":
-                return plain(f"{'▸ ' if key == self._base else ''}{when(line)}", "bold" if key == self._base else "")
+                return plain(f"{base}{when(line)}", "bold" if key == self._base else "")
             case "exit":
                 code = line.exit_code
                 told = ENDED.get(code, f"exit {code}")
@@ -135,6 +138,9 @@ class RunsScreen(ModalScreen[str | None]):
         base = self._base
         try:
             found = await off_loop(lambda: compared(self._runs, self._suite, base, run), "golden-compare")
+        except NoEarlierRun:
+            self.notify(FIRST)
+            return
         except EngineError as error:
             self.notify(error.message, severity="warning", timeout=10)
             return

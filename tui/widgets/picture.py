@@ -65,5 +65,12 @@ class Picture(Vertical):
         drawn.styles.width, drawn.styles.height = self._box
         await self.mount(drawn)
 
+    def fit(self, max_columns: int, max_rows: int) -> None:
+        """Take another box of cells, in a window that has changed."""
+        if (box := box_of(self.image, max_columns, max_rows)) != self._box:
+            self._box = box
+            for one in (self, *self.children):
+                one.styles.width, one.styles.height = box
+
     def on_click(self) -> None:
         self.post_message(self.Wanted(self.image))

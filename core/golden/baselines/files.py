@@ -141,11 +141,25 @@ def require_own(suite: Suite) -> None:
 def write_accepted(suite: Suite, accepted: Accepted) -> None:
     """Put the file into the suite. Raises BaselineError, and SuiteError for the built-in suite."""
     require_own(suite)
+    if not suite.path.is_dir():  # nothing is left of it, or it is called otherwise now
+        raise BaselineError(f"{suite.path} is not there any more: no answer is written. Put the suite back first.")
     try:
         accepted.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(accepted.path, accepted.to_text().encode(errors="backslashreplace"))
+        write_atomically(accepted.path, _as_bytes(accepted))
     except OSError as error:
         raise BaselineError(f"{accepted.path} cannot be written: {error.strerror or error}.") from error
+
+
+def is_as_written(accepted: Accepted) -> bool:
+    """Whether the file holds this answer to the letter. Raises BaselineError where that cannot be read."""
+    try:
+        return accepted.path.exists() and accepted.path.read_bytes() == _as_bytes(accepted)
+    except OSError as error:
+        raise BaselineError(f"{accepted.path} cannot be read: {error.strerror or error}.") from error
+
+
+def _as_bytes(accepted: Accepted) -> bytes:
+    return accepted.to_text().encode(errors="backslashreplace")
 
 
 def unused(suite: Suite, accepted: Collection[Accepted]) -> list[Accepted]:

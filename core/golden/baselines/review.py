@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.atomic import write_atomically
-from core.golden.baselines.files import Accepted, BaselineError, accepted_of, remove
+from core.golden.baselines.files import Accepted, BaselineError, accepted_of, is_as_written, remove
 from core.golden.baselines.standing import Candidate, accept, reject, take_back
 from core.golden.results import RunFolder
 from core.golden.suite import Suite
@@ -79,10 +79,14 @@ class Review:
         self._go_on(_Step(self.place, Choice.SKIPPED))
 
     def undo(self) -> None:
-        """Take the last decision back, on the disk as well, and go back to it. Raises RunBusy and BaselineError."""
+        """Take the last decision back, on the disk as well, and go back to it. Raises RunBusy, and BaselineError also
+        where somebody has changed the file since: it stays, and the decision is not taken back any more."""
         if not self._steps:
             return
         step = self._steps[-1]
+        if step.accepted is not None and not is_as_written(step.accepted):
+            self._steps.pop()
+            raise BaselineError(f"{step.accepted.path} has been changed since it was accepted here: it stays as it is.")
         if step.accepted is not None:
             self._restore(step.accepted, step.before)
         elif step.choice is Choice.REJECTED and self.folder is not None:

@@ -53,13 +53,17 @@ def open_sides(
     return part_of(earlier, base_parts), part_of(later, run_parts), later
 
 
+class NoEarlierRun(NoSuchRun):
+    """No run of the suite before this one has an answer."""
+
+
 def previous(runs: Path, run: RunFolder) -> RunFolder:
     """The latest whole run of the same suite that began before this one; where there is none, the latest that answered
-    anything. Raises NoSuchRun where there is none of these either."""
+    anything. Raises NoEarlierRun where there is none of these either."""
     for whole in (True, False):
         if earlier := latest_of(runs, run.suite, run.id, whole=whole):
             return earlier
-    raise NoSuchRun(
+    raise NoEarlierRun(
         f"There is no run before {run.id} of {run.suite}: name another as BASE, or run the suite once more. "
         "assay golden runs lists what there is."
     )

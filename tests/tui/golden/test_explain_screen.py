@@ -22,13 +22,21 @@ async def test_where_quick_and_full_part(engine: Engine, settings: Settings, tmp
 
     folder = write_suite(tmp_path / "mine")
     (folder / "golden.toml").write_text('[tiers]\nquick = "pocket/qwen2-vl"\nfull = "pocket/gemma3"\n')
+    (folder / "odd[").mkdir()
+    (folder / "odd[" / "i].txt").write_text("What is the capital of France?")  # its name would be markup
     app = Furnished(lambda: own, lambda _: Borrowed(own, engine, server, QUICK, FULL))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.state.phase == "ready" and app.golden.table.selected)
         app.golden.open_suite(folder)
-        await until(pilot, lambda: app.golden.table.keys == ["capital", "shape"])
+        await until(pilot, lambda: app.golden.table.keys == ["capital", "shape", "odd[/i]"])
         await pilot.press("f4")
         await run_all(pilot, app)
+        app.golden.table.select("odd[/i]")
+        await pilot.press("d")
+        await until(pilot, lambda: "How likely is" in screen_text(app), "the explanation")
+        assert "│  odd[/i]" in screen_text(app)
+        await pilot.press("escape")
+        app.golden.table.select("capital")
         await pilot.press("d")
         await until(pilot, lambda: "How likely is" in screen_text(app), "the explanation")
         assert "bits/byte" in screen_text(app)

@@ -29,6 +29,11 @@ def test_models_are_columns_where_several_answered() -> None:
     assert not found.differs("one")
 
 
+def test_among_like_ones_the_cases_stand_as_in_the_suite() -> None:
+    ended = [attempt("Yes.", case=case, key=case, tier="full") for case in ("c", "a", "gone", "b")]
+    assert Matrix(ended, ["a", "b", "c", "d"]).rows == ["a", "b", "c", "gone"]
+
+
 async def test_the_matrix_leads_to_a_disagreement(workbench: AssayApp, scripted: ScriptedEngine) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench, scripted)

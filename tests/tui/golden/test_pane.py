@@ -38,6 +38,7 @@ def notices(app: AssayApp) -> str:
 async def test_the_suite_is_there_before_anything_runs(workbench: AssayApp, scripted: ScriptedEngine) -> None:
     async with workbench.run_test(size=(120, 40)) as pilot:
         await opened(pilot, workbench, scripted)
+        workbench.golden.action_next_disagreement()  # the key may come before the footer has changed
         text = screen_text(workbench)
         assert "suite built-in  11 prompts" in text
         assert "vision/describe_image#red" in text

@@ -14,6 +14,7 @@ from tests.tui.golden.test_pane import notices
 from tests.tui.scripted import ScriptedEngine
 from tui.app import AssayApp
 from tui.golden.review_screen import ReviewScreen
+from tui.widgets.picture import Picture
 
 
 @pytest.fixture
@@ -24,6 +25,10 @@ def folder(tmp_path: Path) -> Path:
 def accepted(folder: Path) -> dict[str, str]:
     files = sorted((folder / "accepted").rglob("*.txt"))
     return {file.name.split("@")[0] + file.name[-11:]: file.read_text().split("+++\n")[2].strip() for file in files}
+
+
+def move_away(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
 
 
 async def reviewing(pilot: Pilot[None], app: AssayApp) -> None:
@@ -89,3 +94,35 @@ async def test_the_built_in_suite_keeps_no_answers(workbench: AssayApp, scripted
         await pilot.press("f4", "a")
         await until(pilot, lambda: "R runs the suite" in notices(workbench))
         assert len(workbench.screen_stack) == 1
+
+
+async def test_a_suite_that_is_gone_does_not_come_back_as_half_a_folder(
+    workbench: AssayApp, scripted: ScriptedEngine, folder: Path
+) -> None:
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted, folder)
+        await run_all(pilot, workbench)
+        await reviewing(pilot, workbench)
+        move_away(folder)
+        await pilot.press("a")
+        await until(pilot, lambda: "is not there any more: no answer is written" in notices(workbench))
+        assert not list(folder.parent.glob(folder.name))
+        assert "1 of 4" in screen_text(workbench)
+
+
+async def test_a_long_question_can_be_read_to_its_end_and_images_follow_the_window(
+    workbench: AssayApp, scripted: ScriptedEngine, folder: Path
+) -> None:
+    (folder / "shape.txt").write_text("Which shape is in the image?\n" + "And then?\n" * 30 + "The end.")
+    async with workbench.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, workbench, scripted, folder)
+        await run_all(pilot, workbench)
+        await pilot.press("end")
+        await reviewing(pilot, workbench)
+        await until(pilot, lambda: workbench.screen.query(Picture), "the image")
+        assert workbench.screen.query_one(Picture).size.height == 10
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: workbench.screen.query_one(Picture).size.height == 4, "a smaller image")
+        assert "The end." not in screen_text(workbench)
+        await pilot.press("shift+tab", "end")
+        await until(pilot, lambda: "The end." in screen_text(workbench))

@@ -44,8 +44,15 @@ async def test_rows_are_filtered_folded_marked_and_run(workbench: AssayApp, scri
         await pilot.press("left")
         await until(pilot, lambda: golden.table.selected == "vision/")
         row = next(line for line in screen_text(workbench).splitlines() if "▸ vision/" in line)
+        assert "  ▸ vision/" not in row, "nothing is marked"
         assert "0/1" in row
         assert "1/1" in row
+        await pilot.press("space")
+        await until(pilot, lambda: "● ▸ vision/" in screen_text(workbench), "all of it is marked")
+        golden._board.marked.discard("vision/ocr_text")
+        golden._redraw()
+        await until(pilot, lambda: "◐ ▸ vision/" in screen_text(workbench), "some of it is marked")
+        golden.table.select("vision/")
         asked = len(scripted.requests)
         await pilot.press("x")
         await until(pilot, lambda: len(scripted.requests) > asked)

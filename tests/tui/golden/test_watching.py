@@ -101,6 +101,8 @@ async def test_a_folder_without_prompts_shows_no_other_suites_rows(
         assert workbench.golden.table.keys == []
         assert "suite empty" in screen_text(workbench)
         assert "runs them all" not in screen_text(workbench)
+        await pilot.press("f4", "space")
+        assert "There is no .txt file" in notices(workbench), "a key without a row says why"
 
 
 async def test_a_filter_that_finds_nothing_says_so(
@@ -110,6 +112,9 @@ async def test_a_filter_that_finds_nothing_says_so(
         await opened(pilot, workbench, scripted, write_suite(tmp_path / "mine"))
         await pilot.press("slash", *"zebra", "enter")
         await until(pilot, lambda: "No prompt matches 'zebra'. Escape clears the filter." in screen_text(workbench))
+        for count, key in enumerate(("space", "asterisk", "r"), 1):
+            await pilot.press(key)
+            assert notices(workbench).count("No prompt matches 'zebra'") == count, "a key without a row says why"
         await pilot.press("escape")
         await until(pilot, lambda: workbench.golden.table.keys == ["capital", "shape"])
 

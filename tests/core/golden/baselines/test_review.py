@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.golden.baselines.files import read_accepted
+import pytest
+
+from core.golden.baselines.files import BaselineError, read_accepted
 from core.golden.baselines.review import Choice, Review
 from core.golden.baselines.standing import candidates, pending, rejected
 from core.golden.results import Attempt, RunFolder
@@ -26,7 +28,6 @@ def test_every_decision_can_be_taken_back(suite: Suite, tmp_path: Path) -> None:
     one = review(suite, folder, *answers)
     written = one.accept()
     by_hand = written.path.read_text().replace("finish", "# mine\nfinish")
-    written.path.write_text(by_hand)
     one.reject()
     assert one.shown is None
     assert review(suite, folder, *answers).waiting == []
@@ -43,6 +44,20 @@ def test_every_decision_can_be_taken_back(suite: Suite, tmp_path: Path) -> None:
     assert written.path.read_text() != by_hand
     two.undo()
     assert written.path.read_text() == by_hand
+
+
+def test_what_somebody_changed_since_is_not_taken_back(suite: Suite, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "runs", {"suite": {}, "planned": []})
+    folder.close()
+    one = review(suite, folder, said(suite, "colour", "It is red."), said(suite, "shape", "A square."))
+    first, second = one.accept(), one.accept()
+    second.path.write_text("by somebody else")
+    with pytest.raises(BaselineError, match="has been changed since it was accepted here: it stays as it is"):
+        one.undo()
+    assert second.path.read_text() == "by somebody else"
+    one.undo()
+    assert not first.path.exists()
+    assert not one.can_undo
 
 
 def test_what_is_skipped_is_passed_over_and_can_be_gone_back_to(suite: Suite, tmp_path: Path) -> None:
