@@ -69,6 +69,8 @@ async def load(request: Request, body: LoadBody) -> Response:
 async def unload(request: Request, body: UnloadBody) -> Response:
     """Free a model when its requests have ended, or at once."""
     engine = request.app.state.engine
+    if _in_memory(engine, body.model) is None:
+        await asyncio.to_thread(named_model, engine, body.model)
     await found_while_connected(request, await asyncio.to_thread(engine.unload, body.model, cancel=body.cancel))
     return _json({"id": body.model, "unloaded": True}, body)
 
@@ -77,7 +79,7 @@ async def unload(request: Request, body: UnloadBody) -> Response:
 async def pin(request: Request, body: ModelBody) -> Response:
     """Keep a model that is in memory from being evicted."""
     engine = request.app.state.engine
-    _resident(engine, body.model)
+    await asyncio.to_thread(_resident, engine, body.model)
     await found_while_connected(request, await asyncio.to_thread(engine.load, body.model, pin=True))
     return _told(engine, body)
 
@@ -86,7 +88,7 @@ async def pin(request: Request, body: ModelBody) -> Response:
 async def unpin(request: Request, body: ModelBody) -> Response:
     """Let a model be evicted again."""
     engine = request.app.state.engine
-    _resident(engine, body.model)
+    await asyncio.to_thread(_resident, engine, body.model)
     await found_while_connected(request, engine.unpin(body.model))
     return _told(engine, body)
 
@@ -114,15 +116,19 @@ async def stop(request: Request, request_id: str) -> Response:
 
 def _resident(engine: Engine, model_id: str) -> LoadedModel:
     """A model in memory. Raises ModelNotFound for none on this machine, InvalidRequest for one on disk alone."""
-    found = next((model for model in engine.status().models if model.id == model_id), None)
+    found = _in_memory(engine, model_id)
     if found is None:
         named_model(engine, model_id)
         raise InvalidRequest(f"{model_id} is not in memory. POST /admin/models/load brings it there.", "model")
     return found
 
 
+def _in_memory(engine: Engine, model_id: str) -> LoadedModel | None:
+    return next((model for model in engine.status().models if model.id == model_id), None)
+
+
 def _told(engine: Engine, body: ModelBody) -> Response:
-    found = next((model for model in engine.status().models if model.id == body.model), None)
+    found = _in_memory(engine, body.model)
     if found is None:
         raise ModelUnloaded(f"{body.model} was unloaded meanwhile.")
     return _json(asdict(found), body)

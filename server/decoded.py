@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from core.calls.requests import GenerationRequest
+from core.errors import InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,21 @@ class Decoded:
     def for_model(self, model: str) -> Decoded:
         """The same for a model of the catalog: which one a tier means depends on what was decoded."""
         return replace(self, request=replace(self.request, model=model))
+
+
+@contextmanager
+def own_names(names: Mapping[str, str]) -> Iterator[None]:
+    """Errors of the engine's checks name fields as the client called them: `names` tells that of theirs."""
+    try:
+        yield
+    except InvalidRequest as error:
+        theirs = error.param or ""
+        if theirs in names:
+            error.param = names[theirs]
+            if error.message.startswith(f"{theirs} "):
+                error.message = error.param + error.message.removeprefix(theirs)
+                error.args = (error.message,)
+        raise
 
 
 def ineffective(fields: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ from core.calls.events import Event, Finished, FinishReason, TextDelta, Thinking
 from core.calls.generation import Generation
 from core.calls.mailbox import Bell
 from core.errors import RequestCancelled
+from server.wire import STOPPED, WireCall
 
 Item = tuple[Event, int]
 """An event with the number of its choice."""
@@ -33,21 +34,27 @@ class ClientLeft(Exception):
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Await `work`, but cancel it as soon as the client leaves; then ClientLeft is raised.
+    """Await `work`, but cancel it as soon as the client leaves; then ClientLeft is raised. RequestCancelled is where
+    the request is stopped on this side before it generates.
 
     The body must have been read: all that `receive` can bring then is the disconnect.
     """
+    call: WireCall | None = getattr(request.state, "call", None)
+    if call is not None and call.stopped and not call.begun:
+        work.close()
+        raise RequestCancelled(STOPPED)
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnect(request))
+    ends = [leaving] if call is None or call.begun else [leaving, asyncio.ensure_future(call.killed())]
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, *ends), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ClientLeft
+            raise ClientLeft if leaving.done() else RequestCancelled(STOPPED)
         return working.result()
     finally:
-        for task in (working, leaving):
+        for task in (working, *ends):
             task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        await asyncio.gather(working, *ends, return_exceptions=True)
 
 
 async def found_while_connected(request: Request, future: Future[Result]) -> Result:
@@ -56,7 +63,11 @@ async def found_while_connected(request: Request, future: Future[Result]) -> Res
     async def found() -> Result:
         return await asyncio.wrap_future(future)
 
-    return await while_connected(request, found())
+    try:
+        return await while_connected(request, found())
+    except BaseException:
+        future.cancel()  # which has no effect where it was heard, or has ended
+        raise
 
 
 async def _disconnect(request: Request) -> None:
@@ -101,9 +112,7 @@ async def follow(
                             continue
                         event = replace(event, reason=FinishReason.TOOL_CALLS)
                     elif isinstance(event, Finished) and event.reason is FinishReason.CANCELLED:
-                        failed = failed or RequestCancelled(
-                            "The request was stopped on the server's side before it had finished."
-                        )
+                        failed = failed or RequestCancelled(STOPPED)
                         continue
                     came.append((event, choice))
             bell.flows = bell.flows or any(isinstance(event, FLOWING) for event, _ in came)

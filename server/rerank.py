@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.calls.embedding import EmbeddingResult
-from core.calls.embedding_audio_checks import check_reranks, reranking_models
+from core.calls.embedding_audio_checks import MAX_INPUTS, check_reranks, reranking_models
 from core.calls.requests import EmbeddingRequest
 from core.catalog import Catalog, ModelKind
 from core.errors import InvalidRequest
@@ -28,6 +28,11 @@ from server.reading import JsonRoute
 from server.rerank_judged import judged, judging_model
 
 router = APIRouter(route_class=JsonRoute)
+
+MAX_TEXTS = MAX_INPUTS - 1
+"""Of one request: an embeddings model reads them with the query."""
+DIGITS = 6
+"""Of a score behind the point. What the rest says depends on which texts were read together."""
 
 
 class Document(Body):
@@ -52,6 +57,12 @@ class RerankBody(Body):
 async def rerank(request: Request, body: RerankBody) -> Response:
     """Order texts by how well they answer a query."""
     texts = [document if isinstance(document, str) else document.text for document in body.documents]
+    if len(texts) > MAX_TEXTS:
+        raise InvalidRequest(
+            f"documents has {len(texts)} texts; at most {MAX_TEXTS} are put in order at once. Send the others in "
+            "another request: scores of one model can be compared.",
+            "documents",
+        )
     catalog: Catalog = request.app.state.engine.catalog
     judge = await asyncio.to_thread(judging_model, request, body.model)
     if judge is not None:
@@ -88,13 +99,14 @@ def _scores(result: EmbeddingResult, texts: int) -> list[float]:
 
 
 def _encoded(body: RerankBody, texts: list[str], model: str, scores: list[float], tokens: int) -> dict[str, Any]:
+    scores = [round(score, DIGITS) for score in scores]
     order = sorted(range(len(texts)), key=lambda place: -scores[place])[: body.top_n]
     return {
         "id": f"rerank-{uuid.uuid4().hex}",
         "object": "list",
         "model": model,
         "results": [
-            {"index": place, "relevance_score": round(scores[place], 6)}
+            {"index": place, "relevance_score": scores[place]}
             | ({"document": {"text": texts[place]}} if body.return_documents else {})
             for place in order
         ],

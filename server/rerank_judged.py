@@ -10,13 +10,13 @@ from typing import Any
 
 from starlette.requests import Request
 
-from core.calls.embedding_audio_checks import MAX_INPUTS, reranking_models
+from core.calls.embedding_audio_checks import reranking_models
 from core.calls.events import Finished, FinishReason, Timing, Usage
 from core.calls.requests import GenerationRequest, Message, Role
 from core.calls.scoring import Score, ScoreRequest
 from core.catalog import ModelInfo, ModelKind
 from core.engine import Engine
-from core.errors import InvalidRequest, UnsupportedInput
+from core.errors import UnsupportedInput
 from server.follow import while_connected
 from server.models import DEFAULT, find_other_model
 from server.openai.embeddings import answered
@@ -53,8 +53,6 @@ async def judged(
     Ended when the client leaves. Raises UnsupportedInput for a model to which yes or no is more than one token, and
     what the engine raises.
     """
-    if len(texts) > MAX_INPUTS:
-        raise InvalidRequest(f"documents has {len(texts)} texts; at most {MAX_INPUTS} are put in order.", "documents")
     engine: Engine = request.app.state.engine
     call: WireCall = request.state.call
     pending: set[Future[Any]] = set()

@@ -241,6 +241,8 @@ class _Reply:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             MutableHeaders(scope=message).setdefault(self._header, self._request_id)
+            if self._call is not None:
+                self._call.answered(self._status)
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body") and self._call is not None:
             state = WireState.DONE if self._status < 400 else WireState.FAILED

@@ -5,6 +5,8 @@ Written on the server's thread, read from any. A listener is called on the serve
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -12,14 +14,18 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from core.calls.audio_events import AudioDelta, Listened, SpeechEvent, TranscriptionEvent
 from core.calls.events import Event, Finished, Loading, Prefill, Queued, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from core.calls.requests import GenerationRequest
+from core.errors import RequestCancelled
 from server.evidence import Evidence, Exchange
 
 log = logging.getLogger(__name__)
+
+STOPPED = "The request was stopped on the server's side before it had finished."
 
 REPORT_EVERY_S = 0.1
 """The shortest time between two reports of a request that only gained tokens."""
@@ -104,6 +110,9 @@ class WireCall:
         self._began = time.monotonic()
         self._progress = _Progress(entered={WireState.QUEUED: self._began})
         self._kill: Callable[[], None] | None = None
+        self._killed = False
+        self._waiting: list[Callable[[], object]] = []
+        """Told when it is killed before there is a generation to stop."""
         self._exchange: Exchange | None = None
         self.answers = False
         """Whether it asks for an answer in words."""
@@ -122,13 +131,24 @@ class WireCall:
         request: GenerationRequest | None = None,
         choices: int = 1,
     ) -> None:
-        """Say what is being generated, and how to stop it from another thread. A `request` is kept as evidence."""
+        """Say what is being generated, and how to stop it from another thread. A `request` is kept as evidence.
+
+        Raises RequestCancelled where it was killed before.
+        """
         self._kill = kill
+        if self._killed:
+            kill()
+            raise RequestCancelled(STOPPED)
         if request is not None:
             self.answers = True
             self._exchange = self._record.evidence.open(self._entry.id, request, choices, self.body)
         self.body = b""
         self._report(model=printable(model), stream=stream)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has come to what can be stopped by itself."""
+        return self._kill is not None
 
     @property
     def now(self) -> WireEntry:
@@ -138,12 +158,33 @@ class WireCall:
             return entry
         return replace(entry, duration_s=now - self._began, phases=self._phases(now))
 
+    def answered(self, status: int) -> None:
+        """Say with which status its answer has begun: a stream ends long after that."""
+        if not self._entry.state.over:
+            self._entry = replace(self._entry, status=status)
+
     def kill(self) -> bool:
-        """Stop the generation; False if there is none to stop."""
-        if self._kill is None or self._entry.state.over:
+        """Stop the generation, or the request on its way to one; False if it has ended. From any thread."""
+        if self._entry.state.over:
             return False
-        self._kill()
+        self._killed = True  # before it is looked whether it has begun: `begin` does it the other way round
+        hands: list[Callable[[], object]] = self._waiting if self._kill is None else [self._kill]
+        for stop in hands:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                stop()
         return True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was killed."""
+        return self._killed
+
+    async def killed(self) -> None:
+        """Wait until it is killed, before it has begun to generate."""
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+        self._waiting.append(partial(loop.call_soon_threadsafe, told.set))
+        if not self._killed:
+            await told.wait()
 
     def event(self, event: Event | SpeechEvent | TranscriptionEvent, choice: int = 0) -> None:
         """Fold one of the engine's events in."""
@@ -273,14 +314,16 @@ class WireRecord:
             return [call.entry for call in self._live.values()]
 
     def kill(self, id: str) -> bool:
-        """Stop a request, which ends with an error for its client; False if it does not generate (any more)."""
+        """Stop a request, which ends with an error for its client; False if it has ended."""
         with self._lock:
             call = self._live.get(id)
         return call is not None and call.kill()
 
     def kill_all(self) -> int:
         """Stop every request that generates; returns how many."""
-        return sum(self.kill(entry.id) for entry in self.live)
+        with self._lock:
+            calls = list(self._live.values())
+        return sum(call.begun and call.kill() for call in calls)
 
     def listen(self, listener: Callable[[WireEntry], None]) -> Callable[[], None]:
         """Call `listener` with every new snapshot of an entry; returns the function that ends it."""

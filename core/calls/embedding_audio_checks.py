@@ -36,11 +36,13 @@ def check_embedding(request: EmbeddingRequest, catalog: Catalog) -> None:
         raise InvalidRequest("There is nothing to embed: input is empty.", "input")
     if len(request.inputs) > MAX_INPUTS:
         raise InvalidRequest(
-            f"input has {len(request.inputs)} texts; at most {MAX_INPUTS} are embedded at once.", "input"
+            f"input has {len(request.inputs)} texts; at most {MAX_INPUTS} are embedded at once. "
+            "Send the others in another request.",
+            "input",
         )
     for place, text in enumerate(request.inputs):
         if not text:
-            told = f"{request.label(place)} is an empty text, which has no meaning to embed."
+            told = f"{request.label(place)} is an empty text, which has no meaning to embed. Leave it out."
             raise InvalidRequest(told, request.field_of(place))
     if request.dimensions is not None and request.dimensions < 1:
         raise InvalidRequest(f"dimensions is {request.dimensions}; it must be at least 1.", "dimensions")

@@ -84,17 +84,28 @@ def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:
     )
     schema = _response_schema(body)
     old = OldCalls()
+    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     request = GenerationRequest(
         model=body.model,
         messages=tuple(_message(message, index, old, images, warnings) for index, message in enumerate(body.messages)),
         tools=tools(body),
         tool_choice=tool_choice(body),
-        sampling=sampling(body, body.max_completion_tokens or body.max_tokens, _logprobs(body)),
+        sampling=sampling(body, most, _logprobs(body)),
         thinking=thinking(body.chat_template_kwargs, body.reasoning_effort),
         json_schema=schema,
         source="openai",
     )
     return Decoded(request, tuple(warnings), one_call=body.parallel_tool_calls is False or shape(body).old)
+
+
+def called(body: ChatRequest) -> dict[str, str]:
+    """What the engine's checks call a field, and what this body calls it."""
+    names = {"logprobs": "top_logprobs"}
+    if body.max_completion_tokens is not None:
+        names["max_tokens"] = "max_completion_tokens"
+    if body.functions:
+        names |= {"tool_choice": "function_call", "tools": "functions"}
+    return names
 
 
 def decode_completion(body: CompletionRequest) -> Decoded:

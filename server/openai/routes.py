@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.answer import answer, read_request
+from server.decoded import own_names
 from server.openai import audio_speech, audio_transcriptions, embeddings
-from server.openai.decode import decode_chat, decode_completion, image_urls
+from server.openai.decode import called, decode_chat, decode_completion, image_urls
 from server.openai.encode import ChatStream, Head, chat_body
 from server.openai.encode_completion import CompletionStream, completion_body
 from server.openai.responses import routes as responses
@@ -29,14 +30,15 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     )
     head = Head(decoded.request.model)
     include_usage, calls = body.stream_options is not None and body.stream_options.include_usage, shape(body)
-    return await answer(
-        request,
-        request.app.state.engine,
-        decoded,
-        encoder=ChatStream(head, include_usage=include_usage, shape=calls) if body.stream else None,
-        whole=lambda results: chat_body(head, results, calls),
-        choices=body.n or 1,
-    )
+    with own_names(called(body)):
+        return await answer(
+            request,
+            request.app.state.engine,
+            decoded,
+            encoder=ChatStream(head, include_usage=include_usage, shape=calls) if body.stream else None,
+            whole=lambda results: chat_body(head, results, calls),
+            choices=body.n or 1,
+        )
 
 
 @router.post("/v1/completions", response_model=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.conftest import Api, served
 from tests.core.test_engine_pool import held
 from tests.server.conftest import Staged
 from tests.server.scripted import Play
+from tests.server.sockets import answered, connect, head, rest
 
 CHAT = {"model": "toy", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
 
@@ -83,8 +85,10 @@ def test_models_are_loaded_pinned_and_freed(http: httpx.Client, engine: Engine) 
     assert listed["memory_bytes"]["active"] > 0
     assert http.post("/admin/models/unload", json={"model": name}).json() == {"id": name, "unloaded": True}
     assert name not in [one.id for one in engine.status().models]
-    missing = http.post("/admin/models/load", json={"model": "none/such"})
-    assert missing.status_code == 404
+    for hand in ("load", "unload", "pin", "unpin"):
+        missing = http.post(f"/admin/models/{hand}", json={"model": "none/such"})
+        assert missing.status_code == 404
+        assert "GET /v1/models lists them" in missing.json()["error"]["message"], hand
     assert http.post("/admin/models/load", json={"modle": name}).status_code == 400
 
 
@@ -113,6 +117,17 @@ def test_metrics_count_what_was_done(http: httpx.Client) -> None:
     assert after["assay_memory_bytes", "active"] > 0
     assert after["assay_model_memory_bytes", name, "ready"] > 0
     assert not any("made-up" in part for key in after for part in key)
+
+
+def test_a_streamed_answer_is_counted_with_its_status(http: httpx.Client, api: Api) -> None:
+    body = {"model": "pocket/qwen3", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 8}
+    before = figures(http)
+    told = http.post("/v1/chat/completions", json=body | {"stream": True})
+    key = ("assay_requests_total", "pocket/qwen3", "ok", "openai", "200")
+    assert figures(http).get(key, 0) - before.get(key, 0) == 1
+    entry = api.server.record.entry(told.headers["x-request-id"])
+    assert entry is not None
+    assert (entry.state, entry.status) == ("done", 200)
 
 
 def test_a_name_that_steers_terminals_is_spelled_in_the_figures(settings: Settings, tmp_path: Path) -> None:
@@ -168,6 +183,26 @@ def test_a_request_is_listed_and_stopped(stage: Staged) -> None:
     gone = one.http.delete(f"/admin/requests/{running['id']}")
     assert gone.status_code == 404
     assert "GET /admin/requests" in gone.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages/count_tokens"])
+def test_a_request_is_stopped_before_it_has_come_to_the_engine(stage: Staged, path: str) -> None:
+    one = stage()
+    opened = threading.Event()
+    forget = one.server.record.listen(lambda entry: opened.set() if entry.path == path else None)
+    body = json.dumps(CHAT).encode()
+    with connect(one.url) as line:
+        line.sendall(head(one.key, f"content-length: {len(body)}", "connection: close", first=f"POST {path} HTTP/1.1"))
+        assert opened.wait(20)
+        forget()
+        (listed,) = one.http.get("/admin/requests").json()["data"]
+        assert listed["state"] == "queued"
+        told = one.http.delete(f"/admin/requests/{listed['id']}")
+        assert told.json() == {"id": listed["id"], "stopped": True}
+        line.sendall(body)
+        status, _, answer = answered(rest(line))
+    assert status == 499
+    assert "stopped on the server's side" in answer["error"]["message"]
 
 
 def test_models_are_not_deleted_over_the_network(stage: Staged) -> None:

@@ -60,6 +60,13 @@ def test_only_so_many_are_told_with_their_texts(http: httpx.Client) -> None:
     assert [(one["index"], one["document"]) for one in told["results"]] == [(1, {"text": "green"})]
 
 
+@pytest.mark.parametrize("model", ["tiny/bert", "tiny/reranker"])
+def test_equal_texts_stay_in_their_order(http: httpx.Client, model: str) -> None:
+    told = http.post("/v1/rerank", json={"model": model, "query": "green", "documents": ["red square"] * 14}).json()
+    assert len({one["relevance_score"] for one in told["results"]}) == 1
+    assert [one["index"] for one in told["results"]] == list(range(14))
+
+
 @pytest.mark.parametrize(
     ("change", "status", "says"),
     [
@@ -76,6 +83,8 @@ def test_only_so_many_are_told_with_their_texts(http: httpx.Client) -> None:
         ({"model": "tiny/reranker", "documents": ["green", "x " * 70]}, 400, "documents[1] with the query has"),
         ({"documents": ["green", "x " * 70]}, 400, "documents[1] has"),
         ({"instruction": "Find shapes."}, 400, "leave it out"),
+        ({"documents": ["red"] * 2048}, 400, "documents has 2048 texts; at most 2047"),
+        ({"model": "pocket/qwen3", "documents": ["red"] * 2048}, 400, "documents has 2048 texts; at most 2047"),
     ],
 )
 def test_what_cannot_be_ordered_is_said(http: httpx.Client, change: dict[str, object], status: int, says: str) -> None:

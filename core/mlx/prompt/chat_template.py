@@ -107,7 +107,7 @@ def render(
     tools = _offered(request, markers)
     turns = _normalised(request.messages)
     if not turns:
-        raise InvalidRequest("The conversation is empty: send at least one message.", "messages")
+        raise InvalidRequest("The conversation is empty: send at least one message that holds something.", "messages")
     messages = _template_messages(turns, vision)
     offered = list(tools) or None
     if markup is not None:
@@ -286,9 +286,13 @@ def _without_surrogates(text: str) -> str:
 def _offered(request: GenerationRequest, markers: Markers) -> tuple[dict[str, Any], ...]:
     choice = request.tool_choice
     if choice.name is not None and choice.name not in {tool.name for tool in request.tools}:
-        raise InvalidRequest(f"tool_choice names {choice.name}, which is not among the tools.", "tool_choice")
+        raise InvalidRequest(
+            f"tool_choice names {choice.name}, which is not among the tools. Send it, too.", "tool_choice"
+        )
     if choice.mode is ToolMode.REQUIRED and not request.tools:
-        raise InvalidRequest("tool_choice requires a call, but no tools were given.", "tool_choice")
+        raise InvalidRequest(
+            "tool_choice requires a call, but no tools were given. Send tools, or auto.", "tool_choice"
+        )
     if not request.tools or choice.mode is ToolMode.NONE:
         return ()
     if markers.tool_start is None:

@@ -55,10 +55,14 @@ def gathered(body: ResponsesRequest, store: ResponseStore) -> Conversation:
         if item.kind != "item_reference":
             plain.append(next(brought))
         else:
-            kept = store.item(item.id or "")
+            if not item.id:
+                raise InvalidRequest(
+                    f"{path} has neither a type nor a role: a message needs its role, another item its type.", path
+                )
+            kept = store.item(item.id)
             if kept is None:
                 raise InvalidRequest(
-                    f"{path} names the item {(item.id or '')[:100]!r}, which is not kept here. Send the item itself.",
+                    f"{path} names the item {item.id[:100]!r}, which is not kept here. Send the item itself.",
                     f"{path}.id",
                 )
             plain.append(kept)

@@ -16,7 +16,7 @@ from core.errors import ContextOverflow, InvalidRequest
 from core.settings import Settings
 from server.answer import answer, count, read_request
 from server.body import to_json, warning_header
-from server.decoded import Decoded
+from server.decoded import Decoded, own_names
 from server.errors import ApiError, Protocol, error_response
 from server.openai.responses.conversation import Conversation, gathered
 from server.openai.responses.decode import PARAMS, decode_response
@@ -203,10 +203,8 @@ async def _decoded(request: Request, body: ResponsesRequest) -> tuple[Conversati
 def _own_names() -> Iterator[None]:
     """Errors name fields as they are called here."""
     try:
-        yield
-    except InvalidRequest as error:
-        error.param = PARAMS.get(error.param or "", error.param)
-        raise
+        with own_names(PARAMS):
+            yield
     except ContextOverflow as error:
         error.param = "input"
         raise

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from pydantic import ValidationError
@@ -172,3 +173,37 @@ def test_the_official_client_has_only_allowed_and_custom_tools_called(client: op
     (call,) = done.choices[0].message.tool_calls or []
     assert call.type == "custom"
     assert call.custom.input in ("yes", "no")
+
+
+NOTHING: list[dict[str, Any]] = [{"role": "user", "content": None}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "says"),
+    [
+        ("chat/completions", {"max_completion_tokens": 0}, "max_completion_tokens", "max_completion_tokens is 0"),
+        ("chat/completions", {"max_tokens": 0}, "max_tokens", "max_tokens is 0"),
+        ("chat/completions", {"logprobs": True, "top_logprobs": 99}, "top_logprobs", "top_logprobs is 99"),
+        (
+            "chat/completions",
+            {"functions": [FUNCTION], "function_call": {"name": "g"}},
+            "function_call",
+            "Send it, too",
+        ),
+        ("chat/completions", {"tool_choice": "required"}, "tool_choice", "Send tools, or auto"),
+        ("chat/completions", {"messages": NOTHING}, "messages", "one message that holds something"),
+        ("responses", {"max_output_tokens": 0}, "max_output_tokens", "max_output_tokens is 0"),
+        ("responses", {"input": [{"content": "x"}]}, "input[0]", "a message needs its role"),
+    ],
+)
+def test_a_refusal_names_the_field_that_was_sent(
+    api: Api, path: str, body: dict[str, Any], param: str, says: str
+) -> None:
+    usual = {"messages": [{"role": "user", "content": "Hi"}]} if path != "responses" else {"input": "Hi"}
+    answer = httpx.post(
+        f"{api.url}/v1/{path}", json={"model": "pocket/qwen3", **usual, **body}, headers={"x-api-key": api.key}
+    )
+    assert answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert error["param"] == param
+    assert says in error["message"]
