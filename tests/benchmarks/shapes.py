@@ -218,8 +218,8 @@ CPU = {
     "short_behind_long": Plan((LONG_TEXT,), rounds=5, prompt=4096, tokens=4),
     "cancel_steps": Plan((LONG_TEXT,), rounds=20, prompt=16, tokens=2000),
     "queue_growth_mb": Plan((SMALL_TEXT,), rounds=1000, prompt=32, tokens=2),
-    "http_one": Plan((TEXT,), rounds=12, prompt=32, tokens=96),
-    "http_eight": Plan((TEXT,), rounds=10, prompt=32, tokens=48),
+    "http_one": Plan((TEXT,), rounds=9, prompt=32, tokens=128),
+    "http_eight": Plan((TEXT,), rounds=7, prompt=32, tokens=128),
     "http_ttft_ms": Plan((TEXT,), rounds=30, prompt=32, tokens=4),
 }
 GPU = {
