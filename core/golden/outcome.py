@@ -10,7 +10,7 @@ from typing import Any
 
 from core.golden.baselines.standing import Baseline
 from core.golden.parity import ENGINE, Parity
-from core.golden.rates import CaseRate, Metric, case_rates, is_greedy
+from core.golden.rates import CaseRate, Metric, case_rates, is_greedy, reaches
 from core.golden.results import Attempt, Status, Verdict, several_models
 from core.golden.suite import Gates
 from core.golden.verdict import NOT_JUDGED
@@ -182,7 +182,7 @@ def _failures(attempts: Sequence[Attempt], groups: Iterable[Group], gates: Gates
         wanted, metric = gates.passing.get(tier, 1.0), gates.metrics.get(tier, Metric())
         if answered and Verdict.PASS not in told:
             yield f"Nothing passed on {where}, of {answered} answers."
-        elif group.judged and group.value < wanted - 1e-9:
+        elif group.judged and not reaches(group.value, wanted):
             by = "" if metric == Metric() else f" by {metric}"
             gate = "" if wanted == 1.0 else f", below the gate of {wanted:.0%}"
             failed = group.judged - group.held

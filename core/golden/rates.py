@@ -14,6 +14,15 @@ Z = 1.959964
 """Standard deviations within which 95 % of a normal distribution lie."""
 
 
+NEARLY = 1e-9
+"""By so little a rate may miss what it must come to: sums of shares are not exact."""
+
+
+def reaches(rate: float, wanted: float) -> bool:
+    """Whether a rate comes to what it must."""
+    return rate >= wanted - NEARLY
+
+
 @dataclass(frozen=True)
 class Metric:
     """What a case's repeats come to.

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.golden.expressions import describe
-from core.golden.rates import Metric, case_rates
+from core.golden.rates import Metric, case_rates, reaches
 from core.golden.reports.report import CaseReport, Entry, case_reports
 from core.golden.results import Attempt, Verdict
 from core.golden.suite import Suite
 from core.tiers import Tier
-
-NEARLY = 1e-9
 
 
 def case_results(suite: Suite, attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
@@ -55,4 +53,4 @@ def _holds(entry: Entry, gate: float, metric: Metric) -> bool | None:
         return None
     if entry.control:
         return Verdict.FAIL not in told
-    return all(rate.value(metric) >= gate - NEARLY for rate in case_rates(entry.attempts))
+    return all(reaches(rate.value(metric), gate) for rate in case_rates(entry.attempts))

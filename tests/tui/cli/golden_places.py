@@ -15,6 +15,17 @@ from tui.cli.golden import app
 
 Golden = Callable[..., Result]
 
+ONE_MODEL = """
+[defaults]
+temperature = 0.0
+thinking = false
+max_tokens = 32
+[tiers]
+quick = "pocket/qwen3"
+full = "pocket/qwen3"
+"""
+"""A suite's golden.toml that asks one small model on both tiers."""
+
 
 @pytest.fixture
 def clean_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:

@@ -6,24 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.cli.golden_places import Golden
-
-GOLDEN_TOML = """
-[defaults]
-temperature = 0.0
-thinking = false
-max_tokens = 32
-[tiers]
-quick = "pocket/qwen3"
-full = "pocket/qwen3"
-"""
+from tests.tui.cli.golden_places import ONE_MODEL, Golden
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
     folder = tmp_path / "mine"
     folder.mkdir()
-    (folder / "golden.toml").write_text(GOLDEN_TOML)
+    (folder / "golden.toml").write_text(ONE_MODEL)
     (folder / "checks.py").write_text("def named(answer, about):\n    return 'Paris' in answer or 'no Paris'\n")
     (folder / "capital.txt").write_text("What is the capital of France?")
     (folder / "capital.toml").write_text('expect = { python = "checks.py:named" }\n')

@@ -13,18 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.tui.cli.golden_places import Golden
+from tests.tui.cli.golden_places import ONE_MODEL, Golden
 from tests.tui.cli.processes import ASSAY
 
-GOLDEN_TOML = """
-[defaults]
-temperature = 0.0
-thinking = false
-max_tokens = 32
-[tiers]
-quick = "pocket/qwen3"
-full = "pocket/qwen3"
-"""
 WAITING = "to be saved; ctrl+c ends."
 
 
@@ -64,7 +55,7 @@ class Watching:
 def suite(tmp_path: Path) -> Path:
     folder = tmp_path / "mine"
     folder.mkdir()
-    (folder / "golden.toml").write_text(GOLDEN_TOML)
+    (folder / "golden.toml").write_text(ONE_MODEL)
     (folder / "capital.txt").write_text("What is the capital of France?")
     (folder / "capital.toml").write_text('expect = "paris"\n')
     (folder / "checks.py").write_text("def polite(answer, about):\n    return 'never polite'\n")
