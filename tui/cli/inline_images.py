@@ -27,7 +27,9 @@ def small_images(
     from tui.graphics import HALF_CELLS
 
     draw = ask_terminal()
-    if not wanted and not HALF_CELLS and draw.__module__.rpartition(".")[2] not in ("sixel", "tgp"):
+    from textual_image.renderable import SixelImage, TGPImage
+
+    if not (wanted or HALF_CELLS) and draw not in (SixelImage, TGPImage):
         return {}
     return {name: [_small(draw, path) for path in paths] for name, paths in images.items()}
 
