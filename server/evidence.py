@@ -69,8 +69,12 @@ class Evidence:
         self._limit = limit
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
-        self._on = limit > 0
+        self._growing: set[str] = set()
+        """Those of `_kept` that have not ended."""
+        self._settled = 0
+        """What the others take."""
         self._ended = 0
+        self._on = limit > 0
 
     @property
     def on(self) -> bool:
@@ -84,6 +88,8 @@ class Evidence:
             self._on = on and self._limit > 0
             if not self._on:
                 self._kept.clear()
+                self._growing.clear()
+                self._settled = 0
 
     @property
     def can_be_on(self) -> bool:
@@ -102,6 +108,7 @@ class Evidence:
         with self._lock:
             if self._on:
                 self._kept[id] = exchange
+                self._growing.add(id)
         self.bound()
         return exchange
 
@@ -111,23 +118,22 @@ class Evidence:
             self._ended += 1
             if (exchange := self._kept.get(id)) is not None:
                 exchange.ended = self._ended
+                self._growing.discard(id)
+                self._settled += exchange.nbytes
         self.bound()
 
     def bound(self) -> None:
         """Drop the oldest until what is left fits."""
         with self._lock:
-            taken = {id: exchange.nbytes for id, exchange in self._kept.items()}
-            left = sum(taken.values())
-            for id, size in taken.items():
-                if left <= self._limit:
-                    break
-                del self._kept[id]
-                left -= size
+            taken = self._nbytes()
+            while taken > self._limit:
+                taken -= self._drop(next(iter(self._kept)))
 
     def forget(self, id: str) -> None:
         """Drop a request that nobody can ask for any more."""
         with self._lock:
-            self._kept.pop(id, None)
+            if id in self._kept:
+                self._drop(id)
 
     def get(self, id: str) -> Exchange | None:
         """What is kept of a request; None where it was not kept, or has given way."""
@@ -150,4 +156,16 @@ class Evidence:
     def nbytes(self) -> int:
         """What all take."""
         with self._lock:
-            return sum(exchange.nbytes for exchange in self._kept.values())
+            return self._nbytes()
+
+    def _nbytes(self) -> int:
+        return self._settled + sum(self._kept[id].nbytes for id in self._growing)
+
+    def _drop(self, id: str) -> int:
+        """Returns what it took."""
+        size = self._kept.pop(id).nbytes
+        if id in self._growing:
+            self._growing.discard(id)
+        else:
+            self._settled -= size
+        return size

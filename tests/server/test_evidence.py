@@ -124,3 +124,27 @@ def test_all_protocols_leave_evidence(api: Api) -> None:
             said = kept.results[0].text or kept.results[0].thinking
             assert said.strip() in answer.text, path
             assert said.strip()
+
+
+def test_what_is_kept_is_counted_as_it_grows_ends_and_leaves() -> None:
+    evidence = Evidence(400_000)
+    ids = [str(number) for number in range(8)]
+    for place, id in enumerate(ids):
+        exchange = evidence.open(id, asked("x" * 100 * place), 1, b"body")
+        assert exchange is not None
+        exchange.add(TextDelta("y" * 1000), 0)
+        if place % 2:
+            evidence.end(id)
+    for gone in ("2", "3"):
+        evidence.forget(gone)
+    left = [kept for kept in map(evidence.get, ids) if kept is not None]
+    assert len(left) == 6
+    assert evidence.nbytes == sum(kept.nbytes for kept in left)
+    for id in ids[4:]:
+        evidence.forget(id)
+    evidence.forget("0")
+    last = evidence.get("1")
+    assert last is not None
+    assert evidence.nbytes == last.nbytes
+    evidence.on = False
+    assert evidence.nbytes == 0
