@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated, Any, TypeVar
 
+import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.invalid import cut
@@ -23,7 +25,7 @@ MAX_NAME = 512
 MAX_NOTES = 100
 """Sentences, and unknown fields, that are reported; the header has room for fewer."""
 
-_LINE_BREAKS = {0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}
+_LINE_BREAK = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2\x85")
 
 _LEVELS = 5
 """Lists and objects in one another in which the many things of an answer lie: choices[].logprobs.content[]."""
@@ -43,8 +45,11 @@ class Body(BaseModel):
 
 def to_json(value: Any) -> bytes:
     """Compact UTF-8 JSON on one line: lone surrogates become "?", and what some readers split lines at is escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.translate(_LINE_BREAKS).encode("utf-8", "replace")
+    try:
+        text = pydantic_core.to_json(value)
+    except ValueError:  # a lone surrogate, or hundreds of lists in one another
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _LINE_BREAK.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), text)
 
 
 def to_json_by_pieces(value: Any) -> bytes:
