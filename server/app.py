@@ -43,7 +43,17 @@ def create_app(
     app.state.metrics = counted
     app.state.ending = asyncio.Event()
     app.state.responses = Responses(settings)
-    for part in (probes, listing, admin, exchanges, metrics, rerank, tokens, openai, anthropic):
+    for part in (
+        openai,
+        anthropic,
+        rerank,
+        tokens,
+        listing,
+        probes,
+        admin,
+        exchanges,
+        metrics,
+    ):  # looked through in turn
         app.include_router(part.router)
     keys = KeyRing(key, settings.data_dir) if key is not None else None
     app.add_middleware(Guard, keys=keys, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)
