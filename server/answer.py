@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi.sse import EventSourceResponse
@@ -25,8 +26,9 @@ from core.media.images import ImageData
 from server.body import to_json_by_pieces, warning_header
 from server.decoded import Decoded
 from server.errors import SWITCHED_OFF, from_exception
-from server.follow import Item, follow, found_while_connected, while_connected
+from server.follow import Item, follow, found_while_connected, joined, while_connected
 from server.frames import Frame, StreamEncoder
+from server.gathering import Gathering
 from server.models import find_model
 from server.wire import WireCall, WireState
 
@@ -63,16 +65,19 @@ async def read_request(
     """
     engine, settings = request.app.state.engine, request.app.state.settings
 
-    def find() -> tuple[ModelInfo, list[str]]:
+    def look() -> tuple[ModelInfo, list[str], Decoded | None]:
         some, addresses = images()
         info = find_model(engine, settings, name, images=some)
         if addresses:
             check_sight(info, len(addresses))
-        return info, addresses
+        return info, addresses, None if addresses else decode({})
 
-    info, addresses = await asyncio.to_thread(find)
-    fetched = await while_connected(request, fetch_images(addresses, settings)) if addresses else {}
-    decoded = await asyncio.to_thread(decode, fetched)
+    gathering: Gathering = request.app.state.gathering
+    with gathering.coming():
+        info, addresses, decoded = await asyncio.to_thread(look)
+    if decoded is None:
+        fetched = await while_connected(request, fetch_images(addresses, settings))
+        decoded = await asyncio.to_thread(decode, fetched)
     return decoded.for_model(info.id)
 
 
@@ -102,7 +107,9 @@ def submit(engine: Engine, request: GenerationRequest, choices: int) -> list[Gen
     return engine.generate_all(requests)
 
 
-async def _submitted(engine: Engine, request: GenerationRequest, choices: int) -> list[Generation]:
+async def _submitted(
+    gathering: Gathering, engine: Engine, request: GenerationRequest, choices: int
+) -> list[Generation]:
     """`submit`, on a thread: that is where schemas are looked through. What nobody waits for any more is cancelled."""
 
     def forget(submitting: asyncio.Future[list[Generation]]) -> None:
@@ -110,7 +117,7 @@ async def _submitted(engine: Engine, request: GenerationRequest, choices: int) -
             for generation in submitting.result():
                 generation.cancel()
 
-    submitting = asyncio.ensure_future(asyncio.to_thread(submit, engine, request, choices))
+    submitting = gathering.hand_on(partial(submit, engine, request, choices))
     try:
         return await asyncio.shield(submitting)
     except asyncio.CancelledError:
@@ -135,7 +142,7 @@ async def answer(
     Raises EngineError for what fails before the first byte.
     """
     call: WireCall = request.state.call
-    generations = await _submitted(engine, decoded.request, choices)
+    generations = await _submitted(request.app.state.gathering, engine, decoded.request, choices)
 
     def kill() -> None:
         for generation in generations:
@@ -229,8 +236,8 @@ async def _frames(
     call: WireCall,
     witnesses: int,
 ) -> AsyncGenerator[bytes, None]:
-    """The stream's bytes, of what came together in one piece. An error becomes the protocol's error event; a ping
-    fills long silence.
+    """The stream's bytes, of what came together in one piece, and in company in one event. An error becomes the
+    protocol's error event; a ping fills long silence.
 
     `witnesses` is of how many choices an event of our own tells before the end.
     """
@@ -254,7 +261,7 @@ async def _frames(
         async for came in events:
             for item in came:
                 call.event(*item)
-            frames = encode(came)
+            frames = encode(joined(came) if call.in_company else came)
             if not frames and time.monotonic() - sent_at >= PING_S:
                 frames = encoder.ping()
             if frames:

@@ -20,6 +20,7 @@ from server import admin, exchanges, listing, metrics, probes, rerank, tokens
 from server.anthropic import routes as anthropic
 from server.errors import ApiError, error_response, from_engine
 from server.follow import ClientLeft
+from server.gathering import Gathering
 from server.invalid import invalid_body
 from server.openai import routes as openai
 from server.openai.responses.routes import Responses
@@ -43,6 +44,7 @@ def create_app(
     app.state.metrics = counted
     app.state.ending = asyncio.Event()
     app.state.responses = Responses(settings)
+    app.state.gathering = Gathering()
     for part in (
         openai,
         anthropic,

@@ -36,7 +36,7 @@ class Exchange:
 
     def add(self, event: Event, choice: int) -> None:
         """Fold one event in; logprobs are not kept."""
-        if isinstance(event, TextDelta | ThinkingDelta) and event.logprobs:
+        if isinstance(event, (TextDelta, ThinkingDelta)) and event.logprobs:
             event = replace(event, logprobs=())
         self.results[choice].add(event)
 

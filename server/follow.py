@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,16 +15,13 @@ from core.calls.events import Event, Finished, FinishReason, TextDelta, Thinking
 from core.calls.generation import Generation
 from core.calls.mailbox import Bell
 from core.errors import RequestCancelled
-from server.wire import STOPPED, WireCall
+from server.wire import FLOWING, STOPPED, WireCall
 
 Item = tuple[Event, int]
 """An event with the number of its choice."""
 
 AT_ONCE = 16
 """Events that are passed on together: of a reader that is slow thousands may wait, and others wait for the loop."""
-
-FLOWING = (TextDelta, ThinkingDelta, ToolCallDelta)
-"""Events of which many follow one another: once there is one, all are passed on at the bell's pace."""
 
 Result = TypeVar("Result")
 
@@ -115,13 +112,40 @@ async def follow(
                         failed = failed or RequestCancelled(STOPPED)
                         continue
                     came.append((event, choice))
-            bell.flows = bell.flows or any(isinstance(event, FLOWING) for event, _ in came)
+            bell.flows = bell.flows or any(isinstance(event, FLOWING) for event, _ in came)  # from then on, at its pace
             for first in range(0, len(came), AT_ONCE):
                 yield came[first : first + AT_ONCE]
             if failed is not None:
                 raise failed
             if running and not await bell.rung():
                 yield []
+
+
+def joined(came: Iterable[Item]) -> list[Item]:
+    """The same with each choice's texts of one kind that follow one another as one."""
+    made: list[Item] = []
+    latest: dict[int, int] = {}
+    """Where each choice's last event is in `made`."""
+    for event, choice in came:
+        place = latest.get(choice)
+        both = None if place is None else _one(made[place][0], event)
+        if both is None or place is None:
+            latest[choice] = len(made)
+            made.append((event, choice))
+        else:
+            made[place] = (both, choice)
+    return made
+
+
+def _one(first: Event, second: Event) -> Event | None:
+    """Both as one event, made when the first was; None for what is no more of the same."""
+    match first, second:
+        case (TextDelta(), TextDelta()) | (ThinkingDelta(), ThinkingDelta()):
+            return type(first)(first.text + second.text, first.logprobs + second.logprobs, first.at)
+        case ToolCallDelta(), ToolCallDelta() if first.index == second.index:
+            return ToolCallDelta(first.index, first.arguments + second.arguments, first.at)
+        case _:
+            return None
 
 
 def _end(generation: Generation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -22,11 +23,18 @@ PACE_S = 1 / 60
 """What flows comes as often as a screen shows anything new: to wake a loop costs the sender and the loop more than an
 item does, and to send each token by itself more than half of what a stream costs."""
 
+SLOW_PACE_S = 1 / 15
+"""The pace of many streams: no slower than this,"""
+
+SHARE = 0.015
+"""and, up to there, slow enough that a loop works for this part of the time: the sender needs the interpreter too."""
+
 
 class _Courier:
     """Has calls made on an event loop. Those that come before it gets to them wake it once, together.
 
-    A call that flows is one of many: after one that was made, the next wait until PACE_S have passed.
+    A call that flows is one of many: after one that was made, the next wait until PACE_S have passed, or longer, where
+    the loop had much to do since the last ones.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,6 +46,8 @@ class _Courier:
         self._flowing = False
         """Whether one of `_calls` flows."""
         self._resting = False
+        self._spent = 0.0
+        """Processor seconds of the loop's thread, at the last calls that flowed."""
 
     def take(self, call: Callable[[], None], flows: bool = False) -> None:
         """Have it made soon. From any thread."""
@@ -60,9 +70,14 @@ class _Courier:
             self._resting = rests or (self._resting and not rested)
             self._flowing = False
         if rests:
-            asyncio.get_running_loop().call_later(PACE_S, self._deliver, True)
+            asyncio.get_running_loop().call_later(self._pace_s(), self._deliver, True)
         for call in calls:
             call()
+
+    def _pace_s(self) -> float:
+        """How long the next that flow wait: in that time the loop does what the last ones brought it."""
+        before, self._spent = self._spent, time.thread_time()
+        return max(PACE_S, min(SLOW_PACE_S, (self._spent - before) / SHARE))
 
 
 _couriers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Courier] = WeakKeyDictionary()

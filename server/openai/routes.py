@@ -18,8 +18,6 @@ from server.openai.tools import shape
 from server.reading import JsonRoute
 
 router = APIRouter(route_class=JsonRoute)
-for part in (embeddings, audio_speech, audio_transcriptions, responses):
-    router.include_router(part.router)
 
 
 @router.post("/v1/chat/completions", response_model=None)
@@ -56,3 +54,7 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
         whole=lambda results: completion_body(head, results, echo),
         choices=body.n or 1,
     )
+
+
+for part in (responses, embeddings, audio_speech, audio_transcriptions):  # behind the two above: looked through in turn
+    router.include_router(part.router)

@@ -218,8 +218,8 @@ CPU = {
     "short_behind_long": Plan((LONG_TEXT,), rounds=5, prompt=4096, tokens=4),
     "cancel_steps": Plan((LONG_TEXT,), rounds=20, prompt=16, tokens=2000),
     "queue_growth_mb": Plan((SMALL_TEXT,), rounds=1000, prompt=32, tokens=2),
-    "http_one": Plan((TEXT,), rounds=9, prompt=32, tokens=128),
-    "http_eight": Plan((TEXT,), rounds=7, prompt=32, tokens=128),
+    "http_one": Plan((TEXT,), rounds=31, prompt=32, tokens=128),
+    "http_eight": Plan((TEXT,), rounds=31, prompt=32, tokens=128),
     "http_ttft_ms": Plan((TEXT,), rounds=30, prompt=32, tokens=4),
 }
 GPU = {
@@ -233,8 +233,8 @@ GPU = {
     "short_behind_long": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=16384, tokens=8),
     "cancel_steps": Plan((QWEN3_06B, GEMMA3_27B), rounds=20, prompt=32, tokens=4000),
     "queue_growth_mb": Plan((QWEN3_06B,), rounds=1000, prompt=32, tokens=2),
-    "http_one": Plan((QWEN3_06B, GEMMA3_27B), rounds=9, prompt=128, tokens=128),
-    "http_eight": Plan((QWEN3_06B, GEMMA3_27B), rounds=5, prompt=128, tokens=128),
+    "http_one": Plan((QWEN3_06B, GEMMA3_27B), rounds=21, prompt=128, tokens=128),
+    "http_eight": Plan((QWEN3_06B, GEMMA3_27B), rounds=21, prompt=128, tokens=128),
     "http_ttft_ms": Plan((QWEN3_06B,), rounds=30, prompt=128, tokens=4),
 }
 QUICK = {

@@ -196,3 +196,29 @@ async def test_what_flows_comes_when_its_time_has_come(monkeypatch: pytest.Monke
     assert [items for items, _ in heard] == [[0], [1], [2]]
     assert all(later - earlier >= 0.019 for (_, earlier), (_, later) in pairwise(heard))
     bell.close()
+
+
+async def test_a_loop_with_much_to_do_hears_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What flows waits in proportion to the processor's time that the last of it took, within the two paces."""
+    monkeypatch.setattr("core.calls.mailbox.PACE_S", 0.01)
+    monkeypatch.setattr("core.calls.mailbox.SLOW_PACE_S", 5.0)
+    monkeypatch.setattr("core.calls.mailbox.SHARE", 0.5)
+    spent = iter((0.0, 0.0, 0.1, 1000.0))
+    monkeypatch.setattr("core.calls.mailbox.time.thread_time", lambda: next(spent))
+    loop = asyncio.get_running_loop()
+    waits: list[float] = []
+    call_later = loop.call_later
+
+    def noted(delay: float, *call: Any) -> asyncio.TimerHandle:
+        waits.append(delay)
+        return call_later(0, *call)
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    box: Mailbox[int] = Mailbox()
+    bell = Bell(60)
+    box.bells, bell.flows = (bell,), True
+    for number in range(4):
+        box.put(number)
+        assert await bell.rung()
+    assert waits == [0.01, 0.01, 0.2, 5.0]
+    bell.close()
