@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from core.calls.events import Finished, GenerationResult, ToolCall
-from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolChoice
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolChoice, tool_to_json
 from core.chats.parts import parts_from_json, parts_to_json
-from core.chats.settings import tool_to_json
 from core.media.images import ImageData, check_image
 from server.evidence import Exchange
 from server.wire import WireEntry, WireState

@@ -100,13 +100,8 @@ def prepare_schema(schema: Mapping[str, Any], what: str, param: str) -> Prepared
                     param,
                 )
             for pattern in [value] if name == "pattern" else keys:
-                if isinstance(pattern, str) and (fault := _pattern_fault(pattern)):
-                    shown = pattern if len(pattern) <= SHOWN else f"{pattern[: SHOWN - 1]}…"
-                    raise InvalidRequest(
-                        f"{what} has the pattern {shown!r} at {here}, which cannot be held while an answer is "
-                        f"written: {fault}. Write it in another way, or leave it out.",
-                        param,
-                    )
+                if isinstance(pattern, str):
+                    check_pattern(pattern, f"{what} has at {here} the pattern", param)
             if name in _NAMED and isinstance(value, Mapping):
                 made[name] = {
                     key: walk(item, f"{here}/{_escaped(str(key))}", f"#{here}/{_escaped(str(key))}" not in shared)
@@ -238,6 +233,17 @@ def _target(root: Mapping[str, Any], reference: Any) -> Any:
     for step in reference.split("/")[1:]:
         found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
     return found
+
+
+def check_pattern(pattern: str, told: str, param: str) -> None:
+    """Raises InvalidRequest for what is no regular expression; `told` is the sentence up to it."""
+    if fault := _pattern_fault(pattern):
+        shown = pattern if len(pattern) <= SHOWN else f"{pattern[: SHOWN - 1]}…"
+        raise InvalidRequest(
+            f"{told} {shown!r}, which cannot be held while an answer is written: {fault}. Write it "
+            "in another way, or leave it out.",
+            param,
+        )
 
 
 @lru_cache(maxsize=512)

@@ -102,6 +102,12 @@ class Tool:
     strict: bool = False
 
 
+def tool_to_json(tool: Tool) -> dict[str, Any]:
+    """A tool as an object; `strict` only where it is set."""
+    plain = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return plain | ({"strict": True} if tool.strict else {})
+
+
 class ToolMode(StrEnum):
     AUTO = "auto"
     NONE = "none"

@@ -98,8 +98,8 @@ def message_sha256(message: Message) -> str:
 
 
 def tools_sha256(tools: Iterable[Tool]) -> str:
-    """The digest of what tools are called, take and say of themselves."""
-    told = [[tool.name, tool.description, tool.parameters] for tool in tools]
+    """The digest of what tools are called, take and say of themselves, and which hold a model to what they take."""
+    told = [[tool.name, tool.description, tool.parameters, *["strict"] * tool.strict] for tool in tools]
     return text_sha256(json.dumps(told, sort_keys=True, ensure_ascii=False))
 
 

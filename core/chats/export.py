@@ -12,10 +12,19 @@ from typing import Any
 
 from core.atomic import write_atomically
 from core.calls.events import RATE_TOKENS, Finished
-from core.calls.requests import ImagePart, Part, Role, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.calls.requests import (
+    ImagePart,
+    Part,
+    Role,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolResultPart,
+    tool_to_json,
+)
 from core.chats.endings import cut_short
 from core.chats.parts import parts_to_json
-from core.chats.settings import ChatSettings, tool_to_json
+from core.chats.settings import ChatSettings
 from core.chats.tree import Place, Tree
 from core.errors import HistoryError
 from core.media.images import ImageData

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from core.calls.requests import Tool
+from core.calls.requests import Tool, tool_to_json
 
 DEFAULT_MAX_TOKENS = 1024
 
@@ -33,9 +33,3 @@ class ChatSettings:
         """What `to_json` wrote, keys of a later version aside. Raises KeyError or TypeError for others."""
         known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
         return cls(**known | {"tools": tuple(Tool(**tool) for tool in value["tools"])})
-
-
-def tool_to_json(tool: Tool) -> dict[str, Any]:
-    """A tool as an object; `strict` only where it is set."""
-    plain = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-    return plain | ({"strict": True} if tool.strict else {})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.calls.json_schemas import prepare_schema
+from core.calls.json_schemas import prepare_parameters, prepare_schema
 from core.calls.requests import Tool, ToolChoice, ToolMode
 from core.errors import InvalidRequest
 from core.golden.expressions import to_json
@@ -90,7 +90,13 @@ def read_tools(tables: Sequence[ToolTable]) -> tuple[tuple[Tool, ...], list[tupl
         except jsonschema.SchemaError as error:
             sentence = f"The parameters of {table.name} are no JSON schema: {error.message}."
             faults.append(((index, "parameters"), sentence))
-    return tuple(Tool(table.name, table.description, table.parameters) for table in tables), faults
+            continue
+        if table.strict:
+            try:
+                prepare_parameters(table.name, table.parameters)
+            except InvalidRequest as error:
+                faults.append(((index, "parameters"), error.message))
+    return tuple(Tool(**table.model_dump()) for table in tables), faults
 
 
 def read_tool_choice(said: str | None, tools: Sequence[Tool]) -> tuple[ToolChoice, str]:
@@ -132,7 +138,7 @@ def with_sha(case: Case) -> Case:
         case.prompt,
         case.system,
         [image.sha256 for image in case.images],
-        [[tool.name, tool.description, tool.parameters] for tool in case.tools],
+        [[tool.name, tool.description, tool.parameters, *["strict"] * tool.strict] for tool in case.tools],
         vars(case.sampling),
         case.thinking,
         case.seed,

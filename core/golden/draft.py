@@ -15,7 +15,7 @@ import tomli_w
 
 from core.atomic import write_atomically
 from core.calls.events import FinishReason, GenerationResult
-from core.calls.requests import GenerationRequest, Role
+from core.calls.requests import GenerationRequest, Role, tool_to_json
 from core.golden.case_images import ENDING_OF
 from core.golden.checks import Answer, check
 from core.golden.expressions import ExpressionError, parse_expression
@@ -173,10 +173,7 @@ def _question(request: GenerationRequest) -> tuple[str, str | None]:
 
 def _sidecar(request: GenerationRequest, system: str | None) -> dict[str, Any]:
     sampling = request.sampling
-    tools = [
-        {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-        for tool in request.tools
-    ]
+    tools = [tool_to_json(tool) for tool in request.tools]
     told: dict[str, Any] = {
         "system": system,
         "temperature": sampling.temperature,

@@ -15,7 +15,7 @@ import tomli_w
 
 from core.atomic import write_atomically
 from core.calls.events import GenerationResult
-from core.calls.requests import GenerationRequest
+from core.calls.requests import GenerationRequest, tool_to_json
 from core.golden.checks import Answer, check
 from core.golden.draft import DIGEST, FOLDER, NoCase, digest, propose, save_case
 from core.golden.expressions import parse_expression
@@ -128,7 +128,7 @@ def _unsaid(request: GenerationRequest) -> str:
 def _texts(request: GenerationRequest, result: GenerationResult) -> Iterator[str]:
     """All that a case writes down."""
     yield from (message.plain_text for message in request.messages)
-    yield json.dumps([[tool.name, tool.description, tool.parameters] for tool in request.tools], ensure_ascii=False)
+    yield json.dumps([tool_to_json(tool) for tool in request.tools], ensure_ascii=False)
     yield json.dumps(request.json_schema, ensure_ascii=False)
     yield from request.sampling.stop
     yield result.text

@@ -42,6 +42,7 @@ class ToolTable(_Table):
     name: str = Field(min_length=1)
     description: str = ""
     parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool = False
 
 
 def _images_or_flag(value: Any) -> Any:

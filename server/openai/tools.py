@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.calls.json_schemas import check_pattern
 from core.calls.requests import Tool, ToolChoice, ToolMode
 from core.errors import InvalidRequest
 from server.openai.schema import ChatMessage, ChatRequest, CustomSpec, FunctionSpec, NamedFunction, NamedTool
@@ -86,6 +87,8 @@ def _custom(spec: CustomSpec, path: str) -> Tool:
                 "'regex', with its definition, or a function with strict = true whose parameters say what is allowed.",
                 f"{path}.format",
             )
+        definition = f"{path}.format.grammar.definition"
+        check_pattern(grammar.definition, f"{definition} is", definition)
         text["pattern"] = f"^(?:{grammar.definition})$"
     elif asked is not None and asked.type != "text":
         raise InvalidRequest(f"{path}.format is of type {asked.type!r}; send text, or grammar.", f"{path}.format")

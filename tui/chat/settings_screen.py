@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
-from core.calls.requests import Tool
-from core.chats.settings import ChatSettings, tool_to_json
+from core.calls.requests import Tool, tool_to_json
+from core.chats.settings import ChatSettings
 from tui.actions import bindings
 from tui.foreign import plain
 from tui.screens.unsaved import Unsaved, Wish

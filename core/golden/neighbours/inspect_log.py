@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
+from core.calls.requests import tool_to_json
 from core.errors import InvalidImage
 from core.golden.compare.change import HELD
 from core.golden.expressions import describe, to_json
@@ -188,10 +189,7 @@ def _asked(case: Case) -> dict[str, Any]:
         "seed": case.seed,
         "thinking": case.thinking,
         "repeats": case.repeats,
-        "tools": [
-            {"name": one.name, "description": one.description, "parameters": dict(one.parameters)} for one in case.tools
-        ]
-        or None,
+        "tools": [tool_to_json(one) for one in case.tools] or None,
         "tool_choice": case.tool_choice.word,
         "json_schema": case.json_schema,
     }

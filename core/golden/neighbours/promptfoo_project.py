@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.calls.requests import tool_to_json
 from core.golden.expressions import to_json
 from core.golden.neighbours.promptfoo_checks import assertions, provider
 from core.golden.reports.report import Report
@@ -200,13 +201,7 @@ def _options(case: Case) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "chat_template_kwargs": None if case.thinking is None else {"enable_thinking": case.thinking},
     }
-    tools = [
-        {
-            "type": "function",
-            "function": {"name": one.name, "description": one.description, "parameters": dict(one.parameters)},
-        }
-        for one in case.tools
-    ]
+    tools = [{"type": "function", "function": tool_to_json(one)} for one in case.tools]
     told = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,

@@ -65,6 +65,7 @@ class Anthropic:
             "messages": [_message(message) for message in request.messages if message.role is not Role.SYSTEM],
             "tools": [
                 {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+                | ({"strict": True} if tool.strict else {})
                 for tool in request.tools
             ]
             or None,

@@ -29,6 +29,7 @@ from core.calls.requests import (
     ToolChoice,
     ToolMode,
     ToolResultPart,
+    tool_to_json,
 )
 from core.golden.conversation import call_arguments
 from core.golden.routes import RouteError
@@ -57,15 +58,7 @@ class OpenAI:
         body = {
             "model": request.model,
             "messages": [told for message in request.messages for told in _messages(message)],
-            "tools": [
-                {
-                    "type": "function",
-                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-                    | ({"strict": True} if tool.strict else {}),
-                }
-                for tool in request.tools
-            ]
-            or None,
+            "tools": [{"type": "function", "function": tool_to_json(tool)} for tool in request.tools] or None,
             "tool_choice": tool_choice(request.tool_choice),
             "response_format": response_format(request.json_schema),
             "max_tokens": request.sampling.max_tokens,

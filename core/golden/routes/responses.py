@@ -27,6 +27,7 @@ from core.calls.requests import (
     ToolChoice,
     ToolMode,
     ToolResultPart,
+    tool_to_json,
 )
 from core.golden.conversation import call_arguments
 from core.golden.routes import RouteError
@@ -46,17 +47,7 @@ class Responses:
         body = {
             "model": request.model,
             "input": [item for message in request.messages for item in _items(message)],
-            "tools": [
-                {
-                    "type": "function",
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": tool.parameters,
-                    "strict": False,
-                }
-                for tool in request.tools
-            ]
-            or None,
+            "tools": [{"type": "function", "strict": False, **tool_to_json(tool)} for tool in request.tools] or None,
             "tool_choice": _choice(request.tool_choice),
             "text": _format(request.json_schema),
             "max_output_tokens": request.sampling.max_tokens,

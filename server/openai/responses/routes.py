@@ -218,7 +218,7 @@ def _missing(request: Request, id: str) -> Response:
     told = ApiError(
         404,
         f"There is no response {id[:100]!r} here: it was not to be kept, has made room for newer ones, was deleted, or "
-        "the API was switched off since.",
+        "the API was switched off since. Make it again, with store = true.",
         "response_not_found",
     )
     return error_response(told, Protocol.OPENAI, request.state.request_id)

@@ -68,12 +68,12 @@ def test_a_pattern_that_cannot_be_held_is_refused_with_its_place(pattern: str, f
         prepare_parameters("x", {"properties": place})
     said = caught.value.message
     assert said.startswith(
-        f"The schema of the tool x has the pattern {pattern!r} at /properties/a~1b/items/pattern, which cannot be held"
+        f"The schema of the tool x has at /properties/a~1b/items/pattern the pattern {pattern!r}, which cannot be held"
     )
     assert fault in said
     assert "\n" not in said
     assert said.endswith(". Write it in another way, or leave it out.")
-    with pytest.raises(InvalidRequest, match="at /patternProperties, which"):
+    with pytest.raises(InvalidRequest, match="at /patternProperties the pattern"):
         prepared({"patternProperties": {pattern: TEXT}})
     assert prepared({**TEXT, "pattern": "^[a-z]{3}$"}) == {**TEXT, "pattern": "^[a-z]{3}$"}
 

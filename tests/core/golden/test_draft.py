@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_case_is_read_back_as_it_was_asked(tmp_path: Path) -> None:
         system="Be brief.",
         sampling=sampling,
         thinking=False,
-        tools=(WEATHER,),
+        tools=(WEATHER, replace(WEATHER, name="held", strict=True)),
     )
     name = save_case(tmp_path / "suite", request, answered("A green square."))
     assert name == "wire/what-shape-say-it"
@@ -89,7 +90,7 @@ def test_a_case_is_read_back_as_it_was_asked(tmp_path: Path) -> None:
         7,
     )
     assert case.thinking is False
-    assert [tool.name for tool in case.tools] == ["get_weather"]
+    assert [(tool.name, tool.strict) for tool in case.tools] == [("get_weather", False), ("held", True)]
     assert all(one.passed for one in check(case.expected(Tier.FULL), Answer.of(answered("A green square."))))
     again = save_case(tmp_path / "suite", request, answered("A green square."))
     assert again == "wire/what-shape-say-it-2"

@@ -304,6 +304,10 @@ def test_every_fault_is_named_with_file_line_and_nearest_key(write_suite: WriteS
             {"p.txt": "?", "p.toml": '[[tools]]\nname = "f"\nparameters = { type = "objekt" }'},
             "p.toml:3: The parameters of f are no JSON schema",
         ),
+        (
+            {"p.txt": "?", "p.toml": '[[tools]]\nname = "f"\nstrict = true\nparameters = { not = {} }'},
+            "cannot be held while an answer is written",
+        ),
     ],
 )
 def test_a_fault_is_a_sentence(write_suite: WriteSuite, files: Mapping[str, str], says: str) -> None:

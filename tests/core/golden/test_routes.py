@@ -196,13 +196,14 @@ def test_a_responses_body_holds_all_that_was_asked() -> None:
 )
 def test_a_choice_of_tools_and_a_schema_are_what_the_servers_make_of_their_bodies(choice: ToolChoice) -> None:
     schema = {"type": "object", "properties": {"b": {}, "a": {}}}
-    asked = replace(REQUEST, tool_choice=choice, json_schema=schema)
+    tools = (WEATHER, replace(WEATHER, name="held", strict=True))
+    asked = replace(REQUEST, tools=tools, tool_choice=choice, json_schema=schema)
     found = (
         decode_chat(ChatRequest.model_validate(OpenAI().encode(asked)), {}).request,
         decode_response(ResponsesRequest.model_validate(Responses().encode(asked)), [], {}).request,
         decode_messages(MessagesRequest.model_validate(Anthropic().encode(asked)), {}).request,
     )
-    assert [(one.tool_choice, one.json_schema) for one in found] == [(choice, schema)] * 3
+    assert [(one.tools, one.tool_choice, one.json_schema) for one in found] == [(tools, choice, schema)] * 3
 
 
 def test_how_a_response_ended_is_told_from_its_last_event() -> None:

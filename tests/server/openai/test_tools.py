@@ -181,6 +181,12 @@ NOTHING: list[dict[str, Any]] = [{"role": "user", "content": None}]
 @pytest.mark.parametrize(
     ("path", "body", "param", "says"),
     [
+        (
+            "chat/completions",
+            {"tools": [custom(type="grammar", grammar={"syntax": "regex", "definition": "a)|(b"})]},
+            "tools[0].custom.format.grammar.definition",
+            "tools[0].custom.format.grammar.definition is 'a)|(b', which cannot be held",
+        ),
         ("chat/completions", {"max_completion_tokens": 0}, "max_completion_tokens", "max_completion_tokens is 0"),
         ("chat/completions", {"max_tokens": 0}, "max_tokens", "max_tokens is 0"),
         ("chat/completions", {"logprobs": True, "top_logprobs": 99}, "top_logprobs", "top_logprobs is 99"),
