@@ -16,7 +16,7 @@ from core.calls.embedding import Embedding, EmbeddingResult
 from core.calls.embedding_audio_checks import check_embedding, check_speech, check_transcription
 from core.calls.events import Finished, FinishReason, PromptCount, PromptTokens, Usage
 from core.calls.generation import Generation
-from core.calls.generation_checks import check_request
+from core.calls.generation_checks import CHAT, READS, check_request
 from core.calls.requests import EmbeddingRequest, GenerationRequest, SpeechRequest, TranscriptionRequest
 from core.calls.score_checks import check_score
 from core.calls.scoring import Score, ScoreRequest, Scoring
@@ -156,9 +156,10 @@ class Engine(EngineLife):
     def tokenize(self, request: GenerationRequest) -> Future[PromptTokens]:
         """A prompt as its model reads it, of images the tokens that stand for them; the model's weights are not needed.
 
+        A plain prompt may be for an embeddings model or a reranker, too.
         Raises as `generate` does. `cancel` the future to stop.
         """
-        check_request(request, self.catalog)
+        check_request(request, self.catalog, CHAT if request.prompt is None else READS)
         future: Future[PromptTokens] = self._track(Future())
         self._check_open()
         self._counter.read(request, partial(settle, future), lambda: not future.done())
@@ -166,7 +167,7 @@ class Engine(EngineLife):
 
     def detokenize(self, model_id: str, tokens: Sequence[int]) -> Future[str]:
         """The text of tokens, the model's markup included. The future raises InvalidRequest for what is no token."""
-        check_request(GenerationRequest(model_id, prompt=" "), self.catalog)
+        check_request(GenerationRequest(model_id, prompt=" "), self.catalog, READS)
         future: Future[str] = self._track(Future())
         self._check_open()
         self._counter.write(model_id, tokens, partial(settle, future), lambda: not future.done())

@@ -139,13 +139,13 @@ def joined(came: Iterable[Item]) -> list[Item]:
 
 def _one(first: Event, second: Event) -> Event | None:
     """Both as one event, made when the first was; None for what is no more of the same."""
-    match first, second:
-        case (TextDelta(), TextDelta()) | (ThinkingDelta(), ThinkingDelta()):
-            return type(first)(first.text + second.text, first.logprobs + second.logprobs, first.at)
-        case ToolCallDelta(), ToolCallDelta() if first.index == second.index:
-            return ToolCallDelta(first.index, first.arguments + second.arguments, first.at)
-        case _:
-            return None
+    if isinstance(first, TextDelta) and isinstance(second, TextDelta):
+        return TextDelta(first.text + second.text, first.logprobs + second.logprobs, first.at)
+    if isinstance(first, ThinkingDelta) and isinstance(second, ThinkingDelta):
+        return ThinkingDelta(first.text + second.text, first.logprobs + second.logprobs, first.at)
+    if isinstance(first, ToolCallDelta) and isinstance(second, ToolCallDelta) and first.index == second.index:
+        return ToolCallDelta(first.index, first.arguments + second.arguments, first.at)
+    return None
 
 
 def _end(generation: Generation) -> None:

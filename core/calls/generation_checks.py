@@ -47,11 +47,16 @@ _RANGES = {
 }
 
 
-def check_request(request: GenerationRequest, catalog: Catalog) -> None:
+CHAT = (ModelKind.TEXT, ModelKind.VISION)
+READS = (*CHAT, ModelKind.EMBEDDINGS, ModelKind.RERANKER)
+"""Kinds of models that read a text as tokens."""
+
+
+def check_request(request: GenerationRequest, catalog: Catalog, kinds: Sequence[ModelKind] = CHAT) -> None:
     """Raises ModelNotFound, UnsupportedInput or InvalidRequest, with the value and what is allowed."""
     _check_types(request)
     info = catalog.get(request.model)
-    if info.kind not in (ModelKind.TEXT, ModelKind.VISION):
+    if info.kind not in kinds:
         raise UnsupportedInput(f"{info.id} is a model of kind {info.kind.value}; chat needs a text or vision model.")
     check_images(request, info)
     check_sampling(request.sampling)

@@ -83,6 +83,24 @@ def test_an_image_is_told_as_the_token_that_stands_for_it(http: httpx.Client, mo
     assert answer["usage"]["prompt_tokens"] == told["count"]
 
 
+@pytest.mark.parametrize("model", ["tiny/bert", "tiny/qwen3-embedding", "tiny/reranker"])
+def test_models_that_read_without_writing_tell_tokens_too(tiny_api: Api, model: str) -> None:
+    with httpx.Client(base_url=tiny_api.url, headers={"x-api-key": tiny_api.key}, timeout=60) as http:
+        told = http.post(
+            "/tokenize", json={"model": model, "prompt": "the red house", "return_token_strs": True}
+        ).json()
+        assert (told["token_strs"][0], told["token_strs"][-1]) == ("[CLS]", "[SEP]")
+        assert told["max_model_len"] in (64, 128)
+        if model != "tiny/reranker":
+            usage = http.post("/v1/embeddings", json={"model": model, "input": "the red box"}).json()["usage"]
+            assert told["count"] == usage["prompt_tokens"]
+        back = http.post("/detokenize", json={"model": model, "tokens": told["tokens"]}).json()["prompt"]
+        assert back.startswith("[CLS] the red")
+        refused = http.post("/tokenize", json={"model": model, "messages": CHAT})
+        assert refused.status_code == 400
+        assert "chat needs a text or vision model" in refused.json()["error"]["message"]
+
+
 def test_no_tokens_are_no_text(http: httpx.Client) -> None:
     assert http.post("/detokenize", json={"model": "pocket/qwen3", "tokens": []}).json() == {"prompt": ""}
 

@@ -12,7 +12,7 @@ import numpy as np
 from core.catalog import Float32, ModelInfo
 from core.errors import UnsupportedInput
 from core.mlx.models.folder_view import readable
-from core.mlx.models.lexicon import loading
+from core.mlx.models.lexicon import loading, longest_text
 from core.mlx.models.loading import evaluate
 from core.mlx.models.precision import arrange
 
@@ -49,9 +49,8 @@ def load_steps(info: ModelInfo, allow_code: bool, way: Float32 | None = None) ->
         model.pooling_config = read_pooling_config(folder)  # the loader leaves it to its caller
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=allow_code)
         pad_id = tokenizer.pad_token_id
-        loaded = LoadedEmbedder(
-            info, model, tokenizer, context_length(info, model, tokenizer), 0 if pad_id is None else pad_id
-        )
+        window = longest_text(info, getattr(model.config, "pad_token_id", None), tokenizer)
+        loaded = LoadedEmbedder(info, model, tokenizer, window, 0 if pad_id is None else pad_id)
         loaded.size = embed(loaded, [tokenizer.encode("a") or [0]]).shape[1]
     return loaded
 
@@ -78,12 +77,3 @@ def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     norms: np.ndarray[Any, Any] = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: np.ndarray[Any, Any] = vectors / np.maximum(norms, 1e-12)
     return scaled
-
-
-def context_length(info: ModelInfo, model: Any, tokenizer: Any) -> int:
-    """The longest text in tokens. MLX reads past the end of a position table without a word, so this must be exact."""
-    length = info.context_length or 512
-    if info.family.replace("_", "-") in ("xlm-roberta", "roberta"):  # positions start after the padding token's id
-        length -= int(getattr(model.config, "pad_token_id", 1)) + 1
-    declared = int(getattr(tokenizer, "model_max_length", 0) or 0)
-    return min(length, declared) if 0 < declared < 1_000_000 else length

@@ -10,11 +10,11 @@ import numpy as np
 
 from core.calls.requests import EmbeddingRequest
 from core.catalog import Float32, ModelInfo
-from core.mlx.embeddings.loading import LoadedEmbedder, context_length
+from core.mlx.embeddings.loading import LoadedEmbedder
 from core.mlx.embeddings.queue import Row, TextQueue
 from core.mlx.embeddings.runtime import EmbeddingRuntime
 from core.mlx.models.folder_view import readable
-from core.mlx.models.lexicon import loading
+from core.mlx.models.lexicon import loading, longest_text
 from core.mlx.models.loading import evaluate
 from core.mlx.models.precision import arrange
 
@@ -32,9 +32,8 @@ def load_steps(info: ModelInfo, allow_code: bool, way: Float32 | None = None) ->
         arrange(model, way)
         yield from evaluate(model)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=allow_code)
-        loaded = LoadedEmbedder(
-            info, model, tokenizer, context_length(info, model, tokenizer), tokenizer.pad_token_id or 0, size=1
-        )
+        window = longest_text(info, getattr(model.config, "pad_token_id", None), tokenizer)
+        loaded = LoadedEmbedder(info, model, tokenizer, window, tokenizer.pad_token_id or 0, size=1)
         score(loaded, read(loaded, "a", ["a"]))
     return loaded
 

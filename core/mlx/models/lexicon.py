@@ -98,6 +98,8 @@ def lexicon_steps(
         image_text = yield from _aside(ranks, stopped, find_text)
     markup = yield from _aside(ranks, stopped, partial(find_markup, tokenizer, processor, image_text, markers))
     length = info.context_length or int(text_config(config).get("max_position_embeddings") or 4096)
+    if info.kind in (ModelKind.EMBEDDINGS, ModelKind.RERANKER):
+        length = longest_text(info, config.get("pad_token_id"), tokenizer)
     return Lexicon(info, processor, tokenizer, markers, markup, image_text, length, vision)
 
 
@@ -112,6 +114,16 @@ def _vision_config(folder: Path) -> Any:
         config.setdefault(part, {})
     parts = ["text", "vision", "perceiver", "projector", "audio"]
     return update_module_configs(model_class.ModelConfig.from_dict(config), model_class, config, parts)
+
+
+def longest_text(info: ModelInfo, pad_id: int | None, tokenizer: Any) -> int:
+    """The longest text in tokens of a model that makes none; `pad_id` is of its configuration. MLX reads past the end
+    of a position table without a word, so this must be exact."""
+    length = info.context_length or 512
+    if info.family.replace("_", "-") in ("xlm-roberta", "roberta"):  # positions start after the padding token's id
+        length -= (1 if pad_id is None else int(pad_id)) + 1
+    declared = int(getattr(tokenizer, "model_max_length", 0) or 0)
+    return min(length, declared) if 0 < declared < 1_000_000 else length
 
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from core.calls.requests import EmbeddingRequest
 from core.catalog import ModelInfo, ModelKind
 from core.errors import GenerationFailed
 from core.mlx.embeddings import runtime as embedding_runtime
-from core.mlx.embeddings.loading import LoadedEmbedder, context_length
+from core.mlx.embeddings.loading import LoadedEmbedder
 from core.mlx.embeddings.runtime import STEP_S, EmbeddingRuntime
+from core.mlx.models.lexicon import longest_text
 from core.mlx.token_budget import TokenBudget
 from core.settings import Settings
 
@@ -140,8 +141,7 @@ def test_what_fails_fails_alone(
 
 def test_positions_that_start_late_shorten_the_window() -> None:
     """XLM-RoBERTa counts positions from its padding token's id: 514 of them hold 512 tokens."""
-    model = SimpleNamespace(config=SimpleNamespace(pad_token_id=1))
     roberta = replace(INFO, family="xlm-roberta", context_length=514)
-    assert context_length(roberta, model, SimpleNamespace(model_max_length=10**30)) == 512
-    assert context_length(replace(INFO, context_length=512), model, SimpleNamespace(model_max_length=256)) == 256
-    assert context_length(replace(INFO, context_length=None), model, SimpleNamespace(model_max_length=None)) == 512
+    assert longest_text(roberta, 1, SimpleNamespace(model_max_length=10**30)) == 512
+    assert longest_text(replace(INFO, context_length=512), 1, SimpleNamespace(model_max_length=256)) == 256
+    assert longest_text(replace(INFO, context_length=None), None, SimpleNamespace(model_max_length=None)) == 512
