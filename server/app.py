@@ -101,6 +101,8 @@ async def _left(request: Request, error: Exception) -> Response:
 
 def _answer(request: Request, error: ApiError, cancelled: bool = False) -> Response:
     call = getattr(request.state, "call", None)
+    response = error_response(error, request.state.protocol, request.state.request_id)
     if call is not None:
-        call.end(WireState.CANCELLED if cancelled else WireState.FAILED, error.status, error.details or error.message)
-    return error_response(error, request.state.protocol, request.state.request_id)
+        state = WireState.CANCELLED if cancelled else WireState.FAILED
+        call.end(state, response.status_code, error.details or error.message)
+    return response

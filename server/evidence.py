@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from core.calls.events import Event, GenerationResult, TextDelta, ThinkingDelta
-from core.calls.requests import GenerationRequest, Message, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
+from core.calls.requests import (
+    GenerationRequest,
+    Message,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolResultPart,
+    tool_to_json,
+)
 
 SHARE = 4
 """A request that would take more than this part of all the room is not kept: it would drive the others out."""
 _AROUND = 500
 """Bytes that a message takes beside its text."""
+_EACH = 64
+"""Bytes that a value takes beside its text."""
 
 
 @dataclass
@@ -32,7 +43,9 @@ class Exchange:
     """Which of all requests for an answer it was to end, counted from 1; 0 while it runs."""
 
     def __post_init__(self) -> None:
-        self._asked = sum(map(_size, self.request.messages)) + len(self.request.prompt or "")
+        asked = self.request
+        plain = (asked.prompt, asked.json_schema, *map(tool_to_json, asked.tools), asked.sampling.stop)
+        self._asked = sum(map(_size, asked.messages)) + _weight((*plain, asked.sampling.logit_bias))
 
     def add(self, event: Event, choice: int) -> None:
         """Fold one event in; logprobs are not kept."""
@@ -56,9 +69,27 @@ def _size(message: Message) -> int:
         if isinstance(part, TextPart | ThinkingPart):
             size += len(part.text)
         elif isinstance(part, ToolCallPart):
-            size += len(str(part.arguments))
+            size += _weight(part.arguments)
         elif isinstance(part, ToolResultPart):
             size += sum(len(item.text) for item in part.content if isinstance(item, TextPart))
+    return size
+
+
+def _weight(value: object) -> int:
+    """About what JSON values take of the memory, those in them included."""
+    size, left = 0, [value]
+    while left:
+        one = left.pop()
+        size += _EACH
+        if isinstance(one, str):
+            size += len(one)
+        elif isinstance(one, dict):
+            left += one
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, Mapping):
+            left.append(dict(one))
     return size
 
 

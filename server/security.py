@@ -133,9 +133,10 @@ class Guard:
                     call.body = body
                 receive, found, body = _replay(body, receive), None, b""  # its reader alone holds it
             if refusal is not None:
+                response = error_response(refusal, protocol, request_id)
                 if call is not None:
-                    call.end(WireState.FAILED, refusal.status, refusal.message)
-                await error_response(refusal, protocol, request_id)(scope, receive, reply)
+                    call.end(WireState.FAILED, response.status_code, refusal.message)
+                await response(scope, receive, reply)
                 return
             await self._app(scope, receive, reply)
         except asyncio.CancelledError:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import httpx
+import pytest
 
 from core.calls.events import (
     Finished,
@@ -14,7 +18,7 @@ from core.calls.events import (
     ToolCallStart,
     Usage,
 )
-from core.calls.requests import GenerationRequest, Message, Role
+from core.calls.requests import GenerationRequest, Message, Role, Sampling, Tool, ToolCallPart
 from server.evidence import Evidence
 from server.wire import WireRecord, WireState
 from tests.conftest import Api
@@ -124,6 +128,25 @@ def test_all_protocols_leave_evidence(api: Api) -> None:
             said = kept.results[0].text or kept.results[0].thinking
             assert said.strip() in answer.text, path
             assert said.strip()
+
+
+LARGE = {"type": "string", "enum": ["x" * 6_000, "y" * 6_000]}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tools": (Tool("f", "x" * 11_000),)},
+        {"tools": (Tool("f", "", {"type": "object", "properties": {"a": LARGE}}),)},
+        {"json_schema": LARGE},
+        {"sampling": Sampling(stop=("x" * 11_000,))},
+        {"messages": (Message(Role.ASSISTANT, (ToolCallPart("c", "f", {"a": [{"b": "x" * 11_000}]}),)),)},
+    ],
+)
+def test_all_that_a_request_holds_counts(more: dict[str, Any]) -> None:
+    evidence = Evidence(40_000)
+    assert evidence.open("small", asked(), 1, b"") is not None
+    assert evidence.open("large", replace(asked(), **more), 1, b"{}") is None
 
 
 def test_what_is_kept_is_counted_as_it_grows_ends_and_leaves() -> None:

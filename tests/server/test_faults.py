@@ -114,6 +114,7 @@ def test_a_full_queue_asks_to_come_back(stage: Staged) -> None:
     assert [answer.headers["retry-after"] for answer in answers] == ["3", "3"]
     assert all("x-should-retry" not in answer.headers for answer in answers)
     assert answers[1].json()["error"]["type"] == "overloaded_error"
+    assert [entry.status for entry in one.server.record.entries()] == [429, 529]
 
 
 def test_a_failure_in_mid_stream_is_an_event_and_the_end(stage: Staged) -> None:

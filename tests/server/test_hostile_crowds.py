@@ -146,6 +146,7 @@ def test_more_bodies_than_can_be_read_are_told_to_come_again(stage: Staged, monk
         answers = [one.http.post(path, json=CHAT) for path in (PATH, "/v1/messages")]
     assert [answer.status_code for answer in answers] == [429, 529]
     assert answers[0].json()["error"]["code"] == "too_many_bodies"
+    assert [entry.status for entry in one.server.record.entries() if entry.state == "failed"] == [429, 529]
     assert all(answer.headers["retry-after"] == "2" for answer in answers)
     assert all("x-should-retry" not in answer.headers for answer in answers)
 
