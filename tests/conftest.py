@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -90,6 +91,8 @@ def tiny_engine(tiny_settings: Settings) -> Iterator[Engine]:
 
 
 def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background, and all that begins there
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if any(name.startswith(outside.CARRIED) for name in os.environ):
         from tests.e2e.conftest import check_variables
 
