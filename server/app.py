@@ -45,17 +45,8 @@ def create_app(
     app.state.ending = asyncio.Event()
     app.state.responses = Responses(settings)
     app.state.gathering = Gathering()
-    for part in (
-        openai,
-        anthropic,
-        rerank,
-        tokens,
-        listing,
-        probes,
-        admin,
-        exchanges,
-        metrics,
-    ):  # looked through in turn
+    # Looked through in turn: those that answer first.
+    for part in (openai, anthropic, rerank, tokens, listing, probes, admin, exchanges, metrics):
         app.include_router(part.router)
     keys = KeyRing(key, settings.data_dir) if key is not None else None
     app.add_middleware(Guard, keys=keys, host=settings.host, allowed_hosts=settings.allowed_hosts, record=record)

@@ -47,3 +47,8 @@ def ineffective(fields: Iterable[str]) -> list[str]:
 def remote_image(url: str) -> bool:
     """Whether an image address has to be fetched. Everything else must be a data URI: a request never names a file."""
     return url[:8].lower().startswith(("http://", "https://"))
+
+
+def remote_images(urls: Iterable[str]) -> list[str]:
+    """Those of image addresses that have to be fetched, each once."""
+    return list(dict.fromkeys(filter(remote_image, urls)))

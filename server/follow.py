@@ -15,13 +15,16 @@ from core.calls.events import Event, Finished, FinishReason, TextDelta, Thinking
 from core.calls.generation import Generation
 from core.calls.mailbox import Bell
 from core.errors import RequestCancelled
-from server.wire import FLOWING, STOPPED, WireCall
+from server.wire import STOPPED, WireCall
 
 Item = tuple[Event, int]
 """An event with the number of its choice."""
 
 AT_ONCE = 16
 """Events that are passed on together: of a reader that is slow thousands may wait, and others wait for the loop."""
+
+FLOWING = (TextDelta, ThinkingDelta, ToolCallDelta)
+"""Events of which many follow one another: once there is one, all are passed on at the bell's pace."""
 
 Result = TypeVar("Result")
 
@@ -112,7 +115,7 @@ async def follow(
                         failed = failed or RequestCancelled(STOPPED)
                         continue
                     came.append((event, choice))
-            bell.flows = bell.flows or any(isinstance(event, FLOWING) for event, _ in came)  # from then on, at its pace
+            bell.flows = bell.flows or any(isinstance(event, FLOWING) for event, _ in came)
             for first in range(0, len(came), AT_ONCE):
                 yield came[first : first + AT_ONCE]
             if failed is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ from core.errors import InvalidRequest
 from core.settings import Settings
 from server.answer import fetch_images
 from server.body import Body, Items, Name, to_json_by_pieces, unknown_fields, warning_header
-from server.decoded import ineffective, remote_image
+from server.decoded import ineffective, remote_images
 from server.follow import while_connected
 from server.openai.decode import image_part
 from server.openai.embeddings import embedded
@@ -96,15 +97,14 @@ async def rerank(request: Request, body: RerankBody) -> Response:
 async def _items(request: Request, judge: ModelInfo, body: RerankBody) -> list[Item]:
     """The query and the documents for a model that may see. Raises InvalidRequest for one that is nothing, and as
     `check_sight` and what reads images do."""
-    named: dict[str, str | Document] = {"query": body.query}
-    named |= {f"documents[{place}]": document for place, document in enumerate(body.documents)}
-    shown = [(one, None) if isinstance(one, str) else (one.text, one.address) for one in named.values()]
-    for name, (text, address) in zip(named, shown, strict=True):
-        if address is None and not text and not isinstance(named[name], str):
+    shown: list[tuple[str, str | None]] = []
+    for name, one in _named(body):
+        shown.append((one, None) if isinstance(one, str) else (one.text, one.address))
+        if not isinstance(one, str) and not any(shown[-1]):
             raise InvalidRequest(f"{name} has neither text nor image. Send one of them.", name)
     addresses = [address for _, address in shown if address is not None]
     check_sight(judge, len(addresses))
-    remote = list(dict.fromkeys(filter(remote_image, addresses)))
+    remote = remote_images(addresses)
     settings: Settings = request.app.state.settings
     fetched = await while_connected(request, fetch_images(remote, settings)) if remote else {}
 
@@ -114,10 +114,17 @@ async def _items(request: Request, judge: ModelInfo, body: RerankBody) -> list[I
     return await asyncio.to_thread(made)
 
 
+def _named(body: RerankBody) -> Iterator[tuple[str, str | Document]]:
+    """The query and the documents, with their places in the body."""
+    yield "query", body.query
+    for place, document in enumerate(body.documents):
+        yield f"documents[{place}]", document
+
+
 def _asked(body: RerankBody, texts: list[str], catalog: Catalog, model: str) -> EmbeddingRequest:
     info = catalog.get(model)
     check_reranks(info, catalog)
-    for name, one in (("query", body.query), *((f"documents[{at}]", one) for at, one in enumerate(body.documents))):
+    for name, one in _named(body):
         if isinstance(one, Document) and one.address is not None:
             raise InvalidRequest(f"{name} is an image, and {info.id} reads text: name a Qwen3-VL-Reranker.", name)
     query = body.query if isinstance(body.query, str) else body.query.text

@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 
 STOPPED = "The request was stopped on the server's side before it had finished."
 
-FLOWING = (TextDelta, ThinkingDelta, ToolCallDelta)
-"""Events of which many follow one another, each about a token."""
-
 REPORT_EVERY_S = 0.1
 """The shortest time between two reports of a request that only gained tokens."""
 
@@ -196,13 +193,19 @@ class WireCall:
 
     def event(self, event: Event | SpeechEvent | TranscriptionEvent, choice: int = 0) -> None:
         """Fold one of the engine's events in."""
+        progress = self._progress
         if self._exchange is not None:
             self._exchange.add(event, choice)  # type: ignore[arg-type]  # of an answer in words
-        if isinstance(event, FLOWING):  # most are, and each costs all streams
-            self._flow(event.at, choice)
-            return
-        progress = self._progress
         match event:
+            case TextDelta() | ThinkingDelta() | ToolCallDelta():
+                if progress.first_at is None:
+                    progress.first_at = event.at
+                one = progress.choices.setdefault(choice, _Choice())
+                one.deltas += 1
+                if one.last_at is not None:
+                    self._record._token(self._entry.model, event.at - one.last_at)
+                one.last_at = event.at
+                self._enter(WireState.STREAMING)
             case Queued():
                 self._enter(WireState.QUEUED)
             case Loading():
@@ -223,20 +226,6 @@ class WireCall:
             case _:
                 pass
 
-    def _flow(self, at: float, choice: int) -> None:
-        """Count what was made at the time `at`."""
-        progress = self._progress
-        one = progress.choices.get(choice)
-        if one is None:
-            one = progress.choices[choice] = _Choice()
-        elif one.last_at is not None:
-            self._record._token(self._entry.model, at - one.last_at)
-        one.deltas += 1
-        one.last_at = at
-        if progress.first_at is None:
-            progress.first_at = at
-        self._enter(WireState.STREAMING)
-
     def end(self, state: WireState, status: int | None = None, error: str = "") -> None:
         """Close the entry. The first end counts: what comes after it is ignored."""
         if not self._entry.state.over:
@@ -245,7 +234,7 @@ class WireCall:
 
     def _enter(self, state: WireState) -> None:
         """Go forward to `state`: choices of one request run side by side, so none may set the entry back."""
-        if self._entry.state is not state and _PLACES[state] > _PLACES[self._entry.state]:
+        if _PLACES[state] > _PLACES[self._entry.state]:
             self._progress.entered[state] = time.monotonic()
             self._report(state=state)
         elif time.monotonic() - self._progress.reported_at >= REPORT_EVERY_S:

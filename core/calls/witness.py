@@ -99,8 +99,12 @@ def message_sha256(message: Message) -> str:
 
 def tools_sha256(tools: Iterable[Tool]) -> str:
     """The digest of what tools are called, take and say of themselves, and which hold a model to what they take."""
-    told = [[tool.name, tool.description, tool.parameters, *["strict"] * tool.strict] for tool in tools]
-    return text_sha256(json.dumps(told, sort_keys=True, ensure_ascii=False))
+    return text_sha256(json.dumps(tools_told(tools), sort_keys=True, ensure_ascii=False))
+
+
+def tools_told(tools: Iterable[Tool]) -> list[list[Any]]:
+    """What digests hold of tools; "strict" only where it is set, as before there was such a thing."""
+    return [[tool.name, tool.description, tool.parameters, *["strict"] * tool.strict] for tool in tools]
 
 
 def calls_sha256(calls: Iterable[tuple[str, str]]) -> str:

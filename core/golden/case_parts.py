@@ -10,6 +10,7 @@ from typing import Any
 
 from core.calls.json_schemas import prepare_parameters, prepare_schema
 from core.calls.requests import Tool, ToolChoice, ToolMode
+from core.calls.witness import tools_told
 from core.errors import InvalidRequest
 from core.golden.expressions import to_json
 from core.golden.nearest import did_you_mean
@@ -138,7 +139,7 @@ def with_sha(case: Case) -> Case:
         case.prompt,
         case.system,
         [image.sha256 for image in case.images],
-        [[tool.name, tool.description, tool.parameters, *["strict"] * tool.strict] for tool in case.tools],
+        tools_told(case.tools),
         vars(case.sampling),
         case.thinking,
         case.seed,

@@ -24,7 +24,7 @@ from core.errors import InvalidRequest, UnsupportedInput
 from core.media.images import ImageData, image_from_data_uri
 from server.anthropic.schema import Block, CountRequest, MessageItem, MessagesRequest, OutputFormat, Source, ToolItem
 from server.body import unknown_fields
-from server.decoded import Decoded, ineffective, remote_image
+from server.decoded import Decoded, ineffective, remote_image, remote_images
 
 BILLING_HEADER = "x-anthropic-billing-header:"
 """How Claude Code's accounting block begins. It changes with each request and would defeat the prefix cache."""
@@ -36,7 +36,7 @@ def image_urls(body: CountRequest) -> tuple[bool, list[str]]:
     """Whether a request holds images, and their http(s) addresses, each once, for someone else to fetch first."""
     blocks = (block for message in body.messages for block in _flat(message.content) if block.type == "image")
     urls = [block.source.url or "" for block in blocks if isinstance(block.source, Source)]
-    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
+    return bool(urls), remote_images(urls)
 
 
 def decode_messages(body: MessagesRequest, images: Mapping[str, ImageData]) -> Decoded:

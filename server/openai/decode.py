@@ -22,7 +22,7 @@ from core.calls.requests import (
 from core.errors import InvalidRequest, UnsupportedInput
 from core.media.images import ImageData, image_from_data_uri
 from server.body import unknown_fields
-from server.decoded import Decoded, ineffective, remote_image
+from server.decoded import Decoded, ineffective, remote_image, remote_images
 from server.openai.schema import (
     ChatMessage,
     ChatRequest,
@@ -60,7 +60,7 @@ def image_urls(body: ChatRequest) -> tuple[bool, list[str]]:
     """Whether a request holds images, and their http(s) addresses, each once, for someone else to fetch first."""
     parts = (part for message in body.messages for part in message.content if part.type == "image_url")
     urls = [part.image_url.url for part in parts if part.image_url]
-    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
+    return bool(urls), remote_images(urls)
 
 
 def decode_chat(body: ChatRequest, images: Mapping[str, ImageData]) -> Decoded:

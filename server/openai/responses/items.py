@@ -12,7 +12,7 @@ from typing import Any
 from core.calls.requests import ImagePart, Message, Part, Role, TextPart, ThinkingPart, ToolCallPart, ToolResultPart
 from core.errors import InvalidRequest, UnsupportedInput
 from core.media.images import ImageData
-from server.decoded import remote_image
+from server.decoded import remote_images
 from server.openai.decode import ROLES, call_arguments, image_part
 from server.openai.responses.schema import InputItem, InputPart
 
@@ -91,7 +91,7 @@ def _filled(part: dict[str, Any]) -> dict[str, Any]:
 def image_urls(items: Iterable[InputItem]) -> tuple[bool, list[str]]:
     """Whether items hold images, and their http(s) addresses, each once, for someone else to fetch before `turns`."""
     urls = [part.image_url for item in items for part in (*item.content, *item.output) if part.image_url]
-    return bool(urls), list(dict.fromkeys(url for url in urls if remote_image(url)))
+    return bool(urls), remote_images(urls)
 
 
 def turns(

@@ -8,18 +8,12 @@ from pathlib import Path
 import pytest
 
 from core.golden import draw
-from tests.tui.cli.golden_places import Golden
+from tests.tui.cli.golden_places import ONE_MODEL, Golden
 
 FILES = {
-    "golden.toml": """
-[defaults]
-temperature = 0.0
-thinking = false
-max_tokens = 32
-[tiers]
-quick = "pocket/qwen3"
-full = { text = "pocket/qwen3", vision = "nobody/has-this" }
-""",
+    "golden.toml": ONE_MODEL.replace(
+        'full = "pocket/qwen3"', 'full = { text = "pocket/qwen3", vision = "nobody/has-this" }'
+    ),
     "capital.txt": "What is the capital of France?",
     "capital.toml": 'expect.quick = ["paris", "lyon"]\nexpect.full = "lyon"\n',
     "vision/shape.txt": "What is this?",
